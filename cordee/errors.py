@@ -1,0 +1,396 @@
+"""Every refusal, with its reason code. The text for people is made at the edge, in their language.
+
+A class is a reason: its name in SCREAMING_SNAKE_CASE stands in the gRPC `ErrorInfo`, in `--output json` and in the
+exit code table. Its keyword arguments are the facts: ids, names of sections, limits; never personal data.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import ClassVar
+
+__all__ = ["CordeeError", "ExitCode", "by_reason"]
+
+
+class ExitCode(IntEnum):
+    """How the command ends (documented in `cordee --help`)."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    INVALID = 4
+    REFUSED = 5
+    CONFLICT = 6
+    UNREACHABLE = 7
+    INTEGRITY = 8
+
+
+_REASONS: dict[str, type[CordeeError]] = {}
+
+
+def by_reason(reason: str) -> type[CordeeError] | None:
+    """The class of a reason code, or None for one that this version does not know."""
+    return _REASONS.get(reason)
+
+
+def N_(message: str) -> str:
+    """Mark a text for translation."""
+    return message
+
+
+class CordeeError(Exception):
+    """Something was refused or failed, for a reason that has a code.
+
+    `message` says what is wrong and where; `remedy` says what to do next. Both are format strings over the facts.
+    """
+
+    reason: ClassVar[str] = "CORDEE_ERROR"
+    status: ClassVar[str] = "UNKNOWN"  # name of the gRPC status code
+    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
+    message: ClassVar[str] = N_("Something failed.")
+    remedy: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper()
+        _REASONS[cls.reason] = cls
+
+    def __init__(self, **facts: object) -> None:
+        self.facts: dict[str, str] = {key: str(value) for key, value in facts.items()}
+        super().__init__(self.reason)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message.format_map(_Facts(self.facts))}"
+
+
+class _Facts(dict[str, str]):
+    """A fact that was not given shows as its name: an error about an error helps nobody."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+# ---- Kinds of refusal: they carry the gRPC status and the exit code ----
+
+
+class InvalidInput(CordeeError):
+    """What was given cannot be used."""
+
+    status = "INVALID_ARGUMENT"
+    exit_code = ExitCode.INVALID
+    message = N_("{field}: {problem}.")
+    remedy = N_("Correct it and try again; nothing was saved.")
+
+
+class NotFound(CordeeError):
+    """There is no such thing, or the caller may not know of it."""
+
+    status = "NOT_FOUND"
+    exit_code = ExitCode.NOT_FOUND
+    message = N_("There is no such {what}.")
+    remedy = N_("Check the identifier; the list command shows what there is.")
+
+
+class Refused(CordeeError):
+    """A rule, a role or a consent act forbids it."""
+
+    status = "PERMISSION_DENIED"
+    exit_code = ExitCode.REFUSED
+    message = N_("This is not allowed.")
+
+
+class Conflict(CordeeError):
+    """Another step was taken first."""
+
+    status = "ABORTED"
+    exit_code = ExitCode.CONFLICT
+    message = N_("Something else was done in the meantime.")
+    remedy = N_("Look at the present state, then decide again.")
+
+
+class Unreachable(CordeeError):
+    """The other end did not answer; trying again later is safe."""
+
+    status = "UNAVAILABLE"
+    exit_code = ExitCode.UNREACHABLE
+    message = N_("{peer} cannot be reached.")
+    remedy = N_("Nothing is lost. Check the connection; what waits is sent by itself when it comes back.")
+
+
+class IntegrityFailure(CordeeError):
+    """A signature, a hash or a proof does not hold."""
+
+    status = "DATA_LOSS"
+    exit_code = ExitCode.INTEGRITY
+    message = N_("A check of authenticity failed.")
+    remedy = N_("Do not go on. Tell the network's administrators.")
+
+
+# ---- Statements and keys ----
+
+
+class MalformedStatement(InvalidInput):
+    """Bytes that are no such statement."""
+
+    message = N_("{what} is malformed: {problem}.")
+    remedy = N_("The other side's software is at fault; nothing was saved.")
+
+
+class MalformedKey(InvalidInput):
+    """Bytes that are no such key."""
+
+    message = N_("This is not a valid {what}.")
+
+
+class BadSignature(IntegrityFailure):
+    """One of the two signatures does not verify, or the signer is another."""
+
+    message = N_("The signature on {what} does not verify.")
+
+
+class CannotOpen(IntegrityFailure):
+    """A sealed text cannot be opened with this key: it is damaged, or meant for someone else."""
+
+    message = N_("{what} cannot be opened: it was damaged, or sealed to another key.")
+    remedy = N_("Ask the sender to send it again.")
+
+
+class ContentDamaged(IntegrityFailure):
+    """The encrypted content is truncated, altered or does not match its manifest."""
+
+    message = N_("The content of the transfer is damaged ({problem}).")
+    remedy = N_("Nothing was imported. The sender is told and can send again.")
+
+
+class WrongNetwork(Refused):
+    """A statement of another network."""
+
+    message = N_("{what} belongs to another network.")
+
+
+class WrongParty(Refused):
+    """A statement by, or for, someone else."""
+
+    message = N_("{what} names another party.")
+
+
+class ClockSkew(Refused):
+    """A statement's time is more than five minutes from ours."""
+
+    message = N_("{what} carries the time {time}, too far from this machine's clock.")
+    remedy = N_("Set the clock of both machines (network time), then try again.")
+
+
+# ---- The roster log ----
+
+
+class EntryRefused(IntegrityFailure):
+    """An entry of the roster log breaks a rule; `rule` names it."""
+
+    message = N_("Entry {index} of the roster is refused: {rule}.")
+    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class CheckpointRefused(IntegrityFailure):
+    """A checkpoint is malformed or not signed by the directory."""
+
+    message = N_("The directory's checkpoint is refused: {problem}.")
+    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class RosterRolledBack(IntegrityFailure):
+    """The directory showed an older roster than before."""
+
+    message = N_("The directory shows a roster of {shown} entries; this node has already verified {known}.")
+    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class RosterForked(IntegrityFailure):
+    """Two rosters of the same size, or a longer one that does not continue ours."""
+
+    message = N_("The directory shows another roster than the one verified before (size {size}).")
+    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class SplitView(IntegrityFailure):
+    """The other party was shown another roster than we were."""
+
+    message = N_("The other association was shown another roster than this node (size {size}).")
+    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class RosterStale(Refused):
+    """The newest checkpoint is older than the freshness limit."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The newest roster is {age} old; the limit is {limit}.")
+    remedy = N_("Check that the directory can be reached; transfers go on by themselves afterwards.")
+
+
+class NotAMember(Refused):
+    """The caller, or the other party, is not a member in good standing."""
+
+    message = N_("This association is not an active member of the network.")
+    remedy = N_("Ask the network's administrators.")
+
+
+class MemberIsSuspended(NotAMember):
+    """The caller, or the other party, is suspended."""
+
+    message = N_("This association is suspended from the network.")
+
+
+class CardExpired(Refused):
+    """The member's card has run out, or none was published."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("This association has no valid card; its node has not been heard of lately.")
+    remedy = N_("Call the association: its node must be running to receive.")
+
+
+class CardRefused(IntegrityFailure):
+    """A card that does not verify, or one with a lower number than before."""
+
+    message = N_("The card of member {member} is refused: {problem}.")
+
+
+# ---- Transfers ----
+
+
+class NotInThisState(Conflict):
+    """The transfer table has no such step from this state."""
+
+    message = N_("The transfer is {state}; {statement} is not possible any more.")
+
+
+class AnotherStatement(Conflict):
+    """Another statement was already taken for this step."""
+
+    message = N_("Another {statement} was already taken for this transfer.")
+
+
+class TransferOver(Conflict):
+    """Withdrawn or expired before this step."""
+
+    message = N_("The transfer is over: {state}.")
+
+
+class OfferAlreadyOpen(Conflict):
+    """One open offer for each case and recipient."""
+
+    message = N_("This case is already offered to this association (transfer {transfer}).")
+    remedy = N_("Follow that transfer, or withdraw it first.")
+
+
+class TooLarge(Refused):
+    """Over a limit that was known beforehand."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("{what} has {size} bytes; the limit is {limit}.")
+    remedy = N_("Leave out the largest attachments, or send them in a second transfer.")
+
+
+class QuotaExceeded(Refused):
+    """The member's mailbox quota is used up."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("The mailbox is full: {used} of {limit} bytes wait.")
+    remedy = N_("Wait until earlier transfers have arrived, or withdraw one.")
+
+
+class TooManyRequests(Refused):
+    """The caller's rate limit is used up for now."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("Too many requests at once.")
+    remedy = N_("Wait a moment and try again.")
+
+
+class WeakConnection(Refused):
+    """The connection is not TLS 1.3 with the hybrid key exchange."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("The connection is not TLS 1.3 with X25519MLKEM768.")
+    remedy = N_("Update the software of the calling machine.")
+
+
+# ---- Acts and cases ----
+
+
+class NotCovered(Refused):
+    """No act covers what should leave; `rule` is the row of the decision table (domain §2.6), `missing` the item."""
+
+    message = N_("This cannot be sent: {missing} (rule {rule}).")
+    remedy = N_("Record what is missing in an act, or choose another purpose or recipient.")
+
+
+class OutOfScope(Refused):
+    """Something lies outside the act's scope."""
+
+    message = N_("{item} lies outside what the act covers.")
+    remedy = N_("Nothing was imported. The sender is told.")
+
+
+class ActRefused(Refused):
+    """The act that came with a case does not open its commitment, or names other parties, purpose or times."""
+
+    message = N_("The act behind this transfer is not valid: {problem}.")
+    remedy = N_("Nothing was imported. The sender is told.")
+
+
+class InvalidRecord(InvalidInput):
+    """A case, an act or a profile breaks its schema; `path` says where, `problem` what."""
+
+    message = N_("{path}: {problem}.")
+    remedy = N_("Correct it and try again; nothing was saved.")
+
+
+class RecordClosed(Conflict):
+    """The case was handed over; the copy is read-only."""
+
+    message = N_("This case was handed over; the copy here is read-only.")
+
+
+class StaleRecord(Conflict):
+    """The record was changed by someone else since it was read."""
+
+    message = N_("This case was changed in the meantime (version {present}, yours is {given}).")
+
+
+# ---- Accounts ----
+
+
+class NotSignedIn(Refused):
+    """No session, or one that has ended."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("You are not signed in, or your session has ended.")
+    remedy = N_("Sign in: cordee node login.")
+
+
+class WrongPassword(Refused):
+    """The name or the password is wrong; it does not say which."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("The name or the password is wrong.")
+
+
+class RoleMissing(Refused):
+    """The account has no role that may do this."""
+
+    message = N_("This needs the role “{role}”.")
+    remedy = N_("Ask an administrator of the association.")
+
+
+class VaultLocked(Refused):
+    """The passphrase does not open the vault."""
+
+    message = N_("This passphrase does not open the vault.")
+    remedy = N_("Type it again; without it, only the recovery kit opens the vault.")
+
+
+class JournalBroken(IntegrityFailure):
+    """The audit journal's chain or signature does not hold."""
+
+    message = N_("The audit journal does not verify at line {line}: {problem}.")
