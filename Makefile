@@ -1,0 +1,74 @@
+# Cordée. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench bench-quick proto docs format lock clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PROTO := cordee/v1/__init__.py
+PROTO_SOURCES := $(wildcard proto/cordee/v1/*.proto)
+CATALOGUES := $(wildcard cordee/locale/*/LC_MESSAGES/cordee.po)
+COMPILED := $(CATALOGUES:.po=.mo)
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+# A fresh Debian has no ensurepip and refuses pip outside a virtual environment: hence --without-pip and pip --python.
+$(STAMP): requirements.lock pyproject.toml hatch_build.py tools/genproto.py
+	test -x $(PYTHON) || python3 -m venv --without-pip $(VENV)
+	pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements.lock
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(PROTO): $(STAMP) $(PROTO_SOURCES)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) tools/genproto.py
+	touch $@
+
+%.mo: %.po $(STAMP)
+	$(VENV)/bin/pybabel --quiet compile --input-file $< --output-file $@ --locale $(notdir $(patsubst %/LC_MESSAGES/,%,$(dir $<)))
+
+ready: $(STAMP) $(PROTO) $(COMPILED)
+.PHONY: ready
+
+demo: ready ## Set everything up, then one directory, three associations and every outcome of a transfer
+	$(VENV)/bin/cordee demo $(ARGS)
+
+test: ready ## Set everything up, then all tests (fast ones first)
+	$(PYTHON) -m pytest -q -m "not journey" tests
+	$(PYTHON) -m pytest -q -m journey tests
+
+check: ready ## Lint, format, types, layers, contract, translations
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/buf lint
+	$(VENV)/bin/buf format --diff --exit-code proto
+	$(PYTHON) tools/check_breaking.py
+	$(PYTHON) tools/check_translations.py
+
+bench: ready ## Measure W1 to W4 and W7 with their peers; JSON in bench/results/
+	$(PYTHON) -m bench $(ARGS)
+
+bench-quick: ready ## The same in under two minutes: checks only that it works
+	$(PYTHON) -m bench --quick
+
+proto: $(STAMP) ## Generate cordee/v1 again
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) tools/genproto.py
+
+docs: ready ## Draw the pictures of docs/ again
+	$(PYTHON) tools/draw_states.py
+	$(PYTHON) tools/draw_parts.py
+
+format: ready ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/buf format --write proto
+
+lock: $(STAMP) ## Choose the newest versions again (needs uv)
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header requirements.in -o requirements.lock
+
+clean: ## Remove what was built here
+	rm -rf $(VENV) cordee/v1 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
