@@ -127,6 +127,25 @@ class IntegrityFailure(CordeeError):
     remedy = N_("Do not go on. Tell the network's administrators.")
 
 
+# ---- Storage ----
+
+
+class StorageFull(Unreachable):
+    """The disk has no room left; what was asked for was not done."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("There is no room left on the disk of {what}.")
+    remedy = N_("Nothing is lost. Make room on that disk; what waits goes on by itself.")
+
+
+class DatabaseTooNew(InvalidInput):
+    """A newer version of the software has already changed this database."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The database has schema version {found}; this software knows up to {known}.")
+    remedy = N_("Install the newer software again, or restore a backup made before the upgrade.")
+
+
 # ---- Statements and keys ----
 
 
@@ -388,6 +407,20 @@ class VaultLocked(Refused):
 
     message = N_("This passphrase does not open the vault.")
     remedy = N_("Type it again; without it, only the recovery kit opens the vault.")
+
+
+class AlreadyExists(Conflict):
+    """A file or a folder is there already; nothing is written over."""
+
+    message = N_("{path} exists already.")
+    remedy = N_("Choose another place, or remove it first.")
+
+
+class NodeNotRunning(Unreachable):
+    """No node answers on its socket."""
+
+    message = N_("No node answers at {socket}.")
+    remedy = N_("Start it (cordee node serve), or name its socket with --socket or CORDEE_NODE_SOCKET.")
 
 
 class JournalBroken(IntegrityFailure):

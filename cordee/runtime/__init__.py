@@ -1,0 +1,16 @@
+"""What both servers need to run: it may do I/O, and knows nothing of cases.
+
+Importing this package restricts gRPC to TLS 1.3, which its Python interface cannot be asked for: the one TLS 1.2
+suite that is left needs a pre-shared key that nobody has. gRPC reads the variable when it makes its first
+credentials, so this package must be imported before that. The connection guard checks the outcome on every call.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["ONLY_TLS_1_3"]
+
+ONLY_TLS_1_3 = "ECDHE-PSK-CHACHA20-POLY1305"
+
+os.environ["GRPC_SSL_CIPHER_SUITES"] = ONLY_TLS_1_3

@@ -1,0 +1,303 @@
+"""One SQLite file, one writer. Steps that arrive together share one durable COMMIT (performance.md §3).
+
+WAL with `synchronous=FULL`: nothing that was acknowledged is lost in a power cut. A step is a function of a
+`sqlalchemy.Connection`; what must happen together stands in one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from cordee.errors import DatabaseTooNew, InvalidInput, StorageFull
+from cordee.runtime.crashpoint import Crashpoints, register
+
+__all__ = ["Database", "Migration"]
+
+T = TypeVar("T")
+Step = Callable[[Connection], T]
+Migration = Callable[[Connection], None]
+
+BEFORE_COMMIT = register("database.before_commit")
+AFTER_COMMIT = register("database.after_commit")
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged transactions in a power cut
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A step and where its outcome goes: a future of `loop`, or of a thread that waits."""
+
+    step: Step[Any]
+    future: asyncio.Future[Any] | Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    pending: _Pending
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """A database and its writer thread.
+
+    `migrations[n]` brings schema version n + 1 to n + 2; a new database is made from `metadata` as it is now.
+    A step that raises is rolled back alone, and its error goes to its caller. Where the COMMIT itself fails, every
+    step that shared it fails. A caller that is cancelled while its step runs does not undo it.
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        metadata: MetaData,
+        *,
+        crashpoints: Crashpoints | None = None,
+        migrations: Sequence[Migration] = (),
+        readers: int = 4,
+        batch: int = 64,
+    ) -> None:
+        self.path = _path_of(url)
+        self._metadata = metadata
+        self._migrations = tuple(migrations)
+        self._crashpoints = crashpoints or Crashpoints()
+        self._batch = batch
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._writing = _engine(self.path, begin="BEGIN IMMEDIATE", size=1)
+        self._reading = _engine(self.path, begin="BEGIN", size=readers, pragmas=("PRAGMA query_only = ON",))
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
+        self._writer: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.create()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def create(self) -> None:
+        """Make or open the file (0600), bring its schema up to date and start the writer.
+
+        Raises: DatabaseTooNew, StorageFull.
+        """
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _sync_folder(self.path.parent)
+        with self._writing.begin() as tx:
+            self._upgrade(tx)
+        self._writer = threading.Thread(target=self._write_for_ever, name="database-writer", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish the steps that wait, then close everything."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._queue.put(None)
+            writer.join()
+        self._readers.shutdown()
+        self._reading.dispose()
+        self._writing.dispose()
+
+    async def write(self, step: Step[T]) -> T:
+        """Run one durable step; returns after the COMMIT.
+
+        Return plain values, not cursors or rows still to be fetched. Never commit or roll back inside.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._enqueue(_Pending(step, future, loop))
+        return await future
+
+    def write_sync(self, step: Step[T]) -> T:
+        """`write` for tools without an event loop."""
+        future: Future[T] = Future()
+        self._enqueue(_Pending(step, future, None))
+        return future.result()
+
+    async def read(self, query: Step[T]) -> T:
+        """Run a query in a reader thread, on one consistent snapshot that holds every acknowledged step."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_sync, query)
+
+    def read_sync(self, query: Step[T]) -> T:
+        """`read` in the caller's own thread."""
+        with self._reading.begin() as tx:
+            return query(tx)
+
+    def truncate_log(self) -> bool:
+        """Move all pages from the write-ahead log into the file and empty the log: what was deleted is then in neither.
+
+        Returns False where a reader was in the way: try again later.
+        """
+        with sqlite3.connect(self.path, timeout=5) as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.close()
+        return not busy
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy to `target` (0600), which must not exist, while the database is in use."""
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self.path, timeout=5)
+        try:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        finally:
+            connection.close()
+        _sync_folder(target.parent)
+
+    # ---- the writer thread ----
+
+    def _enqueue(self, pending: _Pending) -> None:
+        if self._writer is None:
+            raise RuntimeError("the database is not open")
+        self._queue.put(pending)
+
+    def _write_for_ever(self) -> None:
+        with self._writing.connect() as connection:
+            while (first := self._queue.get()) is not None:
+                batch = [first]
+                last = False
+                while len(batch) < self._batch and not last:
+                    try:
+                        following = self._queue.get_nowait()
+                    except queue.Empty:
+                        break
+                    if following is None:
+                        last = True
+                    else:
+                        batch.append(following)
+                _deliver(self._commit_together(connection, batch))
+                if last:
+                    break
+
+    def _commit_together(self, connection: Connection, batch: list[_Pending]) -> list[_Outcome]:
+        try:
+            with connection.begin():
+                outcomes = [_run(connection, pending) for pending in batch if not pending.future.cancelled()]
+                self._crashpoints.reach(BEFORE_COMMIT)
+        except BaseException as error:  # BEGIN, a savepoint or COMMIT failed: nothing of this batch is durable
+            connection.invalidate()  # a failed COMMIT leaves the transaction open; a new connection surely has none
+            return [_Outcome(pending, error=_typed(error)) for pending in batch]
+        self._crashpoints.reach(AFTER_COMMIT)
+        return outcomes
+
+    def _upgrade(self, tx: Connection) -> None:
+        known = len(self._migrations) + 1
+        tx.exec_driver_sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        found = tx.exec_driver_sql("SELECT max(version) FROM schema_version").scalar()
+        if found is None:
+            self._metadata.create_all(tx)
+            tx.exec_driver_sql("INSERT INTO schema_version (version) VALUES (?)", (known,))
+            return
+        if found > known:
+            raise DatabaseTooNew(found=found, known=known)
+        for migration in self._migrations[found - 1 :]:
+            migration(tx)
+        tx.exec_driver_sql("UPDATE schema_version SET version = ?", (known,))
+
+
+def _run(connection: Connection, pending: _Pending) -> _Outcome:
+    savepoint = connection.begin_nested()
+    try:
+        result = pending.step(connection)
+        savepoint.commit()
+    except BaseException as error:  # the writer thread must outlive whatever a step raises
+        # A full disk ends SQLite's whole transaction by itself: the other steps of the batch are then lost as well.
+        if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's own
+            raise
+        savepoint.rollback()
+        return _Outcome(pending, error=_typed(error))
+    return _Outcome(pending, result=result)
+
+
+def _deliver(outcomes: list[_Outcome]) -> None:
+    """Resolve the futures: one wake-up for each event loop, not one for each step."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome.pending.loop, []).append(outcome)
+    for loop, group in by_loop.items():
+        if loop is None:
+            _resolve(group)
+        elif not loop.is_closed():  # else whoever asked is gone
+            loop.call_soon_threadsafe(_resolve, group)
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        future = outcome.pending.future
+        if future.done():  # cancelled meanwhile
+            continue
+        if outcome.error is None:
+            future.set_result(outcome.result)
+        else:
+            future.set_exception(outcome.error)
+
+
+def _typed(error: BaseException) -> BaseException:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, sqlite3.OperationalError) and origin.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        return StorageFull(what="the database")
+    return error
+
+
+def _engine(path: Path, *, begin: str, size: int, pragmas: tuple[str, ...] = ()) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+
+    # The driver's own transactions begin late and too weak; SQLAlchemy's manual says to take them over like this.
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (*_PRAGMAS, *pragmas):
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _path_of(url: str | Path) -> Path:
+    if isinstance(url, Path):
+        return url
+    if "://" not in url:
+        return Path(url)
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise InvalidInput(field="database_url", problem="only sqlite:///path is supported")
+    return Path(parsed.database)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
