@@ -146,6 +146,13 @@ class DatabaseTooNew(InvalidInput):
     remedy = N_("Install the newer software again, or restore a backup made before the upgrade.")
 
 
+class TombstonesDamaged(IntegrityFailure):
+    """The file of erasures does not verify; an erased case could come back unnoticed."""
+
+    message = N_("The file of erasures is damaged at line {line}.")
+    remedy = N_("Put the file back from its own copy, then start the node again.")
+
+
 # ---- Statements and keys ----
 
 
@@ -188,6 +195,18 @@ class WrongNetwork(Refused):
     message = N_("{what} belongs to another network.")
 
 
+class BrokenChain(IntegrityFailure):
+    """A statement does not follow the one before it: it names another digest, token or manifest."""
+
+    message = N_("{what} does not belong to the {before} that it claims to follow.")
+
+
+class StatementRefused(Refused):
+    """A well-formed, signed statement breaks a rule of the protocol or of the network's policy."""
+
+    message = N_("{what} is refused: {problem}.")
+
+
 class WrongParty(Refused):
     """A statement by, or for, someone else."""
 
@@ -218,6 +237,12 @@ class CheckpointRefused(IntegrityFailure):
     remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
 
 
+class ProofRefused(IntegrityFailure):
+    """A proof of inclusion or of consistency does not hold."""
+
+    message = N_("A proof of the roster log does not hold: {problem}.")
+
+
 class RosterRolledBack(IntegrityFailure):
     """The directory showed an older roster than before."""
 
@@ -237,6 +262,14 @@ class SplitView(IntegrityFailure):
 
     message = N_("The other association was shown another roster than this node (size {size}).")
     remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+
+
+class RosterBehind(Refused):
+    """The other party knows a longer roster than we do: synchronise, then look again."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The other association knows a roster of {size} entries; here only {known} are verified.")
+    remedy = N_("The roster is fetched by itself; try again in a moment.")
 
 
 class RosterStale(Refused):
@@ -377,6 +410,12 @@ class StaleRecord(Conflict):
     message = N_("This case was changed in the meantime (version {present}, yours is {given}).")
 
 
+class AlreadyImported(Conflict):
+    """The case of this transfer was imported before; it is imported once only."""
+
+    message = N_("The case of transfer {transfer} was imported already.")
+
+
 # ---- Accounts ----
 
 
@@ -393,6 +432,21 @@ class WrongPassword(Refused):
 
     status = "UNAUTHENTICATED"
     message = N_("The name or the password is wrong.")
+
+
+class SignInPaused(Refused):
+    """Too many wrong passwords for one name; known and unknown names alike."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("Too many wrong passwords: signing in under this name pauses until {until}.")
+    remedy = N_("Wait until then. If it was not you, tell an administrator of the association.")
+
+
+class LastAdministrator(Conflict):
+    """Without it nobody could manage the accounts."""
+
+    message = N_("This is the last account with the role “administrator”.")
+    remedy = N_("Give the role to somebody else first.")
 
 
 class RoleMissing(Refused):

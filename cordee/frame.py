@@ -18,6 +18,8 @@ class Label(StrEnum):
     DIGEST = "cordee/v1/digest"
     NETWORK = "cordee/v1/network"
     ENTRY = "cordee/v1/entry"
+    LEAF = "cordee/v1/leaf"
+    CHECKPOINT = "cordee/v1/checkpoint"
     KEY_ID = "cordee/v1/key-id"
     MEMBER_ID = "cordee/v1/member-id"
     FINGERPRINT = "cordee/v1/fingerprint"
@@ -39,6 +41,7 @@ class Label(StrEnum):
     IN_FLIGHT = "cordee/v1/in-flight"
     BLIND_INDEX = "cordee/v1/blind-index"
     JOURNAL = "cordee/v1/journal"
+    TOMBSTONE = "cordee/v1/tombstone"
 
 
 def frame(label: Label, *parts: bytes) -> bytes:
