@@ -1,0 +1,48 @@
+"""Moments and lengths of time as they stand in statements, turned into Python's own and back, exactly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cordee.errors import MalformedStatement
+
+__all__ = ["duration_of", "length_of", "moment_of", "timestamp_of"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of Timestamp's range
+_LONGEST = timedelta(days=36_500)
+
+
+def moment_of(timestamp: Timestamp) -> datetime:
+    """The aware UTC time of a timestamp.
+
+    Raises: MalformedStatement before 1970, after 9999, or with a fraction finer than a microsecond (Python would cut
+    it off, and another implementation would not).
+    """
+    seconds, nanos = timestamp.seconds, timestamp.nanos
+    if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < 1_000_000_000 or nanos % 1000:
+        raise MalformedStatement(what="Timestamp", problem="it is out of range or too fine")
+    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+
+
+def timestamp_of(moment: datetime) -> Timestamp:
+    """The timestamp of an aware time. Raises ValueError for a naive one."""
+    if moment.tzinfo is None:
+        raise ValueError("a statement needs an aware time")
+    past = moment - _EPOCH
+    return Timestamp(seconds=past.days * 86_400 + past.seconds, nanos=past.microseconds * 1000)
+
+
+def length_of(duration: Duration) -> timedelta:
+    """The length of time of a duration, whole seconds. Raises: MalformedStatement if negative, broken or absurd."""
+    if duration.nanos or not 0 <= duration.seconds <= _LONGEST.total_seconds():
+        raise MalformedStatement(what="Duration", problem="it is out of range or no whole number of seconds")
+    return timedelta(seconds=duration.seconds)
+
+
+def duration_of(length: timedelta) -> Duration:
+    """The duration of a length of time, cut to whole seconds."""
+    return Duration(seconds=length // timedelta(seconds=1))
