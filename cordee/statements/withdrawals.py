@@ -1,0 +1,111 @@
+"""Withdrawal of consent at any step, and the answer to one that came after delivery (protocol §5, §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from cordee.ids import Digest, MemberId, TokenId
+from cordee.roster import Roster
+from cordee.signing import Signed
+from cordee.statements.base import Statement
+from cordee.statements.checks import Reading, moment, parties_of
+from cordee.statements.offers import Offer
+from cordee.summary import SEALED_REASON_SIZE, SEALED_REPORT_SIZE
+from cordee.transfer import Kind, kind_of
+from cordee.v1 import statements_pb2 as v1
+
+__all__ = ["Erasure", "Withdrawal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal(Statement):
+    """The sender takes the consent back. Before delivery nothing comes any more; after it, a request to erase."""
+
+    offer: Digest
+    token_id: TokenId
+
+    @classmethod
+    def parse(
+        cls,
+        signed: Signed,
+        roster: Roster,
+        *,
+        offer: Offer | None,
+        now: datetime,
+        me: MemberId | None = None,
+        fresh: bool = False,
+        history: bool = False,
+    ) -> Self:
+        """Read the withdrawal of `offer`, or, with None, one whose offer has not come: keep it as a tombstone.
+
+        Read without its offer it is signed and about this network and `me`, no more: read it again should an offer
+        with its digest come.
+        """
+        read = Reading("Withdrawal", roster, now, fresh, history)
+        body = read.body(signed, v1.Withdrawal)
+        parties = parties_of(body)
+        since = roster.size if offer is None else offer.since
+        read.signer(signed, author=parties.sender, other=parties.recipient, kind=Kind.WITHDRAWAL, since=since)
+        read.agree(parties, None if offer is None else offer.parties, me=me)
+        time = moment(body, "time")
+        read.on_time(time)
+        if offer is not None:
+            read.follows(body.offer, offer.digest, "offer")
+            read.require(TokenId(body.token_id) == offer.token.id, "it names another token")
+        return cls(
+            signed=signed,
+            parties=parties,
+            kind=Kind.WITHDRAWAL,
+            time=time,
+            since=since,
+            offer=Digest(body.offer),
+            token_id=TokenId(body.token_id),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure(Statement):
+    """Step 5: erased, with a sealed report, or kept because the law asks for it, with a sealed reason."""
+
+    sender_card: int
+    sealed_report: bytes | None
+    sealed_reason: bytes | None
+
+    @classmethod
+    def parse(
+        cls,
+        signed: Signed,
+        roster: Roster,
+        *,
+        withdrawal: Withdrawal,
+        now: datetime,
+        fresh: bool = False,
+        history: bool = False,
+    ) -> Self:
+        """Read the answer to `withdrawal`."""
+        read = Reading("Erasure", roster, now, fresh, history)
+        body = read.body(signed, v1.Erasure)
+        kind, parties = kind_of(body), parties_of(body)
+        read.signer(signed, author=parties.recipient, other=parties.sender, kind=kind, since=withdrawal.since)
+        read.agree(parties, withdrawal.parties)
+        time = moment(body, "time")
+        read.on_time(time)
+        read.follows(body.withdrawal, withdrawal.digest, "withdrawal")
+        read.require(body.sender_card >= 1, "it names no card")
+        sealed_report, sealed_reason = None, None
+        if body.HasField("erased"):
+            sealed_report = read.sized(body.erased.sealed_report, SEALED_REPORT_SIZE, "sealed_report")
+        else:
+            sealed_reason = read.sized(body.refused.sealed_reason, SEALED_REASON_SIZE, "sealed_reason")
+        return cls(
+            signed=signed,
+            parties=parties,
+            kind=kind,
+            time=time,
+            since=withdrawal.since,
+            sender_card=body.sender_card,
+            sealed_report=sealed_report,
+            sealed_reason=sealed_reason,
+        )
