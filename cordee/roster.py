@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -29,13 +28,24 @@ from google.protobuf.message import Message
 
 from cordee.checkpoint import is_origin
 from cordee.entries import add_signature, entry_digest, entry_leaf, network_id, propose
+from cordee.entry_checks import (
+    Breach,
+    Rule,
+    Step,
+    check_place,
+    check_signatures,
+    grown,
+    new_key,
+    require,
+    time_of,
+)
 from cordee.errors import BadSignature, EntryRefused, MalformedKey, MalformedStatement
+from cordee.government import govern, is_government
 from cordee.idmap import IdMap
 from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Head, Member, MemberState, Roster, registration_digest
 from cordee.policy import MAX_ADMINISTRATORS, Policy
-from cordee.signing import MAX_BODY, MAX_SIGNED, SigningPublicKey, member_id_of, parse_message, verify_signature
-from cordee.times import moment_of
+from cordee.signing import MAX_BODY, MAX_SIGNED, SigningPublicKey, member_id_of, parse_message
 from cordee.v1 import statements_pb2 as v1
 
 __all__ = [
@@ -61,39 +71,6 @@ _NONCE_SIZE = 32
 _INCARNATION_SIZE = 16
 
 
-class Rule(StrEnum):
-    """The rule that a refused entry breaks: the fact `rule` of EntryRefused."""
-
-    NO_GENESIS = "the first entry is no genesis"
-    UNKNOWN_TYPE = "no such entry"
-    MALFORMED = "malformed"
-    WRONG_NETWORK = "another network"
-    WRONG_PREVIOUS = "not the next entry about its subject"
-    WRONG_TIME = "a time before an earlier entry or in the future"
-    SIGNATURE_ORDER = "signatures out of order or repeated"
-    UNKNOWN_SIGNER = "signed by a key that is not in force"
-    TOO_FEW_SIGNATURES = "too few signatures"
-    BAD_SIGNATURE = "a signature does not verify"
-    NO_SUCH_MEMBER = "no such member"
-    WRONG_MEMBER_ID = "the member's id is not that of its key"
-    MEMBER_ID_TAKEN = "the member's id was given before"
-    REGISTRATION_TAKEN = "another member has this name and number"
-    KEY_TAKEN = "the key was used before"
-    WRONG_STATE = "the member's state does not allow it"
-    SAME_INCARNATION = "the incarnation is not new"
-    NO_SUCH_ADMINISTRATOR = "no such administrator"
-    TOO_MANY_ADMINISTRATORS = "too many administrators"
-    THRESHOLD_OUT_OF_REACH = "fewer administrators than the policy asks for"
-
-
-class _Breach(Exception):
-    """A rule is broken; `apply` adds the entry's index."""
-
-    def __init__(self, rule: Rule) -> None:
-        super().__init__(rule)
-        self.rule = rule
-
-
 def apply(roster: Roster | None, entry: v1.Entry, *, latest: datetime | None = None) -> Roster:
     """The roster after one entry more. None only with the genesis; `roster` stays as it was, whatever happens.
 
@@ -103,7 +80,7 @@ def apply(roster: Roster | None, entry: v1.Entry, *, latest: datetime | None = N
         # The entry's own form first: fields that we do not know stand in no digest and would travel unseen.
         exact = parse_message(entry.SerializeToString(), v1.Entry, MAX_SIGNED)
         return _found(exact, latest) if roster is None else _advance(roster, exact, latest)
-    except _Breach as breach:
+    except Breach as breach:
         rule, cause = breach.rule, breach.__cause__
     except (MalformedStatement, MalformedKey) as error:
         rule, cause = Rule.MALFORMED, error
@@ -122,34 +99,29 @@ def replay(entries: Iterable[v1.Entry]) -> Roster:
     return roster
 
 
-def _require(holds: bool, rule: Rule) -> None:
-    if not holds:
-        raise _Breach(rule)
-
-
 # ---- The genesis ----
 
 
 def _found(entry: v1.Entry, latest: datetime | None) -> Roster:
-    _require(entry.type == v1.Genesis.DESCRIPTOR.full_name, Rule.NO_GENESIS)
+    require(entry.type == v1.Genesis.DESCRIPTOR.full_name, Rule.NO_GENESIS)
     genesis = parse_message(entry.body, v1.Genesis, _MAX_GENESIS_BODY)
-    _require(1 <= len(genesis.administrators) <= MAX_ADMINISTRATORS, Rule.TOO_MANY_ADMINISTRATORS)
+    require(1 <= len(genesis.administrators) <= MAX_ADMINISTRATORS, Rule.TOO_MANY_ADMINISTRATORS)
     keys = [SigningPublicKey.from_message(key) for key in genesis.administrators]
     administrators = {key.key_id: key for key in keys}
-    _require(len(administrators) == len(keys), Rule.KEY_TAKEN)
-    _check_signatures(entry, administrators, at_least=len(administrators))
+    require(len(administrators) == len(keys), Rule.KEY_TAKEN)
+    check_signatures(entry, administrators, at_least=len(administrators))
 
-    time = _time_of(genesis, not_before=None, latest=latest)
+    time = time_of(genesis, not_before=None, latest=latest)
     policy = Policy.from_message(genesis.policy)
-    _require(policy.threshold <= len(administrators), Rule.THRESHOLD_OUT_OF_REACH)
+    require(policy.threshold <= len(administrators), Rule.THRESHOLD_OUT_OF_REACH)
     directory_key = SigningPublicKey.from_message(genesis.directory_key)
-    _require(directory_key.key_id not in administrators, Rule.KEY_TAKEN)
+    require(directory_key.key_id not in administrators, Rule.KEY_TAKEN)
     well_formed = (
         len(genesis.nonce) == _NONCE_SIZE
         and is_origin(genesis.origin)
         and 1 <= len(genesis.ca_certificate) <= _MAX_CA_CERTIFICATE
     )
-    _require(well_formed, Rule.MALFORMED)
+    require(well_formed, Rule.MALFORMED)
     used: IdMap[KeyId, None] = IdMap()
     for key_id in (*administrators, directory_key.key_id):
         used = used.with_item(key_id, None)
@@ -176,72 +148,14 @@ def _found(entry: v1.Entry, latest: datetime | None) -> Roster:
 # ---- Every later entry ----
 
 
-@dataclass(frozen=True)
-class _Step:
-    """An entry that is next about its subject, signed as its kind asks for."""
-
-    roster: Roster
-    statement: Any  # one of the messages in the two tables below
-    digest: Digest
-    time: datetime
-
-
 def _advance(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
     if entry.type == _ADMITTED:
-        following = _admit(roster, entry, latest)
-    elif entry.type in _ABOUT_MEMBERS:
-        following = _change_member(roster, entry, _ABOUT_MEMBERS[entry.type], latest)
-    elif entry.type in _GOVERNMENT:
-        following = _govern(roster, entry, *_GOVERNMENT[entry.type], latest)
-    else:
-        raise _Breach(Rule.UNKNOWN_TYPE)
-    return following
-
-
-def _step(
-    roster: Roster,
-    entry: v1.Entry,
-    statement: Any,
-    *,
-    signers: Mapping[KeyId, SigningPublicKey],
-    at_least: int,
-    previous: Digest,
-    not_before: datetime,
-    latest: datetime | None,
-) -> _Step:
-    """What every entry but the genesis must show: signatures, then network, then its place, then its time."""
-    _check_signatures(entry, signers, at_least=at_least)
-    _require(statement.network == roster.network, Rule.WRONG_NETWORK)
-    _require(statement.previous == previous, Rule.WRONG_PREVIOUS)
-    time = _time_of(statement, not_before=not_before, latest=latest)
-    return _Step(roster=roster, statement=statement, digest=entry_digest(entry), time=time)
-
-
-def _grown(step: _Step, **changes: Any) -> Roster:
-    return replace(step.roster, size=step.roster.size + 1, time=max(step.roster.time, step.time), **changes)
-
-
-def _check_signatures(entry: v1.Entry, signers: Mapping[KeyId, SigningPublicKey], *, at_least: int) -> None:
-    given = [KeyId(one.signer) for one in entry.signatures]
-    _require(all(one < following for one, following in pairwise(given)), Rule.SIGNATURE_ORDER)
-    _require(all(one in signers for one in given), Rule.UNKNOWN_SIGNER)
-    _require(len(given) >= at_least, Rule.TOO_FEW_SIGNATURES)
-    for signer, signature in zip(given, entry.signatures, strict=True):
-        verify_signature(signature, entry.type, entry.body, signers[signer])
-
-
-def _time_of(statement: Any, *, not_before: datetime | None, latest: datetime | None) -> datetime:
-    _require(statement.HasField("time"), Rule.MALFORMED)
-    time = moment_of(statement.time)
-    _require(not_before is None or time >= not_before, Rule.WRONG_TIME)
-    _require(latest is None or time <= latest, Rule.WRONG_TIME)
-    return time
-
-
-def _new_key(roster: Roster, message: v1.PublicKey) -> SigningPublicKey:
-    key = SigningPublicKey.from_message(message)
-    _require(key.key_id not in roster.used_keys, Rule.KEY_TAKEN)
-    return key
+        return _admit(roster, entry, latest)
+    if entry.type in _ABOUT_MEMBERS:
+        return _change_member(roster, entry, _ABOUT_MEMBERS[entry.type], latest)
+    if is_government(entry.type):
+        return govern(roster, entry, latest)
+    raise Breach(Rule.UNKNOWN_TYPE)
 
 
 # ---- Members ----
@@ -251,7 +165,7 @@ _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 
 def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
     statement = parse_message(entry.body, v1.MemberAdmitted, MAX_BODY)
-    step = _step(
+    step = check_place(
         roster,
         entry,
         statement,
@@ -263,10 +177,10 @@ def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
     )
     member_id, registration = MemberId(statement.member), Digest(statement.registration)
     identity = SigningPublicKey.from_message(statement.identity_key)
-    _require(member_id == member_id_of(identity), Rule.WRONG_MEMBER_ID)
-    _require(member_id not in roster.members, Rule.MEMBER_ID_TAKEN)
-    _require(identity.key_id not in roster.used_keys, Rule.KEY_TAKEN)
-    _require(registration not in roster.registrations, Rule.REGISTRATION_TAKEN)
+    require(member_id == member_id_of(identity), Rule.WRONG_MEMBER_ID)
+    require(member_id not in roster.members, Rule.MEMBER_ID_TAKEN)
+    require(identity.key_id not in roster.used_keys, Rule.KEY_TAKEN)
+    require(registration not in roster.registrations, Rule.REGISTRATION_TAKEN)
     member = Member(
         id=member_id,
         state=MemberState.ACTIVE,
@@ -280,7 +194,7 @@ def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
         last_entry=step.digest,
         last_time=step.time,
     )
-    return _grown(
+    return grown(
         step,
         members=roster.members.with_item(member_id, member),
         used_keys=roster.used_keys.with_item(identity.key_id, None),
@@ -301,16 +215,16 @@ class _MemberRule:
     statement: type[Message]
     states: frozenset[MemberState]
     signers: _Signers
-    change: Callable[[_Step, Member], Member]
+    change: Callable[[Step, Member], Member]
 
 
 def _change_member(roster: Roster, entry: v1.Entry, rule: _MemberRule, latest: datetime | None) -> Roster:
     statement: Any = parse_message(entry.body, rule.statement, MAX_BODY)
     member = roster.members.get(MemberId(statement.member))
     if member is None:
-        raise _Breach(Rule.NO_SUCH_MEMBER)
+        raise Breach(Rule.NO_SUCH_MEMBER)
     signers, at_least = _signers_of(roster, member, statement, rule.signers)
-    step = _step(
+    step = check_place(
         roster,
         entry,
         statement,
@@ -320,14 +234,14 @@ def _change_member(roster: Roster, entry: v1.Entry, rule: _MemberRule, latest: d
         not_before=member.last_time,
         latest=latest,
     )
-    _require(member.state in rule.states, Rule.WRONG_STATE)
+    require(member.state in rule.states, Rule.WRONG_STATE)
     changed = replace(rule.change(step, member), last_entry=step.digest, last_time=step.time)
     used, registrations = roster.used_keys, roster.registrations
     if changed.identity is not member.identity:
         used = used.with_item(changed.identity.key_id, None)
     if changed.state is MemberState.REMOVED:
         registrations = registrations.without(member.registration)
-    return _grown(
+    return grown(
         step,
         members=roster.members.with_item(member.id, changed),
         used_keys=used,
@@ -349,20 +263,20 @@ def _signers_of(
     return keys, 1
 
 
-def _to(state: MemberState) -> Callable[[_Step, Member], Member]:
+def _to(state: MemberState) -> Callable[[Step, Member], Member]:
     return lambda _step, member: replace(member, state=state)
 
 
-def _with_new_identity(step: _Step, member: Member) -> Member:
+def _with_new_identity(step: Step, member: Member) -> Member:
     # The size before this entry is the last at which the old key is in force.
     former = (*member.former_identities, (step.roster.size, member.identity))
-    return replace(member, identity=_new_key(step.roster, step.statement.identity_key), former_identities=former)
+    return replace(member, identity=new_key(step.roster, step.statement.identity_key), former_identities=former)
 
 
-def _restored(step: _Step, member: Member) -> Member:
+def _restored(step: Step, member: Member) -> Member:
     incarnation: bytes = step.statement.incarnation
-    _require(len(incarnation) == _INCARNATION_SIZE, Rule.MALFORMED)
-    _require(incarnation != member.incarnation, Rule.SAME_INCARNATION)
+    require(len(incarnation) == _INCARNATION_SIZE, Rule.MALFORMED)
+    require(incarnation != member.incarnation, Rule.SAME_INCARNATION)
     return replace(member, incarnation=incarnation)
 
 
@@ -379,65 +293,5 @@ _ABOUT_MEMBERS: Mapping[str, _MemberRule] = {
         _MemberRule(v1.MemberRecovered, _PRESENT, _Signers.ADMINISTRATORS, _with_new_identity),
         _MemberRule(v1.IdentityRotated, _ACTIVE, _Signers.BOTH_KEYS, _with_new_identity),
         _MemberRule(v1.NodeRestored, _ACTIVE, _Signers.MEMBER, _restored),
-    )
-}
-
-
-# ---- The network's government: one chain from the genesis on ----
-
-_Change = Callable[[_Step], dict[str, Any]]
-
-
-def _govern(
-    roster: Roster, entry: v1.Entry, statement: type[Message], change: _Change, latest: datetime | None
-) -> Roster:
-    step = _step(
-        roster,
-        entry,
-        parse_message(entry.body, statement, MAX_BODY),
-        signers=roster.administrators,
-        at_least=roster.policy.threshold,
-        previous=roster.last_governance_entry,
-        not_before=roster.last_governance_time,
-        latest=latest,
-    )
-    return _grown(step, last_governance_entry=step.digest, last_governance_time=step.time, **change(step))
-
-
-def _add_administrator(step: _Step) -> dict[str, Any]:
-    roster = step.roster
-    _require(len(roster.administrators) < MAX_ADMINISTRATORS, Rule.TOO_MANY_ADMINISTRATORS)
-    key = _new_key(roster, step.statement.key)
-    return {
-        "administrators": MappingProxyType({**roster.administrators, key.key_id: key}),
-        "used_keys": roster.used_keys.with_item(key.key_id, None),
-    }
-
-
-def _remove_administrator(step: _Step) -> dict[str, Any]:
-    left = dict(step.roster.administrators)
-    _require(left.pop(KeyId(step.statement.administrator), None) is not None, Rule.NO_SUCH_ADMINISTRATOR)
-    _require(step.roster.policy.threshold <= len(left), Rule.THRESHOLD_OUT_OF_REACH)
-    return {"administrators": MappingProxyType(left)}
-
-
-def _change_policy(step: _Step) -> dict[str, Any]:
-    policy = Policy.from_message(step.statement.policy)
-    _require(policy.threshold <= len(step.roster.administrators), Rule.THRESHOLD_OUT_OF_REACH)
-    return {"policy": policy}
-
-
-def _rotate_directory_key(step: _Step) -> dict[str, Any]:
-    key = _new_key(step.roster, step.statement.key)
-    return {"directory_key": key, "used_keys": step.roster.used_keys.with_item(key.key_id, None)}
-
-
-_GOVERNMENT: Mapping[str, tuple[type[Message], _Change]] = {
-    statement.DESCRIPTOR.full_name: (statement, change)
-    for statement, change in (
-        (v1.AdministratorAdded, _add_administrator),
-        (v1.AdministratorRemoved, _remove_administrator),
-        (v1.PolicyChanged, _change_policy),
-        (v1.DirectoryKeyRotated, _rotate_directory_key),
     )
 }

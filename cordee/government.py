@@ -1,0 +1,84 @@
+"""Entries about the network's government: one chain from the genesis on, signed by the administrators (protocol §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cordee.entry_checks import Rule, Step, check_place, grown, new_key, require
+from cordee.ids import KeyId
+from cordee.members import Roster
+from cordee.policy import MAX_ADMINISTRATORS, Policy
+from cordee.signing import MAX_BODY, parse_message
+from cordee.v1 import statements_pb2 as v1
+
+__all__ = ["govern", "is_government"]
+
+_Change = Callable[[Step], dict[str, Any]]
+
+
+def _add_administrator(step: Step) -> dict[str, Any]:
+    roster = step.roster
+    require(len(roster.administrators) < MAX_ADMINISTRATORS, Rule.TOO_MANY_ADMINISTRATORS)
+    key = new_key(roster, step.statement.key)
+    return {
+        "administrators": MappingProxyType({**roster.administrators, key.key_id: key}),
+        "used_keys": roster.used_keys.with_item(key.key_id, None),
+    }
+
+
+def _remove_administrator(step: Step) -> dict[str, Any]:
+    left = dict(step.roster.administrators)
+    require(left.pop(KeyId(step.statement.administrator), None) is not None, Rule.NO_SUCH_ADMINISTRATOR)
+    require(step.roster.policy.threshold <= len(left), Rule.THRESHOLD_OUT_OF_REACH)
+    return {"administrators": MappingProxyType(left)}
+
+
+def _change_policy(step: Step) -> dict[str, Any]:
+    policy = Policy.from_message(step.statement.policy)
+    require(policy.threshold <= len(step.roster.administrators), Rule.THRESHOLD_OUT_OF_REACH)
+    return {"policy": policy}
+
+
+def _rotate_directory_key(step: Step) -> dict[str, Any]:
+    key = new_key(step.roster, step.statement.key)
+    return {"directory_key": key, "used_keys": step.roster.used_keys.with_item(key.key_id, None)}
+
+
+_GOVERNMENT: Mapping[str, tuple[type[Message], _Change]] = {
+    statement.DESCRIPTOR.full_name: (statement, change)
+    for statement, change in (
+        (v1.AdministratorAdded, _add_administrator),
+        (v1.AdministratorRemoved, _remove_administrator),
+        (v1.PolicyChanged, _change_policy),
+        (v1.DirectoryKeyRotated, _rotate_directory_key),
+    )
+}
+
+
+def is_government(type_name: str) -> bool:
+    """Whether an entry of this type is about the network's government."""
+    return type_name in _GOVERNMENT
+
+
+def govern(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
+    """The roster after an entry for which `is_government` holds.
+
+    Raises: Breach, MalformedStatement, MalformedKey, BadSignature.
+    """
+    statement, change = _GOVERNMENT[entry.type]
+    step = check_place(
+        roster,
+        entry,
+        parse_message(entry.body, statement, MAX_BODY),
+        signers=roster.administrators,
+        at_least=roster.policy.threshold,
+        previous=roster.last_governance_entry,
+        not_before=roster.last_governance_time,
+        latest=latest,
+    )
+    return grown(step, last_governance_entry=step.digest, last_governance_time=step.time, **change(step))
