@@ -390,6 +390,21 @@ def test_a_writer_refuses_what_its_manifest_does_not_say(
         Case(sections, attachments).write(manifest, chunk=3)
 
 
+def test_an_attachment_that_does_not_end_is_cut_off_at_its_size() -> None:
+    asked = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal asked
+        while asked < 100:
+            asked += 1
+            yield b"123"
+
+    manifest = Case({}, {"x": b"1234567"}).manifest
+    with pytest.raises(ContentDamaged, match="another size"):
+        list(write_content(manifest, [], [endless()], key=KEY, context=CONTEXT))
+    assert asked == 3
+
+
 def test_a_writer_refuses_a_bad_manifest_before_it_gives_anything() -> None:
     manifest = SMALL.manifest
     manifest.sections[1].name = manifest.sections[0].name
