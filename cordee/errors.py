@@ -118,6 +118,14 @@ class Unreachable(CordeeError):
     remedy = N_("Nothing is lost. Check the connection; what waits is sent by itself when it comes back.")
 
 
+class RemoteFailure(CordeeError):
+    """The other end failed, or refused, without a reason that this version knows."""
+
+    status = "INTERNAL"
+    message = N_("{peer} answered with the error {code}.")
+    remedy = N_("Try again; if it stays, tell whoever runs that server.")
+
+
 class IntegrityFailure(CordeeError):
     """A signature, a hash or a proof does not hold."""
 
@@ -359,6 +367,14 @@ class TooManyRequests(Refused):
     remedy = N_("Wait a moment and try again.")
 
 
+class CertificateExpired(Refused):
+    """The caller's transport certificate has run out."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("The calling machine's certificate ran out on {expired}.")
+    remedy = N_("Restart the node: it asks for a new certificate by itself. Else ask the network's administrators.")
+
+
 class WeakConnection(Refused):
     """The connection is not TLS 1.3 with the hybrid key exchange."""
 
@@ -399,15 +415,22 @@ class InvalidRecord(InvalidInput):
 
 
 class RecordClosed(Conflict):
-    """The case was handed over; the copy is read-only."""
+    """The case was closed or handed over; the copy is read-only."""
 
-    message = N_("This case was handed over; the copy here is read-only.")
+    message = N_("This case was closed or handed over; the copy here is read-only.")
 
 
 class StaleRecord(Conflict):
     """The record was changed by someone else since it was read."""
 
     message = N_("This case was changed in the meantime (version {present}, yours is {given}).")
+
+
+class CaseExists(Conflict):
+    """There is a case of this id already, and it is not erased."""
+
+    message = N_("There is a case {case} already.")
+    remedy = N_("Open that case; erase it first if it is to be replaced.")
 
 
 class AlreadyImported(Conflict):
@@ -432,6 +455,13 @@ class WrongPassword(Refused):
 
     status = "UNAUTHENTICATED"
     message = N_("The name or the password is wrong.")
+
+
+class AccountExists(Conflict):
+    """There is an account of this name already."""
+
+    message = N_("There is an account of this name already.")
+    remedy = N_("Choose another name.")
 
 
 class SignInPaused(Refused):
@@ -466,7 +496,7 @@ class VaultLocked(Refused):
 class AlreadyExists(Conflict):
     """A file or a folder is there already; nothing is written over."""
 
-    message = N_("{path} exists already.")
+    message = N_("{what} exists already.")
     remedy = N_("Choose another place, or remove it first.")
 
 

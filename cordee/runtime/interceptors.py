@@ -1,0 +1,224 @@
+"""What every call goes through, in this order: who is calling, how often, how large, how long; then the servicer.
+
+One interceptor for all of it, since each layer of gRPC's own costs more than these checks. Whatever goes wrong is
+answered with a reason code; what nobody expected is answered with nothing but INTERNAL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from cordee.errors import CordeeError
+from cordee.ids import MemberId
+from cordee.runtime import bounds
+from cordee.runtime.guard import Caller, ConnectionGuard, Guard, StrongConnection, caller
+from cordee.runtime.limits import CallerLimits
+from cordee.runtime.rpc_errors import to_status
+
+__all__ = [
+    "Caller",
+    "CallerLimits",
+    "ConnectionGuard",
+    "Finished",
+    "Gate",
+    "Observer",
+    "StrongConnection",
+    "caller",
+]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A call that is over, for logs and metrics. It holds nothing of what was asked or answered."""
+
+    method: str  # "/cordee.v1.Broker/Submit"
+    code: str  # name of the gRPC status code
+    reason: str  # our reason code, or empty
+    seconds: float
+    member: MemberId | None
+    fault: str = ""  # where an unexpected exception came from: its class, file and line
+
+
+class Observer(Protocol):
+    """Hears of every call."""
+
+    def started(self, method: str) -> None:
+        """A call has come in."""
+        ...
+
+    def finished(self, call: Finished) -> None:
+        """It has been answered."""
+        ...
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """The interceptor. `guard` None is for a unix socket, where the file's permissions decide who may call.
+
+    A unary answer takes `deadline` seconds at most, whatever the client asked for. A stream may last, but neither
+    the next message from the client nor its reading of ours may take longer than `idle` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard | None,
+        limits: CallerLimits | None,
+        observers: Sequence[Observer] = (),
+        deadline: float = 30,
+        idle: float = 60,
+    ) -> None:
+        self._guard = guard
+        self._limits = limits
+        self._observers = tuple(observers)
+        self._deadline = deadline
+        self._idle = idle
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        if handler.response_streaming:
+            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            factory = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            wrapped = self._streaming(behaviour, method, handler.request_streaming)
+        else:
+            behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            factory = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            wrapped = self._answering(behaviour, method, handler.request_streaming)
+        return factory(wrapped, handler.request_deserializer, handler.response_serializer)
+
+    def _answering(self, behaviour: Any, method: str, request_streaming: bool) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            async def proceed() -> Any:
+                if request_streaming:
+                    return await behaviour(self._checked(request), context)
+                bounds.check(request)
+                async with asyncio.timeout(self._deadline):
+                    return await behaviour(request, context)
+
+            return await self._pass(method, context, proceed)
+
+        return answer
+
+    def _streaming(self, behaviour: Any, method: str, request_streaming: bool) -> Any:
+        async def answer(request: Any, context: Any) -> None:
+            async def proceed() -> None:
+                if request_streaming:
+                    answers = behaviour(self._checked(request), context)
+                else:
+                    bounds.check(request)
+                    answers = behaviour(request, context)
+                if not hasattr(answers, "__aiter__"):  # a servicer that writes to the context itself
+                    await answers
+                    return
+                try:
+                    async for message in answers:
+                        async with asyncio.timeout(self._idle):  # a reader that does not read
+                            await context.write(message)
+                finally:
+                    if hasattr(answers, "aclose"):  # a generator's own clean-up must not wait for the collector
+                        await answers.aclose()
+
+            await self._pass(method, context, proceed)
+
+        return answer
+
+    async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        iterator = aiter(requests)
+        while True:
+            try:
+                async with asyncio.timeout(self._idle):
+                    request = await anext(iterator)
+            except StopAsyncIteration:
+                return
+            bounds.check(request)
+            yield request
+
+    async def _pass(self, method: str, context: Any, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        for observer in self._observers:
+            observer.started(method)
+        began = time.perf_counter()
+        who: Caller | None = None
+        code, reason, fault = "OK", "", ""
+        try:
+            try:
+                if self._guard is not None:
+                    who = await self._guard.identify(context)
+                with self._counted(who, context), self._running(who):
+                    return await proceed()
+            except CordeeError as error:
+                code, reason = error.status, error.reason
+                await context.abort_with_status(to_status(error))
+            except TimeoutError:
+                code = "DEADLINE_EXCEEDED"
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "took too long")
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except grpc.aio.BaseError:  # a servicer's own abort, or the connection is gone
+                code = _code_of(context)
+                raise
+            except Exception as error:
+                # Its text may hold what was in the request: nobody outside, and no log, sees it.
+                code, fault = "INTERNAL", _where(error)
+                await context.abort(grpc.StatusCode.INTERNAL, "")
+        finally:
+            call = Finished(method, code, reason, time.perf_counter() - began, who.member if who else None, fault)
+            for observer in self._observers:
+                observer.finished(call)
+
+    def _running(self, who: Caller | None) -> AbstractContextManager[None]:
+        if self._guard is None:
+            return nullcontext()
+        running: AbstractContextManager[None] = self._guard.running(who)
+        return running
+
+    def _counted(self, who: Caller | None, context: Any) -> AbstractContextManager[None]:
+        if self._limits is None:
+            return nullcontext()
+        key: Hashable = who.member if who is not None else _address(context.peer())
+        return self._limits.taken(key)
+
+
+def _address(peer: str) -> str:
+    """ "ipv4:192.0.2.1:50000" without its port; of an IPv6 address the first half, since one host has all the rest."""
+    address = peer.rpartition(":")[0]
+    if address.startswith("ipv6:"):
+        return ":".join(address.replace("%5B", "[").removeprefix("ipv6:").lstrip("[").split(":")[:4])
+    return address
+
+
+def _code_of(context: Any) -> str:
+    code = context.code()
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    return next((known.name for known in grpc.StatusCode if known.value[0] == code), "UNKNOWN")
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    last = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__} {last}"

@@ -1,0 +1,114 @@
+"""A gRPC server with every limit set (security: denial of service; measured, not assumed)."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+import cordee.runtime.contract  # noqa: F401 - registers the bounds of the network's requests
+from cordee.runtime import bounds
+from cordee.runtime.interceptors import Gate
+from cordee.runtime.tls import MAX_MESSAGE
+
+__all__ = ["SERVER_OPTIONS", "Server"]
+
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.compression_enabled_algorithms_bitset", 1),  # none: no bombs, and no lengths that tell about content
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.http2.settings_timeout", 5_000),
+    ("grpc.max_concurrent_streams", 32),
+    ("grpc.max_connection_idle_ms", 600_000),
+    ("grpc.max_connection_age_ms", 3_600_000),  # a connection outlives its certificates otherwise
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),  # keepalive_timeout_ms alone has no effect
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # our own clients ping every 30 s
+    ("grpc.so_reuseport", 0),  # two servers on one port by mistake would each get half of the calls
+)
+
+
+class Server:
+    """One listener's server: services behind a gate, health, orderly stop.
+
+    `options` override those above: for tests, and for what a unix socket need not fear.
+    """
+
+    def __init__(self, gate: Gate, *, options: Sequence[tuple[str, int]] = (), reflect: bool = False) -> None:
+        merged = {**dict(SERVER_OPTIONS), **dict(options)}
+        self._server = grpc.aio.server(
+            interceptors=[gate], options=list(merged.items()), compression=grpc.Compression.NoCompression
+        )
+        self._health = health.aio.HealthServicer()
+        self._names: list[str] = []
+        self._reflect = reflect
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def add(self, service: Any, register: Callable[[Any, Any], None], servicer: object) -> None:
+        """Host a service: its descriptor (`directory_pb2.DESCRIPTOR.services_by_name["Broker"]`), the generated
+        `add_BrokerServicer_to_server`, and the servicer.
+
+        Raises: ValueError if a request of the service has no bounds.
+        """
+        for method in service.methods:
+            if not bounds.is_registered(method.input_type):
+                raise ValueError(f"{method.input_type.full_name} has no bounds")
+        register(servicer, self._server)
+        self._names.append(service.full_name)
+
+    def listen(self, address: str, credentials: grpc.ServerCredentials) -> int:
+        """Listen on "host:port"; port 0 takes a free one. Returns the port. Raises: OSError."""
+        try:
+            port = self._server.add_secure_port(address, credentials)
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise OSError(f"cannot listen on {address}")
+        return port
+
+    def listen_on_socket(self, path: Path) -> None:
+        """Listen, without TLS, on a unix socket in a folder that only its owner can enter.
+
+        Raises: PermissionError if others can enter the folder; OSError.
+        """
+        if stat.S_IMODE(path.parent.stat().st_mode) & 0o077:
+            raise PermissionError(f"{path.parent} must be open to its owner only (chmod 700)")
+        try:
+            port = self._server.add_insecure_port(f"unix:{path}")
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise OSError(f"cannot listen on {path}")
+        path.chmod(0o600)
+
+    async def start(self) -> None:
+        """Begin to serve, and say so to health checks."""
+        if self._reflect:
+            reflection.enable_server_reflection([*self._names, reflection.SERVICE_NAME], self._server)
+        await self._server.start()
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checks whether the server can do its work: the database and the certificate are in order."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float = 5) -> None:
+        """Tell health checks, take no new calls, give those under way `grace` seconds, then end them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    async def wait(self) -> None:
+        """Until the server has stopped."""
+        await self._server.wait_for_termination()
