@@ -315,6 +315,85 @@ class CardRefused(IntegrityFailure):
     message = N_("The card of member {member} is refused: {problem}.")
 
 
+# ---- Joining and governing the network ----
+
+
+class NotFounded(Refused):
+    """The directory has no genesis yet."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The network is not founded yet.")
+    remedy = N_("Its administrators found it: cordee admin found --help.")
+
+
+class AlreadyFounded(Conflict):
+    """The directory has a genesis, and it is another."""
+
+    message = N_("The network was founded already, by another genesis.")
+
+
+class GenesisRefused(Refused):
+    """The genesis names a key, a certificate or an origin that are not this directory's."""
+
+    message = N_("The genesis is not for this directory: its {field} is another.")
+    remedy = N_("Use the founding.json that this directory wrote (cordee directory init).")
+
+
+class NotAnAdministrator(Refused):
+    """A command that no administrator in force has signed."""
+
+    message = N_("This is signed by no administrator of the network.")
+
+
+class Replayed(Refused):
+    """A signed command that was used before."""
+
+    message = N_("This command was carried out already.")
+    remedy = N_("Run it again: it is signed anew.")
+
+
+class InvitationRefused(Refused):
+    """No such invitation, a wrong secret, one that was used or ran out; only the last two are told apart."""
+
+    message = N_("The invitation is not valid: {problem}.")
+    remedy = N_("Ask an administrator of the network for a new one.")
+
+
+class WordsDiffer(Refused):
+    """The six words that were given are not those of the key."""
+
+    message = N_("These are not the six words of the key that asks to join.")
+    remedy = N_("Do not sign. Ask for the words again by telephone, at a number that you already had.")
+
+
+class NameTaken(Conflict):
+    """Another member shows this name, or one that differs in case and accents only."""
+
+    message = N_("Another member already has this name in the directory.")
+    remedy = N_("Choose a name that tells the two associations apart.")
+
+
+class KeyTaken(Conflict):
+    """Another member calls with this transport key."""
+
+    message = N_("Another member already uses this transport key.")
+    remedy = N_("Make a new one.")
+
+
+class LogBehind(IntegrityFailure):
+    """The directory's database holds less, or something else, than what it last signed."""
+
+    message = N_("The roster log has {size} entries; {signed} were signed, or they were others.")
+    remedy = N_("Nothing is signed. Bring the entries back from a member or an administrator: cordee directory recover.")
+
+
+class StreamReplaced(Conflict):
+    """The member opened a newer stream of events."""
+
+    message = N_("A newer connection of this member receives its events now.")
+    remedy = N_("Check that only one node runs with these keys.")
+
+
 # ---- Transfers ----
 
 
