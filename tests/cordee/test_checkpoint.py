@@ -1,0 +1,227 @@
+"""Checkpoints: the published signed note, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cordee.checkpoint import MAX_NOTE, Checkpoint, open_checkpoint, sign_checkpoint, verify_ed25519_note
+from cordee.errors import CheckpointRefused
+from cordee.ids import Digest
+from cordee.signing import SigningKey
+from tests.builders import seeded_random
+
+EXAMPLE = json.loads((Path(__file__).parent.parent / "vectors" / "signed-note" / "example.json").read_text())
+ORIGIN = "cordee.example/réseau"
+RANDOM = seeded_random("checkpoints")
+KEY, STRANGER = SigningKey.generate(RANDOM), SigningKey.generate(RANDOM)
+CHECKPOINT = Checkpoint(ORIGIN, 42, Digest(bytes(range(32))), datetime(2026, 1, 1, 12, tzinfo=UTC))
+NOTE = sign_checkpoint(CHECKPOINT, KEY)
+TEXT, _, SIGNATURES = NOTE.rpartition("\n\n")
+
+
+def signed(text: str, key: SigningKey = KEY, name: str = ORIGIN) -> str:
+    """A note with any text at all, truly signed: what a malicious directory can make."""
+    signature = key.sign_entry("cordee/v1/checkpoint", text.encode())
+    key_id = base64.b64decode(SIGNATURES.split(" ")[2])[:4]
+    blob = key_id + signature.ed25519_signature + signature.mldsa65_signature
+    return f"{text}\n— {name} {base64.b64encode(blob).decode()}\n"
+
+
+def example_note() -> tuple[str, str, bytes]:
+    name, _, encoded = EXAMPLE["verifier_key"].split("+", 2)
+    return EXAMPLE["text"] + "\n" + EXAMPLE["signature_line"], name, base64.b64decode(encoded)[1:]
+
+
+def test_the_published_signed_note_verifies() -> None:
+    note, name, key = example_note()
+    assert verify_ed25519_note(note, name=name, public_key=key) == EXAMPLE["text"]
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda note: note.replace("cryptography", "Cryptography"),
+        lambda note: note.replace("x08go/ZJ", "x08go/ZK"),
+        lambda note: note.replace("x08go", "y08go"),
+        lambda note: note.replace("— PeterNeumann", "— Peterneumann"),
+        lambda note: note.replace("\n\n—", "\n—"),
+    ],
+)
+def test_the_published_signed_note_altered_is_refused(alter: Callable[[str], str]) -> None:
+    note, name, key = example_note()
+    assert alter(note) != note
+    with pytest.raises(CheckpointRefused):
+        verify_ed25519_note(alter(note), name=name, public_key=key)
+
+
+def test_a_checkpoint_is_read_as_it_was_signed() -> None:
+    assert open_checkpoint(NOTE, KEY.public, ORIGIN) == CHECKPOINT
+
+
+def test_a_checkpoint_is_written_as_the_page_says() -> None:
+    root = base64.b64encode(bytes(range(32))).decode()
+    assert CHECKPOINT.text == f"{ORIGIN}\n42\n{root}\ntime 1767268800\n"
+    assert NOTE.startswith(CHECKPOINT.text + "\n— " + ORIGIN + " ")
+    assert len(base64.b64decode(SIGNATURES.split(" ")[2])) == 4 + 64 + 3309
+
+
+def test_signatures_of_other_keys_are_passed_over() -> None:
+    witness = "— witness.example/w1 " + base64.b64encode(b"idid" + bytes(72)).decode() + "\n"
+    assert open_checkpoint(NOTE + witness, KEY.public, ORIGIN) == CHECKPOINT
+    assert open_checkpoint(TEXT + "\n\n" + witness + SIGNATURES, KEY.public, ORIGIN) == CHECKPOINT
+
+
+def test_another_directorys_key_or_origin_is_refused() -> None:
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(NOTE, STRANGER.public, ORIGIN)
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(NOTE, KEY.public, "cordee.example/other")
+    other = sign_checkpoint(replace(CHECKPOINT, origin="cordee.example/other"), KEY, name=ORIGIN)
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(other, KEY.public, ORIGIN)
+
+
+def test_a_signature_on_a_statement_is_none_on_a_checkpoint() -> None:
+    signature = KEY.sign_entry("cordee.v1.Offer", CHECKPOINT.text.encode())
+    blob = base64.b64decode(SIGNATURES.split(" ")[2])[:4] + signature.ed25519_signature + signature.mldsa65_signature
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(blob).decode()}\n", KEY.public, ORIGIN)
+
+
+ROOT = base64.b64encode(bytes(range(32))).decode()
+
+
+def text(origin: str = ORIGIN, size: str = "42", root: str = ROOT, time: str = "time 1767268800") -> str:
+    return f"{origin}\n{size}\n{root}\n{time}\n"
+
+
+MALFORMED_TEXTS = {
+    "no entries": text(size="0"),
+    "leading zero": text(size="042"),
+    "plus sign": text(size="+42"),
+    "minus sign": text(size="-42"),
+    "underscore": text(size="4_2"),
+    "space before": text(size=" 42"),
+    "space behind": text(size="42 "),
+    "other digits": text(size="٤٢"),
+    "full width digits": text(size="４２"),
+    "hexadecimal": text(size="0x2a"),
+    "too large": text(size=str(2**62 + 1)),
+    "absurdly large": text(size="9" * 4000),
+    "no size": text(size=""),
+    "root too short": text(root=base64.b64encode(bytes(31)).decode()),
+    "root too long": text(root=base64.b64encode(bytes(33)).decode()),
+    "root not canonical": text(root=ROOT[:-2] + "9="),
+    "root without padding": text(root=ROOT[:-1]),
+    "root with junk": text(root=ROOT[:4] + "*" + ROOT[4:]),
+    "root with a space": text(root=ROOT + " "),
+    "root in the other alphabet": text(root=base64.urlsafe_b64encode(b"\xff" * 32).decode()),
+    "no time": f"{ORIGIN}\n42\n{ROOT}\n",
+    "time without its word": text(time="1767268800"),
+    "time twice": text(time="time 1767268800\ntime 1767268800"),
+    "another extension": text(time="time 1767268800\nmore"),
+    "another extension first": text(time="more\ntime 1767268800"),
+    "time with a fraction": text(time="time 1767268800.5"),
+    "negative time": text(time="time -1"),
+    "time after 9999": text(time="time 253402300800"),
+    "two spaces": text(time="time  1767268800"),
+    "empty origin": text(origin=""),
+    "origin with a space": text(origin="cordee example"),
+    "another origin": text(origin="cordee.example/autre"),
+    "an empty line": f"{ORIGIN}\n\n42\n{ROOT}\ntime 1767268800\n",
+    "lines in another order": f"42\n{ORIGIN}\n{ROOT}\ntime 1767268800\n",
+    "control character": text(time="time 1767268800\r"),
+    "a nul": text(origin=ORIGIN + "\x00"),
+}
+
+
+def test_the_text_that_the_table_alters_is_good_itself() -> None:
+    assert open_checkpoint(signed(text()), KEY.public, ORIGIN) == CHECKPOINT
+
+
+@pytest.mark.parametrize("malformed", MALFORMED_TEXTS.values(), ids=MALFORMED_TEXTS.keys())
+def test_a_malformed_text_is_refused_though_it_is_truly_signed(malformed: str) -> None:
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(signed(malformed), KEY.public, ORIGIN)
+
+
+BLOB = SIGNATURES.split(" ")[2].rstrip("\n")
+MALFORMED_NOTES = {
+    "nothing": "",
+    "newlines only": "\n\n\n",
+    "no signature": CHECKPOINT.text,
+    "no signature line": CHECKPOINT.text + "\n",
+    "no blank line": NOTE.replace("\n\n", "\n"),
+    "no newline at the end": NOTE[:-1],
+    "two newlines at the end": NOTE + "\n",
+    "something behind": NOTE + "x",
+    "windows newlines": NOTE.replace("\n", "\r\n"),
+    "byte order mark": "\ufeff" + NOTE,
+    "surrogate": NOTE.replace("é", "\ud800"),
+    "hyphen for dash": NOTE.replace("— ", "- "),
+    "no dash": NOTE.replace("— ", ""),
+    "no name": NOTE.replace(f"— {ORIGIN} ", "— "),
+    "two spaces": NOTE.replace("— ", "—  "),
+    "no base64": f"{TEXT}\n\n— {ORIGIN} !!!!\n",
+    "empty base64": f"{TEXT}\n\n— {ORIGIN} \n",
+    "key id alone": f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(base64.b64decode(BLOB)[:4]).decode()}\n",
+    "Ed25519 alone": f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(base64.b64decode(BLOB)[:68]).decode()}\n",
+    "truncated": f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(base64.b64decode(BLOB)[:-1]).decode()}\n",
+    "longer": f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(base64.b64decode(BLOB) + b'x').decode()}\n",
+    "signed twice": NOTE + SIGNATURES,
+    "17 signatures": NOTE + "— w AAAAAAAA\n" * 16,
+    "a broken line of another's": NOTE + "— w AAAA AAAA\n",
+    "too long": NOTE + "— w " + base64.b64encode(bytes(MAX_NOTE)).decode() + "\n",
+    "a megabyte": "x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("malformed", MALFORMED_NOTES.values(), ids=MALFORMED_NOTES.keys())
+def test_a_malformed_note_is_refused(malformed: str) -> None:
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(malformed, KEY.public, ORIGIN)
+
+
+def test_any_bit_flipped_in_a_note_is_refused() -> None:
+    data = NOTE.encode()
+    refused = 0
+    # every bit of the text and of the first bytes of the signature line, then one bit in every seventh byte
+    head = len(TEXT.encode()) + 140
+    for bit in [*range(8 * head), *range(8 * head, 8 * len(data), 57)]:
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            note = flipped.decode()
+        except UnicodeDecodeError:
+            continue
+        with pytest.raises(CheckpointRefused):
+            open_checkpoint(note, KEY.public, ORIGIN)
+        refused += 1
+    assert refused > 2000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 0},
+        {"size": 2**62 + 1},
+        {"origin": ""},
+        {"origin": "a b"},
+        {"origin": "a+b"},
+        {"origin": "a\nb"},
+        {"origin": "é" * 128},
+        {"time": datetime(2026, 1, 1)},  # noqa: DTZ001  # a naive time is the point
+        {"time": CHECKPOINT.time + timedelta(microseconds=1)},
+        {"time": datetime(1969, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_the_directory_cannot_make_a_checkpoint_that_nobody_would_read(change: dict[str, object]) -> None:
+    with pytest.raises(CheckpointRefused):
+        replace(CHECKPOINT, **change)  # type: ignore[arg-type]  # one field at a time
