@@ -1,0 +1,1 @@
+"""One association's house: its cases, its keys, its people, and both halves of its transfers."""

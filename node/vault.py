@@ -1,0 +1,171 @@
+"""Keys at rest: passphrase → key-encryption key → vault key → one data key for each case (protocol §2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import nacl.exceptions
+import nacl.pwhash
+from nacl.secret import Aead
+
+from cordee.errors import AlreadyExists, CannotOpen, InvalidInput, NotFound, VaultLocked
+from cordee.frame import Label, frame
+from node.files import write_new
+
+__all__ = ["DataKey", "Vault"]
+
+_FORMAT = "cordee vault 1"
+_KEY_BYTES = 32
+# Argon2id (RFC 9106) with one lane. Memory is bounded by what a small machine's node may use in all (150 MiB).
+_OPSLIMIT = 4
+_MEMLIMIT = 48 * 1024 * 1024
+_MOST_OPS = 64
+_MOST_MEMORY = 1024 * 1024 * 1024
+
+
+def _row_bytes(row: bytes | str) -> bytes:
+    return row.encode() if isinstance(row, str) else bytes(row)
+
+
+def _seal(aead: Aead, plaintext: bytes, aad: bytes) -> bytes:
+    return bytes(aead.encrypt(plaintext, aad))  # PyNaCl draws the 24-byte nonce, which stands first
+
+
+def _unseal(aead: Aead, sealed: bytes, aad: bytes, what: str) -> bytes:
+    try:
+        return aead.decrypt(sealed, aad)
+    except (nacl.exceptions.CryptoError, ValueError) as failed:
+        raise CannotOpen(what=what) from failed
+
+
+class DataKey(bytes):
+    """One case's own key, 32 bytes. Destroying it makes all that it sealed unreadable, in every backup too."""
+
+    def __new__(cls, value: bytes) -> DataKey:
+        """Raises ValueError for another length."""
+        if len(value) != _KEY_BYTES:
+            raise ValueError("a data key has 32 bytes")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def generate(cls, random: Callable[[int], bytes]) -> DataKey:
+        """A fresh key."""
+        return cls(random(_KEY_BYTES))
+
+    def __repr__(self) -> str:
+        return "DataKey(…)"
+
+    __str__ = __repr__
+
+    def seal(self, plaintext: bytes, *, place: str, row: bytes | str) -> bytes:
+        """Encrypt for one field (`table.column`) of one row: XChaCha20-Poly1305, 40 bytes longer."""
+        return _seal(Aead(bytes(self)), plaintext, frame(Label.RECORD, place.encode(), _row_bytes(row)))
+
+    def unseal(self, sealed: bytes, *, place: str, row: bytes | str) -> bytes:
+        """Raises CannotOpen where the bytes are damaged, or were sealed by another key, for another field or row."""
+        return _unseal(Aead(bytes(self)), sealed, frame(Label.RECORD, place.encode(), _row_bytes(row)), place)
+
+
+class Vault:
+    """The node's own key, in memory only. Its file holds it sealed under the passphrase."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key`: 32 bytes. Sealing and look-ups use two keys derived from it."""
+        self._aead = Aead(_derive(key, Label.VAULT))
+        self._index_key = _derive(key, Label.BLIND_INDEX)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        passphrase: bytes,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        opslimit: int = _OPSLIMIT,
+        memlimit: int = _MEMLIMIT,
+    ) -> Vault:
+        """Make a vault and write its file (0600), durably. `memlimit` in bytes; both limits stand in the file.
+
+        Raises: InvalidInput for an empty passphrase; AlreadyExists where the file exists.
+        """
+        if not passphrase:
+            raise InvalidInput(field="passphrase", problem="it is empty")
+        key, salt = random(_KEY_BYTES), random(nacl.pwhash.argon2id.SALTBYTES)
+        aad = _header(salt, opslimit, memlimit)
+        sealed = _seal(Aead(_stretch(passphrase, salt, opslimit, memlimit)), key, aad)
+        document = {
+            "format": _FORMAT,
+            "kdf": "argon2id13",
+            "opslimit": opslimit,
+            "memlimit": memlimit,
+            "salt": base64.b64encode(salt).decode(),
+            "sealed_key": base64.b64encode(sealed).decode(),
+        }
+        try:
+            write_new(path, json.dumps(document, indent=1).encode() + b"\n")
+        except FileExistsError as exists:
+            raise AlreadyExists(path=path.name) from exists
+        return cls(key)
+
+    @classmethod
+    def open(cls, path: Path, passphrase: bytes) -> Vault:
+        """Open an existing vault. Takes a noticeable part of a second, on purpose.
+
+        Raises: NotFound; CannotOpen for a file that is no vault; VaultLocked for another passphrase.
+        """
+        try:
+            document = json.loads(path.read_bytes())
+            salt = base64.b64decode(document["salt"], validate=True)
+            sealed = base64.b64decode(document["sealed_key"], validate=True)
+            opslimit, memlimit = int(document["opslimit"]), int(document["memlimit"])
+            known = document["format"] == _FORMAT and len(salt) == nacl.pwhash.argon2id.SALTBYTES
+        except FileNotFoundError as missing:
+            raise NotFound(what="vault") from missing
+        except (ValueError, KeyError, TypeError) as malformed:
+            raise CannotOpen(what="the vault's file") from malformed
+        # A file that was tampered with must not make us spend all memory.
+        if not known or not 0 < opslimit <= _MOST_OPS or not 0 < memlimit <= _MOST_MEMORY:
+            raise CannotOpen(what="the vault's file")
+        aead = Aead(_stretch(passphrase, salt, opslimit, memlimit))
+        try:
+            return cls(_unseal(aead, sealed, _header(salt, opslimit, memlimit), "vault"))
+        except CannotOpen as refused:
+            raise VaultLocked() from refused
+
+    def __repr__(self) -> str:
+        return "Vault(…)"
+
+    def seal(self, plaintext: bytes, *, place: str, row: bytes | str) -> bytes:
+        """Encrypt for one field (`table.column`) of one row: XChaCha20-Poly1305, 40 bytes longer."""
+        return _seal(self._aead, plaintext, frame(Label.VAULT, place.encode(), _row_bytes(row)))
+
+    def unseal(self, sealed: bytes, *, place: str, row: bytes | str) -> bytes:
+        """Raises CannotOpen where the bytes are damaged, or were sealed by another key, for another field or row."""
+        return _unseal(self._aead, sealed, frame(Label.VAULT, place.encode(), _row_bytes(row)), place)
+
+    def index(self, value: bytes, *, place: str) -> bytes:
+        """A keyed hash (BLAKE2b, 32 bytes) by which a sealed value can be looked up but not guessed offline."""
+        text = frame(Label.BLIND_INDEX, place.encode(), value)
+        return hashlib.blake2b(text, digest_size=32, key=self._index_key).digest()
+
+
+def _derive(key: bytes, label: Label) -> bytes:
+    if len(key) != _KEY_BYTES:
+        raise CannotOpen(what="the vault's key")
+    return hashlib.blake2b(frame(label, b"subkey"), digest_size=_KEY_BYTES, key=key).digest()
+
+
+def _stretch(passphrase: bytes, salt: bytes, opslimit: int, memlimit: int) -> bytes:
+    stretched: Final = nacl.pwhash.argon2id.kdf(_KEY_BYTES, passphrase, salt, opslimit=opslimit, memlimit=memlimit)
+    return bytes(stretched)
+
+
+def _header(salt: bytes, opslimit: int, memlimit: int) -> bytes:
+    numbers = opslimit.to_bytes(8, "big") + memlimit.to_bytes(8, "big")
+    return frame(Label.VAULT, b"passphrase", salt, numbers)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import node.store.acts
+import node.store.journal
+import node.store.people
+import node.store.records
+import node.store.secrets  # noqa: F401  # the tables must be known before the database is made
+from cordee.runtime.database import Database
+from node.store import NodeTable
+from node.vault import Vault
+
+NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+
+
+class Chance:
+    """Randomness that a test can repeat."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, size: int) -> bytes:
+        self.count += 1
+        return hashlib.shake_256(b"chance" + self.count.to_bytes(8, "big")).digest(size)
+
+
+@pytest.fixture
+def chance() -> Callable[[int], bytes]:
+    return Chance()
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault.create(tmp_path / "vault.json", b"correct horse", opslimit=1, memlimit=8192)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    with Database(tmp_path / "node.db", NodeTable.metadata) as database:
+        yield database
+
+
+def holds(folder: Path, *marks: bytes) -> list[str]:
+    """Which of these bytes stand in clear in any file under a folder."""
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert files
+    return [mark.decode() for mark in marks if any(mark in each for each in files)]
