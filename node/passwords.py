@@ -1,0 +1,48 @@
+"""Passwords: what is kept of them, and the same work for an account that does not exist."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import nacl.exceptions
+import nacl.pwhash
+
+from cordee.errors import InvalidInput
+
+__all__ = ["LONGEST", "SHORTEST", "check_password", "hash_password", "is_password"]
+
+SHORTEST = 12  # characters
+LONGEST = 1024
+
+# Argon2id (RFC 9106), one lane. Together with the vault's it must fit into a small machine's 150 MiB.
+_OPSLIMIT = 3
+_MEMLIMIT = 32 * 1024 * 1024
+
+# Of 32 random bytes that nobody kept, with the limits above: compared with where there is no account.
+_NOBODY = "$argon2id$v=19$m=32768,t=3,p=1$iz7FauQTqKe2NYT0PTe4wQ$nziMs03x8Ei+000Mp+7QTT9Q1UdmfvZ2a65t2kJ7gSg"
+
+
+def check_password(password: str) -> None:
+    """Raises InvalidInput where a new password is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise InvalidInput(field="password", problem=f"it needs {SHORTEST} to {LONGEST} characters")
+
+
+def hash_password(password: str) -> str:
+    """The string to keep: Argon2id with its parameters and a salt that PyNaCl draws. Raises InvalidInput."""
+    check_password(password)
+    return nacl.pwhash.argon2id.str(_bytes(password), opslimit=_OPSLIMIT, memlimit=_MEMLIMIT).decode("ascii")
+
+
+def is_password(kept: str | None, password: str) -> bool:
+    """Whether this is the password. Without an account (None) it takes the same time, and is False."""
+    try:
+        right = nacl.pwhash.argon2id.verify((kept or _NOBODY).encode("ascii"), _bytes(password[: LONGEST + 1]))
+    except nacl.exceptions.InvalidkeyError:
+        return False
+    return right and kept is not None
+
+
+def _bytes(password: str) -> bytes:
+    """The same bytes whatever the keyboard composed: é as one character or as two."""
+    return unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")
