@@ -5,7 +5,6 @@ Size, exact parse and type; the signer on the roster; both signatures; network a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from cordee.card import is_endpoint
 from cordee.errors import (
     BadSignature,
     BrokenChain,
@@ -43,7 +43,6 @@ RootAt = Callable[[int], bytes | None]
 """The root of our own roster log at a size, or None where our log is shorter."""
 
 _EXPOSING = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT})
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]):([1-9][0-9]{0,4})")
 
 Body = v1.Offer | v1.Answer | v1.Shipment | v1.Receipt | v1.Withdrawal | v1.Erasure
 """The body of any statement of a transfer."""
@@ -171,8 +170,7 @@ class Reading:
 
     def host(self, address: str) -> str:
         """A mailbox's `host:port`, or empty. Raises: MalformedStatement."""
-        match = _HOST.fullmatch(address)
-        if address and (match is None or int(match[1]) > 65_535):
+        if address and not is_endpoint(address):
             raise MalformedStatement(what=self.what, problem="the mailbox is no host:port")
         return address
 

@@ -1,0 +1,248 @@
+"""A transfer's proof: one file that anybody checks offline, with nothing but the network's id (protocol §6).
+
+It holds the genesis, the directory's signed checkpoint, every entry of the roster log about the network's government
+and about the two parties, each with its inclusion proof, and the transfer's statements. It holds no personal data: what
+the statements say of a person is sealed in them, and stays so.
+
+What it shows: that these two associations, admitted by the network's administrators, signed these statements, each
+after the one before it. What it cannot show:
+
+* that *no later* entry about a party was left out. Inclusion proofs show what is in the log, not what is not: a proof
+  made by someone who hides a suspension or a new identity key verifies. Who doubts it compares with a whole log.
+* that a transfer expired: time passes unsigned, so such a transfer stands where its last statement left it.
+* when things happened, but by the parties' own clocks; the broker took each within five minutes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cordee.checkpoint import Checkpoint, open_checkpoint
+from cordee.entries import entry_leaf, network_id
+from cordee.errors import ProofRefused, SplitView, WrongNetwork
+from cordee.ids import Digest, MemberId, NetworkId, TransferId
+from cordee.log import MerkleTree, verify_inclusion
+from cordee.roster import Roster, apply
+from cordee.signing import Signed, parse_message
+from cordee.statements import Answer, Erasure, Offer, Receipt, Shipment, Statement, TreeHead, Withdrawal, peek
+from cordee.transfer import Kind, Party, State, next_state
+from cordee.v1 import statements_pb2 as v1
+
+__all__ = ["CHECKS", "MAX_PROOF", "ProofReport", "Step", "export", "verify"]
+
+MAX_PROOF = 16 * 2**20
+"""Bytes of a proof; one of a network with ten administrators and a few changes has about 200 kB."""
+_MAX_ENTRY = 512 * 1024
+
+
+def N_(message: str) -> str:
+    """Mark a text for translation."""
+    return message
+
+
+CHECKS = (
+    N_("The network is the one named: the genesis has its digest, and all its founders signed it."),
+    N_("Every entry about administrators, rules, sender and recipient follows the one before it and is signed."),
+    N_("The directory signed the checkpoint, and every entry is in the log under its root."),
+    N_("Every statement is signed by the party that it names, with both signatures."),
+    N_("Every statement names the digest of the one before it, and the transfer table allows it."),
+)
+"""What `verify` has checked when it returns, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement: what it did, who signed it, when by the signer's clock, and its digest."""
+
+    kind: Kind
+    by: Party
+    time: datetime
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReport:
+    """What a proof that verified says."""
+
+    network: NetworkId
+    transfer_id: TransferId
+    sender: MemberId
+    recipient: MemberId
+    outcome: State
+    steps: tuple[Step, ...]
+    erased: bool | None
+    """After a withdrawal of what was received: erased, or kept with a reason. None while nobody has answered."""
+    checkpoint: Checkpoint
+    checks: tuple[str, ...] = CHECKS
+
+
+def export(
+    entries: Iterable[v1.Entry], *, tree: MerkleTree, note: str, size: int, statements: Sequence[Signed]
+) -> bytes:
+    """Make the proof of a transfer, and verify it before it is given out.
+
+    `entries` is the whole log in its order, `tree` the tree over it, `note` the directory's signed checkpoint at
+    `size`, `statements` what the broker took, in its order. What comes out is bytes for a file.
+
+    Raises: ProofRefused where something is missing; whatever `verify` raises.
+    """
+    if not statements:
+        raise ProofRefused(problem="there are no statements")
+    parties = peek(statements[0]).parties
+    proof = v1.TransferProof(checkpoint=note, statements=[signed.to_message() for signed in statements])
+    for index, entry in enumerate(entries):
+        if index >= size:
+            break
+        if index == 0:
+            proof.genesis.CopyFrom(entry)
+            proof.entries.add(index=0, inclusion=tree.inclusion_proof(0, size))
+        elif _subject(entry) in (None, parties.sender, parties.recipient):
+            proof.entries.add(index=index, entry=entry, inclusion=tree.inclusion_proof(index, size))
+    data = proof.SerializeToString(deterministic=True)
+    verify(data, network=parties.network)
+    return data
+
+
+def verify(proof: bytes, *, network: NetworkId) -> ProofReport:
+    """Check a proof from the genesis to the last statement. Any byte altered, added or left out is refused.
+
+    Raises: ProofRefused, WrongNetwork, EntryRefused, CheckpointRefused, MalformedStatement, SplitView, and what the
+    statements' `parse` and the transfer table raise.
+    """
+    message = parse_message(proof, v1.TransferProof, max_size=MAX_PROOF)
+    # The wrapper is not signed, so only one form of it counts; what is signed inside is never serialised again.
+    if message.SerializeToString(deterministic=True) != proof:
+        raise ProofRefused(problem="its form is not canonical")
+    if not message.statements:
+        raise ProofRefused(problem="there are no statements")
+    statements = [Signed.from_message(signed) for signed in message.statements]
+    parties = peek(statements[0]).parties
+    if network_id(message.genesis) != network or parties.network != network:
+        raise WrongNetwork(what="TransferProof")
+    roster, leaves = _replay(message, {parties.sender, parties.recipient})
+    checkpoint = _checkpoint(message, roster, leaves)
+    roster = replace(roster, size=checkpoint.size)
+    state, taken = _read(statements, roster, checkpoint)
+    answered = next((statement for statement in taken if isinstance(statement, Erasure)), None)
+    return ProofReport(
+        network=network,
+        transfer_id=parties.transfer_id,
+        sender=parties.sender,
+        recipient=parties.recipient,
+        outcome=state,
+        steps=tuple(Step(kind=one.kind, by=one.by, time=one.time, digest=one.digest) for one in taken),
+        erased=None if answered is None else answered.sealed_report is not None,
+        checkpoint=checkpoint,
+    )
+
+
+_AboutMember = (
+    v1.MemberAdmitted
+    | v1.MemberSuspended
+    | v1.MemberReinstated
+    | v1.MemberRemoved
+    | v1.MemberRecovered
+    | v1.IdentityRotated
+    | v1.NodeRestored
+)
+_ABOUT_MEMBERS: dict[str, type[_AboutMember]] = {
+    message.DESCRIPTOR.full_name: message
+    for message in (
+        v1.MemberAdmitted,
+        v1.MemberSuspended,
+        v1.MemberReinstated,
+        v1.MemberRemoved,
+        v1.MemberRecovered,
+        v1.IdentityRotated,
+        v1.NodeRestored,
+    )
+}
+
+
+def _subject(entry: v1.Entry) -> MemberId | None:
+    """Which member an entry is about; None for the network's government. Raises: MalformedStatement."""
+    message_class = _ABOUT_MEMBERS.get(entry.type)
+    if message_class is None:
+        return None
+    return MemberId(parse_message(entry.body, message_class, max_size=_MAX_ENTRY).member)
+
+
+def _replay(proof: v1.TransferProof, parties: set[MemberId]) -> tuple[Roster, list[bytes]]:
+    """Apply the entries given, each at its own place in the log, and take their leaf hashes.
+
+    The chains of the parties and of the government are independent of other members' entries, so leaving those out
+    changes nothing that a statement is checked against.
+    """
+    if not proof.entries or proof.entries[0].index != 0 or proof.entries[0].HasField("entry"):
+        raise ProofRefused(problem="the genesis is not proven")
+    roster = apply(None, proof.genesis)
+    leaves = [entry_leaf(proof.genesis)]
+    for proven in proof.entries[1:]:
+        if proven.index < roster.size:
+            raise ProofRefused(problem="the entries are out of order")
+        if _subject(proven.entry) not in {None, *parties}:
+            raise ProofRefused(problem="an entry is about another member")
+        # The size is what keys are looked up by, so it must be that of the whole log.
+        roster = apply(replace(roster, size=proven.index), proven.entry)
+        leaves.append(entry_leaf(proven.entry))
+    return roster, leaves
+
+
+def _checkpoint(proof: v1.TransferProof, roster: Roster, leaves: list[bytes]) -> Checkpoint:
+    if proof.checkpoint.count("\n— ") != 1:  # lines by other keys would stand there unverified
+        raise ProofRefused(problem="the checkpoint has other signatures than the directory's")
+    checkpoint = open_checkpoint(proof.checkpoint, roster.directory_key, roster.origin)
+    for proven, leaf in zip(proof.entries, leaves, strict=True):
+        verify_inclusion(
+            leaf=leaf, index=proven.index, size=checkpoint.size, root=checkpoint.root, proof=list(proven.inclusion)
+        )
+    return checkpoint
+
+
+def _read(statements: Sequence[Signed], roster: Roster, checkpoint: Checkpoint) -> tuple[State, list[Statement]]:
+    """Read the statements one after the other; each needs those before it, and the table's leave."""
+    state: State | None = None
+    taken: list[Statement] = []
+    for signed in statements:
+        statement = _parse(signed, taken, roster, checkpoint)
+        state = next_state(state, statement.kind, statement.by, taken=[before.kind for before in taken])
+        taken.append(statement)
+    if state is None:
+        raise ProofRefused(problem="there are no statements")
+    return state, taken
+
+
+def _parse(signed: Signed, taken: Sequence[Statement], roster: Roster, checkpoint: Checkpoint) -> Statement:
+    """Read one statement after those `taken`. Raises: as its `parse`; ProofRefused where one before it is missing."""
+    found = {type(one): one for one in taken}
+    offer, answer = found.get(Offer), found.get(Answer)
+    shipment, withdrawal = found.get(Shipment), found.get(Withdrawal)
+    now = checkpoint.time
+    statement: Statement
+    if signed.type == v1.Offer.DESCRIPTOR.full_name:
+        statement = Offer.parse(signed, roster, now=now, history=True)
+        _same_root(statement.checkpoint, checkpoint)
+    elif not isinstance(offer, Offer):
+        raise ProofRefused(problem="it does not begin with an offer")
+    elif signed.type == v1.Answer.DESCRIPTOR.full_name:
+        statement = Answer.parse(signed, roster, offer=offer, now=now, history=True)
+        _same_root(statement.checkpoint, checkpoint)
+    elif signed.type == v1.Shipment.DESCRIPTOR.full_name and isinstance(answer, Answer):
+        statement = Shipment.parse(signed, roster, offer=offer, answer=answer, now=now, history=True)
+    elif signed.type == v1.Receipt.DESCRIPTOR.full_name and isinstance(shipment, Shipment):
+        statement = Receipt.parse(signed, roster, offer=offer, shipment=shipment, now=now, history=True)
+    elif signed.type == v1.Withdrawal.DESCRIPTOR.full_name:
+        statement = Withdrawal.parse(signed, roster, offer=offer, now=now, history=True)
+    elif signed.type == v1.Erasure.DESCRIPTOR.full_name and isinstance(withdrawal, Withdrawal):
+        statement = Erasure.parse(signed, roster, withdrawal=withdrawal, now=now, history=True)
+    else:
+        raise ProofRefused(problem="a statement is missing before another")
+    return statement
+
+
+def _same_root(head: TreeHead, checkpoint: Checkpoint) -> None:
+    """At the checkpoint's own size the roots must be one; other sizes the two nodes compared when they met."""
+    if head.size == checkpoint.size and head.root != checkpoint.root:
+        raise SplitView(size=head.size)
