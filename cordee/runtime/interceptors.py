@@ -35,6 +35,8 @@ __all__ = [
     "caller",
 ]
 
+_ABORT_SECONDS = 1
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -174,7 +176,9 @@ class Gate(grpc.aio.ServerInterceptor):
                 await context.abort_with_status(to_status(error))
             except TimeoutError:
                 code = "DEADLINE_EXCEEDED"
-                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "took too long")
+                # The answer waits behind what a mute reader does not take; such a connection ends by its age or pings.
+                async with asyncio.timeout(_ABORT_SECONDS):
+                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "took too long")
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise

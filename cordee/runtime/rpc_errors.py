@@ -33,7 +33,6 @@ DOMAIN = "cordee"
 
 # gRPC limits what a client reads of the trailer to 8 KiB.
 _MAX_FACTS = 12
-_MAX_NAME = 64
 _MAX_VALUE = 240
 _MAX_TEXT = 480
 
@@ -113,8 +112,10 @@ def _known(error: grpc.aio.AioRpcError) -> CordeeError | None:
             continue
         found = by_reason(info.reason) if info.domain == DOMAIN else None
         if found is not None:
+            restored = found()
             items = list(info.metadata.items())[:_MAX_FACTS]
-            return found(**{name: _bounded(value, _MAX_VALUE) for name, value in items if _NAME.fullmatch(name)})
+            restored.facts = {name: _bounded(value, _MAX_VALUE) for name, value in items if _NAME.fullmatch(name)}
+            return restored
     return None
 
 

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from cordee import errors
+from cordee.runtime.rpc_errors import from_rpc_error, reaching, to_status
+
+REASONS = sorted(errors._REASONS)
+
+
+def over_the_wire(status: Any) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(
+        status.code, grpc.aio.Metadata(), grpc.aio.Metadata(*status.trailing_metadata), status.details
+    )
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_error_comes_back_as_itself_with_its_facts(reason: str) -> None:
+    error = errors._REASONS[reason](what="offer", section="health", size=12)
+    again = from_rpc_error(over_the_wire(to_status(error)))
+    assert type(again) is type(error)
+    assert again.facts == {"what": "offer", "section": "health", "size": "12"}
+    assert str(again) == str(error)
+
+
+def test_invalid_input_also_tells_the_field_the_usual_way() -> None:
+    status = to_status(errors.InvalidInput(field="statement.body", problem="empty"))
+    details = status_pb2.Status.FromString(status.trailing_metadata[0][1]).details
+    bad = error_details_pb2.BadRequest()
+    assert details[1].Unpack(bad)
+    assert [(v.field, v.description) for v in bad.field_violations] == [("statement.body", "empty")]
+
+
+def test_facts_are_bounded_so_that_they_fit_into_a_trailer() -> None:
+    error = errors.Refused(**{f"fact{number}": "é\n" * 100_000 for number in range(100)})
+    status = to_status(error)
+    assert len(status.trailing_metadata[0][1]) < 6000
+    facts = from_rpc_error(over_the_wire(status)).facts
+    assert len(facts) == 12
+    assert all(len(value.encode()) <= 240 and "\n" not in value for value in facts.values())
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, errors.Unreachable),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, errors.Unreachable),
+        (grpc.StatusCode.PERMISSION_DENIED, errors.Refused),
+        (grpc.StatusCode.NOT_FOUND, errors.NotFound),
+        (grpc.StatusCode.ABORTED, errors.Conflict),
+        (grpc.StatusCode.INVALID_ARGUMENT, errors.InvalidInput),
+        (grpc.StatusCode.INTERNAL, errors.RemoteFailure),
+        (grpc.StatusCode.UNIMPLEMENTED, errors.RemoteFailure),
+    ],
+)
+def test_without_a_reason_of_ours_the_code_decides(code: grpc.StatusCode, expected: type) -> None:
+    bare = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), "some text")
+    assert type(from_rpc_error(bare)) is expected
+    assert "some text" not in str(from_rpc_error(bare))
+
+
+def hostile(detail: error_details_pb2.ErrorInfo | None, **change: Any) -> grpc.aio.AioRpcError:
+    status = status_pb2.Status(code=7, message="m")
+    if detail is not None:
+        status.details.add().Pack(detail)
+    answer = rpc_status.to_status(status)
+    return grpc.aio.AioRpcError(
+        change.get("code", answer.code),
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(("grpc-status-details-bin", change.get("raw", answer.trailing_metadata[0][1]))),
+        "m",
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        hostile(None),
+        hostile(None, raw=b"\xff\xff junk"),
+        hostile(None, code=grpc.StatusCode.UNAUTHENTICATED),
+        hostile(error_details_pb2.ErrorInfo(reason="NO_SUCH_REASON", domain="cordee")),
+        hostile(error_details_pb2.ErrorInfo(reason="NOT_A_MEMBER", domain="elsewhere")),
+    ],
+    ids=["no detail", "junk", "another code", "unknown reason", "another domain"],
+)
+def test_whatever_the_other_end_sends_an_error_comes_out(error: grpc.aio.AioRpcError) -> None:
+    assert type(from_rpc_error(error)) is errors.Refused
+
+
+def test_facts_with_odd_names_are_left_out() -> None:
+    info = error_details_pb2.ErrorInfo(
+        reason="REFUSED", domain="cordee", metadata={"self": "x", "__class__": "y", "a b": "z", "ok": "fine\n"}
+    )
+    facts = from_rpc_error(hostile(info)).facts
+    assert facts["ok"] == "fine "
+    assert set(facts) <= {"ok", "self"}
+
+
+def test_reaching_names_the_peer_that_cannot_be_reached() -> None:
+    with pytest.raises(errors.Unreachable) as unreachable, reaching("The directory"):
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+    assert unreachable.value.facts["peer"] == "The directory"
