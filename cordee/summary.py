@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from cordee.content import KEY_SIZE
 from cordee.errors import InvalidInput, MalformedStatement, OutOfScope
 from cordee.frame import Label, frame
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
@@ -24,7 +25,6 @@ from cordee.signing import parse_message
 from cordee.v1 import statements_pb2 as v1
 
 __all__ = [
-    "CONTENT_KEY_SIZE",
     "DECLINE_REASONS",
     "KEEPING_REASONS",
     "KINDS",
@@ -59,8 +59,7 @@ SEALED_SUMMARY_SIZE = SUMMARY_BUCKET + OVERHEAD
 SEALED_REASON_SIZE = REASON_BUCKET + OVERHEAD
 SEALED_SECTIONS_SIZE = SECTIONS_BUCKET + OVERHEAD
 SEALED_REPORT_SIZE = REPORT_BUCKET + OVERHEAD
-CONTENT_KEY_SIZE = 32
-SEALED_CONTENT_KEY_SIZE = CONTENT_KEY_SIZE + OVERHEAD
+SEALED_CONTENT_KEY_SIZE = KEY_SIZE + OVERHEAD
 REASON_TEXT_LIMIT = 2000
 """Characters of a reason's text; in bytes it must fit its bucket."""
 
@@ -229,7 +228,7 @@ def transcript(offer: Digest, answer: Digest) -> bytes:
 
 def seal_content_key(key: bytes, *, to: SealingPublicKey, offer: Digest, answer: Digest) -> bytes:
     """Seal a shipment's content key to the one-time key of its acceptance. Raises: MalformedKey, ValueError."""
-    if len(key) != CONTENT_KEY_SIZE:
+    if len(key) != KEY_SIZE:
         raise ValueError("a content key has 32 bytes")
     return seal(key, to=to, info=frame(Label.CONTENT_KEY, transcript(offer, answer)))
 
@@ -239,7 +238,7 @@ def open_content_key(sealed: bytes, *, key: SealingKey, offer: Digest, answer: D
     content_key = open_sealed(
         sealed, key=key, info=frame(Label.CONTENT_KEY, transcript(offer, answer)), what="The content key"
     )
-    if len(content_key) != CONTENT_KEY_SIZE:
+    if len(content_key) != KEY_SIZE:
         raise MalformedStatement(what="Shipment", problem="the content key has not 32 bytes")
     return content_key
 

@@ -20,7 +20,7 @@ from cordee.statements.answers import Acceptance, Answer
 from cordee.statements.base import Peek, Statement, peek
 from cordee.statements.checks import MAX_STATEMENT_BODY, SKEW, RootAt, TreeHead
 from cordee.statements.offers import Offer, Token
-from cordee.statements.shipments import CONTENT_HEADER_SIZE, Receipt, Shipment
+from cordee.statements.shipments import Receipt, Shipment
 from cordee.statements.withdrawals import Erasure, Withdrawal
 from cordee.statements.writing import (
     accept,
@@ -38,7 +38,6 @@ from cordee.statements.writing import (
 from cordee.summary import Parties, transcript
 
 __all__ = [
-    "CONTENT_HEADER_SIZE",
     "MAX_STATEMENT_BODY",
     "SKEW",
     "Acceptance",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from cordee.content import HEADER_SIZE
 from cordee.errors import TooLarge, TransferOver
 from cordee.ids import Digest
 from cordee.roster import Roster
@@ -18,10 +19,7 @@ from cordee.summary import SEALED_CONTENT_KEY_SIZE, SEALED_REASON_SIZE
 from cordee.transfer import Kind, State, kind_of
 from cordee.v1 import statements_pb2 as v1
 
-__all__ = ["CONTENT_HEADER_SIZE", "Receipt", "Shipment"]
-
-CONTENT_HEADER_SIZE = 56
-"""Salt and key commitment of the encrypted content (protocol §7)."""
+__all__ = ["Receipt", "Shipment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,7 @@ class Shipment(Statement):
             raise TransferOver(state=State.EXPIRED)
         if body.ciphertext_size > offer.size_bound:
             raise TooLarge(what="The content", size=body.ciphertext_size, limit=offer.size_bound)
-        read.require(body.ciphertext_size > CONTENT_HEADER_SIZE, "it has no content")
+        read.require(body.ciphertext_size > HEADER_SIZE, "it has no content")
         return cls(
             signed=signed,
             parties=parties,
@@ -70,7 +68,7 @@ class Shipment(Statement):
             since=offer.since,
             sealed_content_key=read.sized(body.sealed_content_key, SEALED_CONTENT_KEY_SIZE, "sealed_content_key"),
             ciphertext_size=body.ciphertext_size,
-            ciphertext_header=read.sized(body.ciphertext_header, CONTENT_HEADER_SIZE, "ciphertext_header"),
+            ciphertext_header=read.sized(body.ciphertext_header, HEADER_SIZE, "ciphertext_header"),
             manifest_digest=Digest(body.manifest_digest),
         )
 
