@@ -69,6 +69,7 @@ class AttachmentWriter:
         self._encryptor = Cobblestone256Encryptor(_subkey(data_key, attachment_id), _context(attachment_id, file_id))
         self._digest = hashlib.sha256()
         self._size = 0
+        self._finished = False
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=4 * PIECE)  # noqa: SIM115  # finish closes
 
@@ -89,10 +90,13 @@ class AttachmentWriter:
         except OSError as failed:
             self._give_up(failed)
         sync_folder(self._path.parent)
+        self._finished = True
         return Written(file_id=self._file_id, size=self._size, sha256=self._digest.digest())
 
     def abandon(self) -> None:
-        """Remove what was written so far. Harmless after `finish` failed; not to be called after it succeeded."""
+        """Remove what was written so far. After `finish` has succeeded it does nothing."""
+        if self._finished:
+            return
         try:
             self._file.close()
         except OSError as failed:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["private_folder", "sync_folder", "write_new"]
+__all__ = ["private_folder", "replace", "sync_folder", "write_new"]
 
 
 def private_folder(folder: Path) -> Path:
@@ -29,15 +28,30 @@ def write_new(path: Path, data: bytes) -> None:
 
     Raises: FileExistsError where there is one; it is left as it is.
     """
-    draft = path.with_name(f".{path.name}.draft")
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    draft = _draft(path, data)
     try:
-        with open(descriptor, "wb") as file:
+        os.link(draft, path)  # unlike a rename, a link never replaces a file
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file (0600) in the place of an earlier one: after a crash it holds the old bytes or the new ones."""
+    _draft(path, data).replace(path)
+    sync_folder(path.parent)
+
+
+def _draft(path: Path, data: bytes) -> Path:
+    """A file beside `path`, flushed to disk; one that a crash left there is written over."""
+    draft = path.with_name(f".{path.name}.draft")
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        with open(os.open(draft, flags, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename, a link never replaces a file
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
-    sync_folder(path.parent)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft

@@ -110,7 +110,7 @@ class Vault:
         try:
             write_new(path, json.dumps(document, indent=1).encode() + b"\n")
         except FileExistsError as exists:
-            raise AlreadyExists(path=path.name) from exists
+            raise AlreadyExists(what="vault") from exists
         return cls(key)
 
     @classmethod

@@ -16,3 +16,7 @@ class NodeTable(SQLModel, registry=registry()):
 def table_of(row: type[NodeTable]) -> Table:
     """The Core table behind a row class: statements on it cost a tenth of an ORM session."""
     return NodeTable.metadata.tables[str(row.__tablename__)]
+
+
+# Whoever makes the database must know every table, whichever modules it uses. At the end, for they import the base.
+from node.store import acts, journal, people, records, roster, secrets, transfers  # noqa: E402, F401  # see above

@@ -7,11 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import node.store.acts
-import node.store.journal
-import node.store.people
-import node.store.records
-import node.store.secrets  # noqa: F401  # the tables must be known before the database is made
 from cordee.runtime.database import Database
 from node.store import NodeTable
 from node.vault import Vault
@@ -46,8 +41,13 @@ def db(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
+def everything(folder: Path) -> bytes:
+    """All bytes of all files under a folder: databases, their logs, keys, attachments."""
+    return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
 def holds(folder: Path, *marks: bytes) -> list[str]:
     """Which of these bytes stand in clear in any file under a folder."""
-    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    assert files
-    return [mark.decode() for mark in marks if any(mark in each for each in files)]
+    data = everything(folder)
+    assert data
+    return [mark.decode() for mark in marks if mark in data]

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from node import files
+from node.store import NodeTable
+
+
+def test_a_new_file_is_private_whole_and_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    files.write_new(path, b"first")
+    with pytest.raises(FileExistsError):
+        files.write_new(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "membership"
+    for data in (b"first, and longer", b"second"):
+        files.replace(path, data)
+        assert path.read_bytes() == data
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_that_a_crash_left_is_no_obstacle_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / ".key.draft").write_bytes(b"half of something much longer")
+    files.write_new(tmp_path / "key", b"new")
+    assert (tmp_path / "key").read_bytes() == b"new"
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    (tmp_path / ".other.draft").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        files.write_new(tmp_path / "other", b"new")
+    assert victim.read_bytes() == b"kept"
+
+
+def test_whoever_makes_the_database_knows_every_table() -> None:
+    modules = {path.stem for path in Path(files.__file__).parent.glob("store/*.py")} - {"__init__"}
+    known = {mapper.class_.__module__.rsplit(".", 1)[1] for mapper in NodeTable._sa_registry.mappers}
+    assert known == modules
