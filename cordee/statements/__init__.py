@@ -17,7 +17,7 @@ SplitView.
 from __future__ import annotations
 
 from cordee.statements.answers import Acceptance, Answer
-from cordee.statements.base import Peek, Statement, peek
+from cordee.statements.base import Peek, Statement, peek, time_of
 from cordee.statements.checks import MAX_STATEMENT_BODY, SKEW, RootAt, TreeHead
 from cordee.statements.offers import Offer, Token
 from cordee.statements.shipments import Receipt, Shipment
@@ -29,6 +29,7 @@ from cordee.statements.writing import (
     new_transfer_id,
     offer,
     receive,
+    redate,
     refuse,
     refuse_erasure,
     refuse_shipment,
@@ -60,10 +61,12 @@ __all__ = [
     "offer",
     "peek",
     "receive",
+    "redate",
     "refuse",
     "refuse_erasure",
     "refuse_shipment",
     "ship",
+    "time_of",
     "transcript",
     "withdraw",
 ]

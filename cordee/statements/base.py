@@ -8,12 +8,12 @@ from datetime import datetime
 from cordee.errors import MalformedStatement
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.signing import Signed, parse_message
-from cordee.statements.checks import MAX_STATEMENT_BODY, Body, parties_of
+from cordee.statements.checks import MAX_STATEMENT_BODY, Body, moment, parties_of
 from cordee.summary import Parties
 from cordee.transfer import Kind, Party, kind_of
 from cordee.v1 import statements_pb2 as v1
 
-__all__ = ["Peek", "Statement", "peek"]
+__all__ = ["Peek", "Statement", "body_of", "peek", "time_of"]
 
 _BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
 
@@ -76,12 +76,23 @@ class Peek:
 
     kind: Kind
     parties: Parties
+    time: datetime
+
+
+def body_of(signed: Signed) -> Body:
+    """The message inside a statement of a transfer, exactly, **unverified**. Raises: MalformedStatement."""
+    message_class = _BODIES.get(signed.type)
+    if message_class is None:
+        raise MalformedStatement(what="Signed", problem="no statement of a transfer")
+    return parse_message(signed.body, message_class, max_size=MAX_STATEMENT_BODY)
 
 
 def peek(signed: Signed) -> Peek:
     """Which transfer a statement claims to be about, and which step. Raises: MalformedStatement."""
-    message_class = _BODIES.get(signed.type)
-    if message_class is None:
-        raise MalformedStatement(what="Signed", problem="no statement of a transfer")
-    body = parse_message(signed.body, message_class, max_size=MAX_STATEMENT_BODY)
-    return Peek(kind=kind_of(body), parties=parties_of(body))
+    body = body_of(signed)
+    return Peek(kind=kind_of(body), parties=parties_of(body), time=moment(body, "time"))
+
+
+def time_of(signed: Signed) -> datetime:
+    """The time that a statement carries, **unverified**: for one's own. Raises: MalformedStatement."""
+    return peek(signed).time

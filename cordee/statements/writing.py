@@ -17,6 +17,7 @@ from cordee.ids import Digest, MemberId, TokenId, TransferId
 from cordee.sealing import SealingPublicKey
 from cordee.signing import Signed, SigningKey
 from cordee.statements.answers import Answer
+from cordee.statements.base import body_of
 from cordee.statements.checks import TreeHead
 from cordee.statements.offers import Offer, Token
 from cordee.statements.shipments import Shipment
@@ -32,6 +33,7 @@ __all__ = [
     "new_transfer_id",
     "offer",
     "receive",
+    "redate",
     "refuse",
     "refuse_erasure",
     "refuse_shipment",
@@ -235,3 +237,16 @@ def refuse_erasure(
             refused=v1.ErasureRefused(sealed_reason=sealed_reason),
         )
     )
+
+
+def redate(signed: Signed, *, key: SigningKey, now: datetime) -> Signed:
+    """One's own statement anew, with the present time: for one that waited too long to be fresh to the broker.
+
+    Its digest changes, so this is only for what the broker never took (it knows what it took by the digest, however
+    late it comes again), and what was to follow it must be made anew too.
+
+    Raises: MalformedStatement for what is no statement of a transfer.
+    """
+    body = body_of(signed)
+    body.time.CopyFrom(timestamp_of(now))
+    return key.sign(body)

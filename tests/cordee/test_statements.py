@@ -29,7 +29,7 @@ from cordee.errors import (
 )
 from cordee.ids import Digest
 from cordee.signing import Signed, SigningKey
-from cordee.statements import Statement, TreeHead, peek
+from cordee.statements import Statement, TreeHead, peek, redate, time_of
 from cordee.times import timestamp_of
 from cordee.transfer import Kind, Party
 from cordee.v1 import statements_pb2 as v1
@@ -560,3 +560,18 @@ def test_an_unsigned_head_is_no_evidence_of_a_split_view(story: Story) -> None:
 def test_what_is_no_statement_of_a_transfer_cannot_be_peeked_into(story: Story) -> None:
     with pytest.raises(MalformedStatement):
         peek(story.sender.card)
+
+
+def test_a_statement_that_waited_too_long_is_dated_anew_and_otherwise_the_same(case: Case) -> None:
+    story, signed, read = case
+    later = story.now + timedelta(hours=1)
+    with pytest.raises(ClockSkew):
+        read(signed, now=later)
+    anew = redate(signed, key=author(story, signed), now=later)
+    assert read(anew, now=later).digest != signed.digest
+    assert (time_of(signed), time_of(anew)) == (story.now, later)
+    body = body_of(anew)
+    body.time.CopyFrom(body_of(signed).time)
+    assert body == body_of(signed)
+    with pytest.raises(MalformedStatement):
+        redate(story.sender.card, key=story.sender.identity, now=later)
