@@ -65,9 +65,7 @@ def test_a_card_of_an_applicant_is_read_by_the_key_it_came_with() -> None:
     with pytest.raises(NotAMember):
         Card.parse(applicant.card, NETWORK.roster, now=NOW)
     with pytest.raises(CardRefused):
-        Card.parse_for(
-            MARSEILLE.card, network=network, member=applicant.id, identity=MARSEILLE.identity.public, now=NOW
-        )
+        Card.parse_for(MARSEILLE.card, identity=MARSEILLE.identity.public, **how)
 
 
 def test_a_suspended_members_card_is_kept_and_a_removed_ones_is_not() -> None:
