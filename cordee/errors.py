@@ -7,10 +7,11 @@ exit code table. Its keyword arguments are the facts: ids, names of sections, li
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-__all__ = ["CordeeError", "ExitCode", "by_reason"]
+__all__ = ["CordeeError", "ExitCode", "Problem", "by_reason"]
 
 
 class ExitCode(IntEnum):
@@ -438,6 +439,13 @@ class QuotaExceeded(Refused):
     remedy = N_("Wait until earlier transfers have arrived, or withdraw one.")
 
 
+class OffsetBeyondEnd(Conflict):
+    """Bytes can be put or read only up to where the mailbox ends; `held` says where that is."""
+
+    message = N_("The mailbox holds {held} bytes; the offset {offset} lies beyond.")
+    remedy = N_("Go on from the bytes that it holds.")
+
+
 class TooManyRequests(Refused):
     """The caller's rate limit is used up for now."""
 
@@ -486,11 +494,28 @@ class ActRefused(Refused):
     remedy = N_("Nothing was imported. The sender is told.")
 
 
+class Problem(NamedTuple):
+    """One place that breaks a schema, and how; never the value that stands there."""
+
+    path: str
+    problem: str
+
+
 class InvalidRecord(InvalidInput):
-    """A case, an act or a profile breaks its schema; `path` says where, `problem` what."""
+    """A case, an act or a profile breaks its schema; `path` says where, `problem` what.
+
+    The facts tell the first problem; `problems` holds all that were found.
+    """
 
     message = N_("{path}: {problem}.")
     remedy = N_("Correct it and try again; nothing was saved.")
+
+    def __init__(self, *, problems: Iterable[Problem] = (), **facts: object) -> None:
+        found = tuple(problems)
+        if found:
+            facts = {"path": found[0].path, "problem": found[0].problem} | facts
+        super().__init__(**facts)
+        self.problems = found or (Problem(self.facts.get("path", ""), self.facts.get("problem", "")),)
 
 
 class RecordClosed(Conflict):

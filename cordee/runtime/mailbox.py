@@ -1,0 +1,325 @@
+"""Where ciphertext waits: one file for each transfer (protocol §8). Both the directory and a node can host it.
+
+What was acknowledged is on disk: the file and its folder are synchronised before the answer. A crash or a lost
+connection leaves a shorter file, from whose end the sender goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from cordee.errors import InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
+from cordee.ids import MemberId, TransferId
+from cordee.runtime.contract import CHUNK
+from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.guard import caller
+from cordee.v1 import mailbox_pb2, mailbox_pb2_grpc
+
+__all__ = ["MailboxPolicy", "MailboxServicer", "MailboxStore"]
+
+T = TypeVar("T")
+
+BEFORE_FSYNC = register("mailbox.put.before_fsync")
+AFTER_FSYNC = register("mailbox.put.after_fsync")
+
+_BATCH = 4  # chunks that are written, or read, by one trip to a thread
+_NAME = re.compile(r"[0-9a-f]{32}")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class MailboxStore:
+    """The files of a folder (0700, made if need be), each named by its transfer's id in hexadecimal.
+
+    It decides nothing about who may write or how much: see `MailboxPolicy`. Files are only ever appended to.
+    """
+
+    def __init__(self, folder: Path, *, crashpoints: Crashpoints | None = None, threads: int = 4) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
+        self._crashpoints = crashpoints or Crashpoints()
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mailbox")
+        self._durable: dict[TransferId, int] = {}
+        self._locks: WeakValueDictionary[TransferId, asyncio.Lock] = WeakValueDictionary()
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._threads.shutdown()
+
+    async def append(
+        self,
+        transfer_id: TransferId,
+        offset: int,
+        chunks: AsyncIterator[bytes],
+        *,
+        allow: Callable[[int], Awaitable[None]],
+    ) -> int:
+        """Append to a transfer's file and return its size once everything is on disk.
+
+        Bytes before the end of the file are taken to be those that it holds, and skipped. `allow` is asked, with
+        the size that the file would have, before anything of it is written; what it raises ends the call. When the
+        connection breaks, what has come so far is kept; when the disk is full, the file goes back to what was
+        durable before.
+
+        Raises: OffsetBeyondEnd, StorageFull; NotFound if the transfer was erased meanwhile.
+        """
+        await allow(offset)
+        lock = self._locks.setdefault(transfer_id, asyncio.Lock())
+        async with lock:
+            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset)
+        position = offset
+        try:
+            async for batch in _batches(chunks):
+                end = position + sum(map(len, batch))
+                await allow(end)
+                async with lock:
+                    await self._in_thread(self._write, transfer_id, descriptor, position, batch)
+                position = end
+        finally:
+            # Also where the connection broke: what is on disk need not be sent again.
+            async with lock:
+                size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
+        if size is None:
+            raise NotFound(what="mailbox")
+        return size
+
+    async def read(self, transfer_id: TransferId, offset: int) -> AsyncIterator[bytes]:
+        """The file from an offset to its end, in pieces of 256 KiB. Raises: NotFound, OffsetBeyondEnd."""
+        descriptor = await self._in_thread(self._open_to_read, transfer_id)
+        try:
+            size = os.fstat(descriptor).st_size
+            if offset > size:
+                raise OffsetBeyondEnd(held=size, offset=offset)
+            while offset < size:
+                for piece in await self._in_thread(_read_batch, descriptor, offset):
+                    yield piece
+                    offset += len(piece)
+        finally:
+            os.close(descriptor)
+
+    async def size(self, transfer_id: TransferId) -> int:
+        """How many bytes are durable; 0 where there is no file."""
+        known = self._durable.get(transfer_id)
+        if known is None:
+            known = await self._in_thread(self._size_on_disk, transfer_id)
+        return known
+
+    async def erase(self, transfer_id: TransferId) -> None:
+        """Remove a transfer's file, durably. It need not exist."""
+        async with self._locks.setdefault(transfer_id, asyncio.Lock()):
+            self._durable.pop(transfer_id, None)
+            await self._in_thread(self._unlink, transfer_id)
+
+    def names(self) -> frozenset[TransferId]:
+        """The transfers that have a file: for sweeping up after a crash."""
+        found = (path.name for path in self._folder.iterdir())
+        return frozenset(TransferId(bytes.fromhex(name)) for name in found if _NAME.fullmatch(name))
+
+    # ---- in a thread ----
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _path(self, transfer_id: TransferId) -> Path:
+        return self._folder / TransferId(transfer_id).hex()
+
+    def _open_to_append(self, transfer_id: TransferId, offset: int) -> int:
+        path = self._path(transfer_id)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        with _typed():
+            try:
+                descriptor = os.open(path, flags)
+            except FileNotFoundError:
+                if offset:
+                    raise OffsetBeyondEnd(held=0, offset=offset) from None
+                descriptor = os.open(path, flags | os.O_CREAT, 0o600)
+                self._sync_folder()
+        try:
+            size = os.fstat(descriptor).st_size
+            if offset > size:
+                raise OffsetBeyondEnd(held=size, offset=offset)
+            if transfer_id not in self._durable:  # what an earlier process left may not be on disk yet
+                os.fsync(descriptor)
+                self._durable[transfer_id] = size
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _write(self, transfer_id: TransferId, descriptor: int, position: int, batch: Sequence[bytes]) -> None:
+        size = os.fstat(descriptor).st_size
+        if position > size:
+            raise OffsetBeyondEnd(held=size, offset=position)
+        pieces = [memoryview(chunk) for chunk in batch]
+        skip = size - position
+        while pieces and skip >= len(pieces[0]):
+            skip -= len(pieces.pop(0))
+        if pieces and skip:
+            pieces[0] = pieces[0][skip:]
+        try:
+            with _typed():
+                while pieces:
+                    done = os.writev(descriptor, pieces)
+                    while pieces and done >= len(pieces[0]):
+                        done -= len(pieces.pop(0))
+                    if pieces and done:
+                        pieces[0] = pieces[0][done:]
+        except StorageFull:
+            os.ftruncate(descriptor, self._durable.get(transfer_id, 0))
+            raise
+
+    def _synchronise(self, transfer_id: TransferId, descriptor: int) -> int | None:
+        """Make the file durable and close it. None if it was erased."""
+        try:
+            self._crashpoints.reach(BEFORE_FSYNC)
+            with _typed():
+                os.fsync(descriptor)
+            self._crashpoints.reach(AFTER_FSYNC)
+            state = os.fstat(descriptor)
+            if state.st_nlink == 0:
+                return None
+            self._durable[transfer_id] = state.st_size
+            return state.st_size
+        finally:
+            os.close(descriptor)
+
+    def _open_to_read(self, transfer_id: TransferId) -> int:
+        try:
+            return os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise NotFound(what="mailbox") from None
+
+    def _size_on_disk(self, transfer_id: TransferId) -> int:
+        try:
+            descriptor = self._open_to_read(transfer_id)
+        except NotFound:
+            return 0
+        try:
+            os.fsync(descriptor)
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def _unlink(self, transfer_id: TransferId) -> None:
+        with suppress(FileNotFoundError):
+            self._path(transfer_id).unlink()
+            self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class MailboxPolicy(Protocol):
+    """The host's rules. Each method returns to allow and raises to refuse."""
+
+    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> None:
+        """Whether the caller may make the transfer's file that long. Asked before every batch is written."""
+        ...
+
+    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
+        """Whether the caller may read the transfer's file."""
+        ...
+
+    async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
+        """Whether the caller may know the file's size."""
+        ...
+
+
+class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
+    """The Mailbox service over a store, by a policy. It stands behind a ConnectionGuard."""
+
+    def __init__(self, store: MailboxStore, policy: MailboxPolicy) -> None:
+        self._store = store
+        self._policy = policy
+
+    async def Put(
+        self, request_iterator: AsyncIterator[mailbox_pb2.PutRequest], context: Any
+    ) -> mailbox_pb2.PutResponse:
+        """Append. Raises what `MailboxStore.append` and the policy raise, and InvalidInput."""
+        member = caller(context).member
+        first = await anext(aiter(request_iterator), None)
+        if first is None or not first.transfer_id:
+            raise InvalidInput(field="transfer_id", problem="missing in the first message")
+        transfer_id = TransferId(first.transfer_id)
+        size = await self._store.append(
+            transfer_id,
+            first.offset,
+            _data(first, request_iterator),
+            allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
+        )
+        return mailbox_pb2.PutResponse(size=size)
+
+    async def Get(self, request: mailbox_pb2.GetRequest, context: Any) -> AsyncIterator[mailbox_pb2.GetResponse]:
+        """Read to the end. Raises what `MailboxStore.read` and the policy raise."""
+        transfer_id = TransferId(request.transfer_id)
+        await self._policy.may_read(caller(context).member, transfer_id)
+        async for data in self._store.read(transfer_id, request.offset):
+            yield mailbox_pb2.GetResponse(data=data)
+
+    async def Stat(self, request: mailbox_pb2.StatRequest, context: Any) -> mailbox_pb2.StatResponse:
+        """The durable size. Raises what the policy raises."""
+        transfer_id = TransferId(request.transfer_id)
+        await self._policy.may_stat(caller(context).member, transfer_id)
+        return mailbox_pb2.StatResponse(size=await self._store.size(transfer_id))
+
+
+async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest]) -> AsyncIterator[bytes]:
+    if first.data:
+        yield first.data
+    async for request in others:
+        if request.transfer_id or request.offset:
+            raise InvalidInput(field="transfer_id", problem="only the first message names transfer and offset")
+        if request.data:
+            yield request.data
+
+
+async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """Up to four chunks at a time; also what had come when the source broke off."""
+    batch: list[bytes] = []
+    try:
+        async for chunk in chunks:
+            batch.append(chunk)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _read_batch(descriptor: int, offset: int) -> list[bytes]:
+    pieces: list[bytes] = []
+    for index in range(_BATCH):
+        piece = os.pread(descriptor, CHUNK, offset + index * CHUNK)
+        if piece:
+            pieces.append(piece)
+        if len(piece) < CHUNK:
+            break
+    if not pieces:
+        raise NotFound(what="mailbox")  # shortened while it was read
+    return pieces
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(what="the mailbox") from None
+        raise
