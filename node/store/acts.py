@@ -12,7 +12,7 @@ __all__ = ["ActRow", "ActUseRow"]
 
 
 class ActRow(NodeTable, table=True):
-    """One act, as it was recorded; a withdrawal is added beside it and never changes it."""
+    """One act, as it was recorded; what became of it is added beside it and never changes it."""
 
     __tablename__ = "act"
 
@@ -25,7 +25,7 @@ class ActRow(NodeTable, table=True):
 
 
 class ActUseRow(NodeTable, table=True):
-    """A transfer that rests on an act."""
+    """A received transfer that rests on an act."""
 
     __tablename__ = "act_use"
 

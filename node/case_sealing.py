@@ -1,0 +1,135 @@
+"""How a case is sealed: its data key under the vault, everything else of it under that data key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert, select
+
+from cordee.case import Case, parse_case
+from cordee.errors import NotFound
+from node.attachments import StoredAttachment
+from node.store import table_of
+from node.store.records import CaseKeyRow
+from node.vault import DataKey, Vault
+
+__all__ = [
+    "Line",
+    "data_key_of",
+    "keep_data_key",
+    "open_attachment",
+    "open_body",
+    "open_line",
+    "seal_attachment",
+    "seal_body",
+    "seal_line",
+    "unwrap",
+    "with_attachment",
+]
+
+_KEY = table_of(CaseKeyRow)
+_KEY_PLACE = "case_key.sealed_key"
+_BODY_PLACE = "case_record.sealed_body"
+_LINE_PLACE = "case_record.sealed_line"
+_ATTACHMENT_PLACE = "attachment.sealed_description"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What lists show of a case."""
+
+    pseudonym: str
+    status: str
+    risk_level: str
+
+
+def keep_data_key(tx: Connection, vault: Vault, case_id: str, key: DataKey) -> None:
+    """Keep a new case's data key."""
+    sealed = vault.seal(bytes(key), place=_KEY_PLACE, row=case_id)
+    tx.execute(insert(_KEY), {"case_id": case_id, "sealed_key": sealed})
+
+
+def data_key_of(tx: Connection, vault: Vault, case_id: str) -> DataKey:
+    """A case's data key. Raises NotFound where there is no such case or it was erased; CannotOpen."""
+    sealed = tx.execute(select(_KEY.c.sealed_key).where(_KEY.c.case_id == case_id)).scalar()
+    if sealed is None:
+        raise NotFound(what="case")
+    return unwrap(vault, case_id, sealed)
+
+
+def unwrap(vault: Vault, case_id: str, sealed: bytes) -> DataKey:
+    """Open one row of the key table. Raises CannotOpen."""
+    return DataKey(vault.unseal(sealed, place=_KEY_PLACE, row=case_id))
+
+
+def seal_body(key: DataKey, case: Case) -> bytes:
+    """The whole case, for its row."""
+    return key.seal(case.to_bytes(), place=_BODY_PLACE, row=case.case_id)
+
+
+def open_body(key: DataKey, case_id: str, sealed: bytes) -> Case:
+    """Raises CannotOpen; InvalidRecord where the schema has changed since."""
+    return parse_case(key.unseal(sealed, place=_BODY_PLACE, row=case_id))
+
+
+def seal_line(key: DataKey, case: Case) -> bytes:
+    """What lists show, apart from the body, so that a list does not open every case."""
+    status, level = case.value("meta.status"), case.value("risk.level")
+    line = json.dumps([case.pseudonym, status or "", level or ""], ensure_ascii=False)
+    return key.seal(line.encode(), place=_LINE_PLACE, row=case.case_id)
+
+
+def open_line(key: DataKey, case_id: str, sealed: bytes) -> Line:
+    """Raises CannotOpen."""
+    return Line(*json.loads(key.unseal(sealed, place=_LINE_PLACE, row=case_id)))
+
+
+def seal_attachment(key: DataKey, case_id: str, stored: StoredAttachment) -> bytes:
+    """An attachment's description, bound to its case, its id and its file."""
+    document = {
+        "file_name": stored.file_name,
+        "media_type": stored.media_type,
+        "kind": stored.kind,
+        "section": stored.section,
+        "size": stored.size,
+        "sha256": stored.sha256.hex(),
+        "may_be_sent": stored.may_be_sent,
+        "third_party_data": stored.third_party_data,
+    }
+    plain = json.dumps(document, ensure_ascii=False).encode()
+    return key.seal(plain, place=_ATTACHMENT_PLACE, row=_attachment_row(case_id, stored.attachment_id, stored.file_id))
+
+
+def open_attachment(key: DataKey, *, case_id: str, attachment_id: str, file_id: str, sealed: bytes) -> StoredAttachment:
+    """Raises CannotOpen."""
+    row = _attachment_row(case_id, attachment_id, file_id)
+    document = json.loads(key.unseal(sealed, place=_ATTACHMENT_PLACE, row=row))
+    document["sha256"] = bytes.fromhex(document["sha256"])
+    return StoredAttachment(attachment_id=attachment_id, file_id=file_id, **document)
+
+
+def with_attachment(case: Case, stored: StoredAttachment, *, now: datetime) -> Case:
+    """The case with this attachment in its section `attachments`, in the place of one of the same id.
+
+    Raises: InvalidRecord where the description breaks the schema.
+    """
+    others = [each for each in case.attachments if each["attachment_id"] != stored.attachment_id]
+    entry = {
+        "attachment_id": stored.attachment_id,
+        "kind": stored.kind,
+        "file_name": stored.file_name,
+        "media_type": stored.media_type,
+        "size_bytes": stored.size,
+        "sha256": stored.sha256.hex(),
+        "section": stored.section,
+        "third_party_data": stored.third_party_data,
+        "may_be_sent": stored.may_be_sent,
+        "added_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return case.with_section("attachments", [*others, entry])
+
+
+def _attachment_row(case_id: str, attachment_id: str, file_id: str) -> str:
+    return f"{case_id}/{attachment_id}/{file_id}"

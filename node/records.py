@@ -1,0 +1,378 @@
+"""Cases at rest: each sealed with a data key of its own, so that erasing one means destroying 32 bytes.
+
+A function that takes `by` (an account's id) writes its line into the journal in the same step; the others are parts
+of a transfer's step, which is journalled there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from cordee.case import Case
+from cordee.errors import AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
+from cordee.ids import MemberId, TransferId
+from node import acts, journal
+from node import case_sealing as sealing
+from node.attachments import StoredAttachment
+from node.case_sealing import data_key_of
+from node.store import table_of
+from node.store.records import AttachmentRow, CaseKeyRow, CaseRow, ImportRow
+from node.tombstones import CASE, Tombstones
+from node.vault import DataKey, Vault
+
+__all__ = [
+    "CaseLine",
+    "StoredCase",
+    "add_attachment",
+    "apply_tombstones",
+    "close_case",
+    "create_case",
+    "data_key_of",
+    "erase_case",
+    "file_ids",
+    "hand_over",
+    "holder_of",
+    "import_case",
+    "imported_as",
+    "list_cases",
+    "read_case",
+    "share",
+    "take_back",
+    "update_case",
+]
+
+_CASE = table_of(CaseRow)
+_KEY = table_of(CaseKeyRow)
+_ATTACHMENT = table_of(AttachmentRow)
+_IMPORT = table_of(ImportRow)
+
+_OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
+_HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
+
+
+@dataclass(frozen=True)
+class CaseLine:
+    """A case as lists show it. `status` is the case's own word, `state` this node's: open or closed."""
+
+    case_id: str
+    pseudonym: str
+    status: str
+    risk_level: str
+    holder: str  # here, handed_over or shared
+    version: int
+    updated_at: datetime
+    state: str
+    attachments: int
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """A case, opened. `version` is to be given back with a change."""
+
+    case: Case
+    version: int
+    holder: str  # here, handed_over or shared
+    data_key: DataKey
+    attachments: tuple[StoredAttachment, ...]
+    state: str  # open or closed
+
+    @property
+    def read_only(self) -> bool:
+        """Closed, or handed over."""
+        return self.state != _OPEN or self.holder == _HANDED_OVER
+
+
+# ---- making, reading, changing ----
+
+
+def create_case(
+    tx: Connection, vault: Vault, case: Case, *, by: str, now: datetime, random: Callable[[int], bytes]
+) -> None:
+    """Keep a new case under a data key of its own. Raises CaseExists, unless the one of this id was erased."""
+    _insert(tx, vault, case, DataKey.generate(random), now=now)
+    journal.append(tx, now=now, actor=by, action="case.created", subject=case.case_id)
+
+
+def import_case(
+    tx: Connection,
+    vault: Vault,
+    case: Case,
+    *,
+    data_key: DataKey,
+    attachments: Sequence[StoredAttachment],
+    transfer: TransferId,
+    sender: MemberId,
+    by: str,
+    now: datetime,
+) -> None:
+    """Keep a case that another association sent; its attachments are on disk already, sealed with `data_key`.
+
+    Raises: AlreadyImported (a Conflict) where this transfer's case was imported before, even if it was erased since;
+    CaseExists (a Conflict too) where another case of the same id is here.
+    """
+    row = {"transfer": bytes(transfer), "case_id": case.case_id, "sender": bytes(sender), "at": now}
+    try:
+        tx.execute(insert(_IMPORT), row)
+    except IntegrityError as imported:
+        raise AlreadyImported(transfer=transfer.short) from imported
+    _insert(tx, vault, case, data_key, now=now)
+    for position, stored in enumerate(attachments, start=1):
+        _insert_attachment(tx, data_key, case.case_id, stored, position=position, now=now)
+    facts = {"transfer": transfer.hex(), "sender": sender.hex()}
+    journal.append(tx, now=now, actor=by, action="case.imported", subject=case.case_id, facts=facts)
+
+
+def imported_as(tx: Connection, transfer: TransferId) -> str | None:
+    """The id of the case that a transfer brought, or None."""
+    return tx.execute(select(_IMPORT.c.case_id).where(_IMPORT.c.transfer == bytes(transfer))).scalar()
+
+
+def read_case(tx: Connection, vault: Vault, case_id: str) -> StoredCase:
+    """Open a case. Raises NotFound, also where it was erased; CannotOpen."""
+    row = _row(tx, case_id)
+    key = data_key_of(tx, vault, case_id)
+    query = select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id).order_by(_ATTACHMENT.c.position)
+    attachments = tuple(
+        sealing.open_attachment(
+            key, case_id=case_id, attachment_id=each.id, file_id=each.file_id, sealed=each.sealed_description
+        )
+        for each in tx.execute(query)
+    )
+    return StoredCase(
+        case=sealing.open_body(key, case_id, row.sealed_body),
+        version=row.version,
+        holder=row.holder,
+        data_key=key,
+        attachments=attachments,
+        state=row.state,
+    )
+
+
+def list_cases(tx: Connection, vault: Vault) -> list[CaseLine]:
+    """Every case that is not erased, the one changed last first. Opens no body. Raises CannotOpen."""
+    count = select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery()
+    columns = [_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "state", "sealed_line")]
+    query = (
+        select(*columns, _KEY.c.sealed_key, count.label("attachments"))
+        .join(_KEY, _KEY.c.case_id == _CASE.c.id)
+        .order_by(_CASE.c.updated_at.desc(), _CASE.c.id)
+    )
+    return [_line(vault, row) for row in tx.execute(query)]
+
+
+def update_case(
+    tx: Connection, vault: Vault, case_id: str, case: Case, *, expected_version: int, by: str, now: datetime
+) -> int:
+    """Replace a case's content; the new version.
+
+    Raises: NotFound, RecordClosed; StaleRecord where it was changed since `expected_version` was read; InvalidInput
+    where the content bears another id.
+    """
+    if case.case_id != case_id:
+        raise InvalidInput(field="meta.case_id", problem="a case keeps its id")
+    _changeable(tx, case_id, expected_version)
+    version = _replace_body(tx, data_key_of(tx, vault, case_id), case, now=now)
+    journal.append(tx, now=now, actor=by, action="case.changed", subject=case_id, facts={"version": str(version)})
+    return version
+
+
+def close_case(tx: Connection, case_id: str, *, expected_version: int, by: str, now: datetime) -> int:
+    """Make a case read-only; the new version. Raises NotFound, RecordClosed, StaleRecord."""
+    _changeable(tx, case_id, expected_version)
+    version = expected_version + 1
+    _set(tx, case_id, now=now, state=_CLOSED, version=version)
+    journal.append(tx, now=now, actor=by, action="case.closed", subject=case_id, facts={"version": str(version)})
+    return version
+
+
+def add_attachment(
+    tx: Connection, vault: Vault, case_id: str, stored: StoredAttachment, *, by: str, now: datetime
+) -> int:
+    """Record an attachment that is on disk already, and list it in the case itself; the case's new version.
+
+    Raises: NotFound, RecordClosed; Conflict where the case has a file for this attachment; InvalidRecord where its
+    description breaks the schema. The file is then an orphan, and the caller's to erase.
+    """
+    _changeable(tx, case_id, None)
+    key = data_key_of(tx, vault, case_id)
+    position = tx.execute(
+        select(func.coalesce(func.max(_ATTACHMENT.c.position), 0) + 1).where(_ATTACHMENT.c.case_id == case_id)
+    ).scalar_one()
+    try:
+        _insert_attachment(tx, key, case_id, stored, position=position, now=now)
+    except IntegrityError as known:
+        raise Conflict() from known
+    body = sealing.open_body(key, case_id, _row(tx, case_id).sealed_body)
+    version = _replace_body(tx, key, sealing.with_attachment(body, stored, now=now), now=now)
+    facts = {"attachment": stored.attachment_id, "version": str(version)}
+    journal.append(tx, now=now, actor=by, action="case.attached", subject=case_id, facts=facts)
+    return version
+
+
+# ---- who holds it ----
+
+
+def holder_of(tx: Connection, case_id: str) -> str:
+    """Who holds the case: here, handed_over or shared. Answers for an erased one too. Raises NotFound."""
+    holder = tx.execute(select(_CASE.c.holder).where(_CASE.c.id == case_id)).scalar()
+    if holder is None:
+        raise NotFound(what="case")
+    return str(holder)
+
+
+def hand_over(tx: Connection, case_id: str, *, transfer: TransferId, now: datetime) -> None:
+    """Another association has the case now; the copy here is read-only. The same transfer twice changes nothing.
+
+    Raises: NotFound; RecordClosed where another transfer took it: there is one holder at any time.
+    """
+    row = tx.execute(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == case_id)).one_or_none()
+    if row is None:
+        raise NotFound(what="case")
+    if row.holder == _HANDED_OVER:
+        if row.handed_to == bytes(transfer):
+            return
+        raise RecordClosed()
+    _set(tx, case_id, now=now, holder=_HANDED_OVER, handed_to=bytes(transfer))
+
+
+def share(tx: Connection, case_id: str, *, transfer: TransferId, now: datetime) -> None:
+    """Another association follows the case as well. One that was handed over meanwhile stays so. Raises NotFound."""
+    if holder_of(tx, case_id) == _HERE:
+        _set(tx, case_id, now=now, holder=_SHARED)
+
+
+def take_back(tx: Connection, case_id: str, *, now: datetime) -> None:
+    """The association that had taken the case has erased it: it is ours again. Raises NotFound."""
+    if holder_of(tx, case_id) == _HANDED_OVER:
+        _set(tx, case_id, now=now, holder=_HERE, handed_to=None)
+
+
+# ---- erasing ----
+
+
+def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
+    """Destroy a case's data key and all that it sealed; id, state and times stay. The files to unlink afterwards.
+
+    Set the tombstone before and empty the write-ahead log (`Database.truncate_log`) after this step: only then are
+    the key's bytes gone from every file. A second time it does nothing. Raises NotFound.
+    """
+    holder_of(tx, case_id)
+    query = select(_ATTACHMENT.c.file_id).where(_ATTACHMENT.c.case_id == case_id)
+    files = list(tx.execute(query).scalars())
+    acts.forget_acts(tx, case_id)
+    tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
+    tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
+    tx.execute(
+        update(_CASE)
+        .where(_CASE.c.id == case_id, _CASE.c.state != _ERASED)
+        .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now)
+    )
+    return files
+
+
+def apply_tombstones(tx: Connection, tombstones: Tombstones, *, now: datetime) -> list[str]:
+    """Erase again what an old backup brought back (protocol §10). The files to unlink afterwards."""
+    files: list[str] = []
+    rows = tx.execute(select(_CASE.c.id, _CASE.c.created_at).where(_CASE.c.state != _ERASED)).all()
+    for row in rows:
+        erased = tombstones.time_of(CASE, row.id)
+        # A case that came a second time, after it was erased, is younger than its tombstone.
+        if erased is not None and erased >= row.created_at:
+            files += erase_case(tx, row.id, now=now)
+            journal.append(tx, now=now, actor="node", action="case.erased", subject=row.id, outcome="tombstone")
+    return files
+
+
+def file_ids(tx: Connection) -> set[str]:
+    """The ids of all attachment files that a case knows: the rest may be swept."""
+    return set(tx.execute(select(_ATTACHMENT.c.file_id)).scalars())
+
+
+# ---- rows ----
+
+
+def _row(tx: Connection, case_id: str) -> Row[tuple[Any, ...]]:
+    row = tx.execute(select(_CASE).where(_CASE.c.id == case_id)).one_or_none()
+    if row is None or row.state == _ERASED:
+        raise NotFound(what="case")
+    return row
+
+
+def _changeable(tx: Connection, case_id: str, expected_version: int | None) -> None:
+    columns = (_CASE.c.state, _CASE.c.holder, _CASE.c.version)
+    row = tx.execute(select(*columns).where(_CASE.c.id == case_id)).one_or_none()
+    if row is None or row.state == _ERASED:
+        raise NotFound(what="case")
+    if row.state != _OPEN or row.holder == _HANDED_OVER:
+        raise RecordClosed()
+    if expected_version is not None and row.version != expected_version:
+        raise StaleRecord(present=row.version, given=expected_version)
+
+
+def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: datetime) -> None:
+    values = {
+        "id": case.case_id,
+        "state": _OPEN,
+        "holder": _HERE,
+        "version": 1,
+        "handed_to": None,
+        "created_at": now,
+        "updated_at": now,
+        "sealed_body": sealing.seal_body(key, case),
+        "sealed_line": sealing.seal_line(key, case),
+    }
+    before = tx.execute(select(_CASE.c.state, _CASE.c.version).where(_CASE.c.id == case.case_id)).one_or_none()
+    if before is None:
+        tx.execute(insert(_CASE), values)
+    elif before.state == _ERASED:
+        tx.execute(update(_CASE).where(_CASE.c.id == case.case_id).values(values | {"version": before.version + 1}))
+    else:
+        raise CaseExists(case=case.case_id)
+    sealing.keep_data_key(tx, vault, case.case_id, key)
+
+
+def _insert_attachment(
+    tx: Connection, key: DataKey, case_id: str, stored: StoredAttachment, *, position: int, now: datetime
+) -> None:
+    values = {
+        "case_id": case_id,
+        "id": stored.attachment_id,
+        "file_id": stored.file_id,
+        "position": position,
+        "added_at": now,
+        "sealed_description": sealing.seal_attachment(key, case_id, stored),
+    }
+    tx.execute(insert(_ATTACHMENT), values)
+
+
+def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) -> int:
+    version = tx.execute(select(_CASE.c.version).where(_CASE.c.id == case.case_id)).scalar_one() + 1
+    body, line = sealing.seal_body(key, case), sealing.seal_line(key, case)
+    _set(tx, case.case_id, now=now, version=version, sealed_body=body, sealed_line=line)
+    return int(version)
+
+
+def _set(tx: Connection, case_id: str, *, now: datetime, **values: object) -> None:
+    tx.execute(update(_CASE).where(_CASE.c.id == case_id).values(updated_at=now, **values))
+
+
+def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
+    key = sealing.unwrap(vault, row.id, row.sealed_key)
+    line = sealing.open_line(key, row.id, row.sealed_line)
+    return CaseLine(
+        case_id=row.id,
+        pseudonym=line.pseudonym,
+        status=line.status,
+        risk_level=line.risk_level,
+        holder=row.holder,
+        version=row.version,
+        updated_at=row.updated_at,
+        state=row.state,
+        attachments=row.attachments,
+    )
