@@ -1,0 +1,318 @@
+"""May this leave? The decision table of domain §2.6: ten rows in order, the first that matches decides.
+
+The wordings wait for the network's lawyer; the legal bases and their limits are data (`legal_bases.json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from cordee.act.facts import RecipientFacts, is_named, named_in_words_only
+from cordee.act.form import LEGAL, Act, Path
+from cordee.act.holders import holders_flags, holders_gap, is_adult
+from cordee.case.minimisation import PURPOSES
+from cordee.errors import InvalidInput, NotCovered
+
+if TYPE_CHECKING:
+    from cordee.case.record import Case
+
+__all__ = ["ROWS", "Decision", "Question", "Row", "decide"]
+
+_INCOMPLETE_FOR: Final = frozenset(LEGAL["incomplete_allowed_for"])
+_COMPLETION: Final = timedelta(hours=LEGAL["completion_hours"])
+_AVOID_FOR: Final = frozenset(LEGAL["avoid_areas_for"])
+_TELL: Final = frozenset({"notify_referent", "notify_manager"})
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the table says: allowed or not, by which row, what is missing, and what people must see or do.
+
+    Flags: `notify_referent`, `notify_manager`, `complete_within_24h`, `minor_refused`, `minor_not_able`,
+    `holders_not_asked`, `other_holder_presumed`, `holder_not_reached`, `recipient_named_in_words`,
+    `recipient_in_area_to_avoid`; with a block by row 9, what is proposed: `propose_ase_or_judge`, `propose_path_b`,
+    `propose_path_c`.
+    """
+
+    allowed: bool
+    rule: int
+    missing: str = ""
+    flags: frozenset[str] = _NOTHING
+
+    def require(self) -> None:
+        """Raises: NotCovered where it is not allowed."""
+        if not self.allowed:
+            raise NotCovered(missing=self.missing, rule=self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that a row may look at."""
+
+    act: Act | None
+    acts_on_record: Sequence[Act]
+    case: Case
+    purpose: str
+    recipient: RecipientFacts
+    now: datetime
+    update: bool
+
+    @property
+    def path(self) -> Path:
+        """The path chosen; without an act it is the agreement that is missing."""
+        return self.act.path if self.act else Path.AGREEMENT
+
+    @property
+    def gap(self) -> str:
+        """What keeps the act from covering this purpose, this recipient and this moment; empty if it covers them."""
+        return _gap(self)
+
+    @property
+    def minor_refused(self) -> bool:
+        """The minor said no, in this act or in a refusal on record for this purpose and recipient."""
+        acts = [*([self.act] if self.act else []), *_refusals(self)]
+        return any(each.is_minor and each.refuses for act in acts for each in act.deciders)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table. `decide` answers None where the row does not match."""
+
+    number: int
+    condition: str
+    decide: Callable[[Question], Decision | None]
+
+
+def decide(
+    *,
+    act: Act | None,
+    acts_on_record: Sequence[Act],
+    case: Case,
+    purpose: str,
+    recipient: RecipientFacts,
+    now: datetime,
+    update: bool = False,
+) -> Decision:
+    """Decide whether a case may be offered under an act.
+
+    `acts_on_record`: all acts of the case, for a refusal among them counts. `update`: a further shipment of a referral
+    under the same act, which a single use does not stop. An allowed decision says nothing yet of what leaves: see
+    `cordee.case.minimise`.
+
+    Raises: InvalidInput for an unknown purpose.
+    """
+    if purpose not in PURPOSES:
+        raise InvalidInput(field="purpose", problem=f"it must be one of {', '.join(PURPOSES)}")
+    question = Question(act, acts_on_record, case, purpose, recipient, now, update)
+    decision = next(found for row in ROWS if (found := row.decide(question)) is not None)
+    if not decision.allowed:
+        return decision
+    return Decision(True, decision.rule, flags=decision.flags | _recipient_flags(question))
+
+
+# ---- the rows ----
+
+
+def _unusable_recipient(q: Question) -> Decision | None:
+    if not q.recipient.active:
+        return Decision(False, 1, "a recipient that is an active member of the network")
+    if not q.recipient.card_valid:
+        return Decision(False, 1, "a recipient with a valid, verified key")
+    if q.purpose in _AVOID_FOR and _in_area_to_avoid(q):
+        return Decision(False, 1, "a recipient outside the départements to avoid")
+    return None
+
+
+def _no_act_needed(q: Question) -> Decision | None:
+    return None if PURPOSES[q.purpose].needs_act else Decision(True, 2)
+
+
+def _duty_complete(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.DUTY or q.gap or _incomplete(q.act) or _review_overdue(q):
+        return None
+    return Decision(True, 3, flags=_TELL)
+
+
+def _duty_incomplete(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.DUTY or q.gap or _review_overdue(q):
+        return None
+    missing = _incomplete(q.act)
+    if q.purpose in _INCOMPLETE_FOR and q.now < q.act.decided_at + _COMPLETION:
+        return Decision(True, 4, flags=_TELL | {"complete_within_24h"})
+    return Decision(False, 4, missing)
+
+
+def _refusal_on_record(q: Question) -> Decision | None:
+    refusals = _refusals(q) if q.path is Path.AGREEMENT else []
+    if not refusals:
+        return None
+    last = max(refusals, key=lambda act: act.decided_at)
+    who = ", ".join(sorted({each.role for each in last.deciders if each.refuses})) or "not told"
+    return Decision(False, 5, f"an agreement: a refusal is on record (by: {who}, on {last.decided_at.date()})")
+
+
+def _shared_secrecy(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.SHARED_SECRECY or q.gap or _sharing_gap(q):
+        return None
+    return Decision(True, 6, flags=frozenset({"minor_refused"}) if q.minor_refused else _NOTHING)
+
+
+def _agreement(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.AGREEMENT or q.gap or _minor_gap(q.act) or holders_gap(q.act, q.case):
+        return None
+    return Decision(True, 7, flags=holders_flags(q.act, q.case))
+
+
+def _holders_for_minor(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.AGREEMENT or q.gap or holders_gap(q.act, q.case):
+        return None
+    not_able = any(each.is_minor and each.discernment == "not_able" for each in q.act.deciders)
+    if not not_able or not any(each.is_holder and each.agrees for each in q.act.deciders):
+        return None
+    refused = {"minor_refused"} if q.minor_refused else set()
+    return Decision(True, 8, flags=holders_flags(q.act, q.case) | {"minor_not_able"} | refused)
+
+
+def _disagreement(q: Question) -> Decision | None:
+    if q.act is None or q.path is not Path.AGREEMENT:
+        return None
+    concerned = [each for each in q.act.deciders if each.is_minor or each.is_holder]
+    if not (any(each.agrees for each in concerned) and any(each.refuses for each in concerned)):
+        return None
+    proposed = frozenset({"propose_ase_or_judge", "propose_path_b", "propose_path_c"})
+    return Decision(False, 9, "an agreement between the minor and the holders of parental authority", proposed)
+
+
+def _otherwise(q: Question) -> Decision:
+    return Decision(False, 10, _what_is_missing(q))
+
+
+ROWS: Final[tuple[Row, ...]] = (
+    Row(1, "recipient not in the directory, suspended, key expired, or in an area to avoid", _unusable_recipient),
+    Row(2, "statistics or capacity query: the projection, no act", _no_act_needed),
+    Row(3, "path C, complete, not past its review", _duty_complete),
+    Row(4, "path C, incomplete: only emergency shelter and missing child, to be completed", _duty_incomplete),
+    Row(5, "path A and a refusal on record", _refusal_on_record),
+    Row(6, "path B: secrecy, necessity, information or the reason why not", _shared_secrecy),
+    Row(7, "path A: the minor and every holder who can be asked agree", _agreement),
+    Row(8, "path A: the minor is not able to discern, the holders agree", _holders_for_minor),
+    Row(9, "path A: they disagree", _disagreement),
+    Row(10, "otherwise", _otherwise),
+)
+"""The table, in order."""
+
+
+# ---- what the rows ask ----
+
+
+def _gap(q: Question) -> str:
+    act = q.act
+    if act is None:
+        return "an act"
+    if act.case_id != q.case.case_id:
+        return "an act about this case"
+    if act.kind == "refusal":
+        return "an agreement: this act is a refusal"
+    if act.status == "used" and act.single_use and not q.update:
+        return "a new act: this one was for one transfer"
+    if act.status not in ("active", "used"):
+        return f"an act in force: this one is {act.status}"
+    if q.purpose not in act.purposes or q.purpose not in LEGAL["bases"][act.legal_basis].get("purposes", PURPOSES):
+        return "an act for this purpose"
+    if not is_named(act, q.recipient):
+        return "an act that names this recipient"
+    if q.now < act.valid_from:
+        return "an act that is valid already"
+    if q.now >= act.valid_until:
+        return "an act that is still valid"
+    if is_adult(q.case, q.now) and not is_adult(q.case, act.decided_at):
+        return "a new act: the minor has turned 18"
+    return ""
+
+
+def _refusals(q: Question) -> list[Act]:
+    """Refusals that stand for this purpose and recipient. One that ran out still outweighs what was said before it."""
+    acts = {act.act_id: act for act in (*q.acts_on_record, *([q.act] if q.act else []))}
+    return [
+        act
+        for act in acts.values()
+        if act.status == "refused"
+        and act.case_id == q.case.case_id
+        and q.purpose in act.purposes
+        and is_named(act, q.recipient)
+        and (q.now < act.valid_until or (q.act is not None and act.decided_at >= q.act.decided_at))
+    ]
+
+
+def _incomplete(act: Act) -> str:
+    """What a path C act still lacks (domain §2.2); empty if it is complete."""
+    if not act.justification:
+        return "the written reason"
+    if not act.validated_by_role:
+        return "the manager who confirmed it"
+    if act.review_due_at is None:
+        return "the date of its review"
+    if act.parents_informed not in ("done", "none_known") and not act.reason_not_informed:
+        return "the reason why the parents were not informed"
+    if act.minor_informed == "against_interest" and not act.reason_not_informed:
+        return "the reason why the minor was not informed"
+    ordered = any(each.role in ("judge", "prosecutor") and each.answer == "orders" for each in act.deciders)
+    if act.legal_basis == "court_order" and not ordered:
+        return "the order of the judge or the prosecutor"
+    return ""
+
+
+def _review_overdue(q: Question) -> bool:
+    return q.act is not None and q.act.review_due_at is not None and q.now >= q.act.review_due_at
+
+
+def _sharing_gap(q: Question) -> str:
+    """What CASF L226-2-2 still asks for; empty if its conditions are met."""
+    act = q.act
+    if act is None:
+        return "an act"
+    if not q.recipient.bound_by_secrecy:
+        return "a recipient bound by professional secrecy"
+    if not act.justification:
+        return "the written necessity"
+    if act.minor_informed != "done" and not act.reason_not_informed:
+        return "the information of the minor, or the reason why not"
+    if act.parents_informed not in ("done", "none_known") and not act.reason_not_informed:
+        return "the information of the parents, or the reason why not"
+    if q.minor_refused and not act.validated_by_role:
+        return "a second person: the minor refused"
+    return ""
+
+
+def _minor_gap(act: Act) -> str:
+    minors = [each for each in act.deciders if each.is_minor]
+    if any(each.refuses for each in minors) or not any(each.agrees for each in minors):
+        return "the agreement or assent of the minor"
+    return ""
+
+
+def _what_is_missing(q: Question) -> str:
+    if q.act is None or q.gap:
+        return q.gap
+    if q.path is Path.DUTY:
+        return "the review of this decision, which is overdue"
+    if q.path is Path.SHARED_SECRECY:
+        return _sharing_gap(q)
+    return _minor_gap(q.act) or holders_gap(q.act, q.case)
+
+
+def _in_area_to_avoid(q: Question) -> bool:
+    return q.recipient.departement in (q.case.value("housing.areas_to_avoid") or [])
+
+
+def _recipient_flags(q: Question) -> frozenset[str]:
+    flags: set[str] = set()
+    if _in_area_to_avoid(q):
+        flags.add("recipient_in_area_to_avoid")
+    if q.act is not None and named_in_words_only(q.act, q.recipient):
+        flags.add("recipient_named_in_words")
+    return frozenset(flags)
