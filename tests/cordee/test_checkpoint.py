@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from nacl.signing import SigningKey as Ed25519Key
 
 from cordee.checkpoint import MAX_NOTE, Checkpoint, open_checkpoint, sign_checkpoint, verify_ed25519_note
 from cordee.errors import CheckpointRefused
@@ -59,6 +61,20 @@ def test_the_published_signed_note_altered_is_refused(alter: Callable[[str], str
     assert alter(note) != note
     with pytest.raises(CheckpointRefused):
         verify_ed25519_note(alter(note), name=name, public_key=key)
+
+
+@pytest.mark.parametrize(("text", "good"), [("one\n\ntwo\n", True), ("one\ttwo\n", False), ("one\r\n", False)])
+def test_a_note_has_no_control_characters_though_truly_signed(text: str, good: bool) -> None:
+    key, name = Ed25519Key(bytes(32)), "example.org/log"
+    public = bytes(key.verify_key)
+    key_id = hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
+    blob = base64.b64encode(key_id + key.sign(text.encode()).signature).decode()
+    note = f"{text}\n— {name} {blob}\n"
+    if good:
+        assert verify_ed25519_note(note, name=name, public_key=public) == text
+    else:
+        with pytest.raises(CheckpointRefused):
+            verify_ed25519_note(note, name=name, public_key=public)
 
 
 def test_a_checkpoint_is_read_as_it_was_signed() -> None:

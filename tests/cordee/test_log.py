@@ -109,7 +109,13 @@ def test_every_consistency_proof_up_to_33_leaves_verifies_and_for_no_other_root(
     for new in range(1, LARGEST + 1):
         for old in range(1, new + 1):
             proof = TREE.consistency_proof(old, new)
-            good = {"old": old, "new": new, "old_root": TREE.root(old), "new_root": TREE.root(new), "proof": proof}
+            good: dict[str, Any] = {
+                "old": old,
+                "new": new,
+                "old_root": TREE.root(old),
+                "new_root": TREE.root(new),
+                "proof": proof,
+            }
             verify_consistency(**good)
             other = hashlib.sha256(b"other").digest()
             assert not is_accepted(verify_consistency, **{**good, "old_root": other})

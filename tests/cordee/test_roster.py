@@ -293,8 +293,10 @@ def test_a_key_that_ever_had_a_holder_is_taken_by_nobody_again(
     network.rotate(marseille)
     former_administrator = network.add_administrator()
     network.remove_administrator(former_administrator)
+    former_directory = network.directory
+    network.rotate_directory_key()
     taken = [former, marseille.identity, lille.identity, former_administrator, *network.administrators[:1]]
-    taken += [network.directory]
+    taken += [former_directory, network.directory]
     for key in taken:
         message = key.public.to_message()
         recovery = about(network, v1.MemberRecovered, lille, identity_key=message)
