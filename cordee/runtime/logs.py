@@ -1,0 +1,176 @@
+"""Logs are events with fields: JSON lines, and only fields on the list below, of the form that stands there.
+
+A name, an address or a text from a case has no way into a log: not through a field that nobody allowed, not through
+a value of another form, not through another library's message, of which only the library's name and level are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from cordee.runtime.clock import SystemClock
+from cordee.runtime.interceptors import Finished
+
+__all__ = ["FIELDS", "LEVELS", "CallLog", "configure", "logger"]
+
+LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+def _form(pattern: str) -> Callable[[object], bool]:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_id = _form(r"[0-9a-f]{8}")
+_word = _form(r"[a-z][a-z_]{0,39}")
+_reason = _form(r"[A-Z][A-Za-z_]{0,63}")  # a reason code, or the class of an exception
+
+FIELDS: Mapping[str, Callable[[object], bool]] = {
+    "transfer": _id,  # short: the first four bytes
+    "member": _id,
+    "reason": _reason,
+    "code": _form(r"[A-Z_]{2,24}"),
+    "method": _form(r"/[A-Za-z0-9_.]{1,80}/[A-Za-z]{1,40}"),
+    "fault": _form(r"[A-Za-z]{1,64} [A-Za-z0-9_]{0,64}\.pyx?:[0-9]{1,6}"),
+    "state": _word,
+    "statement": _form(r"[A-Za-z][A-Za-z_]{0,39}"),
+    "entry": _form(r"[A-Za-z]{1,40}"),
+    "kind": _form(r"(cordee\.v1\.)?[A-Za-z][A-Za-z_]{0,39}"),
+    "loop": _word,
+    "module": _form(r"[A-Za-z0-9_.]{1,80}"),
+    "address": _form(r"[0-9a-f.:\[\]]{3,45}:[0-9]{1,5}"),
+    "bytes": _number,
+    "count": _number,
+    "index": _number,
+    "ms": _number,
+    "number": _number,
+    "port": _number,
+    "revision": _number,
+    "seconds": _number,
+    "sequence": _number,
+    "size": _number,
+}
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
+_LOGGER = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+
+
+class _Sink:
+    """Where lines go. One for the process, as standard error is."""
+
+    def __init__(self) -> None:
+        self.level = LEVELS["info"]
+        self.stream: TextIO | None = None
+
+    def write(self, line: str) -> None:
+        stream = self.stream or sys.stderr
+        stream.write(line + "\n")
+        stream.flush()
+
+    debug = info = warning = error = exception = critical = write
+
+
+_sink = _Sink()
+
+
+def logger(name: str) -> Any:
+    """A structlog logger: `logger("node.outbox").info("outbox.waits", transfer=transfer_id.short)`."""
+    if not _LOGGER.fullmatch(name):
+        raise ValueError(f"not the name of a logger: {name}")
+    return structlog.wrap_logger(
+        _sink,
+        processors=[_by_level, _allow, _render],
+        wrapper_class=structlog.BoundLogger,
+        context_class=dict,
+        source=name,
+    )
+
+
+def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
+    """Set the level and the stream (standard error unless told) and take over what other libraries log."""
+    _sink.level = LEVELS[level]
+    _sink.stream = stream
+    root = logging.getLogger()
+    root.handlers[:] = [_Foreign()]
+    root.setLevel(logging.WARNING)
+
+
+class CallLog:
+    """An observer of calls: one line for each, with nothing of what was asked or answered."""
+
+    def __init__(self) -> None:
+        self._log = logger("rpc")
+
+    def started(self, method: str) -> None:
+        """Nothing: the line is written at the end."""
+
+    def finished(self, call: Finished) -> None:
+        """Write the line; a fault of ours is an error."""
+        if _sink.level > LEVELS["info"] and not call.fault:
+            return
+        fields: dict[str, object] = {"method": call.method, "code": call.code, "ms": round(call.seconds * 1000, 1)}
+        if call.member is not None:
+            fields["member"] = call.member.short
+        if call.reason:
+            fields["reason"] = call.reason
+        if call.fault:
+            self._log.error("rpc.failed", fault=call.fault, **fields)
+        else:
+            self._log.info("rpc.done", **fields)
+
+
+class _Foreign(logging.Handler):
+    """Other libraries' messages may hold anything: only where they come from is kept."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        fields: dict[str, object] = {"module": record.name}
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["reason"] = record.exc_info[0].__name__
+        getattr(logger("library"), level)("library.message", **fields)
+
+
+def _by_level(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if LEVELS.get(method, 50) < _sink.level:
+        raise structlog.DropEvent
+    return event
+
+
+def _allow(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep what is on the list and of its form. How many fields were dropped is told, so that it can be mended."""
+    name = event.pop("event", None)
+    source = event.pop("source", "")
+    kept: dict[str, Any] = {
+        "time": SystemClock().now().isoformat(timespec="milliseconds"),
+        "level": "error" if method == "exception" else method,
+        "logger": source,
+        "event": name if isinstance(name, str) and _EVENT.fullmatch(name) else "unnamed",
+    }
+    if event.get("exc_info") is True:  # `exception()`: the class of what is being handled, never its text
+        del event["exc_info"]
+        event.setdefault("reason", getattr(sys.exc_info()[0], "__name__", ""))
+    dropped = 0
+    for field, value in event.items():
+        allowed = FIELDS.get(field)
+        if allowed is not None and allowed(value):
+            kept[field] = value
+        else:
+            dropped += 1
+    if dropped:
+        kept["dropped"] = dropped
+    return kept
+
+
+def _render(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    return json.dumps(event)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cordee.ids import MemberId, TransferId
+from cordee.runtime import logs
+from cordee.runtime.interceptors import Finished
+from cordee.runtime.logs import FIELDS, CallLog, configure, logger
+
+PLANTED = "Lina Haddad, 14 ans"
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    stream = io.StringIO()
+    configure(stream=stream)
+    yield stream
+    configure()
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_has_a_time_a_level_and_its_fields(written: io.StringIO) -> None:
+    logger("node.outbox").warning("outbox.waits", transfer=TransferId(bytes(16)).short, count=3, reason="UNREACHABLE")
+    (line,) = lines(written)
+    assert line.pop("time")
+    assert line == {
+        "level": "warning",
+        "logger": "node.outbox",
+        "event": "outbox.waits",
+        "transfer": "00000000",
+        "count": 3,
+        "reason": "UNREACHABLE",
+    }
+
+
+@pytest.mark.parametrize("field", [*sorted(FIELDS), "pseudonym", "exc_info", "stack_info", "_record", "level", "time"])
+@pytest.mark.parametrize("value", [PLANTED, [PLANTED], {"name": PLANTED}, PLANTED.encode(), ValueError(PLANTED)])
+def test_a_planted_text_leaves_no_trace_in_any_field(written: io.StringIO, field: str, value: object) -> None:
+    logger("node").error("something.happened", **{field: value})
+    logger("node").bind(**{field: value}).error("something.happened")
+    assert "Lina" not in written.getvalue()
+    assert [line["dropped"] for line in lines(written)] == [1, 1]
+
+
+@pytest.mark.parametrize("event", [PLANTED, "Lina", f"case.read {PLANTED}", "", None])
+def test_a_planted_text_leaves_no_trace_as_an_event(written: io.StringIO, event: str) -> None:
+    logger("node").error(event)
+    assert "Lina" not in written.getvalue()
+    assert lines(written)[0]["event"] == "unnamed"
+
+
+def test_an_exception_being_handled_leaves_no_trace(written: io.StringIO) -> None:
+    try:
+        raise ValueError(PLANTED)
+    except ValueError:
+        logger("node").exception("something.failed")
+        logger("node").error("something.failed", exc_info=True)
+    assert "Lina" not in written.getvalue()
+    assert [line["reason"] for line in lines(written)] == ["ValueError", "ValueError"]
+
+
+def test_other_libraries_messages_are_not_repeated(written: io.StringIO) -> None:
+    try:
+        raise KeyError(PLANTED)
+    except KeyError:
+        logging.getLogger("grpc.aio").exception("request was %s", PLANTED, extra={"case": PLANTED})
+    logging.getLogger("sqlalchemy.engine").info(PLANTED)
+    assert "Lina" not in written.getvalue()
+    (line,) = lines(written)
+    assert (line["module"], line["reason"], line["level"]) == ("grpc.aio", "KeyError", "error")
+
+
+@given(st.text())
+def test_no_free_text_passes_any_field(text: str) -> None:
+    spaced = f"{text} {text} é"
+    assert not any(allowed(spaced) for allowed in FIELDS.values())
+
+
+def test_the_level_can_be_chosen(written: io.StringIO) -> None:
+    log = logger("node")
+    configure(level="warning", stream=written)
+    log.info("not.told")
+    log.warning("told")
+    assert [line["event"] for line in lines(written)] == ["told"]
+
+
+def test_a_logger_has_a_plain_name() -> None:
+    with pytest.raises(ValueError, match="not the name"):
+        logger("Lina Haddad")
+
+
+def test_a_call_is_one_line(written: io.StringIO) -> None:
+    log = CallLog()
+    log.started("/cordee.v1.Broker/Submit")
+    log.finished(Finished("/cordee.v1.Broker/Submit", "ABORTED", "NOT_IN_THIS_STATE", 0.01234, MemberId(bytes(16))))
+    log.finished(Finished("/cordee.v1.Broker/Submit", "INTERNAL", "", 0.1, None, "ValueError broker.py:12"))
+    done, failed = lines(written)
+    for line in (done, failed):
+        line.pop("time")
+    assert done == {
+        "level": "info",
+        "logger": "rpc",
+        "event": "rpc.done",
+        "method": "/cordee.v1.Broker/Submit",
+        "code": "ABORTED",
+        "ms": 12.3,
+        "member": "00000000",
+        "reason": "NOT_IN_THIS_STATE",
+    }
+    assert failed["level"] == "error"
+    assert failed["fault"] == "ValueError broker.py:12"
+    assert "dropped" not in failed
+
+
+def test_without_being_configured_the_same_rules_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert logs._sink.stream is None
+    logger("node").error("told", name=PLANTED)
+    assert "Lina" not in capsys.readouterr().err
