@@ -302,6 +302,13 @@ class MemberIsSuspended(NotAMember):
     message = N_("This association is suspended from the network.")
 
 
+class JoinRefused(Refused):
+    """The administrators refused the request to join; `words` are theirs."""
+
+    message = N_("The network's administrators refused the request: {words}.")
+    remedy = N_("Call them; a new invitation is needed.")
+
+
 class CardExpired(Refused):
     """The member's card has run out, or none was published."""
 
@@ -367,11 +374,18 @@ class WordsDiffer(Refused):
     remedy = N_("Do not sign. Ask for the words again by telephone, at a number that you already had.")
 
 
-class NameTaken(Conflict):
-    """Another member shows this name, or one that differs in case and accents only."""
+class KeyLocked(Refused):
+    """The passphrase does not open the administrator's key."""
 
-    message = N_("Another member already has this name in the directory.")
-    remedy = N_("Choose a name that tells the two associations apart.")
+    message = N_("This passphrase does not open the administrator's key.")
+    remedy = N_("Type it again. Nothing else opens it: a lost key is replaced by the other administrators.")
+
+
+class NameTaken(Conflict):
+    """Another member shows this name, or one that differs in case and accents only, or this identifier."""
+
+    message = N_("Another member already has this {what} in the directory.")
+    remedy = N_("Choose one that tells the two associations apart.")
 
 
 class KeyTaken(Conflict):

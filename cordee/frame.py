@@ -42,6 +42,7 @@ class Label(StrEnum):
     BLIND_INDEX = "cordee/v1/blind-index"
     JOURNAL = "cordee/v1/journal"
     TOMBSTONE = "cordee/v1/tombstone"
+    ADMINISTRATOR_KEY = "cordee/v1/administrator-key"
 
 
 def frame(label: Label, *parts: bytes) -> bytes:

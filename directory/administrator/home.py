@@ -1,0 +1,185 @@
+"""What an administrator's tool keeps: the network, the directory's address, the verified log, local names."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cordee.checkpoint import open_checkpoint
+from cordee.entries import entry_leaf, network_id
+from cordee.errors import InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
+from cordee.ids import MemberId, NetworkId
+from cordee.log import MerkleTree
+from cordee.members import Roster
+from cordee.roster import apply
+from cordee.v1 import statements_pb2 as v1
+from directory.files import private_folder, read_whole, replace
+from directory.house import Founding
+
+__all__ = ["Home", "LogCopy", "Network", "read_entries"]
+
+_FORMAT = "cordee administrator home 1"
+_LENGTH = 4
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network, and where its directory answers. Nothing in it is secret."""
+
+    id: NetworkId
+    origin: str
+    ca_certificate: bytes
+    members: str
+    front: str
+
+
+class LogCopy:
+    """The whole log, verified entry by entry by this machine; the directory's word counts for nothing."""
+
+    def __init__(self, path: Path, network: NetworkId) -> None:
+        self._path = path
+        self._network = network
+        self.roster: Roster | None = None
+        self.tree = MerkleTree()
+        self.entries: list[v1.Entry] = []
+
+    @property
+    def size(self) -> int:
+        """Entries verified."""
+        return len(self.entries)
+
+    def load(self) -> None:
+        """Replay what is here. Raises: EntryRefused, WrongNetwork."""
+        for entry in read_entries(self._path):
+            self._take(entry)
+
+    def extend(self, fetched: list[v1.Entry], checkpoint: str, *, now: datetime) -> Roster:
+        """Verify what follows, then the directory's signature over the whole; only then is it kept.
+
+        Raises: EntryRefused, WrongNetwork, CheckpointRefused, RosterRolledBack, RosterForked, RosterStale; NotFound
+        for no entry.
+        """
+        kept = self.size
+        for entry in fetched:
+            self._take(entry)
+        if self.roster is None:
+            raise NotFound(what="roster")
+        signed = open_checkpoint(checkpoint, self.roster.directory_key, self.roster.origin)
+        if signed.size < kept:
+            raise RosterRolledBack(shown=signed.size, known=kept)
+        if signed.size != self.size or signed.root != self.tree.root():
+            raise RosterForked(size=signed.size)
+        limit = self.roster.policy.freshness_limit
+        if now - signed.time > limit:
+            raise RosterStale(age=now - signed.time, limit=limit)
+        if fetched:
+            self._append(fetched)
+        return self.roster
+
+    def _take(self, entry: v1.Entry) -> None:
+        if self.roster is None and network_id(entry) != self._network:
+            raise WrongNetwork(what="Genesis")
+        self.roster = apply(self.roster, entry)
+        self.tree.append(entry_leaf(entry))
+        self.entries.append(entry)
+
+    def _append(self, entries: list[v1.Entry]) -> None:
+        whole = sum(_LENGTH + each.ByteSize() for each in self.entries[: -len(entries)])
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(self._path, flags, 0o600), "r+b") as file:
+            file.truncate(whole)  # a torn record of an earlier attempt
+            file.seek(whole)
+            for each in entries:
+                data = each.SerializeToString()
+                file.write(len(data).to_bytes(_LENGTH, "big") + data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class Home:
+    """The folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, network: NetworkId, founding: Founding) -> None:
+        """Make it for a network. For the same network again it changes nothing but the addresses.
+
+        Raises: WrongNetwork where the folder is another network's.
+        """
+        private_folder(self._folder)
+        if self._file.exists() and self.network().id != network:
+            raise WrongNetwork(what=str(self._folder))
+        plain = {
+            "format": _FORMAT,
+            "network": network.hex(),
+            "origin": founding.origin,
+            "ca_certificate": base64.b64encode(founding.ca_certificate).decode("ascii"),
+            "members": founding.members,
+            "front": founding.front,
+        }
+        replace(self._file, json.dumps(plain, indent=1).encode())
+
+    def network(self) -> Network:
+        """Raises: NotFound before the network was founded or joined here; InvalidRecord."""
+        if not self._file.exists():
+            raise NotFound(what=f"network in {self._folder}")
+        try:
+            plain = json.loads(read_whole(self._file))
+            if plain["format"] != _FORMAT:
+                raise ValueError("another format")
+            return Network(
+                id=NetworkId(bytes.fromhex(plain["network"])),
+                origin=str(plain["origin"]),
+                ca_certificate=base64.b64decode(plain["ca_certificate"], validate=True),
+                members=str(plain["members"]),
+                front=str(plain["front"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidRecord(path=str(self._file), problem="it is damaged") from error
+
+    def log(self) -> LogCopy:
+        """The log as it was verified, replayed."""
+        copy = LogCopy(self._folder / "log", self.network().id)
+        copy.load()
+        return copy
+
+    def names(self) -> dict[MemberId, str]:
+        """Names that this administrator signed for, to tell members apart: the log has none."""
+        if not self._names.exists():
+            return {}
+        plain = json.loads(read_whole(self._names, limit=16 << 20))
+        return {MemberId(bytes.fromhex(member)): str(name) for member, name in plain.items()}
+
+    def name(self, member: MemberId, name: str) -> None:
+        """Remember a member's name."""
+        plain = {key.hex(): value for key, value in self.names().items()} | {member.hex(): name}
+        replace(self._names, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "network.json"
+
+    @property
+    def _names(self) -> Path:
+        return self._folder / "names.json"
+
+
+def read_entries(path: Path) -> list[v1.Entry]:
+    """The entries of a log file: each after its length. What a crash left incomplete is not read."""
+    if not path.exists():
+        return []
+    data = read_whole(path, limit=1 << 30)
+    entries, position = [], 0
+    while position + _LENGTH <= len(data):
+        size = int.from_bytes(data[position : position + _LENGTH], "big")
+        position += _LENGTH
+        if position + size > len(data):
+            break
+        entries.append(v1.Entry.FromString(data[position : position + size]))
+        position += size
+    return entries

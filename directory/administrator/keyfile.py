@@ -1,0 +1,126 @@
+"""An administrator's signing key in an encrypted file, and its public half in a file beside it.
+
+Argon2id (RFC 9106, 256 MiB) makes a key of the passphrase; XChaCha20-Poly1305 seals the seed with it. The public half
+and the parameters are bound to it: a file whose public half was exchanged does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+)
+from nacl.exceptions import CryptoError
+from nacl.pwhash import argon2id
+
+from cordee.errors import InvalidInput, InvalidRecord, KeyLocked, MalformedKey
+from cordee.frame import Label, frame
+from cordee.signing import SigningKey, SigningPublicKey
+from directory.files import read_whole, write_new
+
+__all__ = ["create", "load_public", "open_key", "public_path"]
+
+_FORMAT = "cordee administrator key 1"
+_PUBLIC_FORMAT = "cordee administrator public key 1"
+_KEY_SIZE, _NONCE_SIZE = 32, 24
+_MAX_MEMORY = 2**30  # what a file may ask for: a file is no reason to fill the machine
+_MAX_ROUNDS = 64
+_SHORTEST = 12
+
+
+def public_path(path: Path) -> Path:
+    """The public half's file: the one to hand to the other administrators."""
+    return path.with_name(path.name + ".pub")
+
+
+def create(
+    path: Path,
+    passphrase: bytes,
+    *,
+    random: Callable[[int], bytes],
+    rounds: int = argon2id.OPSLIMIT_MODERATE,
+    memory: int = argon2id.MEMLIMIT_MODERATE,
+) -> SigningKey:
+    """Make a key, its file (0600) and its public file.
+
+    Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
+    """
+    if len(passphrase.decode("utf-8", "replace")) < _SHORTEST:
+        raise InvalidInput(field="passphrase", problem=f"it has fewer than {_SHORTEST} characters")
+    key = SigningKey.generate(random)
+    salt, nonce = random(argon2id.SALTBYTES), random(_NONCE_SIZE)
+    wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
+    bound = _bound(key.public, rounds, memory)
+    plain = {
+        "format": _FORMAT,
+        "public": _public(key.public),
+        "argon2id": {"rounds": rounds, "memory": memory, "salt": _text64(salt)},
+        "nonce": _text64(nonce),
+        "sealed": _text64(crypto_aead_xchacha20poly1305_ietf_encrypt(key.seed, bound, nonce, wrapping)),
+    }
+    write_new(path, json.dumps(plain, indent=1).encode())
+    public = {"format": _PUBLIC_FORMAT, "public": _public(key.public)}
+    write_new(public_path(path), json.dumps(public, indent=1).encode(), mode=0o644)
+    return key
+
+
+def open_key(path: Path, passphrase: bytes) -> SigningKey:
+    """The key of a file. Raises: KeyLocked for another passphrase; InvalidRecord, InvalidInput for no such file."""
+    try:
+        plain = json.loads(read_whole(path))
+        if plain["format"] != _FORMAT:
+            raise ValueError("another format")
+        public = _read_public(plain["public"])
+        rounds, memory = int(plain["argon2id"]["rounds"]), int(plain["argon2id"]["memory"])
+        salt, nonce, sealed = (
+            base64.b64decode(value, validate=True)
+            for value in (plain["argon2id"]["salt"], plain["nonce"], plain["sealed"])
+        )
+        if not (1 <= rounds <= _MAX_ROUNDS and 8192 <= memory <= _MAX_MEMORY):
+            raise ValueError("parameters out of range")
+        if len(salt) != argon2id.SALTBYTES or len(nonce) != _NONCE_SIZE:
+            raise ValueError("another length")
+    except (ValueError, KeyError, TypeError, MalformedKey) as error:
+        raise InvalidRecord(path=path.name, problem="it is no administrator's key of Cordée") from error
+    wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
+    try:
+        seed = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, _bound(public, rounds, memory), nonce, wrapping)
+    except CryptoError:
+        raise KeyLocked() from None
+    return SigningKey.from_seed(seed)
+
+
+def load_public(path: Path) -> SigningPublicKey:
+    """A public half, from the `.pub` file or from the key's own file. Raises: InvalidRecord, InvalidInput."""
+    try:
+        plain = json.loads(read_whole(path))
+        if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT):
+            raise ValueError("another format")
+        return _read_public(plain["public"])
+    except (ValueError, KeyError, TypeError, MalformedKey) as error:
+        raise InvalidRecord(path=path.name, problem="it is no administrator's public key of Cordée") from error
+
+
+def _bound(public: SigningPublicKey, rounds: int, memory: int) -> bytes:
+    parameters = f"{rounds}/{memory}".encode()
+    return frame(Label.ADMINISTRATOR_KEY, public.ed25519, public.mldsa65, parameters)
+
+
+def _public(key: SigningPublicKey) -> dict[str, str]:
+    return {"ed25519": _text64(key.ed25519), "mldsa65": _text64(key.mldsa65)}
+
+
+def _read_public(plain: dict[str, str]) -> SigningPublicKey:
+    return SigningPublicKey(
+        ed25519=base64.b64decode(plain["ed25519"], validate=True),
+        mldsa65=base64.b64decode(plain["mldsa65"], validate=True),
+    )
+
+
+def _text64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,290 @@
+"""The directory, put together: data folder in, running server out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import directory.store.membership
+import directory.store.roster
+import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
+from cordee.errors import InvalidInput
+from cordee.ids import MemberId
+from cordee.members import MemberState, Roster
+from cordee.runtime.clock import Clock
+from cordee.runtime.crashpoint import Crashpoints
+from cordee.runtime.database import Database
+from cordee.runtime.interceptors import CallerLimits, ConnectionGuard, Gate, Observer, StrongConnection
+from cordee.runtime.logs import logger
+from cordee.runtime.mailbox import MailboxServicer, MailboxStore
+from cordee.runtime.server import Server
+from cordee.runtime.tls import rotating_server_credentials
+from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc
+from cordee.v1 import statements_pb2 as v1
+from directory.administration import Governance
+from directory.authority import Authority
+from directory.broker import Broker
+from directory.cards import CardIndex
+from directory.commands import Commands
+from directory.events import Events
+from directory.house import House
+from directory.lastsigned import LastSigned
+from directory.mailbox_policy import TransferMailboxPolicy
+from directory.membership import Membership
+from directory.roster_store import RosterStore
+from directory.rpc.administration import AdministrationServicer
+from directory.rpc.enrolment import EnrolmentServicer
+from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.store import DirectoryTable
+from directory.upkeep import Upkeep
+
+__all__ = ["Directory", "Listening", "opened", "running", "serve"]
+
+log = logger("directory")
+
+_FRONT_RATE, _FRONT_BURST, _FRONT_CONCURRENT = 50, 100, 16
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The rooms of an open directory."""
+
+    house: House
+    db: Database
+    clock: Clock
+    rosters: RosterStore
+    cards: CardIndex
+    membership: Membership
+    governance: Governance
+    commands: Commands
+    broker: Broker
+    events: Events
+    mailbox: MailboxStore
+    authority: Authority
+    guard: ConnectionGuard
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a running directory answers."""
+
+    directory: Directory
+    members: str  # host:port
+    front: str  # host:port
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None) -> AsyncIterator[Directory]:
+    """Everything but the network: database open, log replayed and signed, erasures made good.
+
+    Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
+    """
+    crashpoints = crashpoints or Crashpoints.from_environment()
+    house = House(folder)
+    founding = house.founding()
+    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+        mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
+        try:
+            rosters = RosterStore(
+                db,
+                founding=founding,
+                key=house.log_key(),
+                last_signed=LastSigned(house.last_signed),
+                clock=clock,
+                crashpoints=crashpoints,
+            )
+            cards = CardIndex(db, rosters, clock)
+            authority = Authority(
+                house.authority(), server_key=house.server_key(), names=_names(founding.members), clock=clock
+            )
+            events = Events(db, crashpoints)
+            broker = Broker(db, rosters, events, mailbox, clock, crashpoints)
+            directory = Directory(
+                house=house,
+                db=db,
+                clock=clock,
+                rosters=rosters,
+                cards=cards,
+                membership=Membership(db, rosters, authority, cards, clock),
+                governance=Governance(db, rosters, clock),
+                commands=Commands(rosters, clock),
+                broker=broker,
+                events=events,
+                mailbox=mailbox,
+                authority=authority,
+                guard=ConnectionGuard(cards.resolve, clock),
+            )
+            rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            rosters.grown.append(_Grown(directory))
+            await rosters.load()
+            await cards.load()
+            await broker.sweep()
+            yield directory
+        finally:
+            mailbox.close()
+
+
+class _Grown:
+    """After an entry: who may call is known anew, and those who may not any more are cut off at once."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def __call__(self, roster: Roster, entry: v1.Entry) -> None:
+        directory = self._directory
+        member = _subject(entry)
+        if member is not None:
+            await directory.cards.on_grown(member)
+            found = roster.members.get(member)
+            if found is not None and found.state is not MemberState.ACTIVE:
+                await directory.guard.revoke(member)
+        directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
+        log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path,
+    *,
+    clock: Clock,
+    listen_members: str,
+    listen_front: str,
+    crashpoints: Crashpoints | None = None,
+    observers: Sequence[Observer] = (),
+    reflect: bool = False,
+) -> AsyncIterator[Listening]:
+    """A directory that serves until the block ends. Port 0 takes a free one.
+
+    Raises: as `opened`; OSError where it cannot listen.
+    """
+    async with opened(folder, clock=clock, crashpoints=crashpoints) as directory:
+        members = Server(Gate(guard=directory.guard, limits=CallerLimits(clock), observers=observers), reflect=reflect)
+        front = Server(
+            Gate(
+                guard=StrongConnection(),
+                limits=CallerLimits(clock, concurrent=_FRONT_CONCURRENT, rate=_FRONT_RATE, burst=_FRONT_BURST),
+                observers=observers,
+            ),
+            reflect=reflect,
+        )
+        _host(members, front, directory)
+        own = directory.authority.server_certificate
+        ports = [
+            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.certificate)),
+            front.listen(listen_front, rotating_server_credentials(own, root=None)),
+        ]
+
+        async def tell(well: bool) -> None:
+            await members.set_serving(well)
+            await front.set_serving(well)
+
+        await members.start()
+        await front.start()
+        upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        async with _beside(upkeep.run(), directory.broker.erase_for_ever()):
+            try:
+                yield Listening(directory, _with(listen_members, ports[0]), _with(listen_front, ports[1]))
+            finally:
+                await asyncio.gather(members.stop(), front.stop())
+
+
+async def serve(
+    folder: Path,
+    *,
+    clock: Clock,
+    listen_members: str,
+    listen_front: str,
+    ready: Callable[[dict[str, Any]], None],
+    observers: Sequence[Observer] = (),
+    reflect: bool = False,
+) -> None:
+    """Run until SIGTERM or SIGINT. `ready` hears once where it listens."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with running(
+        folder,
+        clock=clock,
+        listen_members=listen_members,
+        listen_front=listen_front,
+        observers=observers,
+        reflect=reflect,
+    ) as listening:
+        ready({"ready": True, "members": listening.members, "front": listening.front})
+        await stop.wait()
+        log.info("directory.stopping")
+
+
+def _host(members: Server, front: Server, directory: Directory) -> None:
+    services = directory_pb2.DESCRIPTOR.services_by_name
+    grpc = directory_pb2_grpc
+    membership, broker, events = directory.membership, directory.broker, directory.events
+    members.add(services["Membership"], grpc.add_MembershipServicer_to_server, MembershipServicer(membership))
+    members.add(
+        services["Roster"],
+        grpc.add_RosterServicer_to_server,
+        RosterServicer(directory.rosters, directory.cards, events),
+    )
+    members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
+    members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
+    members.add(
+        mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
+        mailbox_pb2_grpc.add_MailboxServicer_to_server,
+        MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
+    )
+    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership))
+    front.add(
+        services["Administration"],
+        grpc.add_AdministrationServicer_to_server,
+        AdministrationServicer(directory.commands, directory.governance, membership, directory.rosters),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Tasks that run as long as the block; one that fails is raised at its end."""
+    tasks = [asyncio.create_task(each) for each in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+
+_ABOUT_MEMBERS: dict[str, Any] = {
+    message.DESCRIPTOR.full_name: message
+    for message in (
+        v1.MemberAdmitted,
+        v1.MemberSuspended,
+        v1.MemberReinstated,
+        v1.MemberRemoved,
+        v1.MemberRecovered,
+        v1.IdentityRotated,
+        v1.NodeRestored,
+    )
+}
+
+
+def _subject(entry: v1.Entry) -> MemberId | None:
+    statement = _ABOUT_MEMBERS.get(entry.type)
+    return MemberId(statement.FromString(entry.body).member) if statement is not None else None
+
+
+def _names(members: str) -> tuple[str, ...]:
+    return (members.rpartition(":")[0].strip("[]"),)
+
+
+def _with(address: str, port: int) -> str:
+    host, colon, _ = address.rpartition(":")
+    if not colon:
+        raise InvalidInput(field="listen", problem="an address has the form host:port")
+    return f"{host}:{port}"

@@ -1,0 +1,343 @@
+"""Every step of a transfer passes here, and is taken if the table, the roster and the consent token allow it.
+
+The broker reads who, to whom, when and how much. All else in a statement is sealed, and none of it is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from cordee.errors import (
+    MemberIsSuspended,
+    NotFound,
+    NotInThisState,
+    StatementRefused,
+    TransferOver,
+    WrongParty,
+)
+from cordee.ids import Digest, MemberId, TransferId
+from cordee.members import MemberState, Roster
+from cordee.runtime.clock import Clock
+from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.database import Database
+from cordee.runtime.logs import logger
+from cordee.signing import Signed
+from cordee.statements import Answer, Erasure, Offer, Peek, Receipt, Shipment, Statement, Withdrawal, peek
+from cordee.transfer import END_STATES, Kind, Party, State, next_state
+from cordee.v1 import statements_pb2 as v1
+from directory import transfers
+from directory.events import Events
+from directory.roster_store import RosterStore
+from directory.transfers import Taken, Transfer
+
+__all__ = ["Broker", "Waiting"]
+
+log = logger("directory.broker")
+
+_BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
+_REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_REMEMBERED = 2048
+_TRIES = 3
+
+_SUBMITTED: tuple[Kind, ...] = tuple(kind for kind in Kind if kind != Kind.EXPIRY)
+_BEFORE = {kind: register(f"directory.submit.{kind}.before_write") for kind in _SUBMITTED}
+_AFTER = {kind: register(f"directory.submit.{kind}.after_write") for kind in _SUBMITTED}
+AFTER_EXPIRY = register("directory.expiry.after_write")
+BEFORE_ERASURE = register("directory.erasure.before")
+AFTER_ERASURE = register("directory.erasure.after")
+
+S = TypeVar("S", bound=Statement)
+
+
+class Waiting(Protocol):
+    """Where ciphertext waits."""
+
+    async def size(self, transfer_id: TransferId, /) -> int:
+        """Bytes held durably."""
+        ...
+
+    async def erase(self, transfer_id: TransferId, /) -> None:
+        """Erase them; nothing happens where there are none."""
+        ...
+
+    def names(self) -> frozenset[TransferId]:
+        """The transfers that have bytes here."""
+        ...
+
+
+class _Due(Exception):
+    """Time has ended the transfer, and that must be written down first."""
+
+
+class Broker:
+    """Takes steps. What is durable is answered; what is answered is durable."""
+
+    def __init__(
+        self,
+        db: Database,
+        rosters: RosterStore,
+        events: Events,
+        waiting: Waiting,
+        clock: Clock,
+        crashpoints: Crashpoints,
+    ) -> None:
+        self._db = db
+        self._rosters = rosters
+        self._events = events
+        self._waiting = waiting
+        self._clock = clock
+        self._crashpoints = crashpoints
+        self._read: OrderedDict[Digest, Statement] = OrderedDict()
+        self._over = asyncio.Event()
+
+    async def submit(self, caller: MemberId, signed: Signed) -> State:
+        """Take one step of a transfer. Returns the state that it made.
+
+        Raises: what `cordee.statements` and `cordee.transfer` raise, WrongParty for somebody else's statement,
+        MemberIsSuspended for either party, QuotaExceeded, TooLarge, TransferOver.
+        """
+        seen = peek(signed)
+        author = seen.parties.sender if seen.kind in _BY_SENDER else seen.parties.recipient
+        if author != caller:
+            raise WrongParty(what=signed.type.rpartition(".")[2])
+        for _ in range(_TRIES):
+            try:
+                return await self._submit(seen, signed)
+            except _Due:
+                await self._expire([seen.parties.transfer_id])
+        raise TransferOver(state=State.EXPIRED)
+
+    async def _submit(self, seen: Peek, signed: Signed) -> State:
+        id_, now = seen.parties.transfer_id, self._clock.now()
+        again, transfer, taken = await self._db.read(
+            lambda tx: (
+                transfers.state_of_taken(tx, signed.digest),
+                transfers.find(tx, id_),
+                transfers.statements_of(tx, id_),
+            )
+        )
+        if again is not None:
+            return again
+        if transfer is not None and transfer.is_due(now):
+            raise _Due
+        roster = self._rosters.roster
+        _require_standing(roster, seen)
+        _require_step(seen, transfer, taken)
+        statement = self._parse(signed, seen.kind, roster, taken, now)
+        if isinstance(statement, Shipment):
+            await self._require_waiting(statement, taken)
+
+        def step(tx: Connection) -> State:
+            present = transfers.find(tx, id_)
+            if present is not None and present.is_due(now):
+                raise _Due
+            _require_standing(self._rosters.roster, seen)  # the roster may have grown since the statement was read
+            return transfers.take(tx, statement, now=now, quota=roster.policy.mailbox_quota)
+
+        self._crashpoints.reach(_BEFORE[seen.kind])
+        state = await self._db.write(step)
+        self._crashpoints.reach(_AFTER[seen.kind])
+        self._remember(statement)
+        self._events.wake(statement.recipient if statement.by is Party.SENDER else statement.sender)
+        if state in END_STATES:
+            self._over.set()
+        log.info("transfer.step", transfer=id_.short, statement=seen.kind, state=state)
+        return state
+
+    async def transfer(self, caller: MemberId, id_: TransferId) -> tuple[State, list[Taken]]:
+        """All that is kept of one of the caller's transfers. Raises: NotFound, also for somebody else's."""
+        found, taken = await self._db.read(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
+        if found is None or caller not in (found.sender, found.recipient):
+            raise NotFound(what="transfer")
+        if found.is_due(self._clock.now()):
+            await self._expire([id_])
+            return State.EXPIRED, taken
+        return found.state, taken
+
+    # ---- the mailbox's questions ----
+
+    async def standing(self, caller: MemberId, id_: TransferId) -> Transfer:
+        """The caller's transfer, between two active members, with its time not over.
+
+        Raises: NotFound, TransferOver, NotAMember, MemberIsSuspended.
+        """
+        found = await self._db.read(lambda tx: transfers.find(tx, id_))
+        if found is None or caller not in (found.sender, found.recipient):
+            raise NotFound(what="transfer")
+        for member in (found.sender, found.recipient):
+            self._rosters.roster.active(member)
+        if found.is_due(self._clock.now()):
+            raise TransferOver(state=State.EXPIRED)
+        return found
+
+    # ---- time, removal, erasure ----
+
+    async def expire_due(self) -> int:
+        """Write down what time has ended. Returns how many."""
+        count = 0
+        while ended := await self._db.read(lambda tx: transfers.due(tx, self._clock.now())):
+            await self._expire(ended)
+            count += len(ended)
+        return count
+
+    async def _expire(self, ended: list[TransferId]) -> None:
+        now = self._clock.now()
+        pairs = await self._db.write(lambda tx: [transfers.expire(tx, each, now) for each in ended])
+        self._crashpoints.reach(AFTER_EXPIRY)
+        for pair in pairs:
+            self._events.wake(*(pair or ()))
+        self._over.set()
+        log.info("transfer.expired", count=len([pair for pair in pairs if pair]))
+
+    def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
+        """A removed member's transfers expire at once, together with the entry (protocol §6)."""
+        if entry.type == _REMOVED:
+            member = MemberId(v1.MemberRemoved.FromString(entry.body).member)
+            for each in transfers.open_of(tx, member):
+                transfers.expire(tx, each, self._clock.now())
+
+    async def erase_for_ever(self) -> None:
+        """Erase the bytes of transfers as they end, until cancelled: nobody waits for it, and a crash loses nothing."""
+        while True:
+            self._over.clear()
+            try:
+                await self.sweep()
+            except OSError as failed:  # the marks stay: the next round of upkeep tries again
+                log.error("mailbox.erasure_failed", reason=type(failed).__name__)
+            await self._over.wait()
+
+    async def sweep(self) -> int:
+        """Erase what waits for transfers that have ended. Returns how many."""
+        ended = await self._db.read(transfers.to_erase)
+        for each in ended:
+            self._crashpoints.reach(BEFORE_ERASURE)
+            await self._waiting.erase(each)
+            self._crashpoints.reach(AFTER_ERASURE)
+        if ended:
+            await self._db.write(lambda tx: transfers.erased(tx, ended))
+        return len(ended)
+
+    async def sweep_orphans(self) -> int:
+        """Erase files that no transfer under way accounts for: one that a late piece made anew. Returns how many."""
+        names = self._waiting.names()
+        kept = await self._db.read(lambda tx: transfers.holding(tx, names))
+        for each in names - kept:
+            await self._waiting.erase(each)
+        return len(names - kept)
+
+    # ---- reading a statement against those before it ----
+
+    def _parse(self, signed: Signed, kind: Kind, roster: Roster, taken: list[Taken], now: datetime) -> Statement:
+        if kind is Kind.OFFER:
+            return Offer.parse(signed, roster, now=now, tree=self._rosters.root_at, fresh=True)
+        before = _Before(self, taken, roster, now)
+        offer = before.offer()
+        if kind in (Kind.ACCEPTANCE, Kind.REFUSAL):
+            return Answer.parse(signed, roster, offer=offer, now=now, tree=self._rosters.root_at, fresh=True)
+        if kind is Kind.SHIPMENT:
+            return Shipment.parse(signed, roster, offer=offer, answer=before.answer(), now=now, fresh=True)
+        if kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
+            return Receipt.parse(signed, roster, offer=offer, shipment=before.shipment(), now=now, fresh=True)
+        if kind is Kind.WITHDRAWAL:
+            return Withdrawal.parse(signed, roster, offer=offer, now=now, fresh=True)
+        return Erasure.parse(signed, roster, withdrawal=before.withdrawal(), now=now, fresh=True)
+
+    async def _require_waiting(self, shipment: Shipment, taken: list[Taken]) -> None:
+        """The ciphertext is here, whole; where the recipient named a mailbox of its own, here or there."""
+        accepted = v1.Answer.FromString(_of(taken, Kind.ACCEPTANCE, shipment.kind).signed.body)
+        held = await self._waiting.size(shipment.transfer_id)
+        if held != shipment.ciphertext_size and not (accepted.acceptance.mailbox and held == 0):
+            problem = f"{held} bytes wait in the mailbox; it names {shipment.ciphertext_size}"
+            raise StatementRefused(what="Shipment", problem=problem)
+
+    def _remember(self, statement: Statement) -> None:
+        self._read[statement.digest] = statement
+        if len(self._read) > _REMEMBERED:
+            self._read.popitem(last=False)
+
+    def _recall(self, signed: Signed, kind: type[S], read: Callable[[], S]) -> S:
+        """A statement that was verified before: from memory, or read again as history."""
+        known = self._read.get(signed.digest)
+        if isinstance(known, kind):
+            return known
+        statement = read()
+        self._remember(statement)
+        return statement
+
+
+class _Before:
+    """The statements that a new one follows."""
+
+    def __init__(self, broker: Broker, taken: list[Taken], roster: Roster, now: datetime) -> None:
+        self._broker = broker
+        self._taken = taken
+        self._roster = roster
+        self._now = now
+
+    def offer(self) -> Offer:
+        signed = _of(self._taken, Kind.OFFER, None).signed
+        return self._broker._recall(
+            signed, Offer, lambda: Offer.parse(signed, self._roster, now=self._now, history=True)
+        )
+
+    def answer(self) -> Answer:
+        signed, offer = _of(self._taken, Kind.ACCEPTANCE, Kind.SHIPMENT).signed, self.offer()
+        return self._broker._recall(
+            signed, Answer, lambda: Answer.parse(signed, self._roster, offer=offer, now=self._now, history=True)
+        )
+
+    def shipment(self) -> Shipment:
+        signed = _of(self._taken, Kind.SHIPMENT, Kind.RECEIPT_TAKEN).signed
+        offer, answer = self.offer(), self.answer()
+        return self._broker._recall(
+            signed,
+            Shipment,
+            lambda: Shipment.parse(signed, self._roster, offer=offer, answer=answer, now=self._now, history=True),
+        )
+
+    def withdrawal(self) -> Withdrawal:
+        signed, offer = _of(self._taken, Kind.WITHDRAWAL, Kind.ERASURE).signed, self.offer()
+        return self._broker._recall(
+            signed, Withdrawal, lambda: Withdrawal.parse(signed, self._roster, offer=offer, now=self._now, history=True)
+        )
+
+
+def _of(taken: list[Taken], kind: Kind, wanted_by: Kind | None) -> Taken:
+    """The statement of a kind. Raises: NotFound without any, NotInThisState for a step that comes too early."""
+    for each in taken:
+        if each.kind is kind:
+            return each
+    if not taken or wanted_by is None:
+        raise NotFound(what="transfer")
+    raise NotInThisState(state=taken[-1].state, statement=wanted_by)
+
+
+def _require_step(seen: Peek, transfer: Transfer | None, taken: list[Taken]) -> None:
+    """The table has such a step; asked before the statement is read, and again when it is written.
+
+    Raises: NotFound for no transfer between these two, AnotherStatement, NotInThisState.
+    """
+    if transfer is None:
+        if seen.kind is not Kind.OFFER:
+            raise NotFound(what="transfer")
+    elif (transfer.sender, transfer.recipient) != (seen.parties.sender, seen.parties.recipient):
+        raise NotFound(what="transfer")
+    by = Party.SENDER if seen.kind in _BY_SENDER else Party.RECIPIENT
+    next_state(transfer.state if transfer else None, seen.kind, by, taken=[each.kind for each in taken])
+
+
+def _require_standing(roster: Roster, seen: Peek) -> None:
+    """A suspended member's transfers stand still, whichever party it is (protocol §6). Raises: MemberIsSuspended.
+
+    Whether a removed party matters depends on the statement; its reading decides that.
+    """
+    for member in (seen.parties.sender, seen.parties.recipient):
+        found = roster.members.get(member)
+        if found is not None and found.state is MemberState.SUSPENDED:
+            raise MemberIsSuspended(member=member.hex())

@@ -1,0 +1,197 @@
+"""Members' cards and profiles: only the newest of each is kept, and who calls with which transport key."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cordee.card import Card
+from cordee.errors import KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
+from cordee.ids import Digest, MemberId
+from cordee.members import Roster
+from cordee.profile import Profile
+from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
+from cordee.signing import Signed
+from cordee.v1 import statements_pb2 as v1
+from directory.roster_store import RosterStore
+from directory.store import table_of
+from directory.store.roster import CardRow, RevisionRow
+
+__all__ = ["CardIndex", "Published", "fold", "put_card", "require_unused"]
+
+_CARD, _REVISION = table_of(CardRow), table_of(RevisionRow)
+_REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_PAGE = 32
+
+
+@dataclass(frozen=True)
+class Published:
+    """A card as others get it."""
+
+    revision: int
+    card: Signed
+    profile: bytes
+
+
+class CardIndex:
+    """The cards, with an index in memory from transport keys to members: it is asked at every call."""
+
+    def __init__(self, db: Database, rosters: RosterStore, clock: Clock) -> None:
+        self._db = db
+        self._rosters = rosters
+        self._clock = clock
+        self._by_key: dict[bytes, MemberId] = {}
+        self._keys: dict[MemberId, tuple[Digest, Digest | None]] = {}
+
+    async def load(self) -> None:
+        """Read the index."""
+        query = select(_CARD.c.member, _CARD.c.key_digest, _CARD.c.former_key_digest)
+        rows = await self._db.read(lambda tx: tx.execute(query).all())
+        self._by_key.clear()
+        self._keys.clear()
+        for member, key, former in rows:
+            self._index(MemberId(member), Digest(key), Digest(former) if former else None)
+
+    async def resolve(self, digest: Digest) -> MemberId:
+        """The active member that calls with this key. Raises: NotAMember, MemberIsSuspended."""
+        member = self._by_key.get(digest)
+        if member is None:
+            raise NotAMember()
+        self._rosters.roster.active(member)
+        key, former = self._keys[member]
+        if former is not None and digest == key:
+            # The new key works, so the one before is of no more use: not even to whoever may have stolen it.
+            await self._db.write(
+                lambda tx: tx.execute(
+                    update(_CARD)
+                    .where(_CARD.c.member == member, _CARD.c.key_digest == key)
+                    .values(former_key_digest=None)
+                ).close()
+            )
+            self._index(member, key, None)
+        return member
+
+    def key_of(self, member: MemberId) -> Digest:
+        """The digest of the transport key on the member's newest card. Raises: NotFound."""
+        if member not in self._keys:
+            raise NotFound(what="card")
+        return self._keys[member][0]
+
+    async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
+        """Take a member's new card; the same one again is answered as the first time. Returns its revision.
+
+        Raises: CardRefused (also for a number that is not higher), WrongParty, InvalidRecord, KeyTaken, NameTaken.
+        """
+        known = await self._db.read(lambda tx: tx.execute(select(_CARD).where(_CARD.c.member == caller)).one_or_none())
+        if known is not None and known.card == signed.to_bytes():
+            return int(known.revision)
+        roster = self._rosters.roster
+        number = known.number if known is not None else 0
+        card = Card.parse(signed, roster, now=self._clock.now(), profile=profile, at_least=number + 1)
+        if card.member != caller:
+            raise WrongParty(what="Card")
+        parsed = Profile.parse(profile, roster.active(caller).registration)
+
+        def step(tx: Connection) -> int:
+            self._rosters.roster.active(caller)
+            return put_card(tx, card, profile, parsed)
+
+        revision = await self._db.write(step)
+        await self._reread(caller)
+        return revision
+
+    async def after(self, revision: int) -> AsyncIterator[Published]:
+        """Every card published after a revision, in order."""
+        while True:
+            query = select(_CARD).where(_CARD.c.revision > revision).order_by(_CARD.c.revision).limit(_PAGE)
+            rows = await self._db.read(lambda tx, query=query: tx.execute(query).all())  # type: ignore[misc]
+            if not rows:
+                return
+            for row in rows:
+                revision = row.revision
+                yield Published(revision=revision, card=Signed.from_bytes(row.card), profile=row.profile)
+
+    def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
+        """A removal erases the member's card and profile, together with the entry."""
+        if entry.type == _REMOVED:
+            tx.execute(delete(_CARD).where(_CARD.c.member == v1.MemberRemoved.FromString(entry.body).member))
+
+    async def on_grown(self, member: MemberId) -> None:
+        """After an entry about a member: its card may have come or gone."""
+        await self._reread(member)
+
+    async def _reread(self, member: MemberId) -> None:
+        query = select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == member)
+        row = await self._db.read(lambda tx: tx.execute(query).one_or_none())
+        if row is None:
+            self._forget(member)
+        else:
+            self._index(member, Digest(row[0]), Digest(row[1]) if row[1] else None)
+
+    def _index(self, member: MemberId, key: Digest, former: Digest | None) -> None:
+        self._forget(member)
+        self._keys[member] = key, former
+        self._by_key[key] = member
+        if former is not None:
+            self._by_key[former] = member
+
+    def _forget(self, member: MemberId) -> None:
+        for digest in self._keys.pop(member, ()):
+            if digest is not None and self._by_key.get(digest) == member:
+                del self._by_key[digest]
+
+
+def fold(name: str) -> str:
+    """A name without what eyes pass over: case, accents, width, spaces."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(each for each in plain if each.isalnum())
+
+
+def require_unused(tx: Connection, member: MemberId, key: Digest, profile: Profile) -> None:
+    """No other member has this transport key or this name. Raises: KeyTaken, NameTaken."""
+    others = _CARD.c.member != member
+    same_key = or_(_CARD.c.key_digest == key, _CARD.c.former_key_digest == key)
+    if tx.execute(select(_CARD.c.member).where(others, same_key)).first() is not None:
+        raise KeyTaken()
+    for what, column, value in (
+        ("name", _CARD.c.shown_name, fold(profile.display_name)),
+        ("org_id", _CARD.c.org_id, profile.org_id),  # acts name their recipient by it
+    ):
+        if tx.execute(select(_CARD.c.member).where(others, column == value)).first() is not None:
+            raise NameTaken(what=what)
+
+
+def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int:
+    """Keep a card that was checked, in the place of the member's last. Returns its revision."""
+    require_unused(tx, card.member, card.transport_key_digest, parsed)
+    before = tx.execute(
+        select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == card.member)
+    ).first()
+    former = None
+    if before is not None:
+        former = before[1] if before[0] == card.transport_key_digest else before[0]
+    revision = _next_revision(tx)
+    values = {
+        "revision": revision,
+        "number": card.number,
+        "key_digest": card.transport_key_digest,
+        "former_key_digest": former,
+        "shown_name": fold(parsed.display_name),
+        "org_id": parsed.org_id,
+        "card": card.signed.to_bytes(),
+        "profile": profile,
+    }
+    statement = upsert(_CARD).values(member=card.member, **values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
+    return revision
+
+
+def _next_revision(tx: Connection) -> int:
+    statement = upsert(_REVISION).values(id=1, last=1)
+    statement = statement.on_conflict_do_update(index_elements=["id"], set_={"last": _REVISION.c.last + 1})
+    return int(tx.execute(statement.returning(_REVISION.c.last)).scalar_one())

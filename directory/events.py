@@ -1,0 +1,177 @@
+"""What concerns a member, at least once and in order: rows in the database, and one live stream for each member."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cordee.errors import InvalidInput, StreamReplaced
+from cordee.ids import MemberId, TransferId
+from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.database import Database
+from cordee.signing import Signed
+from cordee.times import timestamp_of
+from cordee.v1 import directory_pb2
+from directory.store import micros, moment, table_of
+from directory.store.transfers import EventRow, SequenceRow, StatementRow
+
+__all__ = ["MAX_CURSOR", "Events", "add_event"]
+
+_EVENT, _SEQUENCE, _STATEMENT = table_of(EventRow), table_of(SequenceRow), table_of(StatementRow)
+
+MAX_CURSOR = 2**53
+"""Far beyond any real one, and far below what a column holds: nobody can make the next number impossible."""
+_PAGE = 64
+
+BEFORE_SEND = register("directory.event.before_send")
+AFTER_SEND = register("directory.event.after_send")
+AFTER_PRUNE = register("directory.event.after_prune")
+
+
+def add_event(tx: Connection, member: MemberId, *, transfer: TransferId, position: int | None, now: datetime) -> None:
+    """Keep an event for a member: a statement of the transfer, or, without a position, that it expired."""
+    statement = upsert(_SEQUENCE).values(member=member, last=1)
+    statement = statement.on_conflict_do_update(index_elements=["member"], set_={"last": _SEQUENCE.c.last + 1})
+    sequence = tx.execute(statement.returning(_SEQUENCE.c.last)).scalar_one()
+    tx.execute(
+        _EVENT.insert().values(
+            member=member, sequence=sequence, time=micros(now), transfer_id=transfer, position=position
+        )
+    )
+
+
+@dataclass
+class _Stream:
+    """A member's one live stream. Hints are not queued: the newest of each says all."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: bool = False
+    checkpoint: str | None = None
+    revision: int | None = None
+
+
+class Events:
+    """The streams. Wake them after a commit; they read what is new from the database themselves."""
+
+    def __init__(self, db: Database, crashpoints: Crashpoints) -> None:
+        self._db = db
+        self._crashpoints = crashpoints
+        self._streams: dict[MemberId, _Stream] = {}
+
+    @property
+    def streams(self) -> int:
+        """How many members listen."""
+        return len(self._streams)
+
+    def wake_all(self) -> None:
+        """Something was kept for members that are not known here."""
+        for stream in self._streams.values():
+            stream.wake.set()
+
+    def wake(self, *members: MemberId) -> None:
+        """Something was kept for these members."""
+        for member in members:
+            stream = self._streams.get(member)
+            if stream is not None:
+                stream.wake.set()
+
+    def roster_grown(self, checkpoint: str) -> None:
+        """Hint: the log has a new checkpoint."""
+        for stream in self._streams.values():
+            stream.checkpoint = checkpoint
+            stream.wake.set()
+
+    def card_published(self, revision: int) -> None:
+        """Hint: somebody has a new card."""
+        for stream in self._streams.values():
+            stream.revision = revision
+            stream.wake.set()
+
+    async def watch(self, member: MemberId, cursor: int) -> AsyncGenerator[directory_pb2.Event, None]:
+        """Everything after the cursor, then "ready", then what comes, for ever. What the cursor covers is forgotten.
+
+        Raises: InvalidInput for an impossible cursor; StreamReplaced when the member opens a newer stream.
+        """
+        if cursor > MAX_CURSOR:
+            raise InvalidInput(field="cursor", problem="no event has such a number")
+        stream = _Stream()
+        before = self._streams.get(member)
+        self._streams[member] = stream  # from here on every wake-up is heard
+        if before is not None:
+            before.replaced = True
+            before.wake.set()
+        try:
+            await self._db.write(lambda tx: _prune(tx, member, cursor))
+            self._crashpoints.reach(AFTER_PRUNE)
+            ready = False
+            while True:
+                stream.wake.clear()
+                async for event in self._kept(member, cursor):
+                    if stream.replaced:
+                        raise StreamReplaced()
+                    self._crashpoints.reach(BEFORE_SEND)
+                    yield event
+                    self._crashpoints.reach(AFTER_SEND)
+                    cursor = event.sequence
+                if not ready:
+                    ready = True
+                    yield directory_pb2.Event(stream_ready=directory_pb2.StreamReady())
+                for hint in _hints(stream):
+                    yield hint
+                await stream.wake.wait()
+                if stream.replaced:
+                    raise StreamReplaced()
+        finally:
+            if self._streams.get(member) is stream:
+                del self._streams[member]
+
+    async def _kept(self, member: MemberId, cursor: int) -> AsyncIterator[directory_pb2.Event]:
+        while True:
+            query = (
+                select(_EVENT.c.sequence, _EVENT.c.time, _EVENT.c.transfer_id, _STATEMENT.c.signed)
+                .outerjoin(
+                    _STATEMENT,
+                    and_(_STATEMENT.c.transfer_id == _EVENT.c.transfer_id, _STATEMENT.c.position == _EVENT.c.position),
+                )
+                .where(_EVENT.c.member == member, _EVENT.c.sequence > cursor)
+                .order_by(_EVENT.c.sequence)
+                .limit(_PAGE)
+            )
+            rows = await self._db.read(lambda tx, query=query: tx.execute(query).all())  # type: ignore[misc]
+            for sequence, time, transfer, signed in rows:
+                cursor = sequence
+                event = directory_pb2.Event(sequence=sequence, time=timestamp_of(moment(time)))
+                if signed is None:
+                    event.expired.transfer_id = transfer
+                else:
+                    event.statement.CopyFrom(Signed.from_bytes(signed).to_message())
+                yield event
+            if len(rows) < _PAGE:
+                return
+
+
+def _prune(tx: Connection, member: MemberId, cursor: int) -> None:
+    tx.execute(delete(_EVENT).where(_EVENT.c.member == member, _EVENT.c.sequence <= cursor))
+    # A cursor ahead of us: this database came from a backup. Go on after it, or the member would miss what follows.
+    statement = upsert(_SEQUENCE).values(member=member, last=cursor)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["member"], set_={"last": cursor}, where=_SEQUENCE.c.last < cursor
+        )
+    )
+
+
+def _hints(stream: _Stream) -> list[directory_pb2.Event]:
+    hints = []
+    if stream.checkpoint is not None:
+        hints.append(directory_pb2.Event(roster_grown=directory_pb2.RosterGrown(checkpoint=stream.checkpoint)))
+        stream.checkpoint = None
+    if stream.revision is not None:
+        hints.append(directory_pb2.Event(card_published=directory_pb2.CardPublished(revision=stream.revision)))
+        stream.revision = None
+    return hints

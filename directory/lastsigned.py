@@ -1,0 +1,63 @@
+"""The last checkpoint that was signed, in a file of its own (protocol §10).
+
+The database can be restored from a backup; this file must not be. It is flushed before a checkpoint leaves, so the
+directory never signs a log that is shorter than one it signed before, or another one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordee.errors import LogBehind
+from cordee.ids import Digest
+from cordee.log import MerkleTree
+from directory.files import read_whole, replace
+
+__all__ = ["LastSigned"]
+
+
+@dataclass(frozen=True)
+class _Head:
+    size: int
+    root: Digest
+
+
+class LastSigned:
+    """The guard. One process holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._head = _read(path)
+
+    @property
+    def size(self) -> int:
+        """Entries under the last signature; 0 before the first."""
+        return self._head.size if self._head else 0
+
+    def check(self, tree: MerkleTree) -> None:
+        """The log continues what was signed. Raises: LogBehind."""
+        if self._head is None:
+            return
+        if tree.size < self._head.size or tree.root(self._head.size) != self._head.root:
+            raise LogBehind(size=tree.size, signed=self._head.size)
+
+    def advance(self, tree: MerkleTree) -> None:
+        """Remember, durably, that this log is about to be signed. Raises: LogBehind."""
+        self.check(tree)
+        head = _Head(size=tree.size, root=Digest(tree.root()))
+        if head != self._head:
+            replace(self._path, json.dumps({"size": head.size, "root": head.root.hex()}).encode())
+            self._head = head
+
+
+def _read(path: Path) -> _Head | None:
+    if not path.exists():
+        return None
+    try:
+        plain = json.loads(read_whole(path))
+        return _Head(size=int(plain["size"]), root=Digest(bytes.fromhex(plain["root"])))
+    except (ValueError, KeyError, TypeError) as error:
+        # Unreadable is not the same as absent: whoever truncates this file must not switch the guard off.
+        raise LogBehind(size="?", signed="?") from error

@@ -1,0 +1,43 @@
+"""Who may write and read waiting ciphertext (protocol §8)."""
+
+from __future__ import annotations
+
+from cordee.errors import NotInThisState, TooLarge, WrongParty
+from cordee.ids import MemberId, TransferId
+from cordee.transfer import State
+from directory.broker import Broker
+
+__all__ = ["TransferMailboxPolicy"]
+
+
+class TransferMailboxPolicy:
+    """Only the sender writes, only while the transfer is accepted, only as much as it announced; only the recipient
+    reads, only once it is shipped. What all senders together may leave here was decided when they offered.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> None:
+        """Raises: NotFound, WrongParty, NotInThisState, TransferOver, TooLarge, MemberIsSuspended."""
+        transfer = await self._broker.standing(caller, transfer_id)
+        if caller != transfer.sender:
+            raise WrongParty(what="Put")
+        if transfer.state is not State.ACCEPTED:
+            raise NotInThisState(state=transfer.state, statement="put")
+        if new_size > transfer.size_bound:
+            raise TooLarge(what="The content", size=new_size, limit=transfer.size_bound)
+
+    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
+        """Raises: NotFound, WrongParty, NotInThisState, TransferOver, MemberIsSuspended."""
+        transfer = await self._broker.standing(caller, transfer_id)
+        if caller != transfer.recipient:
+            raise WrongParty(what="Get")
+        if transfer.state is not State.SHIPPED:
+            raise NotInThisState(state=transfer.state, statement="get")
+
+    async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
+        """Either party, while it is under way. Raises: NotFound, NotInThisState, TransferOver, MemberIsSuspended."""
+        transfer = await self._broker.standing(caller, transfer_id)
+        if transfer.state not in (State.ACCEPTED, State.SHIPPED):
+            raise NotInThisState(state=transfer.state, statement="stat")

@@ -1,0 +1,301 @@
+"""Joining: invitations, requests that spend them, and the certificate once the administrators have admitted."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from cordee.card import Card
+from cordee.errors import (
+    AnotherStatement,
+    InvalidInput,
+    InvitationRefused,
+    MalformedKey,
+    MalformedStatement,
+    NotFound,
+    WrongNetwork,
+    WrongParty,
+)
+from cordee.ids import MemberId
+from cordee.invitation import secret_digest
+from cordee.members import Roster, registration_digest
+from cordee.profile import Profile
+from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
+from cordee.runtime.tls import spki_digest_of_request
+from cordee.signing import MAX_SIGNED, Signed, SigningPublicKey, member_id_of, parse_body, verify
+from cordee.times import moment_of
+from cordee.v1 import statements_pb2 as v1
+from directory.authority import RENEWAL, Authority
+from directory.cards import CardIndex, put_card, require_unused
+from directory.commands import require_now
+from directory.roster_store import RosterStore
+from directory.store import micros, moment, table_of
+from directory.store.membership import InvitationRow, JoinRequestRow
+
+__all__ = ["JoinRecord", "JoinState", "Membership"]
+
+_INVITATION, _JOIN = table_of(InvitationRow), table_of(JoinRequestRow)
+_ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
+_REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_ID_SIZE, _DIGEST_SIZE = 16, 32
+
+
+class JoinState(StrEnum):
+    """Where a request to join stands."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class JoinRecord:
+    """A request as administrators see it, with the invitation that one of them signed."""
+
+    request: Signed
+    invitation: Signed
+    legal_name: str
+    registration_number: str
+    bound_by_secrecy: bool
+    state: JoinState
+
+
+@dataclass(frozen=True)
+class JoinAnswer:
+    """What an applicant is told."""
+
+    state: JoinState
+    certificate: bytes = b""
+    reason: str = ""
+
+
+class Membership:
+    """Invitations and requests. What it takes is checked; whether it is true, administrators find out by telephone."""
+
+    def __init__(
+        self, db: Database, rosters: RosterStore, authority: Authority, cards: CardIndex, clock: Clock
+    ) -> None:
+        self._db = db
+        self._rosters = rosters
+        self._authority = authority
+        self._cards = cards
+        self._clock = clock
+
+    # ---- administrators ----
+
+    async def invite(self, command: v1.CreateInvitation, signed: Signed) -> None:
+        """Keep an invitation. The same id again is refused, unless by the same statement.
+
+        Raises: InvalidInput, AnotherStatement.
+        """
+        if len(command.invitation) != _ID_SIZE or len(command.secret_digest) != _DIGEST_SIZE:
+            raise InvalidInput(field="invitation", problem="an id of 16 bytes and a digest of 32 are asked for")
+        registration_digest(command.legal_name, command.registration_number)  # raises where one is empty
+        expires = moment_of(command.expire_time)
+        if expires <= self._clock.now():
+            raise InvalidInput(field="expire_time", problem="it has passed")
+
+        def step(tx: Connection) -> None:
+            known = tx.execute(select(_INVITATION.c.command).where(_INVITATION.c.id == command.invitation)).scalar()
+            if known is not None:
+                if known != signed.to_bytes():
+                    raise AnotherStatement(statement="invitation")
+                return
+            tx.execute(
+                insert(_INVITATION).values(
+                    id=command.invitation,
+                    secret_digest=command.secret_digest,
+                    command=signed.to_bytes(),
+                    legal_name=command.legal_name,
+                    registration_number=command.registration_number,
+                    bound_by_secrecy=command.bound_by_secrecy,
+                    expires_at=micros(expires),
+                )
+            )
+
+        await self._db.write(step)
+
+    async def requests(self) -> list[JoinRecord]:
+        """All requests, oldest first."""
+        query = (
+            select(_JOIN.c.request, _JOIN.c.state, _INVITATION)
+            .join_from(_JOIN, _INVITATION, _JOIN.c.invitation == _INVITATION.c.id)
+            .order_by(_JOIN.c.asked_at)
+        )
+        rows = await self._db.read(lambda tx: tx.execute(query).all())
+        return [
+            JoinRecord(
+                request=Signed.from_bytes(row.request),
+                invitation=Signed.from_bytes(row.command),
+                legal_name=row.legal_name,
+                registration_number=row.registration_number,
+                bound_by_secrecy=row.bound_by_secrecy,
+                state=JoinState(row.state),
+            )
+            for row in rows
+        ]
+
+    async def refuse(self, member: MemberId, reason: str) -> None:
+        """Tell an applicant why it is not admitted. Raises: NotFound where nobody of this id waits."""
+
+        def step(tx: Connection) -> int:
+            return tx.execute(
+                update(_JOIN)
+                .where(_JOIN.c.member == member, _JOIN.c.state != JoinState.ADMITTED)
+                .values(state=JoinState.REFUSED, refusal_reason=reason)
+            ).rowcount
+
+        if not await self._db.write(step):
+            raise NotFound(what="waiting request")
+
+    # ---- applicants ----
+
+    async def request(self, signed: Signed) -> JoinState:
+        """Take a request to join. The same bytes again are answered with the present state.
+
+        Raises: MalformedStatement, MalformedKey, BadSignature, WrongNetwork, ClockSkew, CardRefused, InvitationRefused,
+        InvalidRecord for a profile of another name or number, KeyTaken, NameTaken.
+        """
+        roster, now = self._rosters.roster, self._clock.now()
+        body = parse_body(signed, v1.JoinRequest, max_size=MAX_SIGNED)
+        identity = SigningPublicKey.from_message(body.identity_key)
+        verify(signed, identity)
+        if body.network != roster.network:
+            raise WrongNetwork(what="JoinRequest")
+        member = member_id_of(identity)
+        known = await self._db.read(lambda tx: _join_row(tx, member))
+        if known is not None and known.digest == signed.digest:  # however late it is asked again
+            return JoinState(known.state)
+        require_now(body, "JoinRequest", now)
+        card = _card_of(body, roster, member, identity, now)
+
+        def step(tx: Connection) -> JoinState:
+            invited = _invitation(tx, body, now)
+            again = _join_row(tx, member)
+            if again is not None and again.digest == signed.digest:
+                return JoinState(again.state)
+            if invited.spent_by is not None:
+                raise InvitationRefused(problem="it was used already")
+            if again is not None or member in roster.members:
+                raise AnotherStatement(statement="join request")
+            profile = Profile.parse(body.profile, registration_digest(invited.legal_name, invited.registration_number))
+            require_unused(tx, member, card.transport_key_digest, profile)
+            tx.execute(update(_INVITATION).where(_INVITATION.c.id == invited.id).values(spent_by=signed.digest))
+            tx.execute(
+                insert(_JOIN).values(
+                    member=member,
+                    invitation=invited.id,
+                    digest=signed.digest,
+                    request=signed.to_bytes(),
+                    state=JoinState.WAITING,
+                    asked_at=micros(now),
+                )
+            )
+            return JoinState.WAITING
+
+        return await self._db.write(step)
+
+    async def status(self, signed: Signed) -> JoinAnswer:
+        """How an applicant's request stands; once admitted, its certificate, made anew when two thirds are over.
+
+        Raises: NotFound, BadSignature, WrongNetwork, ClockSkew, NotAMember for a member that was removed since.
+        """
+        roster, now = self._rosters.roster, self._clock.now()
+        query = parse_body(signed, v1.JoinStatusQuery)
+        member = MemberId(query.member)
+        row = await self._db.read(lambda tx: _join_row(tx, member))
+        if row is None:
+            raise NotFound(what="request to join")
+        request = parse_body(Signed.from_bytes(row.request), v1.JoinRequest, max_size=MAX_SIGNED)
+        known = roster.members.get(member)
+        verify(signed, known.identity if known else SigningPublicKey.from_message(request.identity_key))
+        if query.network != roster.network:
+            raise WrongNetwork(what="JoinStatusQuery")
+        require_now(query, "JoinStatusQuery", now)
+        if known is None:
+            return JoinAnswer(JoinState(row.state), reason=row.refusal_reason)
+        roster.active(member)
+        fresh = row.certificate is not None and now - moment(row.certificate_at) < RENEWAL
+        certificate = row.certificate if fresh else await self._issue(member, request.certificate_request, now)
+        return JoinAnswer(JoinState.ADMITTED, certificate=certificate)
+
+    async def _issue(self, member: MemberId, request: bytes, now: datetime) -> bytes:
+        certificate = self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
+        values = {"certificate": certificate, "certificate_at": micros(now)}
+        await self._db.write(
+            lambda tx: tx.execute(update(_JOIN).where(_JOIN.c.member == member).values(values)).close()
+        )
+        return certificate
+
+    # ---- members ----
+
+    def renew(self, member: MemberId, request: bytes) -> bytes:
+        """A new certificate (DER) for the key on the member's newest card. Raises: MalformedKey, NotFound."""
+        return self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
+
+    # ---- together with an entry ----
+
+    def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
+        """An admission publishes the applicant's card; a removal erases the member's card and request."""
+        if entry.type == _ADMITTED:
+            member = MemberId(v1.MemberAdmitted.FromString(entry.body).member)
+            row = _join_row(tx, member)
+            if row is None:  # admitted without having asked here: it publishes a card once it has a certificate
+                return
+            tx.execute(update(_JOIN).where(_JOIN.c.member == member).values(state=JoinState.ADMITTED))
+            body = parse_body(Signed.from_bytes(row.request), v1.JoinRequest, max_size=MAX_SIGNED)
+            card = _read_card(body, roster, member, moment(row.asked_at))
+            put_card(tx, card, body.profile, Profile.parse(body.profile, roster.members[member].registration))
+        elif entry.type == _REMOVED:
+            member = MemberId(v1.MemberRemoved.FromString(entry.body).member)
+            tx.execute(delete(_JOIN).where(_JOIN.c.member == member))
+
+
+def _join_row(tx: Connection, member: MemberId) -> Row[tuple[object, ...]] | None:
+    return tx.execute(select(_JOIN).where(_JOIN.c.member == member)).one_or_none()
+
+
+def _invitation(tx: Connection, body: v1.JoinRequest, now: datetime) -> Row[tuple[object, ...]]:
+    invited = tx.execute(select(_INVITATION).where(_INVITATION.c.id == body.invitation)).one_or_none()
+    expected = invited.secret_digest if invited is not None else bytes(_DIGEST_SIZE)
+    # The same answer for an unknown id and a wrong secret, in the same time.
+    if not hmac.compare_digest(secret_digest(body.secret), expected) or invited is None:
+        raise InvitationRefused(problem="it is not known here")
+    if moment(invited.expires_at) <= now and invited.spent_by is None:
+        raise InvitationRefused(problem="it has run out")
+    return invited
+
+
+def _card_of(body: v1.JoinRequest, roster: Roster, member: MemberId, identity: SigningPublicKey, now: datetime) -> Card:
+    card = Card.parse_for(
+        Signed.from_message(body.card),
+        network=roster.network,
+        member=member,
+        identity=identity,
+        now=now,
+        profile=body.profile,
+    )
+    if card.number != 1:
+        raise MalformedStatement(what="JoinRequest", problem="its card is not the first")
+    if card.member != member:
+        raise WrongParty(what="Card")
+    if spki_digest_of_request(body.certificate_request) != card.transport_key_digest:
+        raise MalformedKey(what="certificate request: its key is not the one on the card")
+    return card
+
+
+def _read_card(body: v1.JoinRequest, roster: Roster, member: MemberId, asked: datetime) -> Card:
+    """The card as it was checked when the request came: it may have run out while administrators thought it over."""
+    return Card.parse_for(
+        Signed.from_message(body.card),
+        network=roster.network,
+        member=member,
+        identity=roster.members[member].identity,
+        now=asked,
+        profile=body.profile,
+    )

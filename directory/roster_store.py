@@ -1,0 +1,258 @@
+"""The roster log: kept in the database, replayed at the start, signed anew after every entry and every hour."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from cordee.checkpoint import Checkpoint, sign_checkpoint
+from cordee.entries import entry_digest, entry_leaf
+from cordee.errors import AlreadyFounded, EntryRefused, GenesisRefused, NotFounded
+from cordee.ids import Digest
+from cordee.log import MerkleTree
+from cordee.members import Roster
+from cordee.roster import apply
+from cordee.runtime.clock import Clock
+from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.database import Database
+from cordee.signing import SigningKey
+from cordee.v1 import statements_pb2 as v1
+from directory.house import Founding
+from directory.lastsigned import LastSigned
+from directory.store import table_of
+from directory.store.roster import EntryRow, PendingEntryRow
+
+__all__ = ["Also", "RosterStore", "count_pending", "would_apply"]
+
+_ENTRY, _PENDING = table_of(EntryRow), table_of(PendingEntryRow)
+_SKEW = timedelta(minutes=5)
+_PAGE = 256
+
+T = TypeVar("T")
+
+BEFORE_APPEND = register("directory.roster.before_append")
+AFTER_APPEND = register("directory.roster.after_append")
+AFTER_LAST_SIGNED = register("directory.roster.after_last_signed")
+
+Also = Callable[[Connection, Roster, v1.Entry], None]
+"""What must happen together with an entry, in its own step."""
+Grown = Callable[[Roster, v1.Entry], Awaitable[None]]
+"""Who hears of an entry once it is signed."""
+
+
+class RosterStore:
+    """The one log of this directory. `load` first."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        founding: Founding,
+        key: SigningKey,
+        last_signed: LastSigned,
+        clock: Clock,
+        crashpoints: Crashpoints,
+    ) -> None:
+        self._db = db
+        self._founding = founding
+        self._key = key
+        self._last_signed = last_signed
+        self._clock = clock
+        self._crashpoints = crashpoints
+        self._tree = MerkleTree()
+        self._roster: Roster | None = None
+        self._checkpoint: tuple[str, Checkpoint] | None = None
+        self._appending = asyncio.Lock()
+        self.also: list[Also] = []
+        self.grown: list[Grown] = []
+
+    # ---- what it says ----
+
+    @property
+    def founded(self) -> bool:
+        """There is a genesis."""
+        return self._roster is not None
+
+    @property
+    def roster(self) -> Roster:
+        """The network as of the last entry. Raises: NotFounded."""
+        if self._roster is None:
+            raise NotFounded()
+        return self._roster
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest signed note. Raises: NotFounded."""
+        if self._checkpoint is None:
+            raise NotFounded()
+        return self._checkpoint[0]
+
+    def root_at(self, size: int) -> bytes | None:
+        """The log's root at a size, or None where it is shorter."""
+        return self._tree.root(size) if 1 <= size <= self._tree.size else None
+
+    async def entries(self, start: int) -> AsyncIterator[v1.Entry]:
+        """The entries from an index on, up to the last checkpoint's size: what is not signed yet is not shown."""
+        end = self._checkpoint[1].size if self._checkpoint is not None else 0
+        while start < end:
+            query = (
+                select(_ENTRY.c.entry)
+                .where(_ENTRY.c.position >= start, _ENTRY.c.position < end)
+                .order_by(_ENTRY.c.position)
+                .limit(_PAGE)
+            )
+            rows = await self._db.read(lambda tx, query=query: tx.execute(query).scalars().all())  # type: ignore[misc]
+            if not rows:
+                return
+            for row in rows:
+                yield v1.Entry.FromString(row)
+            start += len(rows)
+
+    # ---- the start ----
+
+    async def load(self) -> None:
+        """Replay the whole log and sign it, if there is one.
+
+        Raises: LogBehind where more was signed than is here; EntryRefused where an entry was tampered with.
+        """
+        rows = await self._db.read(
+            lambda tx: tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars().all()
+        )
+        roster: Roster | None = None
+        tree = MerkleTree()
+        for row in rows:
+            entry = v1.Entry.FromString(row)
+            roster = apply(roster, entry)
+            tree.append(entry_leaf(entry))
+        self._last_signed.check(tree)
+        self._roster, self._tree = roster, tree
+        if roster is not None:
+            await self.sign()
+
+    # ---- how it grows ----
+
+    async def found(self, genesis: v1.Entry) -> Roster:
+        """Found the network. The same genesis again is answered as the first time.
+
+        Raises: AlreadyFounded, GenesisRefused, EntryRefused.
+        """
+        return await _to_the_end(self._found(genesis))
+
+    async def _found(self, genesis: v1.Entry) -> Roster:
+        async with self._appending:
+            if self._roster is not None:
+                if entry_digest(genesis) == self._roster.genesis_entry:
+                    return self._roster
+                raise AlreadyFounded()
+            roster = apply(None, genesis, latest=self._clock.now() + _SKEW)
+            ours = self._founding
+            for field, named, own in (
+                ("directory_key", roster.directory_key, self._key.public),
+                ("ca_certificate", roster.ca_certificate, ours.ca_certificate),
+                ("origin", roster.origin, ours.origin),
+            ):
+                if named != own:
+                    raise GenesisRefused(field=field)
+            await self._append(roster, genesis)
+            return roster
+
+    async def append(self, entry: v1.Entry) -> int:
+        """Put an entry into the log and sign it. Returns its index; an entry that is there already is not added again.
+
+        Raises: EntryRefused, NotFounded.
+        """
+        return await _to_the_end(self._append_next(entry))
+
+    async def _append_next(self, entry: v1.Entry) -> int:
+        async with self._appending:
+            known = await self.index_of(entry_digest(entry))
+            if known is not None:
+                return known
+            roster = apply(self.roster, entry, latest=self._clock.now() + _SKEW)
+            await self._append(roster, entry)
+            return roster.size - 1
+
+    async def index_of(self, digest: Digest) -> int | None:
+        """Where an entry with this type and body stands, if it does."""
+        return await self._db.read(
+            lambda tx: tx.execute(select(_ENTRY.c.position).where(_ENTRY.c.digest == digest)).scalar()
+        )
+
+    async def _append(self, roster: Roster, entry: v1.Entry) -> None:
+        digest = entry_digest(entry)
+
+        def step(tx: Connection) -> None:
+            position = roster.size - 1
+            tx.execute(insert(_ENTRY).values(position=position, digest=digest, entry=entry.SerializeToString()))
+            tx.execute(delete(_PENDING).where(_PENDING.c.digest == digest))
+            for each in self.also:
+                each(tx, roster, entry)
+            _forget_void(tx, roster)
+
+        self._crashpoints.reach(BEFORE_APPEND)
+        await self._db.write(step)
+        self._crashpoints.reach(AFTER_APPEND)
+        self._tree.append(entry_leaf(entry))
+        self._roster = roster
+        try:
+            await self.sign()
+        finally:  # a full disk must not keep a suspended member's calls alive
+            for each in self.grown:
+                await each(roster, entry)
+
+    # ---- the signature ----
+
+    async def sign(self) -> None:
+        """Sign the log as it is now. Raises: LogBehind, and then nothing is signed."""
+        await asyncio.to_thread(self._last_signed.advance, self._tree)
+        self._crashpoints.reach(AFTER_LAST_SIGNED)
+        time = self._clock.now().replace(microsecond=0)
+        checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
+        self._checkpoint = sign_checkpoint(checkpoint, self._key), checkpoint
+
+    async def sign_if_due(self) -> bool:
+        """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less."""
+        if self._roster is None or self._checkpoint is None:
+            return False
+        last = self._checkpoint[1]
+        due = min(timedelta(hours=1), self._roster.policy.freshness_limit / 8)
+        if last.size == self._tree.size and self._clock.now() - last.time < due:
+            return False
+        async with self._appending:
+            await self.sign()
+        return True
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Once begun it is finished: a caller who hangs up must not leave the memory behind the database."""
+    return await asyncio.shield(asyncio.create_task(work))
+
+
+def would_apply(roster: Roster, entry: v1.Entry) -> bool:
+    """Whether an entry that still wants signatures is next about its subject, and those that it has are good."""
+    signatures = len(entry.signatures)
+    if not signatures:
+        return False
+    enough = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
+    try:
+        apply(enough, entry)
+    except EntryRefused:
+        return False
+    return True
+
+
+def _forget_void(tx: Connection, roster: Roster) -> None:
+    """An entry that waits for signatures is void once another about its subject was appended."""
+    for digest, data in tx.execute(select(_PENDING.c.digest, _PENDING.c.entry)).all():
+        if not would_apply(roster, v1.Entry.FromString(data)):
+            tx.execute(delete(_PENDING).where(_PENDING.c.digest == digest))
+
+
+def count_pending(tx: Connection) -> int:
+    """How many entries wait for signatures."""
+    return tx.execute(select(func.count()).select_from(_PENDING)).scalar_one()

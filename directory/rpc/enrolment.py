@@ -1,0 +1,37 @@
+"""Enrolment: for applicants, on the listener without client certificates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cordee.signing import Signed
+from cordee.v1 import directory_pb2 as pb
+from cordee.v1 import directory_pb2_grpc
+from directory.membership import JoinState, Membership
+
+__all__ = ["STATES", "EnrolmentServicer"]
+
+STATES = {
+    JoinState.WAITING: pb.JOIN_STATE_WAITING,
+    JoinState.ADMITTED: pb.JOIN_STATE_ADMITTED,
+    JoinState.REFUSED: pb.JOIN_STATE_REFUSED,
+}
+
+
+class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
+    """See `Membership.request` and `Membership.status`."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+
+    async def Request(self, request: pb.EnrolmentRequest, context: Any) -> pb.EnrolmentResponse:
+        """Ask to join."""
+        state = await self._membership.request(Signed.from_message(request.join_request))
+        return pb.EnrolmentResponse(state=STATES[state])
+
+    async def GetStatus(self, request: pb.GetEnrolmentStatusRequest, context: Any) -> pb.GetEnrolmentStatusResponse:
+        """Ask how it stands."""
+        answer = await self._membership.status(Signed.from_message(request.query))
+        return pb.GetEnrolmentStatusResponse(
+            state=STATES[answer.state], certificate=answer.certificate, refusal_reason=answer.reason
+        )

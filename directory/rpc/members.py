@@ -1,0 +1,110 @@
+"""Membership, Roster, Broker and Events: for members, each call by whoever's key is on a card."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cordee.errors import Refused, WrongParty
+from cordee.ids import MemberId, TransferId
+from cordee.runtime.interceptors import caller
+from cordee.signing import MAX_BODY, Signed, parse_message
+from cordee.v1 import directory_pb2 as pb
+from cordee.v1 import directory_pb2_grpc
+from cordee.v1 import statements_pb2 as v1
+from directory.broker import Broker
+from directory.cards import CardIndex
+from directory.events import Events
+from directory.membership import Membership
+from directory.roster_store import RosterStore
+
+__all__ = ["BrokerServicer", "EventsServicer", "MembershipServicer", "RosterServicer"]
+
+_BY_MEMBERS: dict[str, type[v1.IdentityRotated | v1.NodeRestored]] = {
+    message.DESCRIPTOR.full_name: message for message in (v1.IdentityRotated, v1.NodeRestored)
+}
+
+
+class MembershipServicer(directory_pb2_grpc.MembershipServicer):
+    """See `Membership.renew`."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+
+    async def RenewCertificate(self, request: pb.RenewCertificateRequest, context: Any) -> pb.RenewCertificateResponse:
+        """A new certificate for the key on the caller's card."""
+        certificate = self._membership.renew(caller(context).member, request.certificate_request)
+        return pb.RenewCertificateResponse(certificate=certificate)
+
+
+class RosterServicer(directory_pb2_grpc.RosterServicer):
+    """See `RosterStore` and `CardIndex`."""
+
+    def __init__(self, rosters: RosterStore, cards: CardIndex, events: Events) -> None:
+        self._rosters = rosters
+        self._cards = cards
+        self._events = events
+
+    async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
+        """The newest checkpoint."""
+        return pb.GetCheckpointResponse(checkpoint=self._rosters.checkpoint)
+
+    async def ListEntries(self, request: pb.ListEntriesRequest, context: Any) -> AsyncIterator[pb.ListEntriesResponse]:
+        """The log from an index on."""
+        async for entry in self._rosters.entries(request.start):
+            yield pb.ListEntriesResponse(entry=entry)
+
+    async def AppendEntry(self, request: pb.AppendEntryRequest, context: Any) -> pb.AppendEntryResponse:
+        """A member's own entry: about itself, of the two kinds that members sign."""
+        statement: type[Message] | None = _BY_MEMBERS.get(request.entry.type)
+        if statement is None:
+            raise Refused(entry=request.entry.type)
+        about: Any = parse_message(request.entry.body, statement, MAX_BODY)
+        if MemberId(about.member) != caller(context).member:
+            raise WrongParty(what=statement.DESCRIPTOR.name)
+        return pb.AppendEntryResponse(index=await self._rosters.append(request.entry))
+
+    async def PublishCard(self, request: pb.PublishCardRequest, context: Any) -> pb.PublishCardResponse:
+        """The caller's new card."""
+        signed = Signed.from_message(request.card)
+        revision = await self._cards.publish(caller(context).member, signed, request.profile)
+        self._events.card_published(revision)
+        return pb.PublishCardResponse(revision=revision)
+
+    async def ListCards(self, request: pb.ListCardsRequest, context: Any) -> AsyncIterator[pb.ListCardsResponse]:
+        """Every card published after a revision."""
+        async for each in self._cards.after(request.after_revision):
+            yield pb.ListCardsResponse(revision=each.revision, card=each.card.to_message(), profile=each.profile)
+
+
+class BrokerServicer(directory_pb2_grpc.BrokerServicer):
+    """See `Broker`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
+        """One step of a transfer."""
+        state = await self._broker.submit(caller(context).member, Signed.from_message(request.statement))
+        return pb.SubmitResponse(state=state)
+
+    async def GetTransfer(self, request: pb.GetTransferRequest, context: Any) -> pb.GetTransferResponse:
+        """All that is kept of one transfer."""
+        state, taken = await self._broker.transfer(caller(context).member, TransferId(request.transfer_id))
+        return pb.GetTransferResponse(state=state, statements=[each.signed.to_message() for each in taken])
+
+
+class EventsServicer(directory_pb2_grpc.EventsServicer):
+    """See `Events`."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Event]:
+        """What concerns the caller, for ever."""
+        async with aclosing(self._events.watch(caller(context).member, request.cursor)) as events:
+            async for event in events:
+                yield event

@@ -1,0 +1,54 @@
+"""Tables of the roster log, of entries that still want signatures, and of the members' cards."""
+
+from __future__ import annotations
+
+from sqlmodel import Field
+
+from directory.store import DirectoryTable
+
+__all__ = ["CardRow", "EntryRow", "PendingEntryRow", "RevisionRow"]
+
+
+class EntryRow(DirectoryTable, table=True):
+    """One entry of the log. Rows are only ever added."""
+
+    __tablename__ = "entry"
+
+    position: int = Field(primary_key=True)  # from 0
+    digest: bytes = Field(unique=True)  # over type and body: a statement stands in the log once
+    entry: bytes  # serialised
+
+
+class PendingEntryRow(DirectoryTable, table=True):
+    """An entry that administrators have begun to sign."""
+
+    __tablename__ = "pending_entry"
+
+    digest: bytes = Field(primary_key=True)
+    entry: bytes
+    changed_at: int
+
+
+class CardRow(DirectoryTable, table=True):
+    """A member's newest card and its profile. Deleted when the member is removed."""
+
+    __tablename__ = "card"
+
+    member: bytes = Field(primary_key=True)
+    revision: int = Field(unique=True)
+    number: int
+    key_digest: bytes = Field(unique=True)  # of the transport key: who is calling
+    former_key_digest: bytes | None = None  # counts until the new key is first used
+    shown_name: str = Field(unique=True)  # folded
+    org_id: str = Field(unique=True)
+    card: bytes  # Signed
+    profile: bytes
+
+
+class RevisionRow(DirectoryTable, table=True):
+    """The last revision given to a card; one row. It outlives the cards that are deleted."""
+
+    __tablename__ = "card_revision"
+
+    id: int = Field(primary_key=True)
+    last: int

@@ -1,0 +1,240 @@
+"""What the broker keeps of a transfer, and the one place where a step is written (protocol §6).
+
+Everything here runs inside a step of the database: statement, state, event and erasure mark stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cordee.errors import AnotherStatement, NotFound, QuotaExceeded
+from cordee.ids import Digest, MemberId, TransferId
+from cordee.layout import MINIMUM_SIZE
+from cordee.signing import Signed
+from cordee.statements import Answer, Offer, Statement
+from cordee.transfer import END_STATES, Kind, Party, State, expires_at, next_state
+from directory.events import add_event
+from directory.store import micros, moment, table_of
+from directory.store.transfers import ErasureRow, StatementRow, TransferRow
+
+__all__ = [
+    "Taken",
+    "Transfer",
+    "due",
+    "erased",
+    "expire",
+    "find",
+    "holding",
+    "open_of",
+    "state_of_taken",
+    "statements_of",
+    "take",
+    "to_erase",
+    "used_by",
+]
+
+_TRANSFER, _STATEMENT, _ERASURE = table_of(TransferRow), table_of(StatementRow), table_of(ErasureRow)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Where one transfer stands."""
+
+    id: TransferId
+    sender: MemberId
+    recipient: MemberId
+    state: State
+    size_bound: int
+    ends: datetime | None
+
+    def other(self, member: MemberId) -> MemberId:
+        """The other party."""
+        return self.recipient if member == self.sender else self.sender
+
+    def is_due(self, now: datetime) -> bool:
+        """Time has ended it, and nobody has written that down yet."""
+        return self.ends is not None and self.ends <= now
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A statement that was taken, and what it made of the transfer."""
+
+    kind: Kind
+    signed: Signed
+    state: State
+
+
+def find(tx: Connection, transfer: TransferId) -> Transfer | None:
+    """The transfer, or None for one that was never offered."""
+    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == transfer)).one_or_none()
+    if row is None:
+        return None
+    return Transfer(
+        id=TransferId(row.id),
+        sender=MemberId(row.sender),
+        recipient=MemberId(row.recipient),
+        state=State(row.state),
+        size_bound=row.size_bound,
+        ends=moment(row.ends_at) if row.ends_at is not None else None,
+    )
+
+
+def statements_of(tx: Connection, transfer: TransferId) -> list[Taken]:
+    """The statements in the order in which they were taken."""
+    query = select(_STATEMENT).where(_STATEMENT.c.transfer_id == transfer).order_by(_STATEMENT.c.position)
+    return [
+        Taken(kind=Kind(row.kind), signed=Signed.from_bytes(row.signed), state=State(row.state_after))
+        for row in tx.execute(query)
+    ]
+
+
+def state_of_taken(tx: Connection, digest: Digest) -> State | None:
+    """What was answered to this very statement, if it was taken before."""
+    state = tx.execute(select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == digest)).scalar()
+    return State(state) if state is not None else None
+
+
+def used_by(tx: Connection, sender: MemberId) -> int:
+    """Bytes announced by a member's transfers that have not ended."""
+    return int(
+        tx.execute(
+            select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
+                _TRANSFER.c.sender == sender, _TRANSFER.c.ends_at.is_not(None)
+            )
+        ).scalar_one()
+    )
+
+
+def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> State:
+    """Write one step, or raise and write nothing. The same statement again is answered as the first time.
+
+    Raises: AnotherStatement, NotInThisState, QuotaExceeded, NotFound.
+    """
+    again = state_of_taken(tx, statement.digest)
+    if again is not None:
+        return again
+    transfer = find(tx, statement.transfer_id)
+    taken = _kinds(tx, statement.transfer_id)
+    state = next_state(transfer.state if transfer else None, statement.kind, statement.by, taken=taken)
+    if transfer is None:
+        if not isinstance(statement, Offer):
+            raise NotFound(what="transfer")  # the table lets nothing but an offer begin
+        transfer = _open(tx, statement, quota=quota)
+    tx.execute(
+        insert(_STATEMENT).values(
+            transfer_id=transfer.id,
+            position=len(taken),
+            kind=statement.kind,
+            digest=statement.digest,
+            signed=statement.signed.to_bytes(),
+            state_after=state,
+        )
+    )
+    _move(tx, transfer.id, state, acceptance=statement if isinstance(statement, Answer) else None)
+    add_event(tx, transfer.other(statement.author), transfer=transfer.id, position=len(taken), now=now)
+    return state
+
+
+def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberId, MemberId] | None:
+    """Time has ended a transfer, or a party was removed: both hear of it. None where it had ended already."""
+    found = find(tx, transfer)
+    if found is None or found.state in END_STATES:
+        return None
+    state = next_state(found.state, Kind.EXPIRY, Party.BROKER, taken=_kinds(tx, transfer))
+    _move(tx, transfer, state)
+    for member in (found.sender, found.recipient):
+        add_event(tx, member, transfer=transfer, position=None, now=now)
+    return found.sender, found.recipient
+
+
+def due(tx: Connection, now: datetime, limit: int = 200) -> list[TransferId]:
+    """Transfers that time has ended and nobody has written down yet."""
+    query = select(_TRANSFER.c.id).where(_TRANSFER.c.ends_at <= micros(now)).order_by(_TRANSFER.c.ends_at).limit(limit)
+    return [TransferId(each) for each in tx.execute(query).scalars()]
+
+
+def open_of(tx: Connection, member: MemberId) -> list[TransferId]:
+    """A member's transfers that have not ended."""
+    party = or_(_TRANSFER.c.sender == member, _TRANSFER.c.recipient == member)
+    query = select(_TRANSFER.c.id).where(party, _TRANSFER.c.ends_at.is_not(None))
+    return [TransferId(each) for each in tx.execute(query).scalars()]
+
+
+def to_erase(tx: Connection) -> list[TransferId]:
+    """Transfers whose waiting ciphertext is still to be erased."""
+    return [TransferId(each) for each in tx.execute(select(_ERASURE.c.transfer_id)).scalars()]
+
+
+def holding(tx: Connection, names: Collection[TransferId]) -> frozenset[TransferId]:
+    """Those of these transfers whose ciphertext may wait: accepted and not over."""
+    query = select(_TRANSFER.c.id).where(_TRANSFER.c.state.in_((State.ACCEPTED, State.SHIPPED)))
+    return frozenset(names) & {TransferId(each) for each in tx.execute(query).scalars()}
+
+
+def erased(tx: Connection, ended: Sequence[TransferId]) -> None:
+    """Their bytes are gone."""
+    for each in ended:
+        tx.execute(delete(_ERASURE).where(_ERASURE.c.transfer_id == each))
+
+
+def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
+    query = select(_STATEMENT.c.kind).where(_STATEMENT.c.transfer_id == transfer).order_by(_STATEMENT.c.position)
+    return [Kind(kind) for kind in tx.execute(query).scalars()]
+
+
+def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
+    counted = max(offer.size_bound, MINIMUM_SIZE)  # so that announcing one byte does not make offers free
+    used = used_by(tx, offer.sender)
+    if used + counted > quota:
+        raise QuotaExceeded(used=used, limit=quota)
+    if tx.execute(select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == offer.token.id)).first() is not None:
+        raise AnotherStatement(statement="offer")  # a consent token is for one transfer
+    ends = expires_at(State.OFFERED, offer_expires=offer.expires, token_expires=offer.token.expires)
+    if ends is None:
+        raise ValueError("an open offer has an end")
+    tx.execute(
+        insert(_TRANSFER).values(
+            id=offer.transfer_id,
+            sender=offer.sender,
+            recipient=offer.recipient,
+            token_id=offer.token.id,
+            state=State.OFFERED,
+            size_bound=offer.size_bound,
+            offer_expires=micros(offer.expires),
+            token_expires=micros(offer.token.expires),
+            ends_at=micros(ends),
+            counted=counted,
+        )
+    )
+    return Transfer(offer.transfer_id, offer.sender, offer.recipient, State.OFFERED, offer.size_bound, ends)
+
+
+def _move(tx: Connection, transfer: TransferId, state: State, *, acceptance: Answer | None = None) -> None:
+    """Write the state and when it ends; in an end state also that the waiting bytes are to be erased."""
+    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == transfer)).one()
+    key_expires = moment(row.key_expires) if row.key_expires is not None else None
+    if acceptance is not None and acceptance.acceptance is not None:
+        key_expires = acceptance.acceptance.key_expires
+    ends = expires_at(
+        state,
+        offer_expires=moment(row.offer_expires),
+        token_expires=moment(row.token_expires),
+        key_expires=key_expires,
+    )
+    tx.execute(
+        update(_TRANSFER)
+        .where(_TRANSFER.c.id == transfer)
+        .values(
+            state=state,
+            key_expires=micros(key_expires) if key_expires is not None else None,
+            ends_at=micros(ends) if ends is not None else None,
+        )
+    )
+    if state in END_STATES and row.ends_at is not None:
+        tx.execute(upsert(_ERASURE).values(transfer_id=transfer).on_conflict_do_nothing())

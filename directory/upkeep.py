@@ -1,0 +1,66 @@
+"""What time asks for: expiries, the hourly signature, files that nothing accounts for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from cordee.runtime.clock import Clock
+from cordee.runtime.logs import logger
+from directory.broker import Broker
+from directory.events import Events
+from directory.roster_store import RosterStore
+
+__all__ = ["Upkeep"]
+
+log = logger("directory.upkeep")
+
+_TICK_SECONDS = 5.0
+_ORPHANS_EVERY = timedelta(hours=1)
+
+
+class Upkeep:
+    """A round every five seconds. A round that fails is logged, told to health checks, and tried again."""
+
+    def __init__(
+        self,
+        rosters: RosterStore,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        *,
+        tell: Callable[[bool], Awaitable[None]],
+    ) -> None:
+        self._rosters = rosters
+        self._broker = broker
+        self._events = events
+        self._clock = clock
+        self._tell = tell
+        self._swept: datetime | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        well = True
+        while True:
+            try:
+                await self.round()
+            except Exception as failed:  # whatever it was: time goes on, and health checks say that something is wrong
+                well = False
+                await self._tell(False)
+                log.error("upkeep.failed", reason=getattr(failed, "reason", type(failed).__name__))
+            else:
+                if not well:
+                    await self._tell(True)
+                well = True
+            await self._clock.sleep(_TICK_SECONDS)
+
+    async def round(self) -> None:
+        """Do what is due."""
+        await self._broker.expire_due()
+        await self._broker.sweep()
+        if await self._rosters.sign_if_due():
+            self._events.roster_grown(self._rosters.checkpoint)
+        now = self._clock.now()
+        if self._swept is None or now - self._swept >= _ORPHANS_EVERY:
+            self._swept = now
+            await self._broker.sweep_orphans()
