@@ -11,7 +11,17 @@ from typing import Any
 from cordee.act import Act, RecipientFacts, parse_act
 from cordee.case import Case, case_of
 
-__all__ = ["acts_in", "association", "cases", "facts_of", "scenario", "time", "transfers"]
+__all__ = [
+    "acts_in",
+    "association",
+    "associations",
+    "cases",
+    "facts_of",
+    "profile_of",
+    "scenario",
+    "time",
+    "transfers",
+]
 
 _DATA = Path(__file__).parent / "data"
 
@@ -73,3 +83,11 @@ def facts_of(org_id: str, *, active: bool | None = None) -> RecipientFacts:
 def time(text: str) -> datetime:
     """An aware time."""
     return datetime.fromisoformat(text)
+
+
+def profile_of(org_id: str, **changes: Any) -> dict[str, Any]:
+    """What that association publishes of itself: the entry without what its card and the roster log say."""
+    entry = association(org_id)
+    if entry is None:
+        raise KeyError(org_id)
+    return {key: value for key, value in entry.items() if key not in ("node", "membership")} | changes
