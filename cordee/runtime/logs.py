@@ -157,8 +157,8 @@ def _allow(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMa
         "logger": source,
         "event": name if isinstance(name, str) and _EVENT.fullmatch(name) else "unnamed",
     }
-    if event.get("exc_info") is True:  # `exception()`: the class of what is being handled, never its text
-        del event["exc_info"]
+    if method == "exception" or event.get("exc_info") is True:  # the class of what is being handled, never its text
+        event.pop("exc_info", None)
         event.setdefault("reason", getattr(sys.exc_info()[0], "__name__", ""))
     dropped = 0
     for field, value in event.items():

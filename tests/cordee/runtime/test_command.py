@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cordee.runtime import command
+from cordee.runtime.command import PARTS, Part, main
+from cordee.runtime.texts import language_of, translate
+
+PART = """
+import asyncio, signal, os, sys
+import click
+from cordee.errors import OutOfScope, RosterForked
+
+@click.group()
+def group():
+    pass
+
+@group.command()
+def refused():
+    raise OutOfScope(item="health\\x1b[31m")
+
+@group.command()
+def forked():
+    raise RosterForked(size=3)
+
+@group.command()
+def fault():
+    raise ValueError("Lina Haddad")
+
+@group.command()
+def rpc():
+    import grpc.aio
+    raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+@group.command()
+def interrupted():
+    os.kill(os.getpid(), signal.SIGINT)
+    asyncio.run(asyncio.sleep(10))
+
+@group.command()
+@click.pass_context
+def endless(ctx):
+    while True:
+        click.echo("line")
+
+@group.command()
+@click.pass_context
+def three(ctx):
+    ctx.exit(3)
+
+@group.command()
+@click.pass_context
+def options(ctx):
+    click.echo(sorted(ctx.find_root().params.items()))
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Types a command of a part made for the test; gives exit code, stdout, stderr."""
+    (tmp_path / "part_of_a_test.py").write_text(PART)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(PARTS, "demo", Part("part_of_a_test:group", "A part."))
+    monkeypatch.setitem(PARTS, "admin", Part("no_such_package.cli:group", "Another."))
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return typed
+
+
+def test_help_names_every_part_and_exit_code_without_importing_any(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(name in out for name in PARTS)
+    assert "130" in out
+    assert "part_of_a_test" not in sys.modules
+
+
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    code, out, err = run()
+    assert code == 2
+    assert "Exit codes" in out + err
+
+
+def test_an_error_ends_in_its_exit_code_with_text_and_remedy(run: Run) -> None:
+    code, out, err = run("--lang", "en", "demo", "refused")
+    assert (code, out) == (5, "")
+    assert err.startswith("Error: health")
+    assert "\x1b" not in err
+    assert "Nothing was imported" in err
+
+
+def test_for_programs_an_error_is_json_on_stderr(run: Run) -> None:
+    code, out, err = run("--lang", "en", "--output", "json", "demo", "forked")
+    assert (code, out) == (8, "")
+    told = json.loads(err)
+    assert told["reason"] == "ROSTER_FORKED"
+    assert told["facts"] == {"size": "3"}
+    assert "(size 3)" in told["message"]
+    assert told["remedy"]
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_what_nobody_expected_does_not_show_its_text(run: Run, output: str) -> None:
+    code, _, err = run("--output", output, "demo", "fault")
+    assert code == 1
+    assert "Lina" not in err
+    assert "ValueError, part_of_a_test.py:" in err
+
+
+def test_what_grpc_raises_has_a_reason(run: Run) -> None:
+    code, _, err = run("--output", "json", "demo", "rpc")
+    assert (code, json.loads(err)["reason"]) == (7, "UNREACHABLE")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("demo", "nonsense"), ("demo", "three", "--nonsense"), ("--lang", "xx")]
+)
+def test_wrong_usage_ends_in_two(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments)[0] == 2
+    code, _, err = run("--output", "json", *arguments)
+    assert (code, json.loads(err)["reason"]) == (2, "USAGE")
+
+
+def test_a_part_that_is_not_installed_is_named(run: Run) -> None:
+    code, _, err = run("admin", "key", "new")
+    assert code == 2
+    assert "“cordee admin” is not part of this installation" in err
+
+
+def test_a_part_that_is_broken_is_not_taken_for_missing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_part.py").write_text("import no_such_library\n")
+    monkeypatch.setitem(PARTS, "node", Part("broken_part:group", "Broken."))
+    code, _, err = run("node")
+    assert code == 1
+    assert "ModuleNotFoundError" in err
+
+
+def test_a_commands_own_exit_code_is_kept(run: Run) -> None:
+    assert run("demo", "three")[0] == 3
+
+
+def test_being_interrupted_ends_in_130(run: Run) -> None:
+    assert run("demo", "interrupted")[0] == 130
+
+
+def test_the_global_options_reach_the_parts(run: Run) -> None:
+    _, out, _ = run("--yes", "--dry-run", "--config", "x.toml", "--lang", "fr", "demo", "options")
+    for item in ("('yes', True)", "('dry_run', True)", "('lang', 'fr')", "('output', 'table')", "('quiet', False)"):
+        assert item in out
+
+
+def test_the_version_can_be_asked(run: Run) -> None:
+    code, out, err = run("--version")
+    assert code == 0 or "not installed" in err
+    assert out or err
+
+
+def test_a_reader_that_has_seen_enough_gets_no_complaint(tmp_path: Path) -> None:
+    (tmp_path / "part_of_a_test.py").write_text(PART)
+    program = (
+        "from cordee.runtime.command import PARTS, Part, main\n"
+        "PARTS['demo'] = Part('part_of_a_test:group', '')\nmain(['demo', 'endless'])"
+    )
+    search = os.pathsep.join([str(tmp_path), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": search},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait(10) == 1
+
+
+def test_starting_up_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom cordee.runtime.command import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n"
+        "    heavy = {'grpc', 'sqlalchemy', 'cryptography', 'rich', 'google.protobuf', 'structlog', 'asyncio'}\n"
+        "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip() == "[]"
+
+
+def test_a_sigterm_is_not_caught_here(tmp_path: Path) -> None:
+    (tmp_path / "part_of_a_test.py").write_text(PART)
+    program = (
+        "from cordee.runtime.command import PARTS, Part, main\n"
+        "PARTS['demo'] = Part('part_of_a_test:group', '')\nmain(['demo', 'endless'])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({"LANG": "fr_FR.UTF-8"}, "fr"),
+        ({"LC_ALL": "en_GB.UTF-8", "LANG": "fr_FR.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "fr_BE"}, "fr"),
+        ({"LANG": "de_DE"}, "en"),
+        ({"LANG": "C"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_language_is_the_environments_if_we_have_it(environment: dict[str, str], language: str) -> None:
+    assert language_of(environment) == language
+
+
+def test_a_fact_that_is_missing_shows_as_its_name() -> None:
+    from cordee.errors import TooLarge
+
+    message, remedy = translate(TooLarge(what="shipment", size=3), "en")
+    assert message == "shipment has 3 bytes; the limit is {limit}."
+    assert remedy
+
+
+def test_a_fact_cannot_format_anything() -> None:
+    from cordee.errors import NotFound
+
+    assert translate(NotFound(what="{0.__class__} {remedy}"), "en")[0] == "There is no such {0.__class__} {remedy}."
+
+
+def test_every_part_has_a_line_of_help() -> None:
+    assert all(part.help.endswith(".") for part in command.PARTS.values())
