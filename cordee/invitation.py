@@ -1,0 +1,92 @@
+"""The invitation file that an administrator hands to an association (protocol §4, joining).
+
+It carries what the new node must trust from the start: the network's id, its CA, and where the directory is. Hand it
+over by a way that the association trusts; the six words, compared by telephone, catch a file that was exchanged.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Self
+
+from cordee.errors import InvalidRecord
+from cordee.frame import Label, blake2b_256
+from cordee.ids import NetworkId
+
+__all__ = ["Invitation", "secret_digest"]
+
+_MAX_BYTES = 64 * 1024
+_FORMAT = "cordee invitation 1"
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A single-use invitation."""
+
+    network: NetworkId
+    members: str  # host:port of the directory for members
+    front: str  # host:port of the directory for applicants and administrators
+    ca_certificate: bytes  # DER
+    invitation: bytes  # id, 16 bytes
+    secret: bytes  # 32 bytes, single use
+    legal_name: str
+    registration_number: str
+    bound_by_secrecy: bool
+    expires: datetime
+
+    def to_bytes(self) -> bytes:
+        """The file."""
+        plain = asdict(self) | {
+            "format": _FORMAT,
+            "network": self.network.hex(),
+            "ca_certificate": base64.b64encode(self.ca_certificate).decode(),
+            "invitation": self.invitation.hex(),
+            "secret": self.secret.hex(),
+            "expires": self.expires.isoformat(),
+        }
+        return json.dumps(plain, ensure_ascii=False, indent=1).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Raises InvalidRecord, which says what is missing or wrong."""
+        if len(data) > _MAX_BYTES:
+            raise InvalidRecord(path="invitation", problem=f"more than {_MAX_BYTES} bytes")
+        try:
+            plain = json.loads(data)
+        except ValueError as malformed:
+            raise InvalidRecord(path="invitation", problem="it is no JSON file") from malformed
+        if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
+            raise InvalidRecord(path="invitation", problem="it is no invitation of Cordée")
+        missing = [field.name for field in fields(cls) if field.name not in plain]
+        if missing:
+            raise InvalidRecord(path=missing[0], problem="it is missing")
+        try:
+            return cls(
+                network=NetworkId(bytes.fromhex(plain["network"])),
+                members=_text(plain, "members"),
+                front=_text(plain, "front"),
+                ca_certificate=base64.b64decode(_text(plain, "ca_certificate"), validate=True),
+                invitation=bytes.fromhex(plain["invitation"]),
+                secret=bytes.fromhex(plain["secret"]),
+                legal_name=_text(plain, "legal_name"),
+                registration_number=_text(plain, "registration_number"),
+                bound_by_secrecy=plain["bound_by_secrecy"] is True,
+                expires=datetime.fromisoformat(plain["expires"]),
+            )
+        except (ValueError, TypeError) as malformed:
+            raise InvalidRecord(path="invitation", problem="a value has the wrong form") from malformed
+
+
+def _text(plain: dict[str, object], name: str) -> str:
+    value = plain[name]
+    if not isinstance(value, str):
+        raise InvalidRecord(path=name, problem="it must be a text")
+    return value
+
+
+def secret_digest(secret: bytes) -> bytes:
+    """What the directory keeps of an invitation's secret until it is used."""
+    return blake2b_256(Label.INVITATION, secret)

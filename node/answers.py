@@ -1,0 +1,287 @@
+"""What a recipient answers to our offers and shipments, each kept together with its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from cordee.runtime.logs import logger
+from sqlalchemy import Connection
+
+from cordee import statements
+from cordee.act import parse_act
+from cordee.case import mandatory_sections
+from cordee.errors import CordeeError, OutOfScope
+from cordee.ids import Digest, TransferId
+from cordee.runtime.crashpoint import register
+from cordee.signing import Signed
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, open_reason, open_sections
+from cordee.transfer import Kind, Party, State, next_state
+from cordee.v1 import statements_pb2
+from node import acts, journal, records, transfer_store
+from node.chain import Chain
+from node.house import House
+from node.receiving import REASON_PLACE
+from node.sending import end_sent, write_withdrawal
+from node.terms import Terms
+from node.transfer_store import Transfer
+
+__all__ = ["Answers"]
+
+log = logger("node.answers")
+
+
+ANSWER_BEFORE = register("node.answer.before_write")
+ANSWER_AFTER = register("node.answer.after_write")
+RECEIPT_BEFORE = register("node.receipt.before_write")
+RECEIPT_AFTER = register("node.receipt.after_write")
+
+
+class Answers:
+    """The sender's ear."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def hear(self, signed: Signed, kind: Kind, *, sequence: int) -> None:
+        """One statement of a recipient. Raises whatever its checks raise; nothing is kept then."""
+        transfer = statements.peek(signed).parties.transfer_id
+        if kind in (Kind.ACCEPTANCE, Kind.REFUSAL):
+            await self._answer(transfer, signed, kind, sequence)
+        elif kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
+            await self._receipt(transfer, signed, kind, sequence)
+        else:
+            await self._erasure(transfer, signed, sequence)
+
+    # ---- the answer ----
+
+    async def _answer(self, transfer: TransferId, signed: Signed, kind: Kind, sequence: int) -> None:
+        house = self._house
+        offer = (await self._chain(transfer)).offer
+        roster = house.roster.roster
+        answer = statements.Answer.parse(signed, roster, offer=offer, now=house.clock.now(), tree=house.roster.root_at)
+
+        def step(tx: Connection) -> list[TransferId]:
+            now = house.clock.now()
+            transfer_store.keep_cursor(tx, sequence)
+            present = transfer_store.read_transfer(tx, transfer)
+            if transfer_store.statement(tx, transfer, kind) is not None or present.over:
+                return []  # heard before, or overtaken by our own withdrawal
+            taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
+            then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
+            transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
+            journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
+            if then is State.DECLINED:
+                end_sent(
+                    house,
+                    tx,
+                    present,
+                    then,
+                    now=now,
+                    sealed_reason=self._sealed_reason(answer, answer.sealed_reason, DECLINE_REASONS, offer.digest),
+                )
+                return []
+            return self._go_ahead(tx, present, offer, answer)
+
+        house.crashpoints.reach(ANSWER_BEFORE)
+        others = await house.db.write(step)
+        house.crashpoints.reach(ANSWER_AFTER)
+        for each in others:
+            house.drop_spool(each)
+            house.changes.tell(each)
+        if kind is Kind.REFUSAL:
+            house.drop_spool(transfer)
+        house.changes.tell(transfer)
+
+    def _go_ahead(
+        self, tx: Connection, present: Transfer, offer: statements.Offer, answer: statements.Answer
+    ) -> list[TransferId]:
+        """The first acceptance wins: one holder of a case at any time (protocol §6)."""
+        house, now = self._house, self._house.clock.now()
+        transfer_store.set_fields(tx, present.id, now=now, state=State.ACCEPTED)
+        present = transfer_store.read_transfer(tx, present.id)
+        case_id = present.case_id or ""
+        others = [each for each in transfer_store.of_case(tx, case_id) if each.outgoing and each.id != present.id]
+        taken_elsewhere = records.holder_of(tx, case_id) == "handed_over" or (
+            present.hands_over
+            and any(each.hands_over and each.state in (State.ACCEPTED, State.SHIPPED) for each in others)
+        )
+        stored = records.read_case(tx, house.vault, case_id)
+        terms = Terms.unsealed(present.sealed_terms, stored.data_key, present.id)
+        if parse_act(terms.act).single_use:
+            taken_elsewhere = taken_elsewhere or any(
+                each.act_id == present.act_id and each.state in (State.ACCEPTED, State.SHIPPED, State.RECEIVED)
+                for each in others
+            )
+        if taken_elsewhere:
+            write_withdrawal(house, tx, present, actor="node", now=now)
+            return [present.id]
+        sections = open_sections(
+            answer.accepted().sealed_sections,
+            parties=offer.parties,
+            offer=offer.digest,
+            key=house.keys.sealing_key(answer.sender_card),
+            offered=terms.offered,
+        )
+        narrowed = self._narrow(terms, sections)
+        transfer_store.set_fields(
+            tx,
+            present.id,
+            now=now,
+            expires_at=answer.accepted().key_expires,
+            job=None if terms.hold else "ship",
+            sealed_terms=narrowed.sealed(stored.data_key, present.id),
+        )
+        if not present.hands_over:
+            return []
+        rivals = [each for each in others if each.hands_over and each.state is State.OFFERED]
+        for each in rivals:
+            write_withdrawal(house, tx, each, actor="node", now=now)
+        return [each.id for each in rivals]
+
+    def _narrow(self, terms: Terms, taken: tuple[str, ...]) -> Terms:
+        """The recipient may take less than was offered, never more, and not without what the purpose needs."""
+        left_out = (mandatory_sections(terms.purpose) & set(terms.offered)) - set(taken)
+        if left_out:
+            raise OutOfScope(item=sorted(left_out)[0])
+        package = {name: value for name, value in terms.package.items() if name in taken}
+        attachments = terms.attachments if "attachments" in taken or "attachments" not in terms.offered else ()
+        return replace(terms, package=package, attachments=attachments)
+
+    # ---- the receipt ----
+
+    async def _receipt(self, transfer: TransferId, signed: Signed, kind: Kind, sequence: int) -> None:
+        house = self._house
+        chain = await self._chain(transfer)
+        receipt = chain.receipt(signed)
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            transfer_store.keep_cursor(tx, sequence)
+            present = transfer_store.read_transfer(tx, transfer)
+            if transfer_store.statement(tx, transfer, kind) is not None:
+                return
+            taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
+            then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
+            transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
+            reason = None
+            if kind is Kind.RECEIPT_REFUSED:
+                about = chain.shipment.digest
+                reason = self._sealed_reason(receipt, receipt.sealed_reason, RECEIPT_REASONS, about)
+            withdrawn = Kind.WITHDRAWAL in taken
+            fields: dict[str, object] = {"sealed_reason": reason} if reason else {}
+            if withdrawn and then is State.RECEIVED:
+                fields["erasure"] = "asked"
+            end_sent(house, tx, present, then, now=now, **fields)
+            if then is State.RECEIVED and not withdrawn:
+                # A withdrawal that crossed the receipt asks for erasure: the case then stays ours.
+                self._pass_on(tx, present)
+                acts.mark_used(tx, house.vault, present.act_id or "", transfer)
+            journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
+
+        house.crashpoints.reach(RECEIPT_BEFORE)
+        await house.db.write(step)
+        house.crashpoints.reach(RECEIPT_AFTER)
+        log.info("transfer.receipt", transfer=transfer.short, kind=str(kind))
+        house.drop_spool(transfer)
+        house.changes.tell(transfer)
+
+    def _pass_on(self, tx: Connection, present: Transfer) -> None:
+        now = self._house.clock.now()
+        if present.hands_over:
+            records.hand_over(tx, present.case_id or "", transfer=present.id, now=now)
+        else:
+            records.share(tx, present.case_id or "", transfer=present.id, now=now)
+
+    # ---- the answer to a request to erase ----
+
+    async def _erasure(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
+        house = self._house
+        withdrawal = (await self._chain(transfer)).withdrawal
+        erasure = statements.Erasure.parse(signed, house.roster.roster, withdrawal=withdrawal, now=house.clock.now())
+        erased = erasure.sealed_report is not None
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            transfer_store.keep_cursor(tx, sequence)
+            if not transfer_store.add_statement(tx, transfer, Kind.ERASURE, signed, ours=False, now=now):
+                return
+            present = transfer_store.read_transfer(tx, transfer)
+            fields: dict[str, object] = {"erasure": "done" if erased else "refused"}
+            if not erased:
+                fields["sealed_reason"] = self._sealed_reason(
+                    erasure, erasure.sealed_reason, KEEPING_REASONS, withdrawal.digest
+                )
+            transfer_store.set_fields(tx, transfer, now=now, **fields)
+            if erased and present.hands_over:
+                # Never two holders, never none: they have erased it, so it is ours again.
+                records.take_back(tx, present.case_id or "", now=now)
+            outcome = "done" if erased else "refused"
+            journal.append(
+                tx, now=now, actor="node", action="transfer.erasure", subject=transfer.hex(), outcome=outcome
+            )
+
+        await house.db.write(step)
+        house.changes.tell(transfer)
+
+    # ---- time, and what the broker would not take ----
+
+    async def expired(self, transfer: TransferId, *, sequence: int) -> None:
+        """The broker says that the time is over."""
+        house = self._house
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            transfer_store.keep_cursor(tx, sequence)
+            present = transfer_store.read_transfer(tx, transfer)
+            if present.over:
+                return
+            transfer_store.forget_waiting(tx, transfer, [Kind.SHIPMENT, Kind.WITHDRAWAL])
+            end_sent(house, tx, present, State.EXPIRED, now=now)
+            journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
+
+        await house.db.write(step)
+        house.drop_spool(transfer)
+        house.changes.tell(transfer)
+
+    async def dropped(
+        self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
+    ) -> None:
+        """The broker refused a step of ours for good: say why, and end what can no longer go on."""
+        house = self._house
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            present = transfer_store.read_transfer(tx, transfer)
+            if present.over and present.state is not State.WITHDRAWN or refused is None:
+                return
+            reason = statements_pb2.Reason(code=refused.reason.lower())
+            sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
+            if kind is Kind.OFFER and at_broker is None:
+                end_sent(house, tx, present, State.WITHDRAWN, now=now, sealed_reason=sealed)
+            elif kind is Kind.SHIPMENT and at_broker is State.ACCEPTED:
+                present = transfer_store.read_transfer(tx, transfer)
+                transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_reason=sealed)
+                write_withdrawal(house, tx, transfer_store.read_transfer(tx, transfer), actor="node", now=now)
+
+        await house.db.write(step)
+        house.changes.tell(transfer)
+
+    # ---- helpers ----
+
+    async def _chain(self, transfer: TransferId) -> Chain:
+        return await self._house.db.read(lambda tx: Chain.read(self._house, tx, transfer))
+
+    def _sealed_reason(
+        self,
+        statement: statements.Answer | statements.Receipt | statements.Erasure,
+        sealed: bytes | None,
+        codes: Collection[str],
+        about: Digest,
+    ) -> bytes:
+        """The reason as the recipient gave it, sealed again for this node's own eyes."""
+        house = self._house
+        key = house.keys.sealing_key(statement.sender_card)
+        reason = open_reason(sealed or b"", codes=codes, parties=statement.parties, about=about, key=key)
+        message = statements_pb2.Reason(code=reason.code, text=reason.text)
+        return house.vault.seal(message.SerializeToString(), place=REASON_PLACE, row=statement.transfer_id)

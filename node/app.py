@@ -1,0 +1,231 @@
+"""The node, put together: config in, running house out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cordee.ids import MemberId
+from cordee.runtime.clock import Clock
+from cordee.runtime.crashpoint import Crashpoints
+from cordee.runtime.database import Database
+from cordee.runtime.logs import logger
+from cordee.signing import SigningPublicKey, member_id_of
+from cordee.transfer import END_STATES
+from node import transfer_store
+from node.answers import Answers
+from node.arrivals import Arrivals
+from node.attachments import AttachmentStore
+from node.directory_client import DirectoryClient
+from node.fetching import Fetching
+from node.house import House
+from node.inflight import InFlight
+from node.joining import CERTIFICATE, DATABASE, VAULT, Membership, open_keys
+from node.listening import Listener
+from node.outbox import Outbox
+from node.receiving import Receiving
+from node.records import apply_tombstones, file_ids
+from node.roster_sync import RosterSync
+from node.rpc.address import default_socket
+from node.rpc.listener import served
+from node.sending import Sending
+from node.shipping import Shipping
+from node.store import NodeTable
+from node.tombstones import Tombstones
+from node.transfers import TransferBook
+from node.upkeep import Upkeep
+from node.vault import Vault
+from node.worker import Worker
+
+__all__ = ["Node", "Parts", "opened", "serve"]
+
+log = logger("node")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts that another program may exchange: a test, or a demonstration with a node that cheats."""
+
+    shipping: type[Shipping] = Shipping
+
+
+@dataclass(frozen=True)
+class Node:
+    """One association's node, as its own tools see it."""
+
+    house: House
+    sending: Sending
+    receiving: Receiving
+    transfers: TransferBook
+    roster: RosterSync
+    listener: Listener
+    outbox: Outbox
+    loops: tuple[asyncio.Task[None], ...]
+
+    @property
+    def data_dir(self) -> Path:
+        """Where everything of this node lies."""
+        return self.house.data_dir
+
+    @property
+    def db(self) -> Database:
+        """The node's database."""
+        return self.house.db
+
+    @property
+    def vault(self) -> Vault:
+        """The opened vault."""
+        return self.house.vault
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self.house.clock
+
+    @property
+    def random(self) -> Callable[[int], bytes]:
+        """Where chance comes from."""
+        return self.house.random
+
+    @property
+    def attachments(self) -> AttachmentStore:
+        """Files, sealed."""
+        return self.house.attachments
+
+    @property
+    def identity_public(self) -> SigningPublicKey:
+        """The key that the six words tell."""
+        return self.house.keys.identity.public
+
+    @property
+    def member(self) -> MemberId:
+        """This association's id in the network."""
+        return self.house.member
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    data_dir: Path,
+    *,
+    passphrase: bytes,
+    clock: Clock,
+    random: Callable[[int], bytes],
+    crashpoints: Crashpoints | None = None,
+    parts: Parts | None = None,
+) -> AsyncIterator[Node]:
+    """A node at work: connected, following events, sending what waits, until the block ends.
+
+    Raises: VaultLocked, NotFound where it was never initialised or has not joined, and whatever a damaged roster says.
+    """
+    crashpoints = crashpoints or Crashpoints.from_environment()
+    parts = parts or Parts()
+    vault = Vault.open(data_dir / VAULT, passphrase)
+    membership = Membership.load(data_dir)
+    certificate = data_dir / CERTIFICATE
+    with Database(data_dir / DATABASE, NodeTable.metadata, crashpoints=crashpoints) as db:
+        keys, transport = await db.read(lambda tx: open_keys(tx, vault))
+        client = DirectoryClient(
+            membership.members,
+            root=membership.ca_certificate,
+            key=transport,
+            certificate=certificate.read_bytes(),
+        )
+        member = member_id_of(keys.identity.public)
+        roster = RosterSync(db, network=membership.network, member=member, client=client, clock=clock)
+        house = House(
+            data_dir=data_dir,
+            network=membership.network,
+            member=member,
+            db=db,
+            vault=vault,
+            keys=keys,
+            clock=clock,
+            random=random,
+            in_flight=InFlight(data_dir / "inflight", clock=clock, random=random),
+            attachments=AttachmentStore(data_dir / "attachments", random=random, crashpoints=crashpoints),
+            tombstones=Tombstones(data_dir / "tombstones"),
+            roster=roster,
+            crashpoints=crashpoints,
+        )
+        await _sweep(house)
+        await roster.load()
+        receiving = Receiving(house)
+        listener = Listener(house, client, Answers(house), Arrivals(house, receiving))
+        outbox = Outbox(house, client, listener)
+        worker = Worker(house, parts.shipping(house, client), Fetching(house, client))
+        upkeep = Upkeep(house, client, transport, certificate)
+        running = (listener.run(), outbox.run(), worker.run(), upkeep.run(), upkeep.scrub())
+        loops = tuple(asyncio.create_task(each) for each in running)
+        node = Node(
+            house=house,
+            sending=Sending(house),
+            receiving=receiving,
+            transfers=TransferBook(house),
+            roster=roster,
+            listener=listener,
+            outbox=outbox,
+            loops=loops,
+        )
+        try:
+            yield node
+        finally:
+            for each in loops:
+                each.cancel()
+            ended = await asyncio.gather(*loops, return_exceptions=True)
+            await client.close()
+            for outcome in ended:
+                if isinstance(outcome, Exception):
+                    log.error("node.loop_failed", reason=type(outcome).__name__)
+
+
+async def _sweep(house: House) -> None:
+    """Before anything else: what was erased stays erased, also in a database that came from a backup; then what a
+    crash left behind, spool files of transfers that are over and attachments that no record knows.
+    """
+    now = house.clock.now()
+    gone = await house.db.write(lambda tx: apply_tombstones(tx, house.tombstones, now=now))
+    for file_id in gone:
+        house.attachments.erase(file_id)
+    transfers = await house.db.read(transfer_store.all_transfers)
+    running = {each.id.hex() for each in transfers if each.state not in END_STATES}
+    spool = house.data_dir / "spool"
+    for path in spool.iterdir() if spool.exists() else ():
+        if path.stem not in running:
+            path.unlink()
+    house.attachments.sweep(await house.db.read(file_ids))
+
+
+async def serve(
+    data_dir: Path,
+    *,
+    passphrase: bytes,
+    socket: Path | None = None,
+    ready: Callable[[dict[str, Any]], None],
+    clock: Clock,
+    random: Callable[[int], bytes] = os.urandom,
+    parts: Parts | None = None,
+) -> None:
+    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API answers.
+
+    A part that ends by itself has failed: the node then stops, so that whatever watches it starts it again.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(data_dir, passphrase=passphrase, clock=clock, random=random, parts=parts) as node:
+        for part in node.loops:
+            part.add_done_callback(lambda _: stop.set())
+        async with served(node, socket or default_socket(data_dir)) as path:
+            ready({"ready": True, "socket": str(path), "member": node.member.hex()})
+            await stop.wait()
+        failed = [part.exception() for part in node.loops if part.done() and not part.cancelled()]
+    for error in failed:
+        if error is not None:
+            raise error

@@ -1,0 +1,130 @@
+"""Files into a case and out of it: streamed, sealed on their way, recorded only once they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+
+from cordee.errors import InvalidInput, NotFound, RecordClosed, StorageFull
+from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
+from node import journal, records
+from node.attachments import AttachmentStore, AttachmentWriter, StoredAttachment, Written
+from node.people import Handler
+from node.vault import Vault
+
+__all__ = ["Attaching", "Description"]
+
+_SPARE = 64 << 20  # bytes of disk that stay free: the database needs room to record what was stored
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is said of a file before it comes. `size` in bytes is what was announced, and holds at the end."""
+
+    case_id: str
+    attachment_id: str
+    file_name: str
+    media_type: str
+    kind: str
+    section: str
+    size: int
+    may_be_sent: bool
+    third_party_data: bool
+
+
+class Attaching:
+    """Adds files to cases and reads them back."""
+
+    def __init__(
+        self, *, db: Database, vault: Vault, store: AttachmentStore, clock: Clock, free: Callable[[], int]
+    ) -> None:
+        """`free` tells the bytes that are left on the disk."""
+        self._free = free
+        self._db = db
+        self._vault = vault
+        self._store = store
+        self._clock = clock
+
+    async def attach(self, handler: Handler, described: Description, chunks: AsyncIterator[bytes]) -> StoredAttachment:
+        """Store a file and list it in its case.
+
+        Raises: NotFound, RecordClosed and StorageFull before a byte is taken; InvalidInput where more or fewer bytes
+        come than were announced; Conflict, InvalidRecord. Nothing is kept then.
+        """
+        case = await self._db.read(lambda tx: records.read_case(tx, self._vault, described.case_id))
+        if case.read_only:
+            raise RecordClosed()
+        if described.size + _SPARE > self._free():
+            raise StorageFull(what="the attachments")
+        writer = await asyncio.to_thread(self._store.writer, case.data_key, described.attachment_id)
+        written = await _written(writer, chunks, described.size)
+        stored = StoredAttachment(
+            attachment_id=described.attachment_id,
+            file_id=written.file_id,
+            file_name=described.file_name,
+            media_type=described.media_type,
+            kind=described.kind,
+            section=described.section,
+            size=written.size,
+            sha256=written.sha256,
+            may_be_sent=described.may_be_sent,
+            third_party_data=described.third_party_data,
+        )
+        now = self._clock.now()
+        try:
+            await self._db.write(
+                lambda tx: records.add_attachment(
+                    tx, self._vault, described.case_id, stored, by=handler.account_id, now=now
+                )
+            )
+        except Exception:  # refused: nothing refers to the file. Cancelled is not refused: the step may be committed.
+            await asyncio.to_thread(self._store.erase, written.file_id)
+            raise
+        return stored
+
+    async def read(
+        self, handler: Handler, case_id: str, attachment_id: str
+    ) -> tuple[StoredAttachment, AsyncGenerator[bytes, None]]:
+        """A file and its bytes, piece by piece; that it was read is journalled first.
+
+        Raises: NotFound; ContentDamaged while the pieces are read.
+        """
+        case = await self._db.read(lambda tx: records.read_case(tx, self._vault, case_id))
+        stored = next((each for each in case.attachments if each.attachment_id == attachment_id), None)
+        if stored is None:
+            raise NotFound(what="attachment")
+        now = self._clock.now()
+        await self._db.write(
+            lambda tx: journal.append(
+                tx,
+                now=now,
+                actor=handler.account_id,
+                action="attachment.read",
+                subject=case_id,
+                facts={"attachment": attachment_id},
+            )
+        )
+        return stored, self._pieces(case, stored)
+
+    async def _pieces(self, case: records.StoredCase, stored: StoredAttachment) -> AsyncGenerator[bytes, None]:
+        pieces = iter(self._store.read(case.data_key, stored))
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+
+
+async def _written(writer: AttachmentWriter, chunks: AsyncIterator[bytes], announced: int) -> Written:
+    size = 0
+    try:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > announced:
+                break
+            await asyncio.to_thread(writer.write, chunk)
+        if size != announced:
+            raise InvalidInput(field="description.size", problem=f"{announced} bytes were announced, others came")
+    except BaseException:
+        writer.abandon()
+        raise
+    return await asyncio.to_thread(writer.finish)

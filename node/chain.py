@@ -1,0 +1,79 @@
+"""The statements of one transfer, as this node keeps them: read once when they came, and again from its own store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from cordee.errors import NotFound
+from cordee.ids import TransferId
+from cordee.roster import Roster
+from cordee.signing import Signed
+from cordee.statements import Answer, Offer, Receipt, Shipment, Withdrawal
+from cordee.transfer import Kind
+from node import transfer_store
+from node.house import House
+
+__all__ = ["Chain"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What has been said so far. Each statement was verified when it was taken; from our own store nothing is asked
+    of it that changes with time.
+    """
+
+    house: House
+    kept: dict[Kind, Signed]
+
+    @classmethod
+    def read(cls, house: House, tx: Connection, transfer: TransferId) -> Chain:
+        """All statements of a transfer; none where it is unknown."""
+        return cls(house, {kind: signed for kind, signed, _ in transfer_store.statements(tx, transfer)})
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What was taken, in order."""
+        return tuple(self.kept)
+
+    @property
+    def offer(self) -> Offer:
+        """Raises NotFound."""
+        return Offer.parse(self._signed(Kind.OFFER), self._roster, now=self._now, history=True)
+
+    @property
+    def answer(self) -> Answer:
+        """The acceptance. Raises NotFound."""
+        signed = self._signed(Kind.ACCEPTANCE)
+        return Answer.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
+
+    @property
+    def shipment(self) -> Shipment:
+        """Raises NotFound."""
+        signed = self._signed(Kind.SHIPMENT)
+        return Shipment.parse(signed, self._roster, offer=self.offer, answer=self.answer, now=self._now, history=True)
+
+    @property
+    def withdrawal(self) -> Withdrawal:
+        """Raises NotFound."""
+        signed = self._signed(Kind.WITHDRAWAL)
+        return Withdrawal.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
+
+    def receipt(self, signed: Signed) -> Receipt:
+        """A receipt read against this chain, as it came."""
+        return Receipt.parse(signed, self._roster, offer=self.offer, shipment=self.shipment, now=self._now)
+
+    def _signed(self, kind: Kind) -> Signed:
+        if kind not in self.kept:
+            raise NotFound(what="transfer")
+        return self.kept[kind]
+
+    @property
+    def _roster(self) -> Roster:
+        return self.house.roster.roster
+
+    @property
+    def _now(self) -> datetime:
+        return self.house.clock.now()

@@ -1,0 +1,148 @@
+"""`cordee node login`, `logout`, `whoami` and `cordee node user`: who works with this node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from node.cli.calling import on_node, socket_in_use
+
+if TYPE_CHECKING:
+    from node.cli.client import Client
+    from node.cli.output import Output
+
+__all__ = ["login", "logout", "user", "whoami"]
+
+_COLUMNS = ("account_id", "name", "roles", "bound_by_secrecy", "disabled")
+_ROLES = ["handler", "lead", "administrator", "auditor"]
+
+
+@click.command("login")
+@click.argument("name")
+@click.option("--password-file", help="File whose first line is the password; - for standard input [default: ask].")
+@on_node
+async def login(client: Client, output: Output, *, name: str, password_file: str | None) -> None:
+    """Sign in. The session is kept for this socket in CORDEE_SESSION_FILE, or in ~/.local/state/cordee.
+
+    JSON: {account_id, name, roles: [], bound_by_secrecy, disabled}
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.session import Sessions, session_file
+
+    password = _password(password_file)
+    answer = await client.sessions.SignIn(node_pb2.SignInRequest(name=name, password=password))
+    Sessions(session_file()).keep(socket_in_use(), answer.token)
+    output.record(shapes.account(answer.account))
+
+
+@click.command("logout")
+@on_node
+async def logout(client: Client, output: Output) -> None:
+    """End the session, here and on the node.
+
+    JSON: {signed_out: true}
+    """
+    from grpc.aio import AioRpcError
+
+    from cordee.errors import NotSignedIn
+    from cordee.runtime.rpc_errors import from_rpc_error
+    from cordee.v1 import node_pb2
+    from node.cli.session import Sessions, session_file
+
+    try:
+        await client.sessions.SignOut(node_pb2.SignOutRequest())
+    except AioRpcError as refused:
+        if not isinstance(from_rpc_error(refused), NotSignedIn):  # a session that is over already is none
+            raise
+    Sessions(session_file()).forget(socket_in_use())
+    output.record({"signed_out": True})
+
+
+@click.command("whoami")
+@on_node
+async def whoami(client: Client, output: Output) -> None:
+    """The account that is signed in.
+
+    JSON: {account_id, name, roles: [], bound_by_secrecy, disabled}
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+
+    output.record(shapes.account((await client.sessions.WhoAmI(node_pb2.WhoAmIRequest())).account))
+
+
+@click.group("user")
+def user() -> None:
+    """The accounts of this node."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", "roles", type=click.Choice(_ROLES), multiple=True, required=True, help="May be repeated.")
+@click.option("--bound-by-secrecy", is_flag=True, help="The person is bound by professional secrecy.")
+@click.option("--password-file", help="File whose first line is the password; - for standard input [default: ask].")
+@on_node
+async def add(
+    client: Client,
+    output: Output,
+    *,
+    name: str,
+    roles: tuple[str, ...],
+    bound_by_secrecy: bool,
+    password_file: str | None,
+) -> None:
+    """Add an account.
+
+    JSON: {account_id, name, roles: [], bound_by_secrecy, disabled}
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+
+    request = node_pb2.AddAccountRequest(
+        name=name, password=_password(password_file), roles=roles, bound_by_secrecy=bound_by_secrecy
+    )
+    output.record(shapes.account((await client.accounts.AddAccount(request)).account))
+
+
+@user.command("list")
+@on_node
+async def list_(client: Client, output: Output) -> None:
+    """Every account.
+
+    JSON: [{account_id, name, roles: [], bound_by_secrecy, disabled}]
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+
+    rows = [shapes.account(each) async for each in client.accounts.ListAccounts(node_pb2.ListAccountsRequest())]
+    output.rows(rows, _COLUMNS)
+
+
+@user.command("disable")
+@click.argument("name")
+@on_node
+async def disable(client: Client, output: Output, *, name: str) -> None:
+    """Disable an account and end its sessions.
+
+    JSON: {name, disabled: true}
+    """
+    from cordee.v1 import node_pb2
+
+    output.confirm(f"Disable the account of {name}?")
+    await client.accounts.DisableAccount(node_pb2.DisableAccountRequest(name=name))
+    output.record({"name": name, "disabled": True})
+
+
+def _password(file: str | None) -> str:
+    import sys
+
+    from node.cli.files import read_secret
+
+    if file is not None:
+        return read_secret(file)
+    if not sys.stdin.isatty():
+        raise click.UsageError("Give the password with --password-file (- for standard input).")
+    entered: str = click.prompt("Password", hide_input=True, err=True)
+    return entered

@@ -1,0 +1,74 @@
+"""`cordee demo`: a directory, three associations, and every outcome of a transfer, on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("demo")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the same as JSON to this file.")
+@click.option("--plain", is_flag=True, help="Plain lines, also on a terminal.")
+@click.option("--keep", is_flag=True, help="Keep the folder, to look at it afterwards.")
+@click.option(
+    "--megabytes", type=click.IntRange(1, 1000), default=50, show_default=True, help="Size of the largest attachment."
+)
+@click.pass_context
+def command(ctx: click.Context, report: Path | None, plain: bool, keep: bool, megabytes: int) -> None:
+    """One directory and three associations with synthetic cases, as separate processes in a folder of their own.
+
+    A case travels with its files; others are declined, withdrawn, refused. Each point is verified by reading the
+    databases and keys; the exit code is 0 only if all of them hold.
+    """
+    from cordee.runtime.output import Output
+    from cordee.runtime.texts import text
+    from node.demo import report as reporting
+    from node.demo.evidence import DoesNotHold
+    from node.demo.processes import CommandFailed
+    from node.demo.stage import Stage
+    from node.demo.story import Story
+    from node.demo.telling import Teller
+
+    language = Output(ctx).language
+
+    def _(message: str) -> str:
+        return text(message, language)
+
+    folder = Path(tempfile.mkdtemp(prefix="cordee-demo-"))
+    teller = Teller(plain=plain, translate=_)
+    stage = Stage(folder)
+    story = Story(stage, teller, _, wav_bytes=megabytes * 1_000_000, random=os.urandom)
+    failure = ""
+    teller.title(_("Cordée: one case, sealed, from one association to another"), _("Synthetic data, real programs."))
+    try:
+        with stage.open():
+            try:
+                story.tell()
+                reporting.show(story, teller)
+                over = [name for name, peak in reporting.peaks(stage).items() if peak > reporting.MEMORY_LIMIT]
+                if over:
+                    raise DoesNotHold(f"more memory than the limit: {', '.join(over)}")
+            except (DoesNotHold, CommandFailed, TimeoutError, RuntimeError) as failed:
+                failure = str(failed)
+                teller.say(_("This does not hold: {what}").format(what=failure))
+                for program in stage.programs:
+                    if program.log.exists() and not program.last_lines().strip():
+                        continue
+                    sys.stderr.write(f"--- {program.name}\n{program.last_lines()}\n")
+            if report is not None:
+                reporting.write(report, story, seconds=teller.seconds, ok=not failure, failure=failure)
+    finally:
+        if keep:
+            teller.say(_("Kept in {folder}").format(folder=folder))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    if failure:
+        ctx.exit(1)
+    teller.say(_("All six points hold, in {seconds} seconds.").format(seconds=round(teller.seconds)))

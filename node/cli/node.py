@@ -1,0 +1,172 @@
+"""`cordee node`: one association's own node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.account import login, logout, user, whoami
+from node.cli.calling import data_dir_option, on_node, passphrase_option
+
+if TYPE_CHECKING:
+    from node.cli.client import Client
+    from node.cli.output import Output
+
+__all__ = ["group"]
+
+
+@click.group(name="node")
+def group() -> None:
+    """This association's node: its keys, its people, its place in the network."""
+
+
+for command in (login, logout, whoami, user):
+    group.add_command(command)
+
+
+@group.command("init")
+@data_dir_option
+@passphrase_option
+@click.option("--administrator", required=True, help="Name of the first account.")
+@click.option("--password-file", required=True, help="File whose first line is that account's password.")
+@click.pass_context
+def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator: str, password_file: str) -> None:
+    """Make the node's vault and keys, and the first account, which may make others.
+
+    JSON: {data_dir, member, administrator}
+    """
+    from cordee.signing import member_id_of
+    from node.cli.files import read_secret
+    from node.cli.output import Output
+    from node.cli.setup import found
+
+    if [passphrase_file, password_file].count("-") == 2:
+        raise click.UsageError("Only one secret can come from standard input.")
+    passphrase, password = read_secret(passphrase_file), read_secret(password_file)
+    identity = found(data_dir, passphrase=passphrase, administrator=administrator, password=password)
+    Output(ctx).record(
+        {"data_dir": str(data_dir), "member": member_id_of(identity).hex(), "administrator": administrator}
+    )
+
+
+@group.command("join")
+@click.argument("invitation", type=click.Path(path_type=Path))
+@click.option("--profile", type=click.Path(path_type=Path), required=True, help="The association's entry, as JSON.")
+@click.option("--wait", "wait", is_flag=True, help="Wait until the administrators have decided.")
+@click.option("--timeout", default="1h", show_default=True, metavar="SPAN", help="With --wait: give up after this.")
+@data_dir_option
+@passphrase_option
+@click.pass_context
+def join(
+    ctx: click.Context,
+    invitation: Path,
+    profile: Path,
+    wait: bool,
+    timeout: str,
+    data_dir: Path,
+    passphrase_file: str,
+) -> None:
+    """Ask to join the network with the INVITATION file, and show the six words that the administrators compare.
+
+    It may be repeated; it goes on where it was.
+
+    JSON: {words: [], admitted}
+    """
+    import asyncio
+    import os
+
+    from cordee.runtime.clock import SystemClock
+    from node import joining
+    from node.cli.files import read_bytes, read_secret
+    from node.cli.output import Output
+    from node.cli.spans import span
+
+    output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
+    for file in (invitation, profile):
+        read_bytes(str(file))  # told by name if it is missing, before anything is asked of the directory
+    passphrase = read_secret(passphrase_file).encode()
+
+    async def ask() -> list[str]:
+        words = await joining.request(
+            data_dir, passphrase=passphrase, invitation=invitation, profile=profile, clock=clock, random=os.urandom
+        )
+        if wait:
+            output.say(_large(words))
+            await joining.wait(data_dir, passphrase=passphrase, clock=clock, random=os.urandom, timeout=limit)
+        return words
+
+    words = asyncio.run(ask())
+    if output.for_programs:
+        output.record({"words": words, "admitted": wait})
+    elif wait:
+        output.text("Admitted.")
+    else:
+        output.text(_large(words))
+
+
+@group.command("words")
+@on_node
+async def words(client: Client, output: Output) -> None:
+    """The six words of this node's key, to be read out to an administrator.
+
+    JSON: {words: []}
+    """
+    from cordee.v1 import node_pb2
+
+    answer = await client.info.GetStatus(node_pb2.GetStatusRequest(language=output.language))
+    if output.for_programs:
+        output.record({"words": list(answer.words)})
+    else:
+        output.text(_large(list(answer.words)))
+
+
+@group.command("serve")
+@data_dir_option
+@passphrase_option
+@click.option("--socket", type=click.Path(path_type=Path), envvar="CORDEE_NODE_SOCKET", help="Where to listen.")
+def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
+    """Run the node until it is told to stop (SIGTERM, Ctrl-C).
+
+    Prints one JSON line when it is ready: {"ready": true, "socket": …, "member": …}
+    """
+    import asyncio
+
+    from cordee.runtime.clock import SystemClock
+    from node import app
+    from node.cli.files import read_secret
+    from node.cli.output import to_json
+
+    def ready(facts: dict[str, Any]) -> None:
+        click.echo(to_json(facts))
+
+    passphrase = read_secret(passphrase_file).encode()
+    asyncio.run(app.serve(data_dir, passphrase=passphrase, socket=socket, ready=ready, clock=SystemClock()))
+
+
+@group.command("status")
+@on_node
+async def status(client: Client, output: Output) -> None:
+    """How the node is: its place in the network, how fresh its roster is, and whether there is an alarm.
+
+    JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
+    message, remedy} or null}
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+
+    answer = await client.info.GetStatus(node_pb2.GetStatusRequest(language=output.language))
+    output.record(shapes.status(answer))
+
+
+def _large(words: list[str]) -> str:
+    """Six words that can be read out over the telephone without losing one's place."""
+    width = max(len(word) for word in words) + 6
+    lines = ["  ".join(f"{at + 1}. {word.upper():<{width}}" for at, word in part) for part in _rows(words)]
+    return "\n" + "\n\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _rows(words: list[str]) -> list[list[tuple[int, str]]]:
+    numbered = list(enumerate(words))
+    return [numbered[:3], numbered[3:]]

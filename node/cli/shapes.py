@@ -1,0 +1,159 @@
+"""The JSON shapes of the commands' answers, made from the node's messages. Ids and digests are hexadecimal."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cordee.errors import CordeeError, by_reason
+from cordee.v1 import node_pb2, statements_pb2
+
+__all__ = [
+    "account",
+    "case_line",
+    "instant",
+    "journal_line",
+    "match",
+    "member",
+    "reason",
+    "status",
+    "summary",
+    "transfer",
+]
+
+
+def instant(time: Timestamp) -> str | None:
+    """ISO 8601 in UTC, to the second; None for an absent one."""
+    if not (time.seconds or time.nanos):
+        return None
+    return time.ToDatetime(tzinfo=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def account(message: node_pb2.Account) -> dict[str, Any]:
+    """`{account_id, name, roles: [], bound_by_secrecy, disabled}`."""
+    return {
+        "account_id": message.account_id,
+        "name": message.name,
+        "roles": list(message.roles),
+        "bound_by_secrecy": message.bound_by_secrecy,
+        "disabled": message.disabled,
+    }
+
+
+def case_line(message: node_pb2.CaseLine) -> dict[str, Any]:
+    """`{case_id, pseudonym, status, risk_level, state, holder, version, attachments, updated}`."""
+    return {
+        "case_id": message.case_id,
+        "pseudonym": message.pseudonym,
+        "status": message.status,
+        "risk_level": message.risk_level,
+        "state": message.state,
+        "holder": message.holder,
+        "version": message.version,
+        "attachments": message.attachments,
+        "updated": instant(message.update_time),
+    }
+
+
+def member(message: node_pb2.MemberRecord) -> dict[str, Any]:
+    """`{member, name, commune, departement, state, bound_by_secrecy, card_expires}`, and `words` where known."""
+    shape: dict[str, Any] = {
+        "member": message.member.hex(),
+        "name": message.name,
+        "commune": message.commune,
+        "departement": message.departement,
+        "state": message.state,
+        "bound_by_secrecy": message.bound_by_secrecy,
+        "card_expires": instant(message.card_expire_time),
+    }
+    if message.words:
+        shape["words"] = list(message.words)
+    return shape
+
+
+def match(message: node_pb2.MemberMatch) -> dict[str, Any]:
+    """A member with `{service, reasons: [], capacity_age_seconds, stale}`."""
+    age = int(message.capacity_age.ToTimedelta().total_seconds()) if message.HasField("capacity_age") else None
+    return member(message.record) | {
+        "service": message.service,
+        "reasons": list(message.reasons),
+        "capacity_age_seconds": age,
+        "stale": message.stale,
+    }
+
+
+def transfer(message: node_pb2.TransferRecord) -> dict[str, Any]:
+    """`{transfer, direction, peer, peer_name, state, kind, purpose, case_id, opened, updated, expires, bytes_done,
+    bytes_total, sentence, reason_code, erasure, waits}`; `case_id`, `reason_code` and `erasure` may be null.
+    """
+    return {
+        "transfer": message.transfer_id.hex(),
+        "direction": message.direction,
+        "peer": message.peer.hex(),
+        "peer_name": message.peer_name,
+        "state": message.state,
+        "kind": message.kind,
+        "purpose": message.purpose,
+        "case_id": message.case_id or None,
+        "opened": instant(message.open_time),
+        "updated": instant(message.update_time),
+        "expires": instant(message.expire_time),
+        "bytes_done": message.bytes_done,
+        "bytes_total": message.bytes_total,
+        "sentence": message.sentence,
+        "reason_code": message.reason_code or None,
+        "erasure": message.erasure or None,
+        "waits": message.waits,
+    }
+
+
+def summary(message: statements_pb2.Summary) -> dict[str, Any]:
+    """The fields of `Summary` in statements.proto under their own names; ids in hexadecimal."""
+    shape: dict[str, Any] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    shape["first_transfer_id"] = message.first_transfer_id.hex() or None
+    return shape
+
+
+def reason(message: statements_pb2.Reason) -> dict[str, Any]:
+    """`{code, text}`."""
+    return {"code": message.code, "text": message.text}
+
+
+def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
+    """`{line, time, actor, action, subject, outcome, facts: {}}`."""
+    return {
+        "line": message.line,
+        "time": instant(message.time),
+        "actor": message.actor,
+        "action": message.action,
+        "subject": message.subject,
+        "outcome": message.outcome,
+        "facts": json.loads(message.facts or "{}"),
+    }
+
+
+def status(message: node_pb2.GetStatusResponse) -> dict[str, Any]:
+    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm}`; `alarm` is null or
+    `{reason, facts: {}, message, remedy}`.
+    """
+    alarm = None
+    if message.alarm:
+        kind = by_reason(message.alarm) or CordeeError
+        facts = dict(message.alarm_facts)
+        alarm = {"reason": message.alarm, "facts": facts, "message": str(kind(**facts)), "remedy": kind.remedy}
+    return {
+        "member": message.member.hex(),
+        "words": list(message.words),
+        "network": message.network.hex() or None,
+        "roster_size": message.roster_size,
+        "roster_root": message.roster_root.hex(),
+        "checkpoint_time": instant(message.checkpoint_time),
+        "connected": message.connected,
+        "alarm": alarm,
+    }

@@ -1,0 +1,108 @@
+"""`cordee transfer inbox`, `accept`, `decline` and `erase-answer`: the recipient's half."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from node.cli.calling import on_node
+
+if TYPE_CHECKING:
+    from node.cli.client import Client
+    from node.cli.output import Output
+
+__all__ = ["accept", "decline", "erase_answer", "inbox"]
+
+
+@click.command("inbox")
+@on_node
+async def inbox(client: Client, output: Output) -> None:
+    """What waits for an answer of ours: open offers, and requests to erase. See one with cordee transfer show.
+
+    JSON: as transfer list
+    """
+    from cordee.transfer import State
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+
+    request = node_pb2.ListTransfersRequest(direction="in")
+    rows = [
+        shapes.transfer(each)
+        async for each in client.transfers.ListTransfers(request)
+        if each.state == State.OFFERED or each.erasure == "asked"
+    ]
+    output.rows(rows, ("transfer", "peer_name", "purpose", "kind", "state", "erasure", "expires"))
+
+
+@click.command("accept")
+@click.argument("transfer")
+@click.option("--section", "sections", multiple=True, help="Take only this section; may be repeated [default: all].")
+@on_node
+async def accept(client: Client, output: Output, *, transfer: str, sections: tuple[str, ...]) -> None:
+    """Accept an offer. The case arrives by itself; follow it with cordee transfer watch.
+
+    JSON: as transfer list
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.ids import transfer_of
+
+    transfer_id = await transfer_of(client, transfer)
+    answer = await client.transfers.AcceptTransfer(
+        node_pb2.AcceptTransferRequest(transfer_id=transfer_id, sections=sections)
+    )
+    output.record(shapes.transfer(answer.transfer))
+
+
+@click.command("decline")
+@click.argument("transfer")
+@click.option("--code", type=click.Choice(["capacity", "territory", "age", "other"]), required=True, help="The reason.")
+@click.option("--text-file", default="", help="File with words for the sender; - for standard input.")
+@on_node
+async def decline(client: Client, output: Output, *, transfer: str, code: str, text_file: str) -> None:
+    """Decline an offer. Only the sender can read why.
+
+    JSON: as transfer list
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.files import read_text
+    from node.cli.ids import transfer_of
+
+    text = read_text(text_file) if text_file else ""
+    transfer_id = await transfer_of(client, transfer)
+    answer = await client.transfers.DeclineTransfer(
+        node_pb2.DeclineTransferRequest(transfer_id=transfer_id, code=code, text=text)
+    )
+    output.record(shapes.transfer(answer.transfer))
+
+
+@click.command("erase-answer")
+@click.argument("transfer")
+@click.option("--erase/--keep", "erase", required=True, default=None, help="Erase the case here, or keep it by law.")
+@click.option("--code", default="", help="With --keep: the reason, for instance legal_duty.")
+@click.option("--text-file", default="", help="With --keep: file with the reason in words; - for standard input.")
+@on_node
+async def erase_answer(
+    client: Client, output: Output, *, transfer: str, erase: bool, code: str, text_file: str
+) -> None:
+    """Answer a request to erase what was received.
+
+    JSON: as transfer list
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.files import read_text
+    from node.cli.ids import transfer_of
+
+    if erase == bool(code):
+        raise click.UsageError("Give a --code with --keep, and none with --erase.")
+    text = read_text(text_file) if text_file else ""
+    transfer_id = await transfer_of(client, transfer)
+    if erase:
+        output.confirm("Erase what was received for ever?")
+    answer = await client.transfers.AnswerErasure(
+        node_pb2.AnswerErasureRequest(transfer_id=transfer_id, erase=erase, code=code, text=text)
+    )
+    output.record(shapes.transfer(answer.transfer))

@@ -1,0 +1,1 @@
+"""The demonstration: a directory and three associations on this machine, and every outcome of a transfer."""

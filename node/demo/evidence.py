@@ -1,0 +1,280 @@
+"""What is verified is read from databases, files and keys: nothing is believed because a command said so."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import Engine
+
+from cordee import case as casework
+from cordee.act import commitment, parse_act
+from cordee.checkpoint import open_checkpoint
+from cordee.entries import entry_leaf, network_id
+from cordee.ids import TransferId
+from cordee.log import MerkleTree
+from cordee.roster import replay
+from cordee.signing import SigningKey
+from cordee.transfer import Kind, State
+from cordee.v1 import statements_pb2
+from node import journal, records, transfer_store
+from node.attachments import AttachmentStore
+from node.demo.cases import words_of
+from node.demo.stage import House
+from node.joining import DATABASE, VAULT
+from node.secrets import get_secret
+from node.terms import Terms
+from node.vault import Vault
+
+__all__ = ["DoesNotHold", "Evidence"]
+
+_BLOCK = 4 * 1024 * 1024
+
+
+class DoesNotHold(Exception):
+    """Something that was to be verified is not so."""
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise DoesNotHold(what)
+
+
+class Evidence:
+    """Reads one association's folder, beside the running node."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._vault = Vault.open(house.data_dir / VAULT, (house.folder / "passphrase").read_bytes().split(b"\n", 1)[0])
+        self._engine: Engine = create_engine(f"sqlite:///file:{house.data_dir / DATABASE}?mode=ro&uri=true")
+
+    def _read(self) -> Connection:
+        return self._engine.connect()
+
+    # ---- the roster ----
+
+    def roster(self, *, network: str, members: int, threshold: int) -> None:
+        """Replay the log in the node's database, independently of the node."""
+        with sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True) as db:
+            raw = [row[0] for row in db.execute("SELECT entry FROM roster_entry ORDER BY position")]
+            (note,) = db.execute("SELECT note FROM roster_head").fetchone()
+        entries = [statements_pb2.Entry.FromString(each) for each in raw]
+        _require(network_id(entries[0]).hex() == network, "the genesis is the network's")
+        verified = replay(entries)
+        tree = MerkleTree([entry_leaf(each) for each in entries])
+        checkpoint = open_checkpoint(note, verified.directory_key, verified.origin)
+        _require(
+            checkpoint.size == len(entries) and checkpoint.root == tree.root(), "the signed root is that of the log"
+        )
+        _require(len(verified.members) == members, f"{members} members")
+        _require(verified.policy.threshold == threshold, f"threshold {threshold}")
+        for entry in entries[1:]:
+            _require(len(entry.signatures) >= threshold, "each admission bears two signatures")
+
+    # ---- what lies on disk ----
+
+    def sealed_at_rest(self, cases: Iterable[dict[str, Any]], files: Iterable[Path]) -> None:
+        """No word of five letters that only the case holds, and no piece of a file, lies in the node's folder."""
+        words = {word for record in cases for word in words_of(record["identity"]) | words_of(record.get("family", []))}
+        needles = [word.encode() for word in sorted(words)]
+        needles += [_sample(path) for path in files]
+        found = _found_in(self._house.data_dir, needles)
+        _require(not found, f"in clear on disk: {len(found)} of {len(needles)}")
+
+    def attachments(self, case_id: str, expected: dict[str, str]) -> None:
+        """Open each sealed file with the case's own key, and compare digests."""
+        with self._read() as tx:
+            stored = records.read_case(tx, self._vault, case_id)
+        store = AttachmentStore(self._house.data_dir / "attachments", random=bytes)
+        _require({each.attachment_id for each in stored.attachments} >= expected.keys(), "all attachments are there")
+        for each in stored.attachments:
+            if each.attachment_id in expected:
+                digest = hashlib.sha256()
+                for piece in store.read(stored.data_key, each):
+                    digest.update(piece)
+                _require(digest.hexdigest() == expected[each.attachment_id], "the file is the same byte for byte")
+
+    # ---- a transfer ----
+
+    def offer_is_covered(self, transfer: str) -> bool:
+        """The token's commitment opens to the act on record; the package is what the rules let leave."""
+        with self._read() as tx:
+            row = transfer_store.read_transfer(tx, TransferId(bytes.fromhex(transfer)))
+            stored = records.read_case(tx, self._vault, row.case_id or "")
+            terms = Terms.unsealed(row.sealed_terms, stored.data_key, row.id)
+            signed = transfer_store.statement(tx, row.id, Kind.OFFER)
+        _require(signed is not None, "the offer is kept")
+        offer = statements_pb2.Offer.FromString(signed.body if signed else b"")
+        _require(offer.token.commitment == commitment(terms.act, terms.nonce), "the token commits to this act")
+        act = parse_act(terms.act)
+        casework.check_scope(
+            terms.package, terms.attachments, purpose=terms.purpose, act=act, taken=tuple(terms.offered)
+        )
+        return True
+
+    def case_equals(self, transfer: str, sender: Evidence) -> None:
+        """Every section that was to leave is there, and nothing else; the sender's copy is closed."""
+        with sender._read() as tx:
+            row = transfer_store.read_transfer(tx, TransferId(bytes.fromhex(transfer)))
+            here = records.read_case(tx, sender._vault, row.case_id or "")
+            terms = Terms.unsealed(row.sealed_terms, here.data_key, row.id)
+            _require(here.holder == "handed_over", "the sender's copy is read-only")
+        act = parse_act(terms.act)
+        expected = casework.minimise(
+            here.case,
+            purpose=terms.purpose,
+            act=act,
+            ticked=terms.ticked,
+            unticked=terms.unticked,
+            attachments=terms.attachments,
+        )
+        with self._read() as tx:
+            there = records.read_case(tx, self._vault, row.case_id or "")
+        _require(there.holder == "here", "the recipient holds the case")
+        for name, value in expected.items():
+            came = there.case.section(name)
+            if name == "meta":
+                continue  # written anew by the recipient
+            if name == "attachments":
+                value = [each | {"may_be_sent": False} for each in value]
+            _require(came == value, f"the section {name} is the same")
+        extra = {name for name in there.case.sections() if name not in expected and there.case.section(name)}
+        _require(not extra - {"consents"}, "nothing else came")
+
+    def same_chain(self, transfer: str, other: Evidence) -> None:
+        """Both nodes keep the same four statements."""
+        identifier = TransferId(bytes.fromhex(transfer))
+        with self._read() as tx:
+            mine = [(kind, signed.digest) for kind, signed, _ in transfer_store.statements(tx, identifier)]
+        with other._read() as tx:
+            theirs = [(kind, signed.digest) for kind, signed, _ in transfer_store.statements(tx, identifier)]
+        wanted = [Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.RECEIPT_TAKEN]
+        _require([kind for kind, _ in mine] == wanted and mine == theirs, "the chains are the same")
+
+    def nothing_in_flight(self, transfer: str) -> bool:
+        """No content key, no one-time seed, no package, no ciphertext of this transfer. False while some is left."""
+        identifier = TransferId(bytes.fromhex(transfer))
+        with self._read() as tx:
+            row = transfer_store.read_transfer(tx, identifier)
+            if row.sealed_content_key is not None or row.sealed_one_time_seed is not None or row.job is not None:
+                return False
+            if row.outgoing:
+                key = records.data_key_of(tx, self._vault, row.case_id or "")
+                if Terms.unsealed(row.sealed_terms, key, row.id).package:
+                    return False
+        spool = self._house.data_dir / "spool"
+        return not any(path.name.startswith(transfer) for path in (spool.iterdir() if spool.exists() else ()))
+
+    def state(self, transfer: str) -> State:
+        """As this node's database has it."""
+        with self._read() as tx:
+            return transfer_store.read_transfer(tx, TransferId(bytes.fromhex(transfer))).state
+
+    def holds_nothing_of(self, case_id: str) -> None:
+        """No record of this case, and no attachment file that a record does not know."""
+        with self._read() as tx:
+            _require(case_id not in {each.case_id for each in records.list_cases(tx, self._vault)}, "no such case here")
+            known = records.file_ids(tx)
+        files = {path.name for path in (self._house.data_dir / "attachments").iterdir() if path.is_file()}
+        _require(len(files) == len(known), "no file is left in quarantine")
+
+    # ---- the journal ----
+
+    def journal(self) -> int:
+        """Verify the journal from the database with the node's own key; how many lines it has."""
+        with self._read() as tx:
+            seed = get_secret(tx, self._vault, "identity")
+            _require(seed is not None, "the node has an identity")
+            return journal.verify(tx, SigningKey.from_seed(seed or b"").public).lines
+
+    # ---- the directory ----
+
+    @staticmethod
+    def directory_knows_nothing(
+        data: Path,
+        *,
+        logs: Path,
+        pid: int,
+        records: Iterable[object],
+        public: Iterable[object],
+        files: Iterable[Path],
+    ) -> dict[str, int]:
+        """Search the directory's files, the logs and its memory for every word, date and number of the cases.
+
+        Words that the associations publish of themselves are left out: they are known to everybody.
+        """
+        known = {word.lower() for profile in public for word in words_of(profile)}
+        today = datetime.now(UTC).date().isoformat()
+        words = {
+            word
+            for record in records
+            for word in words_of(_told(record))
+            if word.lower() not in known and not re.fullmatch(r"[a-z_]+", word) and word != today
+        }
+        needles = [word.encode() for word in sorted(words)] + [_sample(path) for path in files]
+        found = _found_in(data, needles) | _found_in(logs, needles) | _found_in_memory(pid, needles)
+        _require(bool(words), "there is something to search for")
+        _require(not found, f"the directory knows {sorted(found)[:3]}")
+        return {"searched": len(needles)}
+
+
+def _told(record: object) -> object:
+    """The record without its technical part: ids and states are no secret."""
+    if isinstance(record, dict):
+        return {key: _told(value) for key, value in record.items() if key not in ("meta", "act_id", "schema_version")}
+    return [_told(each) for each in record] if isinstance(record, list) else record
+
+
+def _sample(path: Path) -> bytes:
+    """A piece from the middle of a file, long enough not to occur by chance."""
+    with path.open("rb") as file:
+        file.seek(path.stat().st_size // 2)
+        return file.read(48)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """A file in blocks that overlap, so that nothing is missed at an edge."""
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield rest + block
+            rest = block[-256:]
+
+
+def _found_in(folder: Path, needles: list[bytes]) -> set[bytes]:
+    pattern = _any_of(needles)
+    found: set[bytes] = set()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            for block in _blocks(path):
+                found |= set(pattern.findall(block))
+    return found
+
+
+def _found_in_memory(pid: int, needles: list[bytes]) -> set[bytes]:
+    """Every readable, private mapping of a process."""
+    pattern = _any_of(needles)
+    found: set[bytes] = set()
+    regions = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in regions:
+            span, rights, *_ = line.split()
+            if not rights.startswith("rw"):
+                continue
+            begin, end = (int(each, 16) for each in span.split("-"))
+            try:
+                memory.seek(begin)
+                found |= set(pattern.findall(memory.read(end - begin)))
+            except OSError:
+                continue  # a mapping that cannot be read, such as a guard page, or one that is gone
+    return found
+
+
+def _any_of(needles: list[bytes]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(each) for each in sorted(needles, key=len, reverse=True)))

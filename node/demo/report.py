@@ -1,0 +1,71 @@
+"""The closing table of the demonstration, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from node.demo.stage import Stage
+from node.demo.story import Story
+from node.demo.telling import Teller
+
+__all__ = ["MEMORY_LIMIT", "show", "write"]
+
+MEMORY_LIMIT = 150 * 1024 * 1024  # bytes, for each process
+
+
+def peaks(stage: Stage) -> dict[str, int]:
+    """The highest memory of each process, in bytes."""
+    return {program.name: program.measure() for program in stage.programs}
+
+
+def show(story: Story, teller: Teller) -> None:
+    """Transfers, states, bytes, seconds; what the directory knew; memory."""
+    _ = story.translate
+    knew = _("who, when, {size} bytes, how it ended")
+    rows = [
+        [
+            each.transfer[:8],
+            each.title,
+            " → ".join(_(state) for state in each.states),
+            f"{each.bytes:,}".replace(",", "\u202f") if each.bytes else "–",
+            f"{each.seconds:.1f}",
+            knew.format(size=f"{each.bytes:,}".replace(",", "\u202f")),
+        ]
+        for each in story.transfers
+    ]
+    columns = [_("transfer"), _("what"), _("states"), _("bytes"), _("seconds"), _("what the directory knew")]
+    teller.table(_("Five transfers"), columns, rows)
+    memory = "   ".join(f"{name} {peak / 2**20:.0f} MiB" for name, peak in peaks(story.stage).items())
+    teller.say(_("Peak memory: {memory}").format(memory=memory))
+
+
+def write(path: Path, story: Story, *, seconds: float, ok: bool, failure: str = "") -> None:
+    """The report as JSON."""
+    found: dict[str, Any] = {
+        "ok": ok,
+        "failure": failure,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "seconds": round(seconds, 1),
+        "network": story.stage.network,
+        "points": story.points,
+        "transfers": [
+            {
+                "transfer": each.transfer,
+                "what": each.title,
+                "states": each.states,
+                "bytes": each.bytes,
+                "seconds": round(each.seconds, 2),
+                "directory_knew": ["sender", "recipient", "time", "size", "outcome"],
+            }
+            for each in story.transfers
+        ],
+        "peak_memory_bytes": peaks(story.stage),
+        "memory_limit_bytes": MEMORY_LIMIT,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

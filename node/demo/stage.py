@@ -1,0 +1,177 @@
+"""The stage of the demonstration: a directory, administrators and associations, each with a folder of its own.
+
+Everything is done through the commands that people use. The fault tests and the benchmarks stand on it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.demo import processes
+from node.demo.processes import Program
+
+__all__ = ["House", "Stage", "until"]
+
+_PASSPHRASE = "une phrase de passe pour la démonstration"  # noqa: S105  # opens synthetic data in a throw-away folder
+_PASSWORD = "bergamote-2026-demo"  # noqa: S105  # as above
+_HANDLER = "camille"
+_ADMINISTRATOR = "direction"
+_PAUSE = 0.05
+
+
+@dataclass
+class House:
+    """One association on the stage."""
+
+    name: str
+    folder: Path
+    profile: dict[str, Any]
+    program: Program
+    member: str = ""
+    words: list[str] = field(default_factory=list)
+
+    @property
+    def data_dir(self) -> Path:
+        """The node's own folder."""
+        return self.folder / "node"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How this association's people reach their node."""
+        return environment_of(self.folder)
+
+    @property
+    def title(self) -> str:
+        """The association's name for people."""
+        return str(self.profile["display_name"])
+
+    def command(self, *arguments: str, expect: int = 0) -> Any:
+        """A command of this association's people, as they type it."""
+        return processes.run(*arguments, environment=self.environment, expect=expect)
+
+    def transfer(self, transfer: str) -> dict[str, Any]:
+        """One transfer, as this node sees it now."""
+        found: dict[str, Any] = self.command("transfer", "show", transfer)
+        return found
+
+
+class Stage:
+    """A network of a few associations on this machine, in one folder."""
+
+    def __init__(self, folder: Path, *, administrators: Sequence[str] = ("bureau-1", "bureau-2")) -> None:
+        self.folder = folder
+        self.administrators = tuple(administrators)
+        self.houses: dict[str, House] = {}
+        self.network = ""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "logs").mkdir(exist_ok=True)
+        self.passphrase = _private(folder / "passphrase", _PASSPHRASE)
+        self.password = _private(folder / "password", _PASSWORD)
+        self.directory = Program(
+            name="directory",
+            arguments=("directory", "serve", "--data-dir", str(folder / "directory")),
+            environment={},
+            log=folder / "logs" / "directory.log",
+        )
+
+    @property
+    def programs(self) -> list[Program]:
+        """Every process of the stage."""
+        return [self.directory, *(house.program for house in self.houses.values())]
+
+    def close(self) -> None:
+        """Stop everything, the nodes first."""
+        for program in reversed(self.programs):
+            program.stop()
+
+    @contextmanager
+    def open(self) -> Iterator[Stage]:
+        """The stage, closed at the end whatever happens."""
+        try:
+            yield self
+        finally:
+            self.close()
+
+    # ---- the network ----
+
+    def office(self, *arguments: str, who: str = "", expect: int = 0) -> Any:
+        """A command of the network's office: the directory's operator, or the administrator named `who`."""
+        return processes.run(*arguments, environment=self._office(who), expect=expect)
+
+    def _office(self, who: str) -> dict[str, str]:
+        return {"CORDEE_ADMIN_HOME": str(self.folder / "office" / who)} if who else {}
+
+    # ---- associations ----
+
+    def house(self, name: str, profile: dict[str, Any]) -> House:
+        """An association with a vault, keys and a first account; it has not asked to join yet."""
+        folder = self.folder / name
+        folder.mkdir(mode=0o700)
+        _private(folder / "passphrase", _PASSPHRASE)
+        (folder / "profile.json").write_text(json.dumps(profile, ensure_ascii=False), encoding="utf-8")
+        program = Program(
+            name=name,
+            arguments=("node", "serve"),
+            environment=environment_of(folder),
+            log=self.folder / "logs" / f"{name}.log",
+        )
+        house = House(name=name, folder=folder, profile=profile, program=program)
+        made = house.command("node", "init", "--administrator", _ADMINISTRATOR, "--password-file", str(self.password))
+        house.member = made["member"]
+        self.houses[name] = house
+        return house
+
+    def start(self, house: House, **environment: str) -> None:
+        """Start an association's node, and sign its handler in."""
+        house.program.start(**environment)
+        accounts = house.folder / "accounts"
+        if not accounts.exists():
+            house.command("node", "login", _ADMINISTRATOR, "--password-file", str(self.password))
+            house.command(
+                *("node", "user", "add", _HANDLER, "--role", "handler", "--role", "lead", "--bound-by-secrecy"),
+                *("--password-file", str(self.password)),
+            )
+            accounts.touch()
+            house.command("node", "login", _HANDLER, "--password-file", str(self.password))
+
+    def sign_in(self, house: House) -> None:
+        """Sign the handler in again, after a session ended."""
+        house.command("node", "login", _HANDLER, "--password-file", str(self.password))
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """How an association's commands find its node."""
+    return {
+        "CORDEE_NODE_DATA_DIR": str(folder / "node"),
+        "CORDEE_NODE_SOCKET": str(folder / "run" / "s"),
+        "CORDEE_NODE_PASSPHRASE_FILE": str(folder / "passphrase"),
+        "CORDEE_SESSION_FILE": str(folder / "session"),
+    }
+
+
+def until(found: Callable[[], Any], *, seconds: float = 60.0, told: Callable[[Any], None] | None = None) -> Any:
+    """Ask again until something true comes back. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = found()
+        if told is not None:
+            told(answer)
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not happen in time")
+        time.sleep(_PAUSE)
+
+
+def _private(path: Path, text: str) -> Path:
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    return path

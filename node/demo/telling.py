@@ -1,0 +1,86 @@
+"""How the demonstration is told: with colour and progress on a terminal, in plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+__all__ = ["Teller"]
+
+_LINE = 100
+
+
+class Teller:
+    """Tells a story, chapter by chapter."""
+
+    def __init__(self, *, plain: bool, translate: Callable[[str], str]) -> None:
+        self._ = translate
+        self.plain = plain or not sys.stdout.isatty()
+        self.console = Console(highlight=False, width=_LINE if self.plain else None, no_color=self.plain)
+        self._began = time.monotonic()
+
+    def title(self, text: str, below: str) -> None:
+        """The beginning."""
+        if self.plain:
+            self.console.print(f"{text}\n{below}\n", markup=False)
+        else:
+            self.console.print(
+                Panel(below, title=f"[bold]{text}[/]", border_style="cyan", width=min(_LINE, self.console.width))
+            )
+
+    def chapter(self, number: int, text: str) -> None:
+        """One of the six points."""
+        line = f"{number}. {text}"
+        self.console.print(f"\n{line}" if self.plain else f"\n[bold cyan]{line}[/]")
+
+    def say(self, text: str) -> None:
+        """One sentence of the story."""
+        self.console.print(f"   {text}", markup=False)
+
+    def proved(self, text: str) -> None:
+        """Something that was verified."""
+        self.console.print(f"   ✓ {text}" if self.plain else f"   [green]✓[/] {text}", markup=not self.plain)
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on a terminal; nothing but the sentence elsewhere. The function takes bytes done and in all."""
+        if self.plain:
+            self.say(text)
+            yield lambda done, total: None
+            return
+        columns = (
+            TextColumn("   {task.description}"),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=False) as bar:
+            task = bar.add_task(text, total=None)
+
+            def moved(done: int, total: int) -> None:
+                bar.update(task, completed=min(done, total) if total else done, total=total or None)
+
+            yield moved
+
+    def table(self, title: str, columns: list[str], rows: list[list[Any]]) -> None:
+        """The closing table."""
+        table = Table(title=title, title_justify="left", show_lines=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(str(cell) for cell in row))
+        self.console.print()
+        self.console.print(table)
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._began

@@ -1,0 +1,143 @@
+"""The node's line to the directory: one channel, its services, and errors with their reason restored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import grpc
+
+from cordee.errors import CordeeError
+from cordee.ids import TransferId
+from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.runtime.tls import TransportKey, channel
+from cordee.signing import Signed
+from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc, statements_pb2
+
+__all__ = ["DirectoryClient"]
+
+_T = TypeVar("_T")
+_CALL_SECONDS = 30.0
+_TRANSFER_SECONDS = 3600.0
+
+
+class DirectoryClient:
+    """Calls of one member to the directory. Every method raises the CordeeError that the directory answered with,
+    or Unreachable when it did not answer.
+    """
+
+    def __init__(self, target: str, *, root: bytes, key: TransportKey, certificate: bytes) -> None:
+        """`target` is "host:port"; `root` and `certificate` are DER."""
+        self._target = target
+        self._root = root
+        self._connect(key, certificate)
+
+    def _connect(self, key: TransportKey, certificate: bytes) -> None:
+        self._channel = channel(self._target, root=self._root, key=key, certificate=certificate)
+        self._roster = directory_pb2_grpc.RosterStub(self._channel)
+        self._broker = directory_pb2_grpc.BrokerStub(self._channel)
+        self._events = directory_pb2_grpc.EventsStub(self._channel)
+        self._membership = directory_pb2_grpc.MembershipStub(self._channel)
+        self._mailbox = mailbox_pb2_grpc.MailboxStub(self._channel)
+
+    async def reconnect(self, *, key: TransportKey, certificate: bytes) -> None:
+        """Go on with a renewed certificate. Calls under way end with Unreachable and are made again."""
+        old = self._channel
+        self._connect(key, certificate)
+        await old.close()
+
+    async def close(self) -> None:
+        """End all calls and the connection."""
+        await self._channel.close()
+
+    async def checkpoint(self) -> str:
+        """The directory's newest signed checkpoint."""
+        answer = await _unary(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=_CALL_SECONDS))
+        return answer.checkpoint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """The log's entries from an index on."""
+        call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=_TRANSFER_SECONDS)
+        try:
+            async for answer in call:
+                yield answer.entry
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
+        """The cards published after a revision."""
+        request = directory_pb2.ListCardsRequest(after_revision=after_revision)
+        call = self._roster.ListCards(request, timeout=_TRANSFER_SECONDS)
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def publish_card(self, card: Signed, *, profile: bytes) -> None:
+        """Replace our own card and profile."""
+        request = directory_pb2.PublishCardRequest(card=card.to_message(), profile=profile)
+        await _unary(self._roster.PublishCard(request, timeout=_CALL_SECONDS))
+
+    async def renew_certificate(self, certificate_request: bytes) -> bytes:
+        """A new certificate (DER) for the transport key on our newest card; `certificate_request` is PKCS #10, DER."""
+        request = directory_pb2.RenewCertificateRequest(certificate_request=certificate_request)
+        return (await _unary(self._membership.RenewCertificate(request, timeout=_CALL_SECONDS))).certificate
+
+    async def submit(self, statement: Signed) -> str:
+        """One step of a transfer; the state after it. Safe to repeat."""
+        request = directory_pb2.SubmitRequest(statement=statement.to_message())
+        return (await _unary(self._broker.Submit(request, timeout=_CALL_SECONDS))).state
+
+    async def transfer(self, transfer: TransferId) -> directory_pb2.GetTransferResponse:
+        """All that the broker keeps of a transfer of ours."""
+        request = directory_pb2.GetTransferRequest(transfer_id=transfer)
+        return await _unary(self._broker.GetTransfer(request, timeout=_CALL_SECONDS))
+
+    async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
+        """What concerns us, from after `cursor`, until the connection ends."""
+        call = self._events.Watch(directory_pb2.WatchRequest(cursor=cursor))
+        try:
+            async for event in call:
+                yield event
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+    async def waiting_bytes(self, transfer: TransferId) -> int:
+        """How much of a ciphertext the mailbox holds durably."""
+        request = mailbox_pb2.StatRequest(transfer_id=transfer)
+        return (await _unary(self._mailbox.Stat(request, timeout=_CALL_SECONDS))).size
+
+    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes]) -> int:
+        """Append to the mailbox; what it holds durably afterwards."""
+
+        async def requests() -> AsyncIterator[mailbox_pb2.PutRequest]:
+            first = mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset)
+            async for piece in pieces:
+                first.data = piece
+                yield first
+                first = mailbox_pb2.PutRequest()
+
+        return (await _unary(self._mailbox.Put(requests(), timeout=_TRANSFER_SECONDS))).size
+
+    async def get(self, transfer: TransferId, *, offset: int) -> AsyncIterator[bytes]:
+        """Read the mailbox from an offset to the end."""
+        request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
+        call = self._mailbox.Get(request, timeout=_TRANSFER_SECONDS)
+        try:
+            async for answer in call:
+                yield answer.data
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+
+async def _unary(call: Awaitable[_T]) -> _T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        restored: CordeeError = from_rpc_error(error)
+        raise restored from error

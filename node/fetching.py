@@ -1,0 +1,368 @@
+"""Fetching a shipment: download, quarantine, check everything, import in one transaction (protocol §7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from cordee import content, statements
+from cordee.act import Act, check_act
+from cordee.case import Case, check_scope, decode_sections, received_case
+from cordee.errors import (
+    ActRefused,
+    CannotOpen,
+    ContentDamaged,
+    CordeeError,
+    InvalidRecord,
+    NotFound,
+    OutOfScope,
+    TooLarge,
+    Unreachable,
+    WrongParty,
+)
+from cordee.ids import Digest, TransferId
+from cordee.runtime.crashpoint import register
+from cordee.runtime.logs import logger
+from cordee.sealing import SealingKey
+from cordee.summary import RECEIPT_REASONS, Reason, open_content_key, seal_reason
+from cordee.transfer import Kind, State
+from cordee.v1 import statements_pb2
+from node import acts, journal, records, spool, transfer_store
+from node.attachments import StoredAttachment
+from node.chain import Chain
+from node.directory_client import DirectoryClient
+from node.house import House
+from node.receiving import REASON_PLACE, SEED_PLACE, read_summary
+from node.sending import recipient_facts
+from node.tombstones import TRANSFER
+from node.transfer_store import Transfer
+from node.vault import DataKey
+
+__all__ = ["Fetching"]
+
+log = logger("node.fetching")
+
+FETCHING = register("node.fetch.fetching")
+FETCHED = register("node.fetch.fetched")
+QUARANTINED = register("node.fetch.quarantined")
+BEFORE_IMPORT = register("node.import.before_write")
+AFTER_IMPORT = register("node.import.after_write")
+
+_CODES: dict[type[CordeeError], str] = {
+    ContentDamaged: "damaged",
+    CannotOpen: "damaged",
+    TooLarge: "damaged",
+    OutOfScope: "out_of_scope",
+    ActRefused: "act_refused",
+    InvalidRecord: "invalid_record",
+}
+_REFUSALS: tuple[type[CordeeError], ...] = (*_CODES, WrongParty)
+
+
+@dataclass
+class _Quarantine:
+    """What was released before the end was authenticated: sealed, and nowhere referred to yet."""
+
+    manifest: statements_pb2.Manifest | None = None
+    digest: Digest | None = None
+    sections: dict[str, bytes] = field(default_factory=dict)
+    attachments: list[StoredAttachment] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """What was checked and may be imported."""
+
+    case: Case
+    act: Act
+    attachments: tuple[StoredAttachment, ...]
+    data_key: DataKey
+    manifest: statements_pb2.Manifest
+
+
+class Fetching:
+    """The job "fetch": resumed at any byte, imported exactly once."""
+
+    def __init__(self, house: House, client: DirectoryClient) -> None:
+        self._house = house
+        self._client = client
+
+    async def run(self, transfer: TransferId) -> None:
+        """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
+        house = self._house
+        job = await house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+        if job.job != "fetch":
+            return
+        await self._download(job)
+        chain = await house.db.read(lambda tx: Chain.read(house, tx, transfer))
+        try:
+            arrival = await self._open(job, chain)
+        except _REFUSALS as refusal:
+            await self._refuse(job, chain.shipment, refusal)
+            return
+        house.crashpoints.reach(QUARANTINED)
+        await self._import(job, chain, arrival)
+
+    async def _download(self, job: Transfer) -> None:
+        house = self._house
+        path = house.spool(job.id, outgoing=False)
+        while spool.size_of(path) < job.total_bytes:
+            house.crashpoints.reach(FETCHING)
+            before = spool.size_of(path)
+            appender = await asyncio.to_thread(spool.Appender, path)
+            try:
+                async for piece in self._client.get(job.id, offset=appender.size):
+                    await appender.append(piece)
+                    if appender.size > job.total_bytes:
+                        raise ContentDamaged(problem="more bytes than were announced")
+                    house.changes.moved(job.id, appender.size)
+            finally:
+                await appender.close()
+            if spool.size_of(path) == before:
+                raise Unreachable(peer="mailbox")  # an empty answer: look again after a pause
+        house.crashpoints.reach(FETCHED)
+
+    # ---- opening ----
+
+    async def _open(self, job: Transfer, chain: Chain) -> _Arrival:
+        house = self._house
+        if job.sealed_one_time_seed is None:
+            raise NotFound(what="transfer")
+        seed = house.in_flight.unseal(job.sealed_one_time_seed, place=SEED_PLACE, row=job.id)
+        offer, answer, shipment = chain.offer, chain.answer, chain.shipment
+        key = open_content_key(
+            shipment.sealed_content_key,
+            key=SealingKey.from_seed(seed),
+            offer=offer.digest,
+            answer=answer.digest,
+        )
+        data_key = DataKey.generate(house.random)
+        path = house.spool(job.id, outgoing=False)
+        reader = content.ContentReader(
+            key,
+            statements.transcript(offer.digest, answer.digest),
+            expected_size=shipment.ciphertext_size,
+            header=shipment.ciphertext_header,
+        )
+        held = _Quarantine()
+        try:
+            await asyncio.to_thread(self._quarantine, reader, path, data_key, held)
+            return self._check(job, offer, shipment, data_key, held)
+        except BaseException:
+            for each in held.attachments:
+                house.attachments.erase(each.file_id)
+            raise
+
+    def _quarantine(self, reader: content.ContentReader, path: Path, data_key: DataKey, held: _Quarantine) -> None:
+        """Run in a thread. Attachments are sealed again as they come; nothing lies in clear on disk."""
+        house = self._house
+        entries: dict[str, statements_pb2.ManifestAttachment] = {}
+        with contextlib.ExitStack() as open_writers:
+            writer = None
+            for part in _parts(reader, path):
+                if isinstance(part, content.ManifestRead):
+                    held.manifest, held.digest = part.message, part.digest
+                    entries = {each.attachment_id: each for each in part.message.attachments}
+                elif isinstance(part, content.SectionRead):
+                    held.sections[part.name] = part.data
+                elif isinstance(part, content.AttachmentData):
+                    if writer is None:
+                        writer = house.attachments.writer(data_key, part.attachment_id)
+                        open_writers.callback(writer.abandon)
+                    writer.write(part.data)
+                else:
+                    if writer is None:
+                        writer = house.attachments.writer(data_key, part.attachment_id)
+                        open_writers.callback(writer.abandon)
+                    held.attachments.append(_stored(entries[part.attachment_id], writer.finish()))
+                    writer = None
+            reader.finish()
+
+    def _check(
+        self,
+        job: Transfer,
+        offer: statements.Offer,
+        shipment: statements.Shipment,
+        data_key: DataKey,
+        held: _Quarantine,
+    ) -> _Arrival:
+        """Everything that has to hold before a byte of it becomes a record (protocol §5)."""
+        house, manifest = self._house, held.manifest
+        if manifest is None:
+            raise ContentDamaged(problem="no manifest")
+        if held.digest != shipment.manifest_digest:
+            raise ContentDamaged(problem="the manifest is not the one announced")
+        parties = (manifest.transfer_id, manifest.sender, manifest.recipient)
+        if parties != (bytes(job.id), bytes(offer.sender), bytes(house.member)):
+            raise WrongParty(what="manifest")
+        summary = read_summary(house, job)
+        if (manifest.kind, manifest.purpose) != (summary.kind, summary.purpose):
+            raise OutOfScope(item="purpose")
+        now = house.clock.now()
+        own = house.roster.card(house.member, now=now)
+        sender = house.roster.card(offer.sender, now=now)
+        act = check_act(
+            manifest.act,
+            manifest.nonce,
+            token=offer.token,
+            purpose=manifest.purpose,
+            sender_org=sender.profile.org_id,
+            recipient=recipient_facts(house, house.member, own.profile),
+            now=now,
+        )
+        sections = decode_sections(held.sections)
+        check_scope(
+            sections,
+            [each.attachment_id for each in held.attachments],
+            purpose=manifest.purpose,
+            act=act,
+            taken=tuple(summary.sections),
+        )
+        case = received_case(
+            sections,
+            case_id=manifest.case_id,
+            owner_org_id=own.profile.org_id,
+            received_from=sender.profile.org_id,
+            transfer=job.id,
+            now=now,
+        )
+        return _Arrival(
+            case=case,
+            act=act,
+            attachments=_described(held.attachments, sections),
+            data_key=data_key,
+            manifest=manifest,
+        )
+
+    # ---- the end ----
+
+    async def _import(self, job: Transfer, chain: Chain, arrival: _Arrival) -> None:
+        """One transaction: the case, the receipt, the end of the one-time key."""
+        house, shipment = self._house, chain.shipment
+        key_expires = chain.answer.accepted().key_expires
+
+        def step(tx: Connection) -> bool:
+            now = house.clock.now()
+            present = transfer_store.read_transfer(tx, job.id)
+            if present.state is not State.SHIPPED or present.job != "fetch":
+                return False  # withdrawn or expired while it was being opened
+            if key_expires <= now or house.tombstones.contains(TRANSFER, job.id.hex()):
+                return False  # our own clock or our own tombstones say that it is over
+            records.import_case(
+                tx,
+                house.vault,
+                arrival.case,
+                data_key=arrival.data_key,
+                attachments=arrival.attachments,
+                transfer=job.id,
+                sender=job.peer,
+                by="node",
+                now=now,
+            )
+            acts.record_act(tx, house.vault, arrival.act, by="node", now=now)
+            signed = statements.receive(
+                shipment, manifest_digest=shipment.manifest_digest, now=now, key=house.keys.identity
+            )
+            transfer_store.add_statement(tx, job.id, Kind.RECEIPT_TAKEN, signed, ours=True, now=now)
+            transfer_store.end(
+                tx, job.id, State.RECEIVED, now=now, case_id=arrival.case.case_id, act_id=arrival.act.act_id
+            )
+            journal.append(
+                tx,
+                now=now,
+                actor="node",
+                action="transfer.received",
+                subject=job.id.hex(),
+                facts={"case": arrival.case.case_id, "attachments": str(len(arrival.attachments))},
+            )
+            return True
+
+        house.crashpoints.reach(BEFORE_IMPORT)
+        done = await house.db.write(step)
+        house.crashpoints.reach(AFTER_IMPORT)
+        if not done:
+            for each in arrival.attachments:
+                house.attachments.erase(each.file_id)
+        log.info("transfer.received" if done else "transfer.overtaken", transfer=job.id.short)
+        house.drop_spool(job.id)
+        house.changes.tell(job.id)
+
+    async def _refuse(self, job: Transfer, shipment: statements.Shipment, refusal: CordeeError) -> None:
+        """Refused whole: nothing is imported, the sender is told why."""
+        house = self._house
+        code = _CODES.get(type(refusal), "other")
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            present = transfer_store.read_transfer(tx, job.id)
+            if present.state is not State.SHIPPED or present.job != "fetch":
+                return
+            card = house.roster.card(job.peer, now=now).card
+            sealed_reason = seal_reason(
+                Reason(code),
+                codes=RECEIPT_REASONS,
+                parties=shipment.parties,
+                about=shipment.digest,
+                to=card.sealing_key,
+            )
+            signed = statements.refuse_shipment(
+                shipment, sealed_reason=sealed_reason, sender_card=card.number, now=now, key=house.keys.identity
+            )
+            reason = statements_pb2.Reason(code=code)
+            sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=job.id)
+            transfer_store.add_statement(tx, job.id, Kind.RECEIPT_REFUSED, signed, ours=True, now=now)
+            transfer_store.end(tx, job.id, State.REFUSED, now=now, sealed_reason=sealed)
+            journal.append(
+                tx, now=now, actor="node", action="transfer.refused", subject=job.id.hex(), outcome=refusal.reason
+            )
+
+        await house.db.write(step)
+        log.warning("transfer.refused", transfer=job.id.short, reason=refusal.reason)
+        house.drop_spool(job.id)
+        house.changes.tell(job.id)
+
+
+def _parts(reader: content.ContentReader, path: Path) -> Iterator[content.Released]:
+    with path.open("rb", 0) as file:
+        while block := file.read(spool.PIECE):
+            yield from reader.feed(block)
+
+
+def _stored(entry: statements_pb2.ManifestAttachment, written: object) -> StoredAttachment:
+    """Quarantined, with what the manifest says of it; the rest comes from the section `attachments`."""
+    return StoredAttachment(
+        attachment_id=entry.attachment_id,
+        file_id=written.file_id,  # type: ignore[attr-defined]
+        file_name=entry.file_name,
+        media_type=entry.media_type,
+        kind="other",
+        section="",
+        size=entry.size,
+        sha256=entry.sha256,
+        may_be_sent=False,
+        third_party_data=False,
+    )
+
+
+def _described(held: list[StoredAttachment], sections: dict[str, object]) -> tuple[StoredAttachment, ...]:
+    """With the kind and section that the sender's record gives each attachment. Sending it on is decided anew."""
+    listed = sections.get("attachments", [])
+    told = {each["attachment_id"]: each for each in listed} if isinstance(listed, list) else {}
+    return tuple(
+        StoredAttachment(
+            **(
+                each.__dict__
+                | {
+                    "kind": told.get(each.attachment_id, {}).get("kind", "other"),
+                    "section": told.get(each.attachment_id, {}).get("section", ""),
+                    "third_party_data": told.get(each.attachment_id, {}).get("third_party_data", False),
+                }
+            )
+        )
+        for each in held
+    )

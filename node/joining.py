@@ -1,0 +1,236 @@
+"""Becoming a member: make the keys, ask, compare six words, be admitted (protocol §4, joining).
+
+Each step is kept before the next begins, so that a node that was cut off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import grpc
+from cordee.profile import Profile
+from sqlalchemy import Connection
+
+from cordee.card import make_card
+from cordee.errors import AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
+from cordee.ids import MemberId, NetworkId
+from cordee.invitation import Invitation
+from cordee.roster import registration_digest
+from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
+from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.runtime.tls import TransportKey, channel, spki_digest
+from cordee.sealing import SealingKey
+from cordee.signing import Signed, SigningKey, SigningPublicKey, member_id_of
+from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
+from cordee.words import six_words
+from node import journal
+from node.files import private_folder, replace
+from node.house import Keys
+from node.secrets import get_secret, put_secret
+from node.store import NodeTable
+from node.vault import Vault
+
+__all__ = ["Membership", "initialise", "open_keys", "request", "wait"]
+
+DATABASE = "node.db"
+VAULT = "vault.json"
+MEMBERSHIP = "membership.json"
+CERTIFICATE = "certificate.der"
+
+_POLL_SECONDS = 2.0
+_CALL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Where the node belongs: nothing in it is secret. Kept beside the database."""
+
+    network: NetworkId
+    members: str  # host:port
+    front: str  # host:port
+    ca_certificate: bytes  # DER
+
+    @classmethod
+    def load(cls, data_dir: Path) -> Membership:
+        """Raises NotFound before the node has asked to join."""
+        try:
+            plain = json.loads((data_dir / MEMBERSHIP).read_bytes())
+        except FileNotFoundError as absent:
+            raise NotFound(what="membership") from absent
+        return cls(
+            network=NetworkId(bytes.fromhex(plain["network"])),
+            members=plain["members"],
+            front=plain["front"],
+            ca_certificate=bytes.fromhex(plain["ca_certificate"]),
+        )
+
+    def save(self, data_dir: Path) -> None:
+        """Durably, in the place of an earlier one."""
+        plain = {
+            "network": self.network.hex(),
+            "members": self.members,
+            "front": self.front,
+            "ca_certificate": self.ca_certificate.hex(),
+        }
+        replace(data_dir / MEMBERSHIP, json.dumps(plain, indent=1).encode())
+
+
+def initialise(data_dir: Path, *, passphrase: bytes, random: Callable[[int], bytes], clock: Clock) -> SigningPublicKey:
+    """Make a node's house: vault, database, keys. The public identity key is returned.
+
+    Raises: AlreadyExists where there is one; nothing of it is touched.
+    """
+    private_folder(data_dir)
+    if (data_dir / VAULT).exists():
+        raise AlreadyExists(what="node")
+    vault = Vault.create(data_dir / VAULT, passphrase, random=random)
+    identity = SigningKey.generate(random)
+    sealing = SealingKey.generate(random)
+    transport = TransportKey.generate()
+
+    def keep(tx: Connection) -> None:
+        put_secret(tx, vault, "identity", identity.seed)
+        put_secret(tx, vault, "sealing.1", sealing.seed)
+        put_secret(tx, vault, "transport", transport.pem)
+        journal.append(tx, now=clock.now(), actor="node", action="node.initialised", subject="")
+
+    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+        db.write_sync(keep)
+    return identity.public
+
+
+def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:
+    """The node's keys, from the vault. Raises NotFound where the node was never initialised."""
+    seed = get_secret(tx, vault, "identity")
+    transport = get_secret(tx, vault, "transport")
+    if seed is None or transport is None:
+        raise NotFound(what="node")
+    sealing = {}
+    number = 1
+    while (sealing_seed := get_secret(tx, vault, f"sealing.{number}")) is not None or number == 1:
+        if sealing_seed is None:
+            break
+        sealing[number] = SealingKey.from_seed(sealing_seed)
+        number += 1
+    return Keys(identity=SigningKey.from_seed(seed), sealing=sealing), TransportKey.from_pem(transport)
+
+
+async def request(
+    data_dir: Path,
+    *,
+    passphrase: bytes,
+    invitation: Path,
+    profile: Path,
+    clock: Clock,
+    random: Callable[[int], bytes],
+    language: Literal["fr", "en"] = "fr",
+) -> list[str]:
+    """Ask to join. The six words of this node's key are returned, to be compared by telephone. Safe to repeat.
+
+    Raises: InvalidRecord for the invitation or the profile; JoinRefused, Unreachable.
+    """
+    invited = Invitation.parse(invitation.read_bytes())
+    profile_bytes = profile.read_bytes()
+    described = Profile.parse(profile_bytes, registration_digest(invited.legal_name, invited.registration_number))
+    if invited.expires <= clock.now():
+        raise InvalidRecord(path="invitation.expires", problem=f"it ended on {invited.expires:%Y-%m-%d}")
+    vault = Vault.open(data_dir / VAULT, passphrase)
+    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+        keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
+        kept = db.read_sync(lambda tx: get_secret(tx, vault, f"join.{invited.invitation.hex()}"))
+        if kept is None:
+            kept = _join_request(invited, keys, transport, profile_bytes, clock.now()).to_bytes()
+            db.write_sync(partial(_keep_request, vault=vault, invited=invited, request=kept, profile=profile_bytes))
+    Membership(invited.network, invited.members, invited.front, invited.ca_certificate).save(data_dir)
+    async with channel(invited.front, root=invited.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        message = directory_pb2.EnrolmentRequest(join_request=Signed.from_bytes(kept).to_message())
+        try:
+            await stub.Request(message, timeout=_CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+    return six_words(keys.identity.public, language=language)
+
+
+def _keep_request(tx: Connection, *, vault: Vault, invited: Invitation, request: bytes, profile: bytes) -> None:
+    """Kept before it is sent: the invitation works once, and the same bytes may be sent again."""
+    put_secret(tx, vault, f"join.{invited.invitation.hex()}", request)
+    put_secret(tx, vault, "profile", profile)
+
+
+def _join_request(
+    invited: Invitation,
+    keys: Keys,
+    transport: TransportKey,
+    profile: bytes,
+    now: datetime,
+) -> Signed:
+    member = member_id_of(keys.identity.public)
+    card = make_card(
+        keys.identity,
+        network=invited.network,
+        member=member,
+        number=1,
+        sealing_key=keys.sealing[1].public,
+        transport_key_digest=transport.digest,
+        profile=profile,
+        now=now,
+    )
+    body = statements_pb2.JoinRequest(
+        network=invited.network,
+        invitation=invited.invitation,
+        secret=invited.secret,
+        identity_key=keys.identity.public.to_message(),
+        card=card.to_message(),
+        profile=profile,
+        certificate_request=transport.request(),
+    )
+    body.time.FromDatetime(now)
+    return keys.identity.sign(body)
+
+
+async def wait(
+    data_dir: Path,
+    *,
+    passphrase: bytes,
+    clock: Clock,
+    random: Callable[[int], bytes],
+    timeout: timedelta | None = None,
+) -> MemberId:
+    """Ask again and again until the administrators have decided; then keep the certificate.
+
+    Raises: JoinRefused with the administrators' words; Unreachable where `timeout` passes first.
+    """
+    membership = Membership.load(data_dir)
+    vault = Vault.open(data_dir / VAULT, passphrase)
+    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+        keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
+    member = member_id_of(keys.identity.public)
+    ends = clock.now() + timeout if timeout else None
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        while True:
+            query = statements_pb2.JoinStatusQuery(network=membership.network, member=member, nonce=random(16))
+            query.time.FromDatetime(clock.now())
+            message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
+            try:
+                answer = await stub.GetStatus(message, timeout=_CALL_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            if answer.state == directory_pb2.JOIN_STATE_ADMITTED:
+                if spki_digest(answer.certificate) != transport.digest:
+                    raise InvalidRecord(path="certificate", problem="it is for another key")
+                replace(data_dir / CERTIFICATE, answer.certificate)
+                return member
+            if answer.state == directory_pb2.JOIN_STATE_REFUSED:
+                raise JoinRefused(words=answer.refusal_reason)
+            if ends is not None and clock.now() >= ends:
+                raise Unreachable(peer="administrators")
+            await clock.sleep(_POLL_SECONDS)

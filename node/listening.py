@@ -1,0 +1,155 @@
+"""The node's ear: the directory's events, each kept together with its effect."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cordee.runtime.logs import logger
+from sqlalchemy import Connection
+
+from cordee.errors import CordeeError, NotFound, RosterBehind, Unreachable
+from cordee.ids import TransferId
+from cordee.signing import Signed
+from cordee.statements import peek
+from cordee.transfer import Kind, State
+from cordee.v1 import directory_pb2
+from node import journal, transfer_store
+from node.answers import Answers
+from node.arrivals import Arrivals
+from node.directory_client import DirectoryClient
+from node.house import House
+
+__all__ = ["Listener"]
+
+log = logger("node.events")
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 30.0
+
+_SENT_BY_RECIPIENT = frozenset({Kind.ACCEPTANCE, Kind.REFUSAL, Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED, Kind.ERASURE})
+
+
+class Listener:
+    """Follows the stream of events from the last one kept, and the roster whenever it has grown."""
+
+    def __init__(self, house: House, client: DirectoryClient, answers: Answers, arrivals: Arrivals) -> None:
+        self._house = house
+        self._client = client
+        self._answers = answers
+        self._arrivals = arrivals
+        self.connected = False
+        self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
+
+    async def run(self) -> None:
+        """Until cancelled; a connection that ends is made anew, with a pause that grows."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._house.roster.sync()
+                self._house.changes.post.set()
+                self._house.changes.work.set()
+                async for event in self._client.events(cursor=await self._house.db.read(transfer_store.cursor)):
+                    self.connected = True
+                    pause = _FIRST_PAUSE
+                    await self._hear(event)
+            except CordeeError as ended:
+                log.info("events.ended", reason=ended.reason)
+            finally:
+                self.connected = False
+                self.caught_up.clear()
+            await self._house.clock.sleep(self._spread(pause))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _spread(self, pause: float) -> float:
+        """Half of the pause at random, so that a directory that restarts is not met by everybody at once."""
+        return pause * (0.5 + self._house.random(1)[0] / 510)
+
+    async def _hear(self, event: directory_pb2.Event) -> None:
+        kind = event.WhichOneof("kind")
+        if kind in ("roster_grown", "card_published"):
+            await self._house.roster.sync()
+        elif kind == "stream_ready":
+            self.caught_up.set()
+        elif kind == "statement":
+            await self._take(Signed.from_message(event.statement), sequence=event.sequence)
+        elif kind == "expired":
+            await self._expire(TransferId(event.expired.transfer_id), sequence=event.sequence)
+
+    async def _take(self, signed: Signed, *, sequence: int) -> None:
+        """One statement of the other party. What cannot be believed is journalled and passed over; while the roster
+        itself is in doubt nothing is taken, and the stream begins again at this event later.
+        """
+        try:
+            try:
+                await self._dispatch(signed, sequence=sequence)
+            except RosterBehind:
+                await self._house.roster.sync()
+                await self._dispatch(signed, sequence=sequence)
+        except Unreachable:
+            raise
+        except CordeeError as refused:
+            if self._house.roster.alarm is not None:
+                raise
+            log.warning("event.refused", reason=refused.reason, kind=signed.type)
+            await self._pass_over(sequence, signed, refused)
+
+    async def _dispatch(self, signed: Signed, *, sequence: int) -> None:
+        if self._house.roster.alarm is not None:
+            raise self._house.roster.alarm
+        kind = peek(signed).kind
+        if kind in _SENT_BY_RECIPIENT:
+            await self._answers.hear(signed, kind, sequence=sequence)
+        else:
+            await self._arrivals.hear(signed, kind, sequence=sequence)
+
+    async def _pass_over(self, sequence: int, signed: Signed, refused: CordeeError) -> None:
+        now = self._house.clock.now()
+
+        def keep(tx: Connection) -> None:
+            transfer_store.keep_cursor(tx, sequence)
+            journal.append(
+                tx,
+                now=now,
+                actor="node",
+                action="event.refused",
+                subject=signed.digest.hex(),
+                outcome=refused.reason,
+            )
+
+        await self._house.db.write(keep)
+
+    async def _expire(self, transfer: TransferId, *, sequence: int) -> None:
+        known = await self._house.db.read(lambda tx: _find(tx, transfer))
+        if known is None:
+            await self._house.db.write(lambda tx: transfer_store.keep_cursor(tx, sequence))
+        elif known.outgoing:
+            await self._answers.expired(transfer, sequence=sequence)
+        else:
+            await self._arrivals.expired(transfer, sequence=sequence)
+
+    async def reconcile(
+        self, transfer: TransferId, *, dropped: Kind | None = None, refused: CordeeError | None = None
+    ) -> None:
+        """Ask the broker what became of a transfer, and take over what this node has not heard yet."""
+        known = await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+        half = self._answers if known.outgoing else self._arrivals
+        try:
+            kept = await self._client.transfer(transfer)
+        except NotFound:
+            await half.dropped(transfer, dropped, refused, at_broker=None)
+            return
+        for message in kept.statements:
+            signed = Signed.from_message(message)
+            kind = peek(signed).kind
+            if (kind in _SENT_BY_RECIPIENT) == known.outgoing:
+                await self._take(signed, sequence=0)
+        if kept.state == State.EXPIRED:
+            await self._expire(transfer, sequence=0)
+        await half.dropped(transfer, dropped, refused, at_broker=State(kept.state))
+
+
+def _find(tx: Connection, transfer: TransferId) -> transfer_store.Transfer | None:
+    try:
+        return transfer_store.read_transfer(tx, transfer)
+    except NotFound:
+        return None

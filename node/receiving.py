@@ -1,0 +1,243 @@
+"""What a handler decides about offers that came: accept, decline, and later erase or keep (protocol §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from cordee import statements
+from cordee.case import mandatory_sections
+from cordee.errors import InvalidInput, NotFound, OutOfScope, TransferOver
+from cordee.ids import TransferId
+from cordee.runtime.crashpoint import register
+from cordee.sealing import SealingKey
+from cordee.summary import (
+    DECLINE_REASONS,
+    KEEPING_REASONS,
+    Reason,
+    Report,
+    seal_reason,
+    seal_report,
+    seal_sections,
+)
+from cordee.transfer import Kind, Party, State, next_state
+from cordee.v1 import statements_pb2
+from node import journal, records, transfer_store
+from node.chain import Chain
+from node.house import House
+from node.people import Handler, Role
+from node.tombstones import CASE
+from node.transfer_store import Transfer
+
+__all__ = ["REASON_PLACE", "SEED_PLACE", "SUMMARY_PLACE", "Receiving", "read_summary"]
+
+SEED_PLACE = "transfer.sealed_one_time_seed"
+SUMMARY_PLACE = "transfer.sealed_terms"
+REASON_PLACE = "transfer.sealed_reason"
+
+ACCEPT_BEFORE = register("node.accept.before_write")
+ACCEPT_AFTER = register("node.accept.after_write")
+DECLINE_AFTER = register("node.decline.after_write")
+
+
+class Receiving:
+    """What this node answers to others."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def accept(self, handler: Handler, transfer: TransferId, *, sections: Collection[str] | None = None) -> None:
+        """Accept an offer, all of it or fewer sections. A fresh one-time key is made for this transfer alone.
+
+        Raises: NotFound, NotInThisState, TransferOver, OutOfScope, RosterStale, NotAMember, CardExpired.
+        """
+        handler.require(Role.HANDLER)
+        await self._accept(handler.account_id, transfer, sections)
+
+    async def accept_update(self, transfer: TransferId) -> None:
+        """Accept an update of a referral by itself, while its act is in force (protocol §6)."""
+        await self._accept("node", transfer, None)
+
+    async def _accept(self, actor: str, transfer: TransferId, sections: Collection[str] | None) -> None:
+        house = self._house
+        key = SealingKey.generate(house.random)
+        sealed_seed = house.in_flight.seal(key.seed, place=SEED_PLACE, row=transfer)
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            present, offer = self._open_offer(tx, transfer, Kind.ACCEPTANCE, now)
+            roster = house.roster.require_fresh(now)
+            roster.active(offer.sender)
+            summary = read_summary(house, present)
+            card = house.roster.card(offer.sender, now=now).card
+            signed = statements.accept(
+                offer,
+                one_time_key=key.public,
+                key_expires=min(now + roster.policy.shipping_limit, offer.token.expires),
+                sealed_sections=seal_sections(
+                    _chosen(summary, sections), parties=offer.parties, offer=offer.digest, to=card.sealing_key
+                ),
+                sender_card=card.number,
+                checkpoint=house.tree_head(),
+                now=now,
+                key=house.keys.identity,
+            )
+            transfer_store.add_statement(tx, transfer, Kind.ACCEPTANCE, signed, ours=True, now=now)
+            transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_one_time_seed=sealed_seed)
+            journal.append(tx, now=now, actor=actor, action="transfer.accepted", subject=transfer.hex())
+
+        house.crashpoints.reach(ACCEPT_BEFORE)
+        await house.db.write(step)
+        house.crashpoints.reach(ACCEPT_AFTER)
+        house.changes.tell(transfer)
+
+    async def decline(self, handler: Handler, transfer: TransferId, *, code: str, text: str = "") -> None:
+        """Decline an offer with a reason that only the sender can read.
+
+        Raises: InvalidInput for a reason that is not on the list; NotFound, NotInThisState, TransferOver.
+        """
+        handler.require(Role.HANDLER)
+        await self._decline(handler.account_id, transfer, code, text)
+
+    async def decline_by_itself(self, transfer: TransferId, *, code: str) -> None:
+        """Decline what this node cannot read or must not trust, so that the sender is not left waiting."""
+        await self._decline("node", transfer, code, "")
+
+    async def _decline(self, actor: str, transfer: TransferId, code: str, text: str) -> None:
+        house = self._house
+        if code not in DECLINE_REASONS:
+            raise InvalidInput(field="reason", problem="one of " + ", ".join(DECLINE_REASONS))
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            _, offer = self._open_offer(tx, transfer, Kind.REFUSAL, now)
+            house.roster.require_fresh(now)
+            card = house.roster.card(offer.sender, now=now).card
+            signed = statements.refuse(
+                offer,
+                sealed_reason=seal_reason(
+                    Reason(code, text),
+                    codes=DECLINE_REASONS,
+                    parties=offer.parties,
+                    about=offer.digest,
+                    to=card.sealing_key,
+                ),
+                sender_card=card.number,
+                checkpoint=house.tree_head(),
+                now=now,
+                key=house.keys.identity,
+            )
+            reason = statements_pb2.Reason(code=code, text=text)
+            sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
+            transfer_store.add_statement(tx, transfer, Kind.REFUSAL, signed, ours=True, now=now)
+            transfer_store.end(tx, transfer, State.DECLINED, now=now, sealed_reason=sealed)
+            journal.append(tx, now=now, actor=actor, action="transfer.declined", subject=transfer.hex(), outcome=code)
+
+        await house.db.write(step)
+        house.crashpoints.reach(DECLINE_AFTER)
+        house.changes.tell(transfer)
+
+    async def answer_erasure(
+        self, handler: Handler, transfer: TransferId, *, erase: bool, code: str = "", text: str = ""
+    ) -> None:
+        """Answer a request to erase: destroy the case's key and say so, or refuse with the legal reason.
+
+        Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list.
+        """
+        handler.require(Role.LEAD if not erase else Role.HANDLER)
+        house = self._house
+        if not erase and code not in KEEPING_REASONS:
+            raise InvalidInput(field="reason", problem="one of " + ", ".join(KEEPING_REASONS))
+
+        def step(tx: Connection) -> list[str]:
+            now = house.clock.now()
+            present = _incoming(tx, transfer)
+            chain = Chain.read(house, tx, transfer)
+            next_state(present.state, Kind.ERASURE, Party.RECIPIENT, taken=chain.kinds)
+            withdrawal = chain.withdrawal
+            card = house.roster.card(present.peer, now=now).card
+            files: list[str] = []
+            if erase:
+                stored = records.read_case(tx, house.vault, present.case_id or "")
+                report = Report(erased=stored.case.sections(), time=now)
+                files = records.erase_case(tx, present.case_id or "", now=now)
+                sealed = seal_report(
+                    report, parties=withdrawal.parties, withdrawal=withdrawal.digest, to=card.sealing_key
+                )
+                signed = statements.erase(
+                    withdrawal, sealed_report=sealed, sender_card=card.number, now=now, key=house.keys.identity
+                )
+            else:
+                sealed = seal_reason(
+                    Reason(code, text),
+                    codes=KEEPING_REASONS,
+                    parties=withdrawal.parties,
+                    about=withdrawal.digest,
+                    to=card.sealing_key,
+                )
+                signed = statements.refuse_erasure(
+                    withdrawal, sealed_reason=sealed, sender_card=card.number, now=now, key=house.keys.identity
+                )
+            transfer_store.add_statement(tx, transfer, Kind.ERASURE, signed, ours=True, now=now)
+            transfer_store.set_fields(tx, transfer, now=now, erasure="done" if erase else "refused")
+            outcome = "done" if erase else code
+            journal.append(
+                tx,
+                now=now,
+                actor=handler.account_id,
+                action="transfer.erasure",
+                subject=transfer.hex(),
+                outcome=outcome,
+            )
+            return files
+
+        if erase:
+            # The tombstone first: should this machine be restored from a backup, the case is erased again.
+            present = await house.db.read(lambda tx: _incoming(tx, transfer))
+            if present.erasure == "asked" and present.case_id:
+                await asyncio.to_thread(house.tombstones.add, CASE, present.case_id, house.clock.now())
+        for file_id in await house.db.write(step):
+            await asyncio.to_thread(house.attachments.erase, file_id)
+        if erase:
+            await asyncio.to_thread(house.db.truncate_log)  # the key's bytes are then in no file
+        house.changes.tell(transfer)
+
+    def _open_offer(
+        self, tx: Connection, transfer: TransferId, kind: Kind, now: datetime
+    ) -> tuple[Transfer, statements.Offer]:
+        present = _incoming(tx, transfer)
+        chain = Chain.read(self._house, tx, transfer)
+        next_state(present.state, kind, Party.RECIPIENT, taken=chain.kinds)
+        if present.expires_at <= now:
+            raise TransferOver(state=State.EXPIRED)
+        return present, chain.offer
+
+
+def read_summary(house: House, transfer: Transfer) -> statements_pb2.Summary:
+    """The summary of an offer that came."""
+    return statements_pb2.Summary.FromString(
+        house.vault.unseal(transfer.sealed_terms, place=SUMMARY_PLACE, row=transfer.id)
+    )
+
+
+def _incoming(tx: Connection, transfer: TransferId) -> Transfer:
+    present = transfer_store.read_transfer(tx, transfer)
+    if present.outgoing:
+        raise NotFound(what="offer")
+    return present
+
+
+def _chosen(summary: statements_pb2.Summary, sections: Collection[str] | None) -> tuple[str, ...]:
+    if sections is None:
+        return tuple(summary.sections)
+    beyond = sorted(set(sections) - set(summary.sections))
+    if beyond:
+        raise OutOfScope(item=beyond[0])
+    needed = mandatory_sections(summary.purpose) & set(summary.sections)
+    left_out = sorted(needed - set(sections))
+    if left_out:
+        raise InvalidInput(field="sections", problem=f"“{left_out[0]}” is needed for this purpose")
+    return tuple(name for name in summary.sections if name in set(sections))

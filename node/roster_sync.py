@@ -1,0 +1,478 @@
+"""The node's own copy of the roster: every entry verified here, every look-up answered from here (protocol §4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cordee.card import Card
+from cordee.checkpoint import Checkpoint, open_checkpoint
+from cordee.entries import entry_leaf, network_id
+from cordee.errors import (
+    CardExpired,
+    CardRefused,
+    CheckpointRefused,
+    CordeeError,
+    EntryRefused,
+    IntegrityFailure,
+    InvalidInput,
+    MalformedStatement,
+    NotAMember,
+    RosterForked,
+    RosterRolledBack,
+    RosterStale,
+    by_reason,
+)
+from cordee.ids import MemberId, NetworkId
+from cordee.log import MerkleTree
+from cordee.profile import Match, Profile, Query, search
+from cordee.roster import Member, Roster, apply
+from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
+from cordee.runtime.logs import logger
+from cordee.signing import Signed, parse_body
+from cordee.v1 import statements_pb2
+from cordee.words import six_words
+from node import journal
+from node.directory_client import DirectoryClient
+from node.store import table_of
+from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+
+__all__ = ["KnownCard", "MemberView", "RosterStatus", "RosterSync"]
+
+log = logger("node.roster")
+
+_ENTRY = table_of(EntryRow)
+_HEAD = table_of(HeadRow)
+_CARD = table_of(CardRow)
+_ALARM = table_of(AlarmRow)
+_EVIDENCE = table_of(EvidenceRow)
+_ROUNDS = 4  # how often a log that grows while we read it is read again
+_AHEAD = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class KnownCard:
+    """A member's newest card, with the profile whose digest it bears."""
+
+    card: Card
+    profile: Profile
+    profile_bytes: bytes
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """A member as people see it."""
+
+    member: MemberId
+    state: str
+    name: str
+    commune: str
+    departement: str
+    words: list[str]
+    card_expires: datetime | None
+    bound_by_secrecy: bool
+    profile: Profile | None
+
+
+@dataclass(frozen=True)
+class RosterStatus:
+    """How fresh and how sound the copy is."""
+
+    size: int
+    root: bytes
+    checkpoint_time: datetime | None
+    alarm: CordeeError | None
+    connected: bool
+
+
+class RosterSync:
+    """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
+    transfers until a later look verifies again.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        network: NetworkId,
+        member: MemberId,
+        client: DirectoryClient | None,
+        clock: Clock,
+        language: Literal["fr", "en"] = "fr",
+    ) -> None:
+        self._db = db
+        self._network = network
+        self._member = member
+        self._client = client
+        self._clock = clock
+        self._roster: Roster | None = None
+        self._tree = MerkleTree()
+        self._note = ""
+        self._checkpoint: Checkpoint | None = None
+        self._cards: dict[MemberId, KnownCard] = {}
+        self._revision = 0
+        self._alarm: CordeeError | None = None
+        self._lock = asyncio.Lock()
+        self._changed: list[Callable[[], None]] = []
+        self._words: dict[bytes, list[str]] = {}
+        self._language = language
+
+    # ---- what others ask ----
+
+    @property
+    def roster(self) -> Roster:
+        """The roster as last verified. Raises RosterStale before the first one."""
+        if self._roster is None:
+            raise RosterStale(age="—", limit="—")
+        return self._roster
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint that verified. Raises RosterStale before the first one."""
+        if self._checkpoint is None:
+            raise RosterStale(age="—", limit="—")
+        return self._checkpoint
+
+    @property
+    def note(self) -> str:
+        """The newest checkpoint as the directory signed it."""
+        return self._note
+
+    @property
+    def alarm(self) -> CordeeError | None:
+        """Why transfers stand still, or None."""
+        return self._alarm
+
+    def root_at(self, size: int) -> bytes | None:
+        """The root of our own log at a size; None where it is longer than what we hold."""
+        return self._tree.root(size) if size <= self._tree.size else None
+
+    @property
+    def tree(self) -> MerkleTree:
+        """The tree over every entry verified so far."""
+        return self._tree
+
+    def require_fresh(self, now: datetime) -> Roster:
+        """The roster, if it is sound and younger than the policy's freshness limit.
+
+        Raises: the alarm; RosterStale. Asked before every offer and answer (protocol §4, freeze).
+        """
+        if self._alarm is not None:
+            raise self._alarm
+        age = now - self.checkpoint.time
+        if age > self.roster.policy.freshness_limit:
+            raise RosterStale(age=str(age).split(".")[0], limit=str(self.roster.policy.freshness_limit))
+        return self.roster
+
+    def card(self, member: MemberId, *, now: datetime) -> KnownCard:
+        """The card in force. Raises CardExpired where there is none, or it has run out."""
+        known = self._cards.get(member)
+        if known is None or known.card.expire_time <= now:
+            raise CardExpired()
+        return known
+
+    def words(self, member: Member) -> list[str]:
+        """The six words of a member's identity key (stretched, so computed once)."""
+        key = bytes(member.identity.key_id)
+        if key not in self._words:
+            self._words[key] = six_words(member.identity, language=self._language)
+        return self._words[key]
+
+    def view(self, member: Member, *, with_words: bool = False) -> MemberView:
+        """A member as people see it."""
+        known = self._cards.get(member.id)
+        profile = known.profile if known else None
+        return MemberView(
+            member=member.id,
+            state=str(member.state),
+            name=profile.display_name if profile else member.id.short,
+            commune=profile.commune if profile else "",
+            departement=profile.departement if profile else "",
+            words=self.words(member) if with_words else [],
+            card_expires=known.card.expire_time if known else None,
+            bound_by_secrecy=member.bound_by_secrecy,
+            profile=profile,
+        )
+
+    def members(self) -> list[MemberView]:
+        """Every member ever admitted, in the order of their names."""
+        return sorted((self.view(each) for each in self.roster.members.values()), key=lambda each: each.name)
+
+    def member_view(self, member: MemberId) -> MemberView:
+        """One member, with the six words. Raises NotAMember."""
+        found = self.roster.members.get(member)
+        if found is None:
+            raise NotAMember()
+        return self.view(found, with_words=True)
+
+    def name_of(self, member: MemberId) -> str:
+        """The member's name for people, or the start of its id."""
+        known = self._cards.get(member)
+        return known.profile.display_name if known else member.short
+
+    def find(self, query: Query) -> list[tuple[MemberId, Match]]:
+        """Active members that fit, best first, from this node's own copy: the directory learns nothing of it."""
+        now = self._clock.now()
+        listed = {
+            id(known.profile): (member, known.profile)
+            for member, known in self._cards.items()
+            if member != self._member and self._may_receive(member, known, now)
+        }
+        matches = search([profile for _, profile in listed.values()], query, now=now)
+        return [(listed[id(match.profile)][0], match) for match in matches]
+
+    def _may_receive(self, member: MemberId, known: KnownCard, now: datetime) -> bool:
+        try:
+            self.roster.active(member)
+        except NotAMember:
+            return False
+        return known.card.expire_time > now
+
+    def status(self) -> RosterStatus:
+        """For `node status` and the health check."""
+        return RosterStatus(
+            size=self._tree.size,
+            root=self._tree.root(),
+            checkpoint_time=self._checkpoint.time if self._checkpoint else None,
+            alarm=self._alarm,
+            connected=self._client is not None,
+        )
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the roster, a card or the alarm changed."""
+        self._changed.append(listener)
+
+    # ---- loading and following ----
+
+    async def load(self) -> None:
+        """Replay what this node holds on disk. A database that was tampered with does not verify and raises."""
+
+        def stored(tx: Connection) -> tuple[list[bytes], HeadRow | None, Sequence[CardRow], AlarmRow | None]:
+            entries = list(tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars())
+            head = tx.execute(select(_HEAD)).one_or_none()
+            cards = tx.execute(select(_CARD)).all()
+            alarm = tx.execute(select(_ALARM)).one_or_none()
+            return entries, head, cards, alarm  # type: ignore[return-value]  # rows have the tables' attributes
+
+        entries, head, cards, alarm = await self._db.read(stored)
+        roster: Roster | None = None
+        for raw in entries:
+            entry = statements_pb2.Entry.FromString(raw)
+            roster = apply(roster, entry)
+            self._tree.append(entry_leaf(entry))
+        self._roster = roster
+        if roster is None or head is None:
+            return
+        self._note = head.note
+        self._revision = head.card_revision
+        self._checkpoint = open_checkpoint(head.note, roster.directory_key, roster.origin)
+        now = self._clock.now()
+        for row in cards:
+            try:
+                card = Card.parse(Signed.from_bytes(row.signed), roster, now=now, profile=row.profile, at_least=0)
+            except (CardExpired, NotAMember):
+                continue
+            self._keep_card(card, row.profile)
+        if alarm is not None:
+            kind = by_reason(alarm.reason) or IntegrityFailure
+            self._alarm = kind(**json.loads(alarm.facts))
+
+    async def sync(self) -> Roster:
+        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
+
+        Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused.
+        """
+        async with self._lock:
+            try:
+                await self._follow_log()
+                await self._follow_cards()
+                self._check_age()
+            except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
+                await self._raise_alarm(refusal)
+                raise
+            await self._clear_alarm()
+            return self.roster
+
+    def _check_age(self) -> None:
+        """A directory that answers, but with an old checkpoint, freezes its members."""
+        age = self._clock.now() - self.checkpoint.time
+        if age > self.roster.policy.freshness_limit:
+            raise RosterStale(age=str(age).split(".")[0], limit=str(self.roster.policy.freshness_limit))
+        if -age > _AHEAD:
+            raise CheckpointRefused(problem="it is dated in the future")
+
+    async def _follow_log(self) -> None:
+        client = self._require_client()
+        roster = self._roster
+        added: list[statements_pb2.Entry] = []
+        for _ in range(_ROUNDS):
+            async for entry in client.entries(start=self._tree.size + len(added)):
+                if roster is None and network_id(entry) != self._network:
+                    raise EntryRefused(index=0, rule="the genesis is another network's")
+                roster = self._admit(roster, entry)
+                added.append(entry)
+            if roster is None:
+                raise EntryRefused(index=0, rule="there is no genesis")
+            note = await client.checkpoint()
+            checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+            if checkpoint.size <= self._tree.size + len(added):
+                break
+        if roster is None:
+            raise EntryRefused(index=0, rule="there is no genesis")
+        await self._judge(note, checkpoint, roster, added)
+
+    def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
+        """Apply one entry; about ourselves, only what we know of (protocol §4)."""
+        after = apply(roster, entry)
+        before = roster.members.get(self._member) if roster else None
+        present = after.members.get(self._member)
+        if before and present and before.identity != present.identity and not self._is_ours(entry):
+            raise EntryRefused(index=after.size - 1, rule="it gives this node another identity key")
+        return after
+
+    def _is_ours(self, entry: statements_pb2.Entry) -> bool:
+        own = self._roster.members[self._member].identity.key_id if self._roster else b""
+        return any(signature.signer == own for signature in entry.signatures)
+
+    async def _judge(self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]) -> None:
+        known = self._tree.size
+        if self._checkpoint is not None and checkpoint.size < self._checkpoint.size:
+            raise RosterRolledBack(shown=checkpoint.size, known=self._checkpoint.size)
+        if checkpoint.size != known + len(added):
+            raise CheckpointRefused(problem=f"it counts {checkpoint.size} entries, {known + len(added)} were served")
+        tree = self._tree.copy()
+        for entry in added:
+            tree.append(entry_leaf(entry))
+        if tree.root() != checkpoint.root:
+            raise RosterForked(size=checkpoint.size)
+        if self._checkpoint is not None and checkpoint.time < self._checkpoint.time:
+            if checkpoint.size == self._checkpoint.size:
+                return  # an older signature over the same tree: ours stays
+            raise CheckpointRefused(problem="it is dated before the one this node holds")
+
+        def keep(tx: Connection) -> None:
+            if added:
+                rows = [
+                    {"position": known + offset, "entry": entry.SerializeToString(deterministic=True)}
+                    for offset, entry in enumerate(added)
+                ]
+                tx.execute(insert(_ENTRY), rows)
+            head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
+            tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
+
+        await self._db.write(keep)
+        self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
+        if added:
+            log.info("roster.grown", size=tree.size)
+            self._tell()
+
+    async def _follow_cards(self) -> None:
+        client, roster, now = self._require_client(), self.roster, self._clock.now()
+        kept: list[tuple[Card, bytes]] = []
+        revision = self._revision
+        async for published in client.cards(after_revision=revision):
+            signed = Signed.from_message(published.card)
+            newest = self._cards.get(MemberId(published_member(signed)))
+            try:
+                card = Card.parse(
+                    signed, roster, now=now, profile=published.profile, at_least=newest.card.number if newest else 1
+                )
+            except (CardExpired, NotAMember):
+                revision = max(revision, published.revision)
+                continue  # of a member that is away or gone
+            if newest and card.number == newest.card.number and signed.digest != newest.card.signed.digest:
+                raise CardRefused(member=card.member.hex(), problem="two cards bear the same number")
+            kept.append((card, published.profile))
+            revision = max(revision, published.revision)
+        if revision == self._revision:
+            return
+
+        def keep(tx: Connection) -> None:
+            for card, profile in kept:
+                values = {"number": card.number, "signed": card.signed.to_bytes(), "profile": profile}
+                row = upsert(_CARD).values(member=bytes(card.member), **values)
+                tx.execute(row.on_conflict_do_update(index_elements=["member"], set_=values))
+            tx.execute(update(_HEAD).values(card_revision=revision))
+
+        await self._db.write(keep)
+        self._revision = revision
+        for card, profile in kept:
+            self._keep_card(card, profile)
+        if kept:
+            self._tell()
+
+    def _keep_card(self, card: Card, profile: bytes) -> None:
+        registration = self.roster.members[card.member].registration
+        self._cards[card.member] = KnownCard(
+            card=card, profile=Profile.parse(profile, registration), profile_bytes=profile
+        )
+
+    # ---- alarm ----
+
+    async def raise_alarm(self, refusal: CordeeError) -> None:
+        """For what is found outside a sync: another member was shown another roster (split view)."""
+        async with self._lock:
+            await self._raise_alarm(refusal)
+
+    async def _raise_alarm(self, refusal: CordeeError) -> None:
+        now = self._clock.now()
+        shown = await self._shown_note()
+
+        def keep(tx: Connection) -> None:
+            tx.execute(delete(_ALARM))
+            facts = json.dumps(refusal.facts)
+            tx.execute(insert(_ALARM).values(id=1, at=now, reason=refusal.reason, facts=facts))
+            if self._alarm is None or self._alarm.reason != refusal.reason:
+                evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
+                tx.execute(insert(_EVIDENCE).values(**evidence))
+                journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+
+        await self._db.write(keep)
+        self._alarm = refusal
+        log.error("roster.alarm", reason=refusal.reason)
+        self._tell()
+
+    async def _shown_note(self) -> str:
+        try:
+            return await self._client.checkpoint() if self._client else ""
+        except CordeeError:
+            return ""  # the refusal itself is what counts; the evidence then holds our own side only
+
+    async def _clear_alarm(self) -> None:
+        if self._alarm is None:
+            return
+        now = self._clock.now()
+
+        def keep(tx: Connection) -> None:
+            tx.execute(delete(_ALARM))
+            journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome="mended")
+
+        await self._db.write(keep)
+        self._alarm = None
+        log.info("roster.mended")
+        self._tell()
+
+    def _require_client(self) -> DirectoryClient:
+        if self._client is None:
+            raise RosterStale(age="—", limit="—")
+        return self._client
+
+    def _tell(self) -> None:
+        for listener in self._changed:
+            listener()
+
+
+def published_member(signed: Signed) -> bytes:
+    """The member that a card says it is of; believed only once the card is parsed against the roster."""
+    try:
+        return parse_body(signed, statements_pb2.Card).member
+    except MalformedStatement as malformed:
+        raise CardRefused(member="", problem="it is malformed") from malformed

@@ -1,0 +1,73 @@
+"""Who may call what: the one table of the node's own API. A method that is not in it can be called by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cordee.errors import RoleMissing
+from node.people import Role
+
+if TYPE_CHECKING:
+    from node.people import Handler
+
+__all__ = ["ACCESS", "PUBLIC", "check"]
+
+PUBLIC: frozenset[Role] | None = None  # no session needed
+_ANYONE = frozenset(Role)
+_CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
+_HANDLERS = frozenset({Role.HANDLER})  # what leaves and what comes in is theirs to decide
+_LEADS = frozenset({Role.LEAD})
+_ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
+_READERS = frozenset({Role.HANDLER, Role.LEAD, Role.AUDITOR})  # of transfers, which name nobody
+_OVERSEERS = frozenset({Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR})  # of the journal, which names nobody either
+
+ACCESS: Mapping[str, frozenset[Role] | None] = {
+    "Sessions.SignIn": PUBLIC,
+    "Sessions.SignOut": _ANYONE,
+    "Sessions.WhoAmI": _ANYONE,
+    "Accounts.AddAccount": _ADMINISTRATORS,
+    "Accounts.ListAccounts": _ADMINISTRATORS,
+    "Accounts.DisableAccount": _ADMINISTRATORS,
+    "Cases.CreateCase": _CASE_TEAM,
+    "Cases.ReadCase": _CASE_TEAM,
+    "Cases.ListCases": _CASE_TEAM,
+    "Cases.UpdateCase": _CASE_TEAM,
+    "Cases.CloseCase": _CASE_TEAM,
+    "Cases.EraseCase": _LEADS,
+    "Cases.AttachFile": _CASE_TEAM,
+    "Cases.ReadAttachment": _CASE_TEAM,
+    "Consents.RecordAct": _CASE_TEAM,
+    "Consents.ReadAct": _CASE_TEAM,
+    "Consents.ListActs": _CASE_TEAM,
+    "Consents.WithdrawAct": _HANDLERS,
+    "Members.ListMembers": _ANYONE,
+    "Members.FindMembers": _ANYONE,
+    "Members.ShowMember": _ANYONE,
+    "Transfers.PreviewTransfer": _HANDLERS,
+    "Transfers.OfferTransfer": _HANDLERS,
+    "Transfers.ListTransfers": _READERS,
+    "Transfers.ReadTransfer": _READERS,
+    "Transfers.WatchTransfers": _READERS,
+    "Transfers.ReadSummary": _CASE_TEAM,
+    "Transfers.AcceptTransfer": _HANDLERS,
+    "Transfers.DeclineTransfer": _HANDLERS,
+    "Transfers.WithdrawTransfer": _HANDLERS,
+    "Transfers.AnswerErasure": _CASE_TEAM,  # handlers erase, leads decide that the law makes us keep it
+    "Transfers.ExportProof": _READERS,
+    "Audit.ListJournal": _OVERSEERS,
+    "Audit.VerifyJournal": _OVERSEERS,
+    "Audit.ExportJournal": _OVERSEERS,
+    "NodeInfo.GetStatus": PUBLIC,
+}
+
+
+def check(handler: Handler, method: str) -> None:
+    """Let a handler call `Service.Method`, or raise RoleMissing with a role that could.
+
+    A method that is missing from the table is refused with a KeyError: a fault of ours, never an open door.
+    """
+    allowed = ACCESS[method]
+    if allowed is None or handler.roles & allowed:
+        return
+    raise RoleMissing(role=min(allowed))

@@ -1,0 +1,34 @@
+"""The service NodeInfo: how the node is, for those who look after it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cordee.v1 import node_pb2, node_pb2_grpc
+from cordee.words import six_words
+from node.rpc.desk import Context, Desk
+from node.rpc.wire import instant
+
+__all__ = ["NodeInfo"]
+
+
+class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
+    """Answers without a session: it tells nothing of any case, and whoever may open the socket may know it."""
+
+    async def GetStatus(self, request: node_pb2.GetStatusRequest, context: Context) -> node_pb2.GetStatusResponse:
+        """The member id, its six words, and how fresh and sound this node's copy of the roster is."""
+        status = self._node.roster.status()
+        words = await asyncio.to_thread(
+            six_words, self._node.identity_public, language="en" if request.language == "en" else "fr"
+        )
+        return node_pb2.GetStatusResponse(
+            member=self._node.member,
+            words=words,
+            roster_size=status.size,
+            roster_root=status.root,
+            checkpoint_time=instant(status.checkpoint_time),
+            alarm=status.alarm.reason if status.alarm else "",
+            alarm_facts=status.alarm.facts if status.alarm else {},
+            connected=status.connected,
+            network=self._node.house.network,
+        )

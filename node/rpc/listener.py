@@ -1,0 +1,47 @@
+"""The node's API, mounted and listening."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cordee.runtime.interceptors import Gate, Observer
+from cordee.runtime.server import Server
+from node.rpc import servicers
+from node.rpc.address import prepare
+from node.rpc.bounds import CASE_SIZE
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+__all__ = ["served"]
+
+_NEVER = 2**31 - 1  # milliseconds, as gRPC says "never"
+_OPTIONS = (
+    ("grpc.max_receive_message_length", CASE_SIZE + 65_536),
+    ("grpc.max_connection_age_ms", _NEVER),  # no certificate runs out here, and `transfer watch` lasts
+)
+
+
+@asynccontextmanager
+async def served(node: Node, socket: Path, *, observers: Sequence[Observer] = ()) -> AsyncIterator[Path]:
+    """Serve the API on `socket` until the block ends; the absolute path is given.
+
+    The file's permissions decide who may connect, the session token who may do what (node/rpc/access.py).
+
+    Raises: InvalidInput where the path will not do; OSError.
+    """
+    path = prepare(socket)
+    server = Server(Gate(guard=None, limits=None, observers=observers), options=_OPTIONS)
+    for service, add, servicer in servicers(node):
+        server.add(service, add, servicer)
+    server.listen_on_socket(path)
+    await server.start()
+    await server.set_serving(True)
+    try:
+        yield path
+    finally:
+        await server.stop()
+        path.unlink(missing_ok=True)

@@ -1,0 +1,423 @@
+"""The sending half of a transfer: offer, ship when it is accepted, keep the receipt (protocol §5 to §7).
+
+Every statement is kept before it is sent; every step can be cut off at any moment and goes on after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from cordee import content, statements
+from cordee.act import RecipientFacts, commitment, decide, parse_act
+from cordee.case import PURPOSES, capacity_summary, minimise
+from cordee.errors import InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, TooLarge
+from cordee.ids import Digest, MemberId, TransferId
+from cordee.profile import Profile
+from cordee.statements import Parties, new_token, new_transfer_id
+from cordee.summary import seal_summary
+from cordee.transfer import Kind, Party, State, next_state
+from cordee.v1 import statements_pb2
+from node import acts, journal, records, transfer_store
+from node.attachments import StoredAttachment
+from node.chain import Chain
+from node.house import House
+from node.manifests import manifest_of
+from node.people import Handler, Role
+from node.roster_sync import KnownCard
+from node.terms import Terms
+from node.transfer_store import Transfer
+
+__all__ = ["Preview", "Sending"]
+
+_TOKEN_GRACE = timedelta(hours=72)  # an answer may come at the offer's last minute
+_BACKDATE = timedelta(minutes=5)  # the broker's clock may be a little behind ours
+_OFFER_LIFE = {"emergency_shelter": timedelta(hours=2)}  # domain §4, W3
+_USUAL_LIFE = timedelta(days=7)
+_NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Exactly what an offer would say and what would leave."""
+
+    sections: tuple[str, ...]
+    package: dict[str, object]
+    attachments: tuple[StoredAttachment, ...]
+    summary: statements_pb2.Summary
+    size_bound: int
+    rule: int
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    preview: Preview
+    terms: Terms
+    recipient: KnownCard
+    version: int
+
+
+class Sending:
+    """What this node offers to others."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    # ---- a handler's steps ----
+
+    async def preview(
+        self,
+        handler: Handler,
+        *,
+        case_id: str,
+        recipient: MemberId,
+        purpose: str,
+        act_id: str,
+        kind: str = "transfer",
+        ticked: Collection[str] = _NOTHING,
+        unticked: Collection[str] = _NOTHING,
+        attachments: Collection[str] = (),
+    ) -> Preview:
+        """Decide and show, without leaving a trace outside.
+
+        Raises: NotCovered, OutOfScope, NotAMember, CardExpired, RosterStale, TooLarge, NotFound, RecordClosed.
+        """
+        handler.require(Role.HANDLER)
+        _require_kind(kind, purpose)
+        plan = await self._house.db.read(
+            lambda tx: self._plan(
+                tx,
+                handler,
+                case_id=case_id,
+                recipient=recipient,
+                purpose=purpose,
+                act_id=act_id,
+                kind=kind,
+                ticked=frozenset(ticked),
+                unticked=frozenset(unticked),
+                attachments=tuple(attachments),
+                nonce=bytes(32),
+            )
+        )
+        return plan.preview
+
+    async def offer(
+        self,
+        handler: Handler,
+        *,
+        case_id: str,
+        recipient: MemberId,
+        purpose: str,
+        act_id: str,
+        kind: str = "transfer",
+        ticked: Collection[str] = _NOTHING,
+        unticked: Collection[str] = _NOTHING,
+        attachments: Collection[str] = (),
+        expires_in: timedelta | None = None,
+        hold: bool = False,
+    ) -> TransferId:
+        """Offer a case. Only the sealed summary leaves until a person there accepts.
+
+        With `hold`, the case leaves only when `ship` is called after the acceptance: for a minor who wants to meet
+        them first, or an arrival that is not settled yet.
+
+        Raises: as `preview`; OfferAlreadyOpen.
+        """
+        handler.require(Role.HANDLER)
+        _require_kind(kind, purpose)
+        house = self._house
+        transfer, nonce = new_transfer_id(house.random), house.random(32)
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            plan = self._plan(
+                tx,
+                handler,
+                case_id=case_id,
+                recipient=recipient,
+                purpose=purpose,
+                act_id=act_id,
+                kind=kind,
+                ticked=frozenset(ticked),
+                unticked=frozenset(unticked),
+                attachments=tuple(attachments),
+                nonce=nonce,
+            )
+            plan = replace(plan, terms=replace(plan.terms, hold=hold))
+            self._keep_offer(tx, handler, transfer, plan, case_id, act_id, expires_in, now)
+
+        house.crashpoints.reach("node.offer.before_write")
+        await house.db.write(step)
+        house.crashpoints.reach("node.offer.after_write")
+        house.changes.tell(transfer)
+        return transfer
+
+    async def ship(self, handler: Handler, transfer: TransferId) -> None:
+        """Let go an accepted transfer that was offered with `hold`. Safe to repeat.
+
+        Raises: NotFound, NotInThisState.
+        """
+        handler.require(Role.HANDLER)
+        house = self._house
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            present = transfer_store.read_transfer(tx, transfer)
+            if not present.outgoing or present.state is not State.ACCEPTED:
+                raise NotInThisState(state=present.state, statement=Kind.SHIPMENT)
+            if present.job is None:
+                transfer_store.set_fields(tx, transfer, now=now, job="ship")
+                journal.append(tx, now=now, actor=handler.account_id, action="transfer.let_go", subject=transfer.hex())
+
+        await house.db.write(step)
+        house.changes.tell(transfer)
+
+    async def withdraw(self, handler: Handler, transfer: TransferId) -> None:
+        """Withdraw an offer, a shipment, or (as a request to erase) what was received.
+
+        Raises: NotFound, NotInThisState, AnotherStatement.
+        """
+        handler.require(Role.HANDLER)
+        await self._withdraw([transfer], actor=handler.account_id)
+
+    async def withdraw_act(self, handler: Handler, act_id: str, *, by_role: str, reason: str) -> list[TransferId]:
+        """Withdraw an act and, with it, every transfer that rests on it. The transfers withdrawn are returned."""
+        handler.require(Role.HANDLER)
+        house = self._house
+
+        def step(tx: Connection) -> list[TransferId]:
+            now = house.clock.now()
+            act = acts.read_act(tx, house.vault, act_id)
+            acts.withdraw_act(tx, house.vault, act_id, by_role=by_role, reason=reason, now=now)
+            journal.append(tx, now=now, actor=handler.account_id, action="act.withdrawn", subject=act_id)
+            resting = [
+                each
+                for each in transfer_store.of_case(tx, act.case_id)
+                if each.outgoing and each.act_id == act_id and (not each.over or each.state is State.RECEIVED)
+            ]
+            return [each.id for each in resting if self._write_withdrawal(tx, each, actor=handler.account_id, now=now)]
+
+        withdrawn = await house.db.write(step)
+        self._after_withdrawal(withdrawn)
+        return withdrawn
+
+    # ---- deciding ----
+
+    def _plan(
+        self,
+        tx: Connection,
+        handler: Handler,
+        *,
+        case_id: str,
+        recipient: MemberId,
+        purpose: str,
+        act_id: str,
+        kind: str,
+        ticked: frozenset[str],
+        unticked: frozenset[str],
+        attachments: tuple[str, ...],
+        nonce: bytes,
+    ) -> _Plan:
+        house, now = self._house, self._house.clock.now()
+        roster = house.roster.require_fresh(now)
+        stored = records.read_case(tx, house.vault, case_id)
+        if stored.holder == "handed_over":
+            raise RecordClosed()
+        act = acts.read_act(tx, house.vault, act_id)
+        known = house.roster.card(recipient, now=now)
+        facts = recipient_facts(house, recipient, known.profile)
+        decision = decide(
+            act=act,
+            acts_on_record=acts.acts_of(tx, house.vault, case_id),
+            case=stored.case,
+            purpose=purpose,
+            recipient=facts,
+            now=now,
+        )
+        decision.require()
+        if act.legal_basis == "shared_secrecy_l226_2_2" and not handler.bound_by_secrecy:
+            raise RoleMissing(role="bound by professional secrecy")
+        roster.active(recipient)
+        package = minimise(
+            stored.case, purpose=purpose, act=act, ticked=ticked, unticked=unticked, attachments=attachments
+        )
+        chosen = tuple(each for each in stored.attachments if each.attachment_id in attachments)
+        if len(chosen) != len(set(attachments)):
+            raise NotFound(what="attachment")
+        summary = capacity_summary(
+            stored.case, purpose=purpose, kind=kind, sections=tuple(package), attachments=len(chosen)
+        )
+        terms = Terms(
+            kind=kind,
+            purpose=purpose,
+            offered=tuple(package),
+            ticked=ticked,
+            unticked=unticked,
+            attachments=tuple(each.attachment_id for each in chosen),
+            act=act.for_travel().to_bytes(),
+            nonce=nonce,
+            package=package,
+        )
+        manifest = manifest_of(
+            terms, chosen, transfer=bytes(16), sender=house.member, recipient=recipient, case_id=case_id
+        )
+        bound = content.size_bound(manifest)
+        limit = roster.policy.content_size_limit
+        if bound > limit:
+            raise TooLarge(what="content", size=bound, limit=limit)
+        preview = Preview(
+            sections=tuple(package),
+            package=package,
+            attachments=chosen,
+            summary=summary,
+            size_bound=bound,
+            rule=decision.rule,
+            flags=decision.flags,
+        )
+        return _Plan(preview=preview, terms=terms, recipient=known, version=stored.version)
+
+    def _keep_offer(
+        self,
+        tx: Connection,
+        handler: Handler,
+        transfer: TransferId,
+        plan: _Plan,
+        case_id: str,
+        act_id: str,
+        expires_in: timedelta | None,
+        now: datetime,
+    ) -> None:
+        house = self._house
+        policy = house.roster.roster.policy
+        act = parse_act(plan.terms.act)
+        life = min(expires_in or _OFFER_LIFE.get(plan.terms.purpose, _USUAL_LIFE), policy.offer_life_limit)
+        expires = min(now + life, act.valid_until)
+        recipient = plan.recipient.card
+        parties = Parties(house.network, transfer, house.member, recipient.member)
+        token = new_token(
+            transfer_id=transfer,
+            sender=house.member,
+            recipient=recipient.member,
+            not_before=max(act.valid_from, now - _BACKDATE),
+            expires=min(act.valid_until, expires + _TOKEN_GRACE),
+            commitment=Digest(commitment(plan.terms.act, plan.terms.nonce)),
+            random=house.random,
+        )
+        signed = statements.offer(
+            parties=parties,
+            token=token,
+            sealed_summary=seal_summary(plan.preview.summary, parties=parties, to=recipient.sealing_key),
+            recipient_card=recipient.number,
+            size_bound=plan.preview.size_bound,
+            expires=expires,
+            checkpoint=house.tree_head(),
+            now=now,
+            key=house.keys.identity,
+        )
+        # By the same code as everybody else: what the broker would refuse does not leave.
+        statements.Offer.parse(signed, house.roster.roster, now=now, tree=house.roster.root_at, fresh=True)
+        data_key = records.read_case(tx, house.vault, case_id).data_key
+        transfer_store.insert_transfer(
+            tx,
+            Transfer(
+                id=transfer,
+                outgoing=True,
+                peer=recipient.member,
+                state=State.OFFERED,
+                case_id=case_id,
+                token_id=token.id,
+                act_id=act_id,
+                opened_at=now,
+                updated_at=now,
+                expires_at=expires,
+                hands_over=plan.terms.kind == "transfer",
+                sealed_terms=plan.terms.sealed(data_key, transfer),
+                sealed_reason=None,
+                sealed_content_key=None,
+                sealed_one_time_seed=None,
+                ciphertext_header=None,
+                manifest_digest=None,
+                job=None,
+                total_bytes=plan.preview.size_bound,
+                erasure=None,
+            ),
+        )
+        transfer_store.add_statement(tx, transfer, Kind.OFFER, signed, ours=True, now=now)
+        facts = {"peer": recipient.member.hex(), "act": act_id, "rule": str(plan.preview.rule)}
+        journal.append(
+            tx, now=now, actor=handler.account_id, action="transfer.offered", subject=transfer.hex(), facts=facts
+        )
+
+    # ---- withdrawing ----
+
+    async def _withdraw(self, transfers: Collection[TransferId], *, actor: str) -> None:
+        house = self._house
+
+        def step(tx: Connection) -> list[TransferId]:
+            now = house.clock.now()
+            found = [transfer_store.read_transfer(tx, each) for each in transfers]
+            return [each.id for each in found if self._write_withdrawal(tx, each, actor=actor, now=now)]
+
+        self._after_withdrawal(await house.db.write(step))
+
+    def _after_withdrawal(self, withdrawn: Collection[TransferId]) -> None:
+        self._house.crashpoints.reach("node.withdrawal.after_write")
+        for transfer in withdrawn:
+            self._house.drop_spool(transfer)
+            self._house.changes.tell(transfer)
+
+    def _write_withdrawal(self, tx: Connection, transfer: Transfer, *, actor: str, now: datetime) -> bool:
+        return write_withdrawal(self._house, tx, transfer, actor=actor, now=now)
+
+
+def write_withdrawal(house: House, tx: Connection, transfer: Transfer, *, actor: str, now: datetime) -> bool:
+    """The durable part of a withdrawal: the statement, the end state, and what is erased with it."""
+    chain = Chain.read(house, tx, transfer.id)
+    then = next_state(transfer.state, Kind.WITHDRAWAL, Party.SENDER, taken=chain.kinds)
+    signed = statements.withdraw(chain.offer, now=now, key=house.keys.identity)
+    transfer_store.forget_waiting(tx, transfer.id, [Kind.SHIPMENT])
+    transfer_store.add_statement(tx, transfer.id, Kind.WITHDRAWAL, signed, ours=True, now=now)
+    if then is State.RECEIVED:
+        transfer_store.set_fields(tx, transfer.id, now=now, erasure="asked")
+    else:
+        end_sent(house, tx, transfer, then, now=now)
+    journal.append(tx, now=now, actor=actor, action="transfer.withdrawn", subject=transfer.id.hex())
+    return True
+
+
+def end_sent(
+    house: House, tx: Connection, transfer: Transfer, state: State, *, now: datetime, **fields: object
+) -> None:
+    """Enter an end state on the sender's side: content key and package go in the same transaction (protocol §6)."""
+    assert transfer.case_id is not None
+    key = records.data_key_of(tx, house.vault, transfer.case_id)
+    terms = Terms.unsealed(transfer.sealed_terms, key, transfer.id)
+    sealed = terms.emptied().sealed(key, transfer.id)
+    transfer_store.end(tx, transfer.id, state, now=now, sealed_terms=sealed, **fields)
+
+
+def recipient_facts(house: House, member: MemberId, profile: Profile) -> RecipientFacts:
+    """What the decision table asks about a recipient, from the verified roster and its card."""
+    found = house.roster.roster.members[member]
+    return RecipientFacts(
+        org_id=profile.org_id,
+        active=str(found.state) == "active",
+        card_valid=True,  # its card was parsed and is in force, or there would be no profile here
+        bound_by_secrecy=found.bound_by_secrecy,
+        categories=frozenset(profile.specialities),
+        departement=profile.departement,
+    )
+
+
+def _require_kind(kind: str, purpose: str) -> None:
+    if purpose not in PURPOSES:
+        raise InvalidInput(field="purpose", problem="one of " + ", ".join(PURPOSES))
+    if kind not in ("transfer", "referral"):
+        raise InvalidInput(field="kind", problem="“transfer” hands the case over, “referral” shares it")
+    if kind == "transfer" and not PURPOSES[purpose].moves_responsibility:
+        # Who shares for care or for a lawyer keeps the case: two people would otherwise each believe it is the other's.
+        raise InvalidInput(field="kind", problem=f"“{purpose}” does not hand a case over; make it a referral")

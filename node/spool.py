@@ -1,0 +1,101 @@
+"""Ciphertext on its way, as files: written and read in threads, never more than a few pieces in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+__all__ = ["PIECE", "Appender", "head", "pieces", "size_of", "write"]
+
+PIECE = 262_144  # bytes of one message on the wire
+_BLOCK = 4 * PIECE
+
+
+def write(path: Path, parts: Iterable[bytes]) -> int:
+    """Write a spool file from the start and put it on disk for good; its size. Run it in a thread."""
+    size = 0
+    with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb", buffering=0) as file:
+        batch: list[bytes] = []
+        for part in parts:
+            size += len(part)
+            batch.append(part)
+            if len(batch) == 4:
+                _write_all(file.fileno(), batch)
+                batch = []
+        _write_all(file.fileno(), batch)
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+    return size
+
+
+def size_of(path: Path) -> int:
+    """The file's size; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of the file."""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
+    """The file from an offset on, in pieces of 256 KiB."""
+    with await asyncio.to_thread(path.open, "rb", 0) as file:
+        await asyncio.to_thread(file.seek, offset)
+        while block := await asyncio.to_thread(file.read, _BLOCK):
+            for start in range(0, len(block), PIECE):
+                yield block[start : start + PIECE]
+
+
+class Appender:
+    """Appends what is fetched to a spool file; `close` puts it on disk for good."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        self._path = path
+        self._batch: list[bytes] = []
+        self.size = os.fstat(self._fd).st_size
+
+    async def append(self, piece: bytes) -> None:
+        """Add one piece; every fourth time the batch is written, in a thread."""
+        self._batch.append(piece)
+        self.size += len(piece)
+        if len(self._batch) == 4:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        await asyncio.to_thread(_write_all, self._fd, batch)
+
+    async def close(self) -> None:
+        """Write what is left, sync, close. What was appended survives a power cut from here on."""
+        try:
+            await self._flush()
+            await asyncio.to_thread(os.fsync, self._fd)
+        finally:
+            os.close(self._fd)
+        _sync_folder(self._path.parent)
+
+
+def _write_all(fd: int, batch: list[bytes]) -> None:
+    views = [memoryview(part) for part in batch if part]
+    while views:
+        written = os.writev(fd, views)
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:
+            views[0] = views[0][written:]
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

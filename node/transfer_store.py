@@ -1,0 +1,276 @@
+"""What this node keeps of its transfers: rows and statements, read and written inside one durable step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from cordee.errors import Conflict, NotFound, OfferAlreadyOpen
+from cordee.ids import MemberId, TokenId, TransferId
+from cordee.signing import Signed
+from cordee.transfer import END_STATES, Kind, State
+from node.store.transfers import CursorRow, StatementRow, TransferRow, WithdrawnRow
+
+__all__ = [
+    "Transfer",
+    "Waiting",
+    "add_statement",
+    "all_transfers",
+    "cursor",
+    "end",
+    "forget_waiting",
+    "insert_transfer",
+    "is_withdrawn",
+    "keep_cursor",
+    "mark_taken",
+    "of_case",
+    "read_transfer",
+    "replace_statement",
+    "set_fields",
+    "statement",
+    "statements",
+    "waiting",
+    "with_jobs",
+    "withdrawn_before",
+]
+
+_TRANSFER = TransferRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table class
+_STATEMENT = StatementRow.__table__  # type: ignore[attr-defined]
+_WITHDRAWN = WithdrawnRow.__table__  # type: ignore[attr-defined]
+_CURSOR = CursorRow.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One transfer, as its row says; the sealed fields are still sealed."""
+
+    id: TransferId
+    outgoing: bool
+    peer: MemberId
+    state: State
+    case_id: str | None
+    token_id: TokenId
+    act_id: str | None
+    opened_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    hands_over: bool
+    sealed_terms: bytes
+    sealed_reason: bytes | None
+    sealed_content_key: bytes | None
+    sealed_one_time_seed: bytes | None
+    ciphertext_header: bytes | None
+    manifest_digest: bytes | None
+    job: str | None
+    total_bytes: int
+    erasure: str | None
+
+    @property
+    def over(self) -> bool:
+        """Nothing more happens by itself."""
+        return self.state in END_STATES
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A statement of ours that the broker has not taken yet."""
+
+    transfer: TransferId
+    kind: Kind
+    signed: Signed
+    position: int
+
+
+def _transfer(row: Row[tuple[object, ...]]) -> Transfer:
+    values = dict(row._mapping)
+    values["id"] = TransferId(values["id"])
+    values["peer"] = MemberId(values["peer"])
+    values["token_id"] = TokenId(values["token_id"])
+    values["state"] = State(values["state"])
+    return Transfer(**values)
+
+
+def insert_transfer(tx: Connection, transfer: Transfer) -> None:
+    """Keep a new transfer.
+
+    Raises: OfferAlreadyOpen where the case is already offered to this recipient; Conflict where the id is taken.
+    """
+    values = dict(transfer.__dict__)
+    values.update(id=bytes(transfer.id), peer=bytes(transfer.peer), token_id=bytes(transfer.token_id))
+    values["state"] = str(transfer.state)
+    if transfer.outgoing:
+        open_states = [str(state) for state in State if state not in END_STATES]
+        already = tx.execute(
+            select(_TRANSFER.c.id).where(
+                _TRANSFER.c.outgoing,
+                _TRANSFER.c.case_id == transfer.case_id,
+                _TRANSFER.c.peer == bytes(transfer.peer),
+                _TRANSFER.c.state.in_(open_states),
+            )
+        ).scalar()
+        if already is not None:
+            raise OfferAlreadyOpen(transfer=TransferId(already).short)
+    try:
+        tx.execute(insert(_TRANSFER).values(**values))
+    except IntegrityError as taken:
+        raise Conflict() from taken
+
+
+def read_transfer(tx: Connection, transfer: TransferId) -> Transfer:
+    """Raises NotFound."""
+    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == bytes(transfer))).one_or_none()
+    if row is None:
+        raise NotFound(what="transfer")
+    return _transfer(row)
+
+
+def all_transfers(tx: Connection) -> list[Transfer]:
+    """Newest first."""
+    return [_transfer(row) for row in tx.execute(select(_TRANSFER).order_by(_TRANSFER.c.opened_at.desc()))]
+
+
+def with_jobs(tx: Connection) -> list[Transfer]:
+    """Those for which this node still has something to do by itself."""
+    return [_transfer(row) for row in tx.execute(select(_TRANSFER).where(_TRANSFER.c.job.is_not(None)))]
+
+
+def of_case(tx: Connection, case_id: str) -> list[Transfer]:
+    """Every transfer of one case, oldest first."""
+    query = select(_TRANSFER).where(_TRANSFER.c.case_id == case_id).order_by(_TRANSFER.c.opened_at)
+    return [_transfer(row) for row in tx.execute(query)]
+
+
+def set_fields(tx: Connection, transfer: TransferId, *, now: datetime, **values: object) -> None:
+    """Change some of a transfer's fields."""
+    if "state" in values:
+        values["state"] = str(values["state"])
+    tx.execute(update(_TRANSFER).where(_TRANSFER.c.id == bytes(transfer)).values(updated_at=now, **values))
+
+
+def end(tx: Connection, transfer: TransferId, state: State, *, now: datetime, **values: object) -> None:
+    """Enter an end state: what is no longer needed goes in the same transaction (protocol §6)."""
+    erased: dict[str, object] = {
+        "sealed_content_key": None,
+        "sealed_one_time_seed": None,
+        "job": None,
+        "state": state,
+    }
+    set_fields(tx, transfer, now=now, **(erased | values))
+
+
+# ---- statements ----
+
+
+def add_statement(
+    tx: Connection, transfer: TransferId, kind: Kind, signed: Signed, *, ours: bool, now: datetime
+) -> bool:
+    """Keep a statement; ours wait for the broker. False where this very statement is kept already.
+
+    Raises: Conflict where another statement stands for this step.
+    """
+    known = statement(tx, transfer, kind)
+    if known is not None:
+        if known.digest == signed.digest:
+            return False
+        raise Conflict()
+    position = tx.execute(
+        select(func.coalesce(func.max(_STATEMENT.c.position), 0) + 1).where(_STATEMENT.c.transfer_id == bytes(transfer))
+    ).scalar_one()
+    tx.execute(
+        insert(_STATEMENT).values(
+            transfer_id=bytes(transfer),
+            kind=str(kind),
+            position=position,
+            signed=signed.to_bytes(),
+            digest=bytes(signed.digest),
+            ours=ours,
+            waits=ours,
+            at=now,
+        )
+    )
+    return True
+
+
+def statement(tx: Connection, transfer: TransferId, kind: Kind) -> Signed | None:
+    """One statement of a transfer, or None."""
+    query = select(_STATEMENT.c.signed).where(
+        _STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind)
+    )
+    raw = tx.execute(query).scalar()
+    return None if raw is None else Signed.from_bytes(raw)
+
+
+def statements(tx: Connection, transfer: TransferId) -> list[tuple[Kind, Signed, bool]]:
+    """All statements of a transfer in order, with whether they are ours."""
+    query = select(_STATEMENT).where(_STATEMENT.c.transfer_id == bytes(transfer)).order_by(_STATEMENT.c.position)
+    return [(Kind(row.kind), Signed.from_bytes(row.signed), row.ours) for row in tx.execute(query)]
+
+
+def waiting(tx: Connection) -> list[Waiting]:
+    """Our statements that the broker has not taken yet, in the order in which they were made."""
+    query = select(_STATEMENT).where(_STATEMENT.c.waits).order_by(_STATEMENT.c.at, _STATEMENT.c.position)
+    return [
+        Waiting(TransferId(row.transfer_id), Kind(row.kind), Signed.from_bytes(row.signed), row.position)
+        for row in tx.execute(query)
+    ]
+
+
+def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:
+    """The broker has answered for this statement."""
+    tx.execute(
+        update(_STATEMENT)
+        .where(_STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind))
+        .values(waits=False)
+    )
+
+
+def forget_waiting(tx: Connection, transfer: TransferId, kinds: Sequence[Kind]) -> None:
+    """Steps that the transfer's end has overtaken: they are never sent."""
+    tx.execute(
+        _STATEMENT.delete().where(
+            _STATEMENT.c.transfer_id == bytes(transfer),
+            _STATEMENT.c.kind.in_([str(kind) for kind in kinds]),
+            _STATEMENT.c.waits,
+        )
+    )
+
+
+def replace_statement(tx: Connection, transfer: TransferId, kind: Kind, signed: Signed) -> None:
+    """Put a freshly dated signature in the place of one that the broker has certainly not taken."""
+    tx.execute(
+        update(_STATEMENT)
+        .where(_STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind), _STATEMENT.c.waits)
+        .values(signed=signed.to_bytes(), digest=bytes(signed.digest))
+    )
+
+
+# ---- withdrawals that came first, and the cursor ----
+
+
+def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, now: datetime) -> None:
+    """Remember a withdrawal whose offer has not come (protocol §5)."""
+    if not is_withdrawn(tx, token):
+        tx.execute(insert(_WITHDRAWN).values(token_id=bytes(token), transfer_id=bytes(transfer), at=now))
+
+
+def is_withdrawn(tx: Connection, token: TokenId) -> bool:
+    """Whether a withdrawal of this token came before its offer."""
+    return tx.execute(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bytes(token))).scalar() is not None
+
+
+def cursor(tx: Connection) -> int:
+    """The last event of the directory's that this node has kept."""
+    return tx.execute(select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory")).scalar() or 0
+
+
+def keep_cursor(tx: Connection, sequence: int) -> None:
+    """In the same transaction as the event's effect: at least once becomes exactly once."""
+    if not sequence:
+        return
+    changed = tx.execute(update(_CURSOR).where(_CURSOR.c.name == "directory").values(sequence=sequence))
+    if changed.rowcount == 0:
+        tx.execute(insert(_CURSOR).values(name="directory", sequence=sequence))

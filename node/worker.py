@@ -1,0 +1,70 @@
+"""Does by itself what a transfer still needs: shipping and fetching, a few at a time, again after each restart."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cordee.runtime.logs import logger
+
+from cordee.errors import CordeeError
+from cordee.ids import TransferId
+from node import transfer_store
+from node.fetching import Fetching
+from node.house import House
+from node.shipping import Shipping
+from node.transfer_store import Transfer
+
+__all__ = ["Worker"]
+
+log = logger("node.worker")
+
+_AT_ONCE = 4
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+class Worker:
+    """One task for each transfer that has a job."""
+
+    def __init__(self, house: House, shipping: Shipping, fetching: Fetching) -> None:
+        self._house = house
+        self._shipping = shipping
+        self._fetching = fetching
+        self._running: dict[TransferId, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                self._house.changes.work.clear()
+                for job in await self._house.db.read(transfer_store.with_jobs):
+                    if job.id not in self._running:
+                        self._running[job.id] = asyncio.create_task(self._work(job))
+                await self._house.changes.work.wait()
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _work(self, job: Transfer) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    async with self._places:
+                        await self._step(job)
+                    return
+                except CordeeError as waits:
+                    log.info("job.waits", transfer=job.id.short, reason=waits.reason)
+                except OSError as disk:
+                    log.error("job.waits", transfer=job.id.short, reason=type(disk).__name__)
+                await self._house.clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        finally:
+            self._running.pop(job.id, None)
+            self._house.changes.work.set()
+
+    async def _step(self, job: Transfer) -> None:
+        half = self._shipping if job.outgoing else self._fetching
+        await half.run(job.id)
