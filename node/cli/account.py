@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node, socket_in_use
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["login", "logout", "user", "whoami"]
 
@@ -130,7 +131,7 @@ async def disable(client: Client, output: Output, *, name: str) -> None:
     """
     from cordee.v1 import node_pb2
 
-    output.confirm(f"Disable the account of {name}?")
+    output.confirm(N_("Disable the account of {name}?"), name=name)
     await client.accounts.DisableAccount(node_pb2.DisableAccountRequest(name=name))
     output.record({"name": name, "disabled": True})
 

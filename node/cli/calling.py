@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from node.cli.output import Output
+from cordee.runtime.output import Output
 from node.cli.session import Sessions, session_file
 
 __all__ = ["data_dir_option", "default_data_dir", "on_node", "passphrase_option", "socket_in_use"]

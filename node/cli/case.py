@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 from node.cli.case_files import attach, export
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["group"]
 
@@ -72,8 +73,8 @@ async def show(client: Client, output: Output, *, case_id: str, sections: tuple[
     JSON: {case_id, version, state, holder, case: {section: …}}
     """
     from cordee.errors import NotFound
+    from cordee.runtime.output import to_json
     from cordee.v1 import node_pb2
-    from node.cli.output import to_json
 
     answer = await client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id=case_id))
     body: dict[str, Any] = json.loads(answer.body)
@@ -142,7 +143,7 @@ async def close(client: Client, output: Output, *, case_id: str) -> None:
     from cordee.v1 import node_pb2
 
     present = await client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id=case_id))
-    output.confirm("Close this case? It will be read-only.")
+    output.confirm(N_("Close this case? It will be read-only."))
     answer = await client.cases.CloseCase(node_pb2.CloseCaseRequest(case_id=case_id, expected_version=present.version))
     output.record({"case_id": case_id, "version": answer.version})
 
@@ -157,7 +158,7 @@ async def erase(client: Client, output: Output, *, case_id: str) -> None:
     """
     from cordee.v1 import node_pb2
 
-    output.confirm("Erase this case for ever?")
+    output.confirm(N_("Erase this case for ever?"))
     await client.cases.EraseCase(node_pb2.EraseCaseRequest(case_id=case_id))
     output.record({"case_id": case_id, "erased": True})
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from cordee.v1 import node_pb2
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["attach", "export"]
 
@@ -112,9 +113,9 @@ async def export(client: Client, output: Output, *, case_id: str, folder: Path) 
 
     JSON: {case_id, folder, files: [{path, size}]}
     """
+    from cordee.runtime.output import to_json
     from cordee.v1 import node_pb2
     from node.cli.files import new_folder, private_file
-    from node.cli.output import to_json
 
     answer = await client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id=case_id))
     body = json.loads(answer.body)
@@ -127,7 +128,7 @@ async def export(client: Client, output: Output, *, case_id: str, folder: Path) 
         # The id, not the name that somebody gave it: a name may lead out of the folder.
         path = folder / f"{attachment_id}{_suffix(each.get('media_type', ''))}"
         written.append({"path": path.name, "size": await _save(client, case_id, attachment_id, path)})
-    output.say("This copy is in clear and outside the node's protection: erase it once it has served.")
+    output.say(N_("This copy is in clear and outside the node's protection: erase it once it has served."))
     output.record({"case_id": case_id, "folder": str(folder), "files": written}, hide=("files",))
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from cordee.v1 import node_pb2
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["group"]
 
@@ -88,7 +89,7 @@ async def withdraw(client: Client, output: Output, *, act_id: str, by_role: str,
     from node.cli.files import read_text
 
     reason = read_text(reason_file) if reason_file else ""
-    output.confirm("Withdraw this act and every transfer that rests on it?")
+    output.confirm(N_("Withdraw this act and every transfer that rests on it?"))
     answer = await client.consents.WithdrawAct(
         node_pb2.WithdrawActRequest(act_id=act_id, by_role=by_role, reason=reason)
     )

@@ -10,8 +10,8 @@ import click
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["group"]
 

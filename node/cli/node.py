@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["group"]
 
@@ -37,9 +38,9 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 
     JSON: {data_dir, member, administrator}
     """
+    from cordee.runtime.output import Output
     from cordee.signing import member_id_of
     from node.cli.files import read_secret
-    from node.cli.output import Output
     from node.cli.setup import found
 
     if [passphrase_file, password_file].count("-") == 2:
@@ -78,9 +79,10 @@ def join(
     import os
 
     from cordee.runtime.clock import SystemClock
+    from cordee.runtime.output import Output
+    from cordee.runtime.texts import text
     from node import joining
     from node.cli.files import read_bytes, read_secret
-    from node.cli.output import Output
     from node.cli.spans import span
 
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
@@ -101,7 +103,7 @@ def join(
     if output.for_programs:
         output.record({"words": words, "admitted": wait})
     elif wait:
-        output.text("Admitted.")
+        output.text(text(N_("Admitted."), output.language))
     else:
         output.text(_large(words))
 
@@ -134,9 +136,9 @@ def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
     import asyncio
 
     from cordee.runtime.clock import SystemClock
+    from cordee.runtime.output import to_json
     from node import app
     from node.cli.files import read_secret
-    from node.cli.output import to_json
 
     def ready(facts: dict[str, Any]) -> None:
         click.echo(to_json(facts))
@@ -157,7 +159,7 @@ async def status(client: Client, output: Output) -> None:
     from node.cli import shapes
 
     answer = await client.info.GetStatus(node_pb2.GetStatusRequest(language=output.language))
-    output.record(shapes.status(answer))
+    output.record(shapes.status(answer, output.language))
 
 
 def _large(words: list[str]) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from node.cli.output import clean
+from cordee.runtime.output import clean
 
 __all__ = ["progress"]
 

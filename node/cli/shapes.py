@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.errors import CordeeError, by_reason
+from cordee.runtime.texts import text, translate
 from cordee.v1 import node_pb2, statements_pb2
 
 __all__ = [
@@ -86,9 +87,10 @@ def match(message: node_pb2.MemberMatch) -> dict[str, Any]:
     }
 
 
-def transfer(message: node_pb2.TransferRecord) -> dict[str, Any]:
+def transfer(message: node_pb2.TransferRecord, language: str) -> dict[str, Any]:
     """`{transfer, direction, peer, peer_name, state, kind, purpose, case_id, opened, updated, expires, bytes_done,
     bytes_total, sentence, reason_code, erasure, waits}`; `case_id`, `reason_code` and `erasure` may be null.
+    `sentence` is in the reader's language.
     """
     return {
         "transfer": message.transfer_id.hex(),
@@ -104,7 +106,7 @@ def transfer(message: node_pb2.TransferRecord) -> dict[str, Any]:
         "expires": instant(message.expire_time),
         "bytes_done": message.bytes_done,
         "bytes_total": message.bytes_total,
-        "sentence": message.sentence,
+        "sentence": text(message.sentence, language),
         "reason_code": message.reason_code or None,
         "erasure": message.erasure or None,
         "waits": message.waits,
@@ -138,15 +140,15 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
     }
 
 
-def status(message: node_pb2.GetStatusResponse) -> dict[str, Any]:
+def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
     """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm}`; `alarm` is null or
     `{reason, facts: {}, message, remedy}`.
     """
     alarm = None
     if message.alarm:
-        kind = by_reason(message.alarm) or CordeeError
         facts = dict(message.alarm_facts)
-        alarm = {"reason": message.alarm, "facts": facts, "message": str(kind(**facts)), "remedy": kind.remedy}
+        told, remedy = translate((by_reason(message.alarm) or CordeeError)(**facts), language)
+        alarm = {"reason": message.alarm, "facts": facts, "message": told, "remedy": remedy}
     return {
         "member": message.member.hex(),
         "words": list(message.words),

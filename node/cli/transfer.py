@@ -13,8 +13,8 @@ from node.cli.transfer_offer import offer, preview, withdraw
 from node.cli.transfer_watch import watch
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["group"]
 
@@ -41,7 +41,7 @@ async def list_(client: Client, output: Output, *, direction: str | None) -> Non
     from node.cli import shapes
 
     request = node_pb2.ListTransfersRequest(direction=direction or "")
-    rows = [shapes.transfer(each) async for each in client.transfers.ListTransfers(request)]
+    rows = [shapes.transfer(each, output.language) async for each in client.transfers.ListTransfers(request)]
     output.rows(rows, ("transfer", "direction", "peer_name", "state", "purpose", "updated"))
 
 
@@ -62,7 +62,7 @@ async def show(client: Client, output: Output, *, transfer: str) -> None:
     transfer_id = await transfer_of(client, transfer)
     line = await client.transfers.ReadTransfer(node_pb2.ReadTransferRequest(transfer_id=transfer_id))
     told = await client.transfers.ReadSummary(node_pb2.ReadSummaryRequest(transfer_id=transfer_id))
-    shape = shapes.transfer(line.transfer)
+    shape = shapes.transfer(line.transfer, output.language)
     shape["summary"] = shapes.summary(told.summary) if told.HasField("summary") else None
     shape["reason"] = shapes.reason(told.reason) if told.HasField("reason") else None
     output.record(shape)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["accept", "decline", "erase_answer", "inbox"]
 
@@ -28,7 +29,7 @@ async def inbox(client: Client, output: Output) -> None:
 
     request = node_pb2.ListTransfersRequest(direction="in")
     rows = [
-        shapes.transfer(each)
+        shapes.transfer(each, output.language)
         async for each in client.transfers.ListTransfers(request)
         if each.state == State.OFFERED or each.erasure == "asked"
     ]
@@ -52,7 +53,7 @@ async def accept(client: Client, output: Output, *, transfer: str, sections: tup
     answer = await client.transfers.AcceptTransfer(
         node_pb2.AcceptTransferRequest(transfer_id=transfer_id, sections=sections)
     )
-    output.record(shapes.transfer(answer.transfer))
+    output.record(shapes.transfer(answer.transfer, output.language))
 
 
 @click.command("decline")
@@ -75,7 +76,7 @@ async def decline(client: Client, output: Output, *, transfer: str, code: str, t
     answer = await client.transfers.DeclineTransfer(
         node_pb2.DeclineTransferRequest(transfer_id=transfer_id, code=code, text=text)
     )
-    output.record(shapes.transfer(answer.transfer))
+    output.record(shapes.transfer(answer.transfer, output.language))
 
 
 @click.command("erase-answer")
@@ -101,8 +102,8 @@ async def erase_answer(
     text = read_text(text_file) if text_file else ""
     transfer_id = await transfer_of(client, transfer)
     if erase:
-        output.confirm("Erase what was received for ever?")
+        output.confirm(N_("Erase what was received for ever?"))
     answer = await client.transfers.AnswerErasure(
         node_pb2.AnswerErasureRequest(transfer_id=transfer_id, erase=erase, code=code, text=text)
     )
-    output.record(shapes.transfer(answer.transfer))
+    output.record(shapes.transfer(answer.transfer, output.language))

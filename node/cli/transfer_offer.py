@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from cordee.v1 import node_pb2
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["offer", "preview", "withdraw"]
 
@@ -111,6 +112,6 @@ async def withdraw(client: Client, output: Output, *, transfer: str) -> None:
     from node.cli.ids import transfer_of
 
     transfer_id = await transfer_of(client, transfer)
-    output.confirm("Withdraw this transfer?")
+    output.confirm(N_("Withdraw this transfer?"))
     answer = await client.transfers.WithdrawTransfer(node_pb2.WithdrawTransferRequest(transfer_id=transfer_id))
-    output.record(shapes.transfer(answer.transfer))
+    output.record(shapes.transfer(answer.transfer, output.language))

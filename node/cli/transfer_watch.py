@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cordee.errors import N_
 from node.cli.calling import on_node
 
 if TYPE_CHECKING:
+    from cordee.runtime.output import Output
     from cordee.v1 import node_pb2
     from node.cli.client import Client
-    from node.cli.output import Output
 
 __all__ = ["watch"]
 
@@ -52,7 +53,7 @@ async def watch(
     with suppress(TimeoutError):
         async with asyncio.timeout(limit), aclosing(_changes(client, transfer_id)) as changes:
             async for line in changes:
-                output.line(shapes.transfer(line), text=_sentence(line))
+                output.line(shapes.transfer(line, output.language), text=_sentence(line, output.language))
                 if transfer_id is not None and line.state in ends:
                     return
                 if transfer_id is not None and line.state in END_STATES:
@@ -77,6 +78,11 @@ async def _changes(client: Client, transfer_id: bytes | None) -> AsyncGenerator[
         call.cancel()
 
 
-def _sentence(line: node_pb2.TransferRecord) -> str:
-    moved = f" ({line.bytes_done} of {line.bytes_total} bytes)" if line.bytes_total else ""
-    return f"{line.transfer_id[:4].hex()}  {line.peer_name}  {line.state}: {line.sentence}{moved}"
+def _sentence(line: node_pb2.TransferRecord, language: str) -> str:
+    from cordee.runtime.texts import text
+
+    told = f"{line.transfer_id[:4].hex()}  {line.peer_name}  {line.state}: {text(line.sentence, language)}"
+    if line.bytes_total:
+        moved = text(N_("{done} of {total} bytes"), language)
+        told += f" ({moved.format(done=line.bytes_done, total=line.bytes_total)})"
+    return told

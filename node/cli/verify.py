@@ -27,8 +27,8 @@ def command(ctx: click.Context, file: Path, network: str) -> None:
     from cordee.errors import CordeeError, IntegrityFailure, InvalidInput, ProofRefused
     from cordee.ids import NetworkId
     from cordee.proof import MAX_PROOF, verify
+    from cordee.runtime.output import Output
     from node.cli.files import read_bytes
-    from node.cli.output import Output
 
     if not re.fullmatch(r"[0-9a-fA-F]{64}", network):
         raise InvalidInput(field="--network", problem="must have 64 hexadecimal digits")
