@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from bench.__main__ import _rows
+from bench.goals import GOALS
+from bench.report import Report, Result
+from bench.rounds import Spread
+
+
+def result(row: str, value: float) -> Result:
+    return Result(GOALS[row], spread=Spread.of([value]))
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "verdict"),
+    [
+        ("W1", 0.69, "BELOW FLOOR"),
+        ("W1", 0.70, "at or above floor"),
+        ("W1", 0.85, "goal reached"),
+        ("W7 growth", 65, "BELOW FLOOR"),
+        ("W7 growth", 64, "at or above floor"),
+        ("W7 growth", -3, "goal reached"),
+    ],
+)
+def test_a_figure_is_held_against_goal_and_floor_the_way_it_is_good(row, value, verdict):
+    assert result(row, value).verdict == verdict
+
+
+def test_a_floor_is_never_stricter_than_its_goal():
+    assert all(goal.above_floor(goal.goal) for goal in GOALS.values())
+
+
+def test_a_skipped_row_says_why_and_is_not_below_its_floor():
+    report = Report(quick=False, rounds=1, results=[Result(GOALS["W2"], skipped="age is missing")])
+    assert report.results[0].verdict == "skipped: age is missing"
+    assert report.below_floor == []
+
+
+def test_table_and_file_tell_the_same(tmp_path):
+    report = Report(quick=False, rounds=5)
+    report.add(result("W1", 0.5))
+    report.tell_slope("W1", 1.01)
+    report.keep({"cordee": [1.0, 2.0]}, under="100 MB")
+    shown = io.StringIO()
+    report.show(Console(file=shown, width=250))
+    report.write(tmp_path / "results" / "r.json")
+    written = json.loads((tmp_path / "results" / "r.json").read_text())
+
+    assert "BELOW FLOOR" in shown.getvalue()
+    assert "1.01" in shown.getvalue()
+    assert written["results"][0]["verdict"] == "BELOW FLOOR"
+    assert written["results"][0]["slope"] == 1.01
+    assert written["seconds"] == {"100 MB: cordee": [1.0, 2.0]}
+
+
+def test_rows_are_named_one_by_one_or_all_of_a_kind():
+    assert _rows("W1,W3b") == {"W1", "W3b"}
+    assert _rows("W3") == {"W3a", "W3b", "W3c"}
+
+
+@pytest.mark.parametrize("text", ["", "W9", "W1,W9", "W"])
+def test_a_row_that_does_not_exist_is_refused(text):
+    with pytest.raises(Exception, match="rows are"):
+        _rows(text)
