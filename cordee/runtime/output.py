@@ -11,6 +11,9 @@ from typing import Any
 
 import click
 
+from cordee.errors import N_
+from cordee.runtime.texts import text
+
 __all__ = ["Output", "clean", "to_json"]
 
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -70,25 +73,28 @@ class Output:
         """One of a stream of things, told at once: an object a line, or a sentence for people."""
         click.echo(to_json(row) if self.mode != "table" else clean(text))
 
-    def text(self, text: str) -> None:
+    def text(self, document: str) -> None:
         """A document for people, on stdout."""
-        click.echo(clean(text))
+        click.echo(clean(document))
 
-    def say(self, message: str) -> None:
-        """A message on stderr; none with `--quiet`."""
+    def say(self, message: str, **facts: object) -> None:
+        """A marked text on stderr, in the reader's language; none with `--quiet`."""
         if not self._quiet:
-            click.echo(clean(message), err=True)
+            click.echo(clean(text(message, self.language).format(**facts)), err=True)
 
-    def confirm(self, question: str) -> None:
-        """Ask before something that cannot be undone; `--yes` answers beforehand.
+    def confirm(self, question: str, **facts: object) -> None:
+        """Ask, by a marked text, before something that cannot be undone; `--yes` answers beforehand.
 
         Raises: click.UsageError where nobody can answer; click.Abort for a no.
         """
         if self.yes:
             return
+        asked = clean(text(question, self.language).format(**facts))
         if not sys.stdin.isatty():
-            raise click.UsageError(f"{question} Nobody is there to answer: repeat with --yes.")
-        click.confirm(clean(question), abort=True, err=True)
+            raise click.UsageError(
+                f"{asked} {text(N_('Nobody is there to answer: repeat with --yes.'), self.language)}"
+            )
+        click.confirm(asked, abort=True, err=True)
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
