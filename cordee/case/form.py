@@ -58,7 +58,7 @@ CASE_FORM: Final = Form(_SCHEMA)
 RECEIVED_FORM: Final = Form(_as_received(_SCHEMA))
 ACT_FORM: Final = Form({"$schema": _SCHEMA["$schema"], "$defs": _SCHEMA["$defs"], "$ref": "#/$defs/consent_act"})
 
-_STEP = re.compile(r"([a-z_]+)((?:\[\d*\])*)")
+_STEP = re.compile(r"([a-z0-9_]+)((?:\[\d*\])*)")
 
 
 def _parts(path: str) -> list[str | int] | None:
