@@ -143,6 +143,7 @@ class _Grown:
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
+        directory.broker.something_ended()
         directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
         log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
 

@@ -202,6 +202,10 @@ class Broker:
             for each in transfers.open_of(tx, member):
                 transfers.expire(tx, each, self._clock.now())
 
+    def something_ended(self) -> None:
+        """A removal ended transfers: what waits for them is to be erased."""
+        self._over.set()
+
     async def erase_for_ever(self) -> None:
         """Erase the bytes of transfers as they end, until cancelled: nobody waits for it, and a crash loses nothing."""
         while True:
