@@ -54,7 +54,7 @@ class CordeeError(Exception):
     remedy: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
-        cls.reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper()
+        cls.reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).upper()
         _REASONS[cls.reason] = cls
 
     def __init__(self, **facts: object) -> None:
