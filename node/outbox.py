@@ -38,6 +38,7 @@ log = logger("node.outbox")
 
 _SKEW = timedelta(minutes=5)
 _PAUSE = 2.0
+_AT_ONCE = 12  # the directory lets a member have two dozen calls open, the event stream among them
 _LONGEST_PAUSE = 60.0
 # Steps that can be taken back when the broker says no for good.
 _GIVEN_UP = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.REFUSAL, Kind.SHIPMENT})
@@ -50,6 +51,7 @@ class Outbox:
         self._house = house
         self._client = client
         self._listener = listener
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self.refusal: CordeeError | None = None  # the last answer that keeps something waiting, for the doctor
 
     async def run(self) -> None:
@@ -75,9 +77,10 @@ class Outbox:
         return all(results)
 
     async def _send_all(self, queue: list[Waiting]) -> bool:
-        for each in queue:
-            if not await self._send(each):
-                return False
+        async with self._places:
+            for each in queue:
+                if not await self._send(each):
+                    return False
         return True
 
     async def _send(self, waiting: Waiting) -> bool:
