@@ -122,9 +122,12 @@ def summary(message: statements_pb2.Summary) -> dict[str, Any]:
     return shape
 
 
-def reason(message: statements_pb2.Reason) -> dict[str, Any]:
-    """`{code, text}`."""
-    return {"code": message.code, "text": message.text}
+def reason(message: statements_pb2.Reason, language: str) -> dict[str, Any]:
+    """`{code, meaning, text}`: the code of a closed list, what it says in the reader's language, the author's words."""
+    from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS
+
+    meanings = DECLINE_REASONS | KEEPING_REASONS | RECEIPT_REASONS
+    return {"code": message.code, "meaning": text(meanings.get(message.code, ""), language), "text": message.text}
 
 
 def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:

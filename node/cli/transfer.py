@@ -53,7 +53,7 @@ async def show(client: Client, output: Output, *, transfer: str) -> None:
 
     TRANSFER is an id or its beginning.
 
-    JSON: as transfer list, with {summary: {} or null, reason: {code, text} or null}
+    JSON: as transfer list, with {summary: {} or null, reason: {code, meaning, text} or null}
     """
     from cordee.v1 import node_pb2
     from node.cli import shapes
@@ -64,7 +64,7 @@ async def show(client: Client, output: Output, *, transfer: str) -> None:
     told = await client.transfers.ReadSummary(node_pb2.ReadSummaryRequest(transfer_id=transfer_id))
     shape = shapes.transfer(line.transfer, output.language)
     shape["summary"] = shapes.summary(told.summary) if told.HasField("summary") else None
-    shape["reason"] = shapes.reason(told.reason) if told.HasField("reason") else None
+    shape["reason"] = shapes.reason(told.reason, output.language) if told.HasField("reason") else None
     output.record(shape)
 
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from cordee.runtime.output import Output
     from node.cli.client import Client
 
-__all__ = ["accept", "decline", "erase_answer", "inbox"]
+__all__ = ["DECLINING", "KEEPING", "accept", "decline", "erase_answer", "inbox"]
+
+# The closed lists of cordee.summary, whose import would slow down every command; a test holds them equal.
+DECLINING = ["no_capacity", "outside_territory", "outside_age", "outside_criteria", "conflict", "other"]
+KEEPING = ["legal_obligation", "legal_claims", "other"]
 
 
 @click.command("inbox")
@@ -58,7 +62,7 @@ async def accept(client: Client, output: Output, *, transfer: str, sections: tup
 
 @click.command("decline")
 @click.argument("transfer")
-@click.option("--code", type=click.Choice(["capacity", "territory", "age", "other"]), required=True, help="The reason.")
+@click.option("--code", type=click.Choice(DECLINING), required=True, help="The reason.")
 @click.option("--text-file", default="", help="File with words for the sender; - for standard input.")
 @on_node
 async def decline(client: Client, output: Output, *, transfer: str, code: str, text_file: str) -> None:
@@ -82,11 +86,11 @@ async def decline(client: Client, output: Output, *, transfer: str, code: str, t
 @click.command("erase-answer")
 @click.argument("transfer")
 @click.option("--erase/--keep", "erase", required=True, default=None, help="Erase the case here, or keep it by law.")
-@click.option("--code", default="", help="With --keep: the reason, for instance legal_duty.")
+@click.option("--code", type=click.Choice(KEEPING), help="With --keep: the reason.")
 @click.option("--text-file", default="", help="With --keep: file with the reason in words; - for standard input.")
 @on_node
 async def erase_answer(
-    client: Client, output: Output, *, transfer: str, erase: bool, code: str, text_file: str
+    client: Client, output: Output, *, transfer: str, erase: bool, code: str | None, text_file: str
 ) -> None:
     """Answer a request to erase what was received.
 
@@ -97,13 +101,13 @@ async def erase_answer(
     from node.cli.files import read_text
     from node.cli.ids import transfer_of
 
-    if erase == bool(code):
+    if erase is (code is not None):
         raise click.UsageError("Give a --code with --keep, and none with --erase.")
     text = read_text(text_file) if text_file else ""
     transfer_id = await transfer_of(client, transfer)
     if erase:
         output.confirm(N_("Erase what was received for ever?"))
     answer = await client.transfers.AnswerErasure(
-        node_pb2.AnswerErasureRequest(transfer_id=transfer_id, erase=erase, code=code, text=text)
+        node_pb2.AnswerErasureRequest(transfer_id=transfer_id, erase=erase, code=code or "", text=text)
     )
     output.record(shapes.transfer(answer.transfer, output.language))

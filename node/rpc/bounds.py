@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cordee.runtime.bounds import Binary, Flag, Message, Number, Repeated, Text, Time, register
+from cordee.summary import REASON_TEXT_LIMIT
 from cordee.v1 import node_pb2
 from node.rpc.wire import PIECE
 
@@ -14,7 +15,6 @@ ACT_SIZE = 256 << 10
 _SIZE = 2**63 - 1  # what a database holds
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CODE = r"[a-z][a-z0-9_]*"
-_WORDS = 4_000  # characters of a reason
 _MANY = 64
 
 
@@ -100,7 +100,7 @@ register(node_pb2.ReadActRequest, Message(act_id=_uuid()))
 register(node_pb2.ListActsRequest, Message(case_id=_uuid()))
 register(
     node_pb2.WithdrawActRequest,
-    Message(act_id=_uuid(), by_role=_code(), reason=Text(_WORDS, empty=True, lines=True)),
+    Message(act_id=_uuid(), by_role=_code(), reason=Text(REASON_TEXT_LIMIT, empty=True, lines=True)),
 )
 
 # ---- Members ----
@@ -137,7 +137,7 @@ register(node_pb2.ReadSummaryRequest, _of_transfer())
 register(node_pb2.AcceptTransferRequest, Message(transfer_id=Binary.exactly(16), sections=Repeated(_code(), _MANY)))
 register(
     node_pb2.DeclineTransferRequest,
-    Message(transfer_id=Binary.exactly(16), code=_code(), text=Text(_WORDS, empty=True, lines=True)),
+    Message(transfer_id=Binary.exactly(16), code=_code(), text=Text(REASON_TEXT_LIMIT, empty=True, lines=True)),
 )
 register(node_pb2.WithdrawTransferRequest, _of_transfer())
 register(
@@ -146,7 +146,7 @@ register(
         transfer_id=Binary.exactly(16),
         erase=Flag(),
         code=_code(empty=True),
-        text=Text(_WORDS, empty=True, lines=True),
+        text=Text(REASON_TEXT_LIMIT, empty=True, lines=True),
     ),
 )
 register(node_pb2.ExportProofRequest, _of_transfer())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from cordee.runtime.interceptors import Gate, Observer
 from cordee.runtime.server import Server
-from node.rpc import servicers
 from node.rpc.address import prepare
 from node.rpc.bounds import CASE_SIZE
+from node.rpc.services import servicers
 
 if TYPE_CHECKING:
     from node.app import Node

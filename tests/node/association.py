@@ -63,9 +63,15 @@ class StillDirectory:
 
 
 def profiles() -> list[dict[str, Any]]:
-    """Invented associations, without what the sample file tells of an older network."""
-    every = json.loads((DATA / "associations_sample.json").read_text())
-    return [{key: value for key, value in each.items() if key not in ("node", "membership")} for each in every]
+    """Three invented associations, without what the sample file tells of an older network."""
+    every = {each["org_id"]: each for each in json.loads((DATA / "associations_sample.json").read_text())}
+    case, act = case_body(), act_body()
+    own, named = case["meta"]["owner_org_id"], act["recipients"][0]["org_id"]
+    another = next(each for each in every if each not in (own, named))
+    return [
+        {key: value for key, value in every[each].items() if key not in ("node", "membership")}
+        for each in (own, named, another)
+    ]
 
 
 def case_body(number: int = 0) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def cordee(tmp_path: Path, request: pytest.FixtureRequest) -> Cordee:
 
 
 @pytest.fixture
-async def signed_in(cordee: Cordee) -> Cordee:
+async def signed_in(socket: Path, cordee: Cordee) -> Cordee:
     """The same, with Hélène signed in."""
     result = await cordee("node", "login", "Hélène", "--password-file", "-", stdin=PASSWORD)
     assert result.code == 0, result.err

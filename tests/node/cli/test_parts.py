@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from cordee.errors import AlreadyExists, InvalidInput
 from cordee.runtime.output import clean, to_json
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
 from node.cli import files
 from node.cli.documents import documents, merge_patch
 from node.cli.session import Sessions
 from node.cli.spans import span
+from node.cli.transfer_answer import DECLINING, KEEPING
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -73,6 +75,11 @@ def test_a_span_is_a_number_and_a_unit(text: str, expected: timedelta):
 def test_anything_else_is_no_span(text: str):
     with pytest.raises(InvalidInput, match="--expires-in"):
         span(text, field="--expires-in")
+
+
+def test_the_commands_know_every_reason():
+    assert list(DECLINE_REASONS) == DECLINING
+    assert list(KEEPING_REASONS) == KEEPING
 
 
 def test_what_comes_from_elsewhere_cannot_steer_the_terminal():

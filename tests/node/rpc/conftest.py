@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from ..association import ACCOUNTS, PASSWORD, opened, profiles, with_people
 
 @pytest.fixture
 def network() -> Network:
-    """Three associations with profiles that were registered."""
-    found = Network.found()
-    for profile in profiles()[:3]:
+    """Three associations with profiles that were registered: the case's own, the one that its act names, another."""
+    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
+    for profile in profiles():
         member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
         statement = found.admission(member)
         statement.registration = registration_digest(profile["legal_name"], profile["siret"])
