@@ -79,8 +79,10 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None) -> AsyncIterator[Directory]:
-    """Everything but the network: database open, log replayed and signed, erasures made good.
+async def opened(
+    folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None, load: bool = True
+) -> AsyncIterator[Directory]:
+    """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
 
     Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
     """
@@ -121,9 +123,10 @@ async def opened(folder: Path, *, clock: Clock, crashpoints: Crashpoints | None 
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.grown.append(_Grown(directory))
-            await rosters.load()
-            await cards.load()
-            await broker.sweep()
+            if load:
+                await rosters.load()
+                await cards.load()
+                await broker.sweep()
             yield directory
         finally:
             mailbox.close()

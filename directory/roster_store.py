@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -120,13 +120,9 @@ class RosterStore:
 
         Raises: LogBehind where more was signed than is here; EntryRefused where an entry was tampered with.
         """
-        rows = await self._db.read(
-            lambda tx: tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars().all()
-        )
         roster: Roster | None = None
         tree = MerkleTree()
-        for row in rows:
-            entry = v1.Entry.FromString(row)
+        async for entry in self._all():
             roster = apply(roster, entry)
             tree.append(entry_leaf(entry))
         self._last_signed.check(tree)
@@ -176,6 +172,42 @@ class RosterStore:
             roster = apply(self.roster, entry, latest=self._clock.now() + _SKEW)
             await self._append(roster, entry)
             return roster.size - 1
+
+    async def bring_back(self, entries: Sequence[v1.Entry]) -> int:
+        """After a restore: append, in one step, what this log has lost, and sign nothing. Returns how many were added.
+
+        What belongs to an entry (cards, expiries) happens with it, as when it first came. Use it on a store that
+        nobody else has open.
+
+        Raises: EntryRefused; AlreadyFounded where the entries here are others; LogBehind where it is still not enough.
+        """
+        kept = [each async for each in self._all()]
+        if [entry_leaf(each) for each in kept] != [entry_leaf(each) for each in entries[: len(kept)]]:
+            raise AlreadyFounded()
+        roster: Roster | None = None
+        tree = MerkleTree()
+        states: list[Roster] = []
+        for entry in entries:
+            roster = apply(roster, entry)
+            tree.append(entry_leaf(entry))
+            states.append(roster)
+        self._last_signed.check(tree)
+        lost = list(zip(states, entries, strict=True))[len(kept) :]
+
+        def step(tx: Connection) -> None:
+            for after, entry in lost:
+                values = {"position": after.size - 1, "digest": entry_digest(entry)}
+                tx.execute(insert(_ENTRY).values(**values, entry=entry.SerializeToString()))
+                for each in self.also:
+                    each(tx, after, entry)
+
+        await self._db.write(step)
+        return len(lost)
+
+    async def _all(self) -> AsyncIterator[v1.Entry]:
+        query = select(_ENTRY.c.entry).order_by(_ENTRY.c.position)
+        for row in await self._db.read(lambda tx: tx.execute(query).scalars().all()):
+            yield v1.Entry.FromString(row)
 
     async def index_of(self, digest: Digest) -> int | None:
         """Where an entry with this type and body stands, if it does."""

@@ -38,7 +38,7 @@ class Applicant:
 
     def words(self, language: Language) -> list[str]:
         """The six words of the key."""
-        return six_words(self.key, language=language)
+        return six_words(self.key)
 
 
 def read_applicant(record: pb.JoinRequestRecord, roster: Roster) -> Applicant:

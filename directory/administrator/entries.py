@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.protobuf.message import Message
 
-from cordee.errors import EntryRefused, Refused
+from cordee.errors import N_, EntryRefused, Refused
 from cordee.ids import KeyId, MemberId
 from cordee.members import Roster
 from cordee.policy import Policy
 from cordee.roster import apply
+from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
+from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import Language, six_words
 from directory.administrator.applicants import Applicant
 
-__all__ = ["about_member", "admission", "describe", "find_pending", "parse_entry", "require_next"]
+__all__ = ["about_member", "about_of", "admission", "describe", "find_pending", "parse_entry", "require_next"]
 
 _STATEMENTS: dict[str, type[Message]] = {
     message.DESCRIPTOR.full_name: message
@@ -36,10 +38,17 @@ _STATEMENTS: dict[str, type[Message]] = {
     )
 }
 _VERBS: dict[str, str] = {
-    v1.MemberSuspended.DESCRIPTOR.full_name: "Suspend {who}: its node is cut off and its transfers stand still.",
-    v1.MemberReinstated.DESCRIPTOR.full_name: "Reinstate {who}, which is suspended.",
-    v1.MemberRemoved.DESCRIPTOR.full_name: "Remove {who} for good: its transfers expire at once.",
+    v1.MemberSuspended.DESCRIPTOR.full_name: N_("Suspend {who}: its node is cut off and its transfers stand still."),
+    v1.MemberReinstated.DESCRIPTOR.full_name: N_("Reinstate {who}, which is suspended."),
+    v1.MemberRemoved.DESCRIPTOR.full_name: N_("Remove {who} for good: its transfers expire at once."),
 }
+_BY_OTHERS: dict[str, type[Message]] = {
+    message.DESCRIPTOR.full_name: message for message in (v1.Genesis, v1.IdentityRotated, v1.NodeRestored)
+}
+_IN_LOG = _STATEMENTS | _BY_OTHERS
+_WITH_MEMBER = frozenset(name for name, message in _IN_LOG.items() if "member" in message.DESCRIPTOR.fields_by_name)
+_SKEW = timedelta(minutes=5)
+_MAX_BODY = 256 * 1024  # of a genesis with many administrators
 
 
 def admission(applicant: Applicant, roster: Roster, now: datetime) -> v1.MemberAdmitted:
@@ -86,7 +95,7 @@ def parse_entry(entry: v1.Entry) -> Any:
     return parse_message(entry.body, statement, MAX_BODY)
 
 
-def require_next(entry: v1.Entry, roster: Roster) -> None:
+def require_next(entry: v1.Entry, roster: Roster, now: datetime) -> None:
     """With the signatures that it has, and as many as it takes, the roster would take this entry now.
 
     Raises: EntryRefused, Refused.
@@ -96,49 +105,68 @@ def require_next(entry: v1.Entry, roster: Roster) -> None:
     lenient = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
     if not entry.signatures:
         raise EntryRefused(index=roster.size, rule="nobody has signed it")
-    apply(lenient, entry)
+    apply(lenient, entry, latest=now + _SKEW)
+
+
+def about_of(entry: v1.Entry) -> tuple[MemberId | KeyId | None, datetime]:
+    """Whom an entry of the log is about, where that is one member or administrator, and when it was dated."""
+    statement: Any = parse_message(entry.body, _IN_LOG[entry.type], _MAX_BODY)
+    time = moment_of(statement.time)
+    if entry.type in _WITH_MEMBER:
+        return MemberId(statement.member), time
+    if isinstance(statement, v1.AdministratorRemoved):
+        return KeyId(statement.administrator), time
+    if isinstance(statement, v1.AdministratorAdded):
+        return SigningPublicKey.from_message(statement.key).key_id, time
+    return None, time
 
 
 def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], language: Language) -> list[str]:
-    """What an entry does, line by line, for the person who is about to sign it."""
+    """What an entry does, line by line and in the reader's language, for the person who is about to sign it."""
     statement = parse_entry(entry)
+
+    def say(message: str, **facts: object) -> str:
+        return text(message, language).format(**facts)
+
+    def words(key: v1.PublicKey) -> str:
+        public = SigningPublicKey.from_message(key)
+        spoken = " ".join(six_words(public))
+        return say(N_("  six words of its key: {words}"), words=spoken)
+
+    who = _who(MemberId(statement.member), names) if entry.type in _WITH_MEMBER else ""
     lines: list[str]
     if isinstance(statement, v1.MemberAdmitted):
-        key = SigningPublicKey.from_message(statement.identity_key)
-        member = MemberId(statement.member)
+        bound = N_("  bound by professional secrecy") if statement.bound_by_secrecy else N_("  not bound by secrecy")
         lines = [
-            f"Admit the association {_who(member, names)} to the network.",
-            f"  six words of its key: {' '.join(six_words(key, language=language))}",
-            f"  bound by professional secrecy: {'yes' if statement.bound_by_secrecy else 'no'}",
-            f"  digest of its legal name and number: {statement.registration.hex()}",
+            say(N_("Admit the association {who} to the network."), who=who),
+            words(statement.identity_key),
+            say(bound),
+            say(N_("  digest of its legal name and number: {digest}"), digest=statement.registration.hex()),
         ]
     elif entry.type in _VERBS:
-        lines = [_VERBS[entry.type].format(who=_who(MemberId(statement.member), names))]
+        lines = [say(_VERBS[entry.type], who=who)]
     elif isinstance(statement, v1.MemberRecovered):
-        key = SigningPublicKey.from_message(statement.identity_key)
         lines = [
-            f"Give the member {_who(MemberId(statement.member), names)} a new identity key; the old one is lost.",
-            f"  six words of the new key: {' '.join(six_words(key, language=language))}",
+            say(N_("Give {who} a new identity key, since the old one is lost."), who=who),
+            words(statement.identity_key),
         ]
     elif isinstance(statement, v1.AdministratorAdded):
-        key = SigningPublicKey.from_message(statement.key)
-        lines = [
-            f"Make the holder of key {key.key_id.hex()} an administrator.",
-            f"  six words of the key: {' '.join(six_words(key, language=language))}",
-        ]
+        lines = [say(N_("Make the holder of this key an administrator.")), words(statement.key)]
     elif isinstance(statement, v1.AdministratorRemoved):
-        lines = [f"The holder of key {KeyId(statement.administrator).hex()} is no administrator any more."]
+        key_id = KeyId(statement.administrator)
+        lines = [say(N_("The holder of key {key} is no administrator any more."), key=key_id.hex())]
     elif isinstance(statement, v1.PolicyChanged):
-        lines = ["Change the network's policy:", *_policy(roster.policy, Policy.from_message(statement.policy))]
+        lines = [say(N_("Change the network's policy:"))]
+        lines += _policy(roster.policy, Policy.from_message(statement.policy))
     else:
-        key = SigningPublicKey.from_message(statement.key)
-        lines = [
-            "The directory signs its log with another key from now on.",
-            f"  six words of the key: {' '.join(six_words(key, language=language))}",
-        ]
-    signers = ", ".join(KeyId(one.signer).short for one in entry.signatures) or "nobody yet"
-    dated = f"  dated {statement.time.ToJsonString()}, network {roster.network.short}"
-    return [*lines, f"{dated}, {roster.policy.threshold} signatures needed, signed by: {signers}"]
+        lines = [say(N_("The directory signs its log with another key from now on.")), words(statement.key)]
+    signers = ", ".join(KeyId(one.signer).short for one in entry.signatures) or "–"
+    dated = moment_of(statement.time).isoformat(timespec="seconds")
+    return [
+        *lines,
+        say(N_("  dated {dated}, network {network}"), dated=dated, network=roster.network.short),
+        say(N_("  {threshold} must sign; so far: {signers}"), threshold=roster.policy.threshold, signers=signers),
+    ]
 
 
 def _who(member: MemberId, names: Mapping[MemberId, str]) -> str:
@@ -151,4 +179,4 @@ def _policy(old: Policy, new: Policy) -> list[str]:
         f"  {name}: {getattr(old, name)} → {getattr(new, name)}"
         for name in Policy.__dataclass_fields__
         if getattr(old, name) != getattr(new, name)
-    ] or ["  nothing changes"]
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +18,11 @@ from cordee.roster import apply
 from cordee.v1 import statements_pb2 as v1
 from directory.files import private_folder, read_whole, replace
 from directory.house import Founding
+from directory.log_file import append_entries, read_entries
 
-__all__ = ["Home", "LogCopy", "Network", "read_entries"]
+__all__ = ["Home", "LogCopy", "Network"]
 
 _FORMAT = "cordee administrator home 1"
-_LENGTH = 4
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class LogCopy:
         if now - signed.time > limit:
             raise RosterStale(age=now - signed.time, limit=limit)
         if fetched:
-            self._append(fetched)
+            append_entries(self._path, self.entries[:kept], fetched)
         return self.roster
 
     def _take(self, entry: v1.Entry) -> None:
@@ -86,18 +85,6 @@ class LogCopy:
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
-
-    def _append(self, entries: list[v1.Entry]) -> None:
-        whole = sum(_LENGTH + each.ByteSize() for each in self.entries[: -len(entries)])
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(self._path, flags, 0o600), "r+b") as file:
-            file.truncate(whole)  # a torn record of an earlier attempt
-            file.seek(whole)
-            for each in entries:
-                data = each.SerializeToString()
-                file.write(len(data).to_bytes(_LENGTH, "big") + data)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 class Home:
@@ -167,19 +154,3 @@ class Home:
     @property
     def _names(self) -> Path:
         return self._folder / "names.json"
-
-
-def read_entries(path: Path) -> list[v1.Entry]:
-    """The entries of a log file: each after its length. What a crash left incomplete is not read."""
-    if not path.exists():
-        return []
-    data = read_whole(path, limit=1 << 30)
-    entries, position = [], 0
-    while position + _LENGTH <= len(data):
-        size = int.from_bytes(data[position : position + _LENGTH], "big")
-        position += _LENGTH
-        if position + size > len(data):
-            break
-        entries.append(v1.Entry.FromString(data[position : position + size]))
-        position += size
-    return entries

@@ -1,0 +1,1 @@
+"""`cordee directory` for whoever runs the server, `cordee admin` for the network's administrators."""

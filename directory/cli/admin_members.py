@@ -1,0 +1,231 @@
+"""`cordee admin invite`, `requests`, `admit` …: the members of the network."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cordee.errors import N_, InvalidInput
+from cordee.invitation import Invitation, secret_digest
+from cordee.members import MemberState, registration_digest
+from cordee.times import timestamp_of
+from cordee.v1 import statements_pb2 as v1
+from cordee.words import six_words
+from directory.administrator.applicants import Applicant, check_words
+from directory.administrator.entries import about_member, admission
+from directory.cli.session import Session, administering, pick
+from directory.files import write_new
+
+__all__ = ["admit", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
+
+_COLUMNS = ("member", "legal_name", "registration_number", "bound_by_secrecy", "state", "words")
+_DAYS = 30
+
+
+@click.command("invite")
+@click.option("--legal-name", required=True, help="The association's registered name.")
+@click.option("--number", required=True, help="Its SIRET, RNA or FINESS number.")
+@click.option("--secrecy/--no-secrecy", required=True, help="Whether it is bound by professional secrecy; check this.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Invitation file to make.")
+@click.option("--days", type=click.IntRange(1, 90), default=_DAYS, show_default=True, help="How long it is valid.")
+@administering
+async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
+    """Make an invitation file. It works once; hand it over by a way that the association trusts.
+
+    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires}
+    """
+    registration_digest(legal_name, number)  # raises where one is empty
+    _require_new(out)
+    network = session.home.network()
+    invitation, secret = os.urandom(16), os.urandom(32)
+    expires = (session.clock.now() + timedelta(days=days)).replace(microsecond=0)
+    made = Invitation(
+        network=network.id,
+        members=network.members,
+        front=network.front,
+        ca_certificate=network.ca_certificate,
+        invitation=invitation,
+        secret=secret,
+        legal_name=legal_name,
+        registration_number=number,
+        bound_by_secrecy=secrecy,
+        expires=expires,
+    )
+    if not session.output.dry_run:
+        await session.client.invite(
+            invitation=invitation,
+            secret_digest=secret_digest(secret),
+            legal_name=legal_name,
+            registration_number=number,
+            bound_by_secrecy=secrecy,
+            expire_time=timestamp_of(expires),
+        )
+        write_new(out, made.to_bytes())
+    session.output.record(
+        {
+            "invitation": invitation.hex(),
+            "file": str(out),
+            "legal_name": legal_name,
+            "registration_number": number,
+            "bound_by_secrecy": secrecy,
+            "expires": expires.isoformat(),
+        }
+    )
+
+
+@click.command("requests")
+@administering
+async def requests(session: Session) -> None:
+    """Who asks to join, with the six words of each key. Call the association and have the words read out.
+
+    JSON: [{member, legal_name, registration_number, bound_by_secrecy, state, words: [], asked}]
+    """
+    applicants, doubts = await session.client.applicants(session.roster)
+    for doubt in doubts:
+        session.output.say(N_("One request is left out, since it does not verify: {why}"), why=doubt)
+    rows = [_row(session, applicant, told) for applicant, told in applicants]
+    session.output.rows([row for row in rows if row["state"] != "removed"], _COLUMNS)
+
+
+@click.command("admit")
+@click.argument("member")
+@click.option("--words", "read_out", required=True, help="The six words, as the association read them out.")
+@administering
+async def admit(session: Session, member: str, read_out: str) -> None:
+    """Admit MEMBER (its id, the beginning of it, or its name), after its six words were compared by telephone.
+
+    JSON: {member, legal_name, entry, appended, signatures, threshold}
+    """
+    applicant = await _applicant(session, member)
+    check_words(applicant.key, read_out)
+    session.home.name(applicant.member, applicant.legal_name)
+    session.output.say(N_("{name}, number {number}"), name=applicant.legal_name, number=applicant.registration_number)
+    known = session.roster.members.get(applicant.member)
+    if known is not None:
+        outcome: dict[str, Any] = {"entry": None, "appended": True, "signatures": 0}
+        outcome["threshold"] = session.roster.policy.threshold
+        session.output.say(N_("It is a member already."))
+    else:
+        outcome = await session.propose(admission(applicant, session.roster, session.clock.now()))
+    session.output.record({"member": applicant.member.hex(), "legal_name": applicant.legal_name, **outcome})
+
+
+@click.command("refuse")
+@click.argument("member")
+@click.option("--reason", required=True, help="What the applicant is told.")
+@administering
+async def refuse(session: Session, member: str, reason: str) -> None:
+    """Tell an applicant that it is not admitted, and why.
+
+    JSON: {member, reason}
+    """
+    applicant = await _applicant(session, member)
+    await session.client.refuse(applicant.member, reason)
+    session.output.record({"member": applicant.member.hex(), "reason": reason})
+
+
+@click.command("suspend")
+@click.argument("member")
+@administering
+async def suspend(session: Session, member: str) -> None:
+    """Suspend MEMBER: its node is cut off at once, its transfers stand still.
+
+    JSON: {member, entry, appended, signatures, threshold}
+    """
+    await _change(session, member, v1.MemberSuspended)
+
+
+@click.command("reinstate")
+@click.argument("member")
+@administering
+async def reinstate(session: Session, member: str) -> None:
+    """Take back the suspension of MEMBER.
+
+    JSON: {member, entry, appended, signatures, threshold}
+    """
+    await _change(session, member, v1.MemberReinstated)
+
+
+@click.command("remove")
+@click.argument("member")
+@administering
+async def remove(session: Session, member: str) -> None:
+    """Remove MEMBER for good: its transfers expire at once, and its id never comes back.
+
+    JSON: {member, entry, appended, signatures, threshold}
+    """
+    await _change(session, member, v1.MemberRemoved)
+
+
+@click.command("members")
+@administering
+async def members(session: Session) -> None:
+    """The members, from this machine's own verified copy of the log.
+
+    JSON: [{member, name, state, bound_by_secrecy, admitted}]
+    """
+    names = session.home.names()
+    rows = [
+        {
+            "member": each.id.hex(),
+            "name": names.get(each.id),
+            "state": each.state.value,
+            "bound_by_secrecy": each.bound_by_secrecy,
+            "admitted": each.admitted_at.isoformat(timespec="seconds"),
+        }
+        for each in session.roster.members.values()
+    ]
+    session.output.rows(rows, ("member", "name", "state", "bound_by_secrecy", "admitted"))
+
+
+@click.command("words")
+@click.argument("member")
+@administering
+async def words(session: Session, member: str) -> None:
+    """The six words of a member's identity key, from the verified log.
+
+    JSON: {member, words: []}
+    """
+    found = session.roster.members[session.member(member)]
+    session.output.record({"member": found.id.hex(), "words": six_words(found.identity)})
+
+
+def _require_new(path: Path) -> None:
+    if path.exists():
+        raise InvalidInput(field="--out", problem="the file exists already")
+
+
+async def _applicant(session: Session, given: str) -> Applicant:
+    applicants, _ = await session.client.applicants(session.roster)
+    by_id = {applicant.member: applicant for applicant, _ in applicants}
+    return by_id[pick(given, {member: each.legal_name for member, each in by_id.items()})]
+
+
+async def _change(
+    session: Session, given: str, kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]
+) -> None:
+    member = session.member(given)
+    outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
+    session.output.record({"member": member.hex(), **outcome})
+
+
+def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:
+    known = session.roster.members.get(applicant.member)
+    state = {MemberState.ACTIVE: "admitted", MemberState.SUSPENDED: "admitted", MemberState.REMOVED: "removed"}
+    return {
+        "member": applicant.member.hex(),
+        "legal_name": applicant.legal_name,
+        "registration_number": applicant.registration_number,
+        "bound_by_secrecy": applicant.bound_by_secrecy,
+        # Whether it was admitted the log says; whether a colleague refused it only the directory knows.
+        "state": state[known.state] if known else ("refused" if told == _REFUSED else "waiting"),
+        "words": applicant.words(session.language),
+        "asked": applicant.asked.isoformat(timespec="seconds"),
+    }
+
+
+_REFUSED = 3  # JOIN_STATE_REFUSED

@@ -1,0 +1,171 @@
+"""`cordee directory`: make, run, look at and save a network's directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["group"]
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="CORDEE_DIRECTORY_DATA_DIR",
+    required=True,
+    help="Folder with the directory's keys, database and mailboxes [CORDEE_DIRECTORY_DATA_DIR].",
+)
+
+
+@click.group(name="directory")
+def group() -> None:
+    """Run a network's directory: it forwards, keeps order, and reads nothing."""
+
+
+@group.command("init")
+@data_dir_option
+@click.option("--name", required=True, metavar="HOST", help="Name or address under which members reach it.")
+@click.option("--members", metavar="HOST:PORT", help="Address for members [default: NAME:7443].")
+@click.option("--front", metavar="HOST:PORT", help="Address for applicants and administrators [default: NAME:7444].")
+@click.option("--origin", help="Name of the roster log [default: NAME/roster].")
+@click.pass_context
+def init(
+    ctx: click.Context, data_dir: Path, name: str, members: str | None, front: str | None, origin: str | None
+) -> None:
+    """Make the directory's keys and founding.json, which its administrators found the network with.
+
+    JSON: {data_dir, founding, origin, members, front}
+    """
+    from cordee.runtime.clock import SystemClock
+    from cordee.runtime.output import Output
+    from directory.house import House, initialise
+
+    host = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+    founding = initialise(
+        data_dir,
+        origin=origin or f"{host}/roster",
+        members=members or f"{host}:7443",
+        front=front or f"{host}:7444",
+        random=os.urandom,
+        now=SystemClock().now(),
+    )
+    Output(ctx).record(
+        {
+            "data_dir": str(data_dir),
+            "founding": str(House(data_dir).founding_file),
+            "origin": founding.origin,
+            "members": founding.members,
+            "front": founding.front,
+        }
+    )
+
+
+@group.command("serve")
+@data_dir_option
+@click.option("--listen-members", default="0.0.0.0:7443", show_default=True, metavar="HOST:PORT")  # a server
+@click.option("--listen-front", default="0.0.0.0:7444", show_default=True, metavar="HOST:PORT")  # a server
+@click.option("--metrics-port", type=int, help="Serve metrics for Prometheus on this port of 127.0.0.1.")
+@click.option("--reflection", is_flag=True, help="Let clients ask which services there are.")
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    data_dir: Path,
+    listen_members: str,
+    listen_front: str,
+    metrics_port: int | None,
+    reflection: bool,
+) -> None:
+    """Run the directory until it is told to stop (SIGTERM, Ctrl-C).
+
+    Prints one JSON line when it is ready: {"ready": true, "members": "host:port", "front": "host:port"}. Port 0 takes
+    a free one.
+    """
+    import asyncio
+    from importlib.metadata import version
+
+    from prometheus_client import CollectorRegistry
+
+    from cordee.runtime import logs
+    from cordee.runtime.clock import SystemClock
+    from cordee.runtime.metrics import Metrics, expose
+    from cordee.runtime.output import Output, to_json
+    from directory import app
+
+    logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
+    registry = CollectorRegistry()
+    if metrics_port is not None:
+        expose(registry, port=metrics_port)
+
+    def ready(facts: dict[str, Any]) -> None:
+        click.echo(to_json(facts))
+
+    Output(ctx).say("{folder}: starting.", folder=data_dir)
+    asyncio.run(
+        app.serve(
+            data_dir,
+            clock=SystemClock(),
+            listen_members=listen_members,
+            listen_front=listen_front,
+            ready=ready,
+            observers=(logs.CallLog(), Metrics(registry, version=version("cordee"))),
+            reflect=reflection,
+        )
+    )
+
+
+@group.command("status")
+@data_dir_option
+@click.pass_context
+def status(ctx: click.Context, data_dir: Path) -> None:
+    """What is in the data folder; the directory may be running.
+
+    JSON: {founded, network, entries, signed, members: {active, suspended, removed}, transfers: {state: count},
+    waiting_files, waiting_bytes, pending_entries}
+    """
+    from cordee.runtime.output import Output
+    from directory.maintenance import survey
+
+    Output(ctx).record(survey(data_dir))
+
+
+@group.command("backup")
+@data_dir_option
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--with-keys", is_flag=True, help="Save the secret keys as well; keep that copy under lock.")
+@click.pass_context
+def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) -> None:
+    """Save the database while the directory runs. Waiting ciphertext is not saved: senders send it again.
+
+    After a restore the file last-signed must stay the newest one, not the one of the backup.
+
+    JSON: {backup, files: []}
+    """
+    from cordee.runtime.output import Output
+    from directory.maintenance import save
+
+    files = save(data_dir, target, with_keys=with_keys)
+    Output(ctx).record({"backup": str(target), "files": files})
+
+
+@group.command("recover")
+@data_dir_option
+@click.option(
+    "--log",
+    "log",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="The log as an administrator verified it (cordee admin log --export FILE).",
+)
+@click.pass_context
+def recover(ctx: click.Context, data_dir: Path, log: Path) -> None:
+    """After a restore from a backup: bring back the entries that the backup does not have. The directory must not run.
+
+    JSON: {entries, added}
+    """
+    from cordee.runtime.output import Output
+    from directory.maintenance import bring_back
+
+    entries, added = bring_back(data_dir, log)
+    Output(ctx).record({"entries": entries, "added": added})

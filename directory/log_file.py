@@ -1,0 +1,61 @@
+"""The roster log in a file: each entry after its length (4 bytes, big-endian)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from cordee.errors import InvalidRecord
+from cordee.v1 import statements_pb2 as v1
+from directory.files import read_whole
+
+__all__ = ["append_entries", "encode_entries", "read_entries"]
+
+_LENGTH = 4
+_MAX_BYTES = 1 << 30
+
+
+def encode_entries(entries: Sequence[v1.Entry]) -> bytes:
+    """The bytes of a file that holds these entries."""
+    written = bytearray()
+    for each in entries:
+        data = each.SerializeToString()
+        written += len(data).to_bytes(_LENGTH, "big") + data
+    return bytes(written)
+
+
+def read_entries(path: Path) -> list[v1.Entry]:
+    """The entries; none where there is no file. What a crash left incomplete at the end is not read.
+
+    They are not verified. Raises: InvalidRecord.
+    """
+    if not path.exists():
+        return []
+    data = read_whole(path, limit=_MAX_BYTES)
+    entries, position = [], 0
+    while position + _LENGTH <= len(data):
+        size = int.from_bytes(data[position : position + _LENGTH], "big")
+        position += _LENGTH
+        if position + size > len(data):
+            break
+        try:
+            entries.append(v1.Entry.FromString(data[position : position + size]))
+        except DecodeError as error:
+            raise InvalidRecord(path=path.name, problem=f"entry {len(entries)} cannot be parsed") from error
+        position += size
+    return entries
+
+
+def append_entries(path: Path, before: Sequence[v1.Entry], entries: Sequence[v1.Entry]) -> None:
+    """Add entries, durably, after those that were read; an incomplete one that a crash left is overwritten."""
+    whole = len(encode_entries(before))
+    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "r+b") as file:
+        file.truncate(whole)
+        file.seek(whole)
+        file.write(encode_entries(entries))
+        file.flush()
+        os.fsync(file.fileno())

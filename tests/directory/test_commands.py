@@ -1,0 +1,300 @@
+"""The commands as their users run them: real processes, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cordee.card import make_card
+from cordee.invitation import Invitation
+from cordee.runtime.tls import TransportKey, channel
+from cordee.sealing import SealingKey
+from cordee.signing import SigningKey, member_id_of
+from cordee.times import timestamp_of
+from cordee.v1 import directory_pb2 as pb
+from cordee.v1 import directory_pb2_grpc
+from cordee.v1 import statements_pb2 as v1
+from cordee.words import six_words
+from tests.directory.town import encoded, profile_of
+
+PASSPHRASE = "une phrase assez longue"
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Office:
+    """Two administrators at their machines, and the directory's server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "directory"
+        self.members, self.front = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        (folder / "passphrase").write_text(PASSPHRASE + "\n")
+        self.server: subprocess.Popen[str] | None = None
+
+    def run(self, *arguments: str, code: int = 0) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "cordee.runtime.command", "--output", "json", "--lang", "en", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        self.told = done.stderr
+        if code:
+            return json.loads(done.stderr.strip().splitlines()[-1]) if code != 2 else done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def admin(self, who: str, *arguments: str, code: int = 0, yes: bool = True) -> Any:
+        options = ["--key", str(self.folder / f"{who}.key"), "--passphrase-file", str(self.folder / "passphrase")]
+        options += ["--home", str(self.folder / f"{who}.home")]
+        flags = ["--yes"] if yes else []
+        return self.run(*flags, "admin", *arguments, *options, code=code)
+
+    def key(self, who: str) -> Any:
+        return self.run(
+            "admin",
+            "key",
+            "new",
+            "--out",
+            str(self.folder / f"{who}.key"),
+            "--passphrase-file",
+            str(self.folder / "passphrase"),
+        )
+
+    def start(self) -> dict[str, Any]:
+        arguments = ["directory", "serve", "--data-dir", str(self.data)]
+        arguments += ["--listen-members", self.members, "--listen-front", self.front]
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "cordee.runtime.command", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "log").open("a"),
+            text=True,
+        )
+        assert self.server.stdout is not None
+        ready: dict[str, Any] = json.loads(self.server.stdout.readline())
+        return ready
+
+    def stop(self) -> int:
+        assert self.server is not None
+        self.server.send_signal(signal.SIGTERM)
+        code = self.server.wait(20)
+        self.server = None
+        return code
+
+    def found(self) -> Any:
+        self.run(
+            "directory",
+            "init",
+            "--data-dir",
+            str(self.data),
+            "--name",
+            "localhost",
+            "--members",
+            self.members,
+            "--front",
+            self.front,
+        )
+        for who in ("alice", "bruno"):
+            self.key(who)
+        self.start()
+        genesis = str(self.folder / "genesis.json")
+        self.admin(
+            "alice",
+            "found",
+            "--founding",
+            str(self.data / "founding.json"),
+            "--administrator",
+            str(self.folder / "alice.key.pub"),
+            "--administrator",
+            str(self.folder / "bruno.key.pub"),
+            "--threshold",
+            "2",
+            "--genesis",
+            genesis,
+        )
+        early = self.run("admin", "found", "--submit", "--genesis", genesis, "--home", "x", code=4)
+        assert early["reason"] == "INVALID_INPUT"
+        self.admin("bruno", "sign-genesis", genesis)
+        return self.run("admin", "found", "--submit", "--genesis", genesis, "--home", str(self.folder / "alice.home"))
+
+    def ask(self, invitation: Path, name: str) -> tuple[SigningKey, str]:
+        """An association asks to join, as a node does. Its key and its member id."""
+        import asyncio
+
+        invited = Invitation.parse(invitation.read_bytes())
+        identity, transport, sealing = (
+            SigningKey.generate(os.urandom),
+            TransportKey.generate(),
+            SealingKey.generate(os.urandom),
+        )
+        member, now, profile = member_id_of(identity.public), datetime.now(UTC), encoded(profile_of(name))
+        card = make_card(
+            identity,
+            network=invited.network,
+            member=member,
+            number=1,
+            sealing_key=sealing.public,
+            transport_key_digest=transport.digest,
+            profile=profile,
+            now=now,
+        )
+        request = identity.sign(
+            v1.JoinRequest(
+                network=invited.network,
+                invitation=invited.invitation,
+                secret=invited.secret,
+                identity_key=identity.public.to_message(),
+                card=card.to_message(),
+                profile=profile,
+                certificate_request=transport.request(),
+                time=timestamp_of(now),
+            )
+        )
+
+        async def send() -> int:
+            async with channel(invited.front, root=invited.ca_certificate) as line:
+                stub: Any = directory_pb2_grpc.EnrolmentStub(line)
+                return int(
+                    (await stub.Request(pb.EnrolmentRequest(join_request=request.to_message()), timeout=10)).state
+                )
+
+        assert asyncio.run(send()) == pb.JOIN_STATE_WAITING
+        return identity, member.hex()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
+    yield made
+    if made.server is not None:
+        made.server.kill()
+        made.server.wait(10)
+
+
+def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
+    founded = office.found()
+    assert (founded["founded"], founded["missing"], founded["threshold"]) == (True, [], 2)
+    profile = profile_of("Marseille")
+    invitation = office.folder / "invitation.json"
+    naming = ["--legal-name", profile["legal_name"], "--number", profile["siret"]]
+    office.admin("alice", "invite", *naming, "--secrecy", "--out", str(invitation))
+    assert invitation.stat().st_mode & 0o777 == 0o600
+    assert office.admin("alice", "requests") == []
+
+    identity, member = office.ask(invitation, "Marseille")
+    (row,) = office.admin("bruno", "requests")
+    assert (row["member"], row["state"], row["legal_name"]) == (member, "waiting", profile["legal_name"])
+    assert row["words"] == six_words(identity.public, language="en")
+
+    wrong = " ".join(six_words(SigningKey.generate(os.urandom).public, language="fr"))
+    assert office.admin("alice", "admit", member, "--words", wrong, code=5)["reason"] == "WORDS_DIFFER"
+    words = " ".join(six_words(identity.public, language="fr")).upper()
+    assert "Nobody is there to answer" in office.admin("alice", "admit", member, "--words", words, code=2, yes=False)
+    first = office.admin("alice", "admit", member[:8], "--words", words)
+    assert (first["appended"], first["signatures"]) == (False, 1)
+    assert "Admit the association" in office.told
+    assert office.admin("alice", "admit", member, "--words", words)["signatures"] == 1, "one administrator counts once"
+    (pending,) = office.admin("bruno", "pending")
+    assert (pending["entry"], pending["about"]) == (first["entry"], member)
+    second = office.admin("bruno", "admit", profile["legal_name"], "--words", words)
+    assert (second["appended"], second["signatures"], second["entry"]) == (True, 2, first["entry"])
+    assert [row["state"] for row in office.admin("alice", "requests")] == ["admitted"]
+
+    office.admin("alice", "suspend", profile["legal_name"])
+    (entry,) = office.admin("bruno", "pending")
+    assert office.admin("bruno", "sign", entry["entry"][:10])["appended"]
+    (known,) = office.admin("alice", "members")
+    assert (known["member"], known["state"], known["name"]) == (member, "suspended", profile["legal_name"])
+    assert [row["type"] for row in office.admin("bruno", "log")] == ["Genesis", "MemberAdmitted", "MemberSuspended"]
+    for who in ("bruno", "alice"):
+        done = office.admin(who, "remove", member)
+    assert done["appended"]
+    assert office.admin("alice", "suspend", member, code=8)["reason"] == "ENTRY_REFUSED"
+    assert office.stop() == 0
+    logged = (office.folder / "log").read_text()
+    assert profile["legal_name"] not in logged
+    assert PASSPHRASE not in logged
+
+
+def test_an_administrator_is_added_and_another_removed(office: Office) -> None:
+    office.found()
+    office.key("chloe")
+    for who in ("alice", "bruno"):
+        done = office.admin(who, "administrators", "add", str(office.folder / "chloe.key.pub"))
+    assert done["appended"]
+    network = json.loads((office.folder / "alice.home" / "network.json").read_text())["network"]
+    founding = str(office.data / "founding.json")
+    office.run(
+        "admin", "attach", "--founding", founding, "--network", network, "--home", str(office.folder / "chloe.home")
+    )
+    bruno = next(row for row in office.admin("bruno", "administrators", "list") if row["own"])["key_id"]
+    for who in ("alice", "chloe"):
+        done = office.admin(who, "administrators", "remove", bruno[:10])
+    assert done["appended"]
+    assert office.admin("bruno", "members", code=5)["reason"] == "NOT_AN_ADMINISTRATOR"
+
+
+def test_a_wrong_passphrase_opens_no_key_and_no_key_is_written_over(office: Office) -> None:
+    made = office.key("alice")
+    assert (office.folder / "alice.key").stat().st_mode & 0o777 == 0o600
+    key = str(office.folder / "alice.key")
+    shown = office.run("admin", "key", "show", key + ".pub")
+    assert shown["words"] == made["words"]
+    passphrase = str(office.folder / "passphrase")
+    again = office.run("admin", "key", "new", "--out", key, "--passphrase-file", passphrase, code=6)
+    assert again["reason"] == "ALREADY_EXISTS"
+    (office.folder / "passphrase").write_text("une autre phrase longue\n")
+    office.run("directory", "init", "--data-dir", str(office.data), "--name", "localhost")
+    founding = ["--founding", str(office.data / "founding.json"), "--administrator", key + ".pub"]
+    assert office.admin("alice", "found", *founding, code=5)["reason"] == "KEY_LOCKED"
+
+
+def test_status_backup_and_recovery_after_a_restore(office: Office) -> None:
+    office.found()
+    backup = office.folder / "backup"
+    saved = office.run("directory", "backup", "--data-dir", str(office.data), "--to", str(backup))
+    assert saved["files"] == ["directory.db", "founding.json", "last-signed"]
+    office.key("chloe")
+    for who in ("alice", "bruno"):
+        office.admin(who, "administrators", "add", str(office.folder / "chloe.key.pub"))
+    office.admin("alice", "log", "--export", str(office.folder / "log.export"))
+    status = office.run("directory", "status", "--data-dir", str(office.data))
+    assert (status["founded"], status["entries"], status["signed"]) == (True, 2, 2)
+    assert office.stop() == 0
+
+    for each in office.data.glob("directory.db*"):
+        each.unlink()
+    (office.data / "directory.db").write_bytes((backup / "directory.db").read_bytes())
+    serve = ["directory", "serve", "--data-dir", str(office.data), "--listen-members", "127.0.0.1:0"]
+    assert office.run(*serve, "--listen-front", "127.0.0.1:0", code=8)["reason"] == "LOG_BEHIND"
+    recover = ["directory", "recover", "--data-dir", str(office.data), "--log", str(office.folder / "log.export")]
+    assert office.run(*recover) == {"entries": 2, "added": 1}
+    assert office.start()["ready"]
+    assert len(office.admin("alice", "log")) == 2
+
+
+def test_a_directory_is_made_once_and_its_secrets_are_for_its_owner_alone(office: Office) -> None:
+    office.run("directory", "init", "--data-dir", str(office.data), "--name", "localhost")
+    again = office.run("directory", "init", "--data-dir", str(office.data), "--name", "localhost", code=6)
+    assert again["reason"] == "ALREADY_EXISTS"
+    assert {path.name: path.stat().st_mode & 0o777 for path in office.data.iterdir()} == {
+        "ca.key": 0o600,
+        "log.key": 0o600,
+        "server.key": 0o600,
+        "founding.json": 0o644,
+    }
