@@ -116,12 +116,14 @@ async def words(client: Client, output: Output) -> None:
     JSON: {words: []}
     """
     from cordee.v1 import node_pb2
+    from node.cli import shapes
 
-    answer = await client.info.GetStatus(node_pb2.GetStatusRequest(language=output.language))
+    answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
+    told = shapes.words(answer.identity_key, output.language)
     if output.for_programs:
-        output.record({"words": list(answer.words)})
+        output.record({"words": told})
     else:
-        output.text(_large(list(answer.words)))
+        output.text(_large(told))
 
 
 @group.command("serve")
@@ -158,7 +160,7 @@ async def status(client: Client, output: Output) -> None:
     from cordee.v1 import node_pb2
     from node.cli import shapes
 
-    answer = await client.info.GetStatus(node_pb2.GetStatusRequest(language=output.language))
+    answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
     output.record(shapes.status(answer, output.language))
 
 

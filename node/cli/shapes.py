@@ -24,6 +24,7 @@ __all__ = [
     "status",
     "summary",
     "transfer",
+    "words",
 ]
 
 
@@ -61,8 +62,8 @@ def case_line(message: node_pb2.CaseLine) -> dict[str, Any]:
 
 
 def member(message: node_pb2.MemberRecord) -> dict[str, Any]:
-    """`{member, name, commune, departement, state, bound_by_secrecy, card_expires}`, and `words` where known."""
-    shape: dict[str, Any] = {
+    """`{member, name, commune, departement, state, bound_by_secrecy, card_expires}`."""
+    return {
         "member": message.member.hex(),
         "name": message.name,
         "commune": message.commune,
@@ -71,9 +72,6 @@ def member(message: node_pb2.MemberRecord) -> dict[str, Any]:
         "bound_by_secrecy": message.bound_by_secrecy,
         "card_expires": instant(message.card_expire_time),
     }
-    if message.words:
-        shape["words"] = list(message.words)
-    return shape
 
 
 def match(message: node_pb2.MemberMatch) -> dict[str, Any]:
@@ -154,7 +152,7 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         alarm = {"reason": message.alarm, "facts": facts, "message": told, "remedy": remedy}
     return {
         "member": message.member.hex(),
-        "words": list(message.words),
+        "words": words(message.identity_key, language),
         "network": message.network.hex() or None,
         "roster_size": message.roster_size,
         "roster_root": message.roster_root.hex(),
@@ -162,3 +160,11 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         "connected": message.connected,
         "alarm": alarm,
     }
+
+
+def words(key: statements_pb2.PublicKey, language: str) -> list[str]:
+    """The six words of an identity key. They are stretched here, not in the node: that takes 64 MiB for a moment."""
+    from cordee.signing import SigningPublicKey
+    from cordee.words import six_words
+
+    return six_words(SigningPublicKey.from_message(key), language="en" if language == "en" else "fr")

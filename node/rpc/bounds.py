@@ -159,4 +159,4 @@ register(
 )
 register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
-register(node_pb2.GetStatusRequest, Message(language=Text(2, empty=True, pattern="fr|en")))
+register(node_pb2.GetStatusRequest, Message())

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cordee.v1 import node_pb2, node_pb2_grpc
-from cordee.words import six_words
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant
 
@@ -16,14 +13,11 @@ class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
     """Answers without a session: it tells nothing of any case, and whoever may open the socket may know it."""
 
     async def GetStatus(self, request: node_pb2.GetStatusRequest, context: Context) -> node_pb2.GetStatusResponse:
-        """The member id, its six words, and how fresh and sound this node's copy of the roster is."""
+        """The member id and its key, and how fresh and sound this node's copy of the roster is."""
         status = self._node.roster.status()
-        words = await asyncio.to_thread(
-            six_words, self._node.identity_public, language="en" if request.language == "en" else "fr"
-        )
         return node_pb2.GetStatusResponse(
             member=self._node.member,
-            words=words,
+            identity_key=self._node.identity_public.to_message(),
             roster_size=status.size,
             roster_root=status.root,
             checkpoint_time=instant(status.checkpoint_time),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
-from cordee.errors import NotAMember, NotFound
+from cordee.errors import NotFound
 from cordee.ids import MemberId
 from cordee.profile import Query
 from cordee.v1 import node_pb2, node_pb2_grpc
@@ -51,11 +50,12 @@ class Members(Desk, node_pb2_grpc.MembersServicer):
         """One association with its profile. Raises NotFound."""
         await self._enter(context, "Members.ShowMember")
         wanted = MemberId(request.member)
-        try:
-            # The six words are stretched with Argon2id, which takes long enough to be kept off the event loop.
-            view = await asyncio.to_thread(self._node.roster.member_view, wanted)
-        except NotAMember as unknown:
-            raise NotFound(what="member") from unknown
+        member = self._node.roster.roster.members.get(wanted)
+        if member is None:
+            raise NotFound(what="member")
+        view = self._node.roster.view(member)
         return node_pb2.ShowMemberResponse(
-            record=member_record(view), profile=view.profile.to_bytes() if view.profile else b""
+            record=member_record(view),
+            profile=view.profile.to_bytes() if view.profile else b"",
+            identity_key=member.identity.to_message(),
         )

@@ -72,7 +72,6 @@ def member_record(view: MemberView) -> node_pb2.MemberRecord:
         name=view.name,
         commune=view.commune,
         departement=view.departement,
-        words=view.words,
         card_expire_time=instant(view.card_expires),
         bound_by_secrecy=view.bound_by_secrecy,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cordee.words import six_words
 from node.app import Node
 
 from ..association import PASSWORD, act_body, case_body, profiles
@@ -265,10 +266,12 @@ async def test_members_are_listed_searched_and_shown_by_name_or_beginning(signed
     assert by_name["profile"]["display_name"] == listed[0]["name"]
 
 
-async def test_the_node_tells_its_status_and_its_words_without_a_session(socket: Path, cordee: Cordee):
+async def test_the_node_tells_its_status_and_its_words_without_a_session(
+    socket: Path, cordee: Cordee, association: Node
+):
     status = await cordee("node", "status")
     assert (status.code, status.json["roster_size"], status.json["alarm"]) == (0, 4, None)
     words = (await cordee("--lang", "fr", "node", "words")).json["words"]
-    assert len(words) == 6
+    assert words == six_words(association.identity_public, language="fr")
     large = (await cordee("--lang", "fr", "node", "words", output=None)).out
     assert all(word.upper() in large for word in words)

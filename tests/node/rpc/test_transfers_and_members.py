@@ -146,7 +146,7 @@ async def test_a_transfer_id_of_another_length_is_refused_by_its_bound(client: C
     assert error.facts["field"] == "transfer_id"
 
 
-async def test_the_members_are_listed_found_and_shown(client: Client, recipient: bytes):
+async def test_the_members_are_listed_found_and_shown(client: Client, recipient: bytes, network: Network):
     listed = [each async for each in client.members.ListMembers(node_pb2.ListMembersRequest())]
     assert sorted(each.name for each in listed) == sorted(each["display_name"] for each in profiles())
     request = node_pb2.FindMembersRequest(speciality="sexual_exploitation_minors")
@@ -155,7 +155,8 @@ async def test_the_members_are_listed_found_and_shown(client: Client, recipient:
     assert all(each.service and each.reasons for each in found)
     shown = await client.members.ShowMember(node_pb2.ShowMemberRequest(member=recipient))
     assert json.loads(shown.profile)["display_name"] == profiles()[1]["display_name"]
-    assert len(shown.record.words) == 6
+    key = network.members[profiles()[1]["display_name"]].identity.public
+    assert shown.identity_key == key.to_message()
     unknown = client.members.ShowMember(node_pb2.ShowMemberRequest(member=bytes(16)))
     assert isinstance(await refusal(unknown), NotFound)
 
@@ -176,6 +177,4 @@ async def test_whoever_may_open_the_socket_may_ask_how_the_node_is(sign_in, asso
     assert status.member == association.member
     assert status.network == association.house.network
     assert (status.roster_size, status.alarm) == (4, "")
-    assert len(status.words) == 6
-    english = await nobody.info.GetStatus(node_pb2.GetStatusRequest(language="en"))
-    assert list(english.words) != list(status.words)
+    assert status.identity_key == association.identity_public.to_message()
