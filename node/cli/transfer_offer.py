@@ -1,4 +1,4 @@
-"""`cordee transfer preview`, `offer` and `withdraw`: the sender's half."""
+"""`cordee transfer preview`, `offer`, `ship` and `withdraw`: the sender's half."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cordee.v1 import node_pb2
     from node.cli.client import Client
 
-__all__ = ["offer", "preview", "withdraw"]
+__all__ = ["offer", "preview", "ship", "withdraw"]
 
 
 def _content_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,8 +78,11 @@ async def preview(client: Client, output: Output, **content: Any) -> None:
     help="Hand the case over, or share it.",
 )
 @click.option("--expires-in", metavar="SPAN", help="For instance 36h or 7d [default: the network's limit].")
+@click.option("--hold", is_flag=True, help="Wait for cordee transfer ship after they accept.")
 @on_node
-async def offer(client: Client, output: Output, *, kind: str, expires_in: str | None, **content: Any) -> None:
+async def offer(
+    client: Client, output: Output, *, kind: str, expires_in: str | None, hold: bool, **content: Any
+) -> None:
     """Offer a case to one association. It sees a summary that names nobody until it accepts.
 
     With --dry-run: as cordee transfer preview.
@@ -89,7 +92,7 @@ async def offer(client: Client, output: Output, *, kind: str, expires_in: str | 
     from cordee.v1 import node_pb2
     from node.cli.spans import span
 
-    request = node_pb2.OfferTransferRequest(content=await _content(client, **content), kind=kind)
+    request = node_pb2.OfferTransferRequest(content=await _content(client, **content), kind=kind, hold=hold)
     if expires_in is not None:
         request.expires_in.FromTimedelta(span(expires_in, field="--expires-in"))
     if output.dry_run:
@@ -97,6 +100,23 @@ async def offer(client: Client, output: Output, *, kind: str, expires_in: str | 
         return
     answer = await client.transfers.OfferTransfer(request)
     output.record({"transfer": answer.transfer_id.hex()})
+
+
+@click.command("ship")
+@click.argument("transfer")
+@on_node
+async def ship(client: Client, output: Output, *, transfer: str) -> None:
+    """Let an accepted transfer leave that was offered with --hold.
+
+    JSON: as transfer list
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.ids import transfer_of
+
+    transfer_id = await transfer_of(client, transfer)
+    answer = await client.transfers.ShipTransfer(node_pb2.ShipTransferRequest(transfer_id=transfer_id))
+    output.record(shapes.transfer(answer.transfer, output.language))
 
 
 @click.command("withdraw")

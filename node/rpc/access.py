@@ -52,6 +52,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Transfers.ReadSummary": _CASE_TEAM,
     "Transfers.AcceptTransfer": _HANDLERS,
     "Transfers.DeclineTransfer": _HANDLERS,
+    "Transfers.ShipTransfer": _HANDLERS,
     "Transfers.WithdrawTransfer": _HANDLERS,
     "Transfers.AnswerErasure": _CASE_TEAM,  # handlers erase, leads decide that the law makes us keep it
     "Transfers.ExportProof": _READERS,

@@ -128,7 +128,7 @@ register(node_pb2.ShowMemberRequest, Message(member=Binary.exactly(16)))
 register(node_pb2.PreviewTransferRequest, _content())
 register(
     node_pb2.OfferTransferRequest,
-    Message(content=_content(), kind=Text(8, pattern="transfer|referral"), expires_in=Time(absent=True)),
+    Message(content=_content(), kind=Text(8, pattern="transfer|referral"), expires_in=Time(absent=True), hold=Flag()),
 )
 register(node_pb2.ListTransfersRequest, Message(direction=Text(3, empty=True, pattern="in|out")))
 register(node_pb2.ReadTransferRequest, _of_transfer())
@@ -139,6 +139,7 @@ register(
     node_pb2.DeclineTransferRequest,
     Message(transfer_id=Binary.exactly(16), code=_code(), text=Text(REASON_TEXT_LIMIT, empty=True, lines=True)),
 )
+register(node_pb2.ShipTransferRequest, _of_transfer())
 register(node_pb2.WithdrawTransferRequest, _of_transfer())
 register(
     node_pb2.AnswerErasureRequest,

@@ -55,6 +55,7 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
             unticked=frozenset(content.unticked),
             attachments=tuple(content.attachments),
             expires_in=request.expires_in.ToTimedelta() if request.HasField("expires_in") else None,
+            hold=request.hold,
         )
         return node_pb2.OfferTransferResponse(transfer_id=transfer_id)
 
@@ -114,6 +115,16 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
         await self._node.receiving.decline(handler, transfer_id, code=request.code, text=request.text)
         line = await self._node.transfers.get(handler, transfer_id)
         return node_pb2.DeclineTransferResponse(transfer=transfer_record(line))
+
+    async def ShipTransfer(
+        self, request: node_pb2.ShipTransferRequest, context: Context
+    ) -> node_pb2.ShipTransferResponse:
+        """Let go an accepted transfer that was held."""
+        handler = await self._enter(context, "Transfers.ShipTransfer")
+        transfer_id = TransferId(request.transfer_id)
+        await self._node.sending.ship(handler, transfer_id)
+        line = await self._node.transfers.get(handler, transfer_id)
+        return node_pb2.ShipTransferResponse(transfer=transfer_record(line))
 
     async def WithdrawTransfer(
         self, request: node_pb2.WithdrawTransferRequest, context: Context

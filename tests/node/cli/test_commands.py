@@ -238,6 +238,13 @@ async def test_a_transfer_is_previewed_offered_followed_and_withdrawn(signed_in:
     assert (await signed_in("transfer", "watch", transfer, output="ndjson")).code == 0
 
 
+async def test_a_held_offer_waits_for_its_acceptance_to_be_shipped(signed_in: Cordee, case_id: str, written):
+    _, offered = await _offered(signed_in, case_id, written, "--hold")
+    assert offered.code == 0, offered.err
+    early = await signed_in("transfer", "ship", offered.json["transfer"][:8])
+    assert (early.code, early.error["reason"]) == (6, "NOT_IN_THIS_STATE")
+
+
 async def test_a_transfer_without_its_act_is_refused_by_its_rule(signed_in: Cordee, case_id: str, written):
     arguments, _ = await _offered(signed_in, case_id, written)
     elsewhere = profiles()[2]["display_name"]

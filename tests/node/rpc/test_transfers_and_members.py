@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from sqlalchemy import Connection
 
 from cordee.errors import Conflict, InvalidInput, NotCovered, NotFound, NotInThisState, OfferAlreadyOpen
+from cordee.ids import TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import node_pb2
+from node import records, transfer_store
 from node.app import Node
 from node.cli.client import Client
 from node.rpc.access import ACCESS
+from node.terms import Terms
 from tests.builders import Network
 
 from ..association import act_body, case_body, profiles
@@ -132,6 +136,7 @@ async def test_our_own_offer_cannot_be_answered_by_us(client: Client, content):
         ("ReadTransfer", node_pb2.ReadTransferRequest),
         ("ReadSummary", node_pb2.ReadSummaryRequest),
         ("AcceptTransfer", node_pb2.AcceptTransferRequest),
+        ("ShipTransfer", node_pb2.ShipTransferRequest),
         ("WithdrawTransfer", node_pb2.WithdrawTransferRequest),
     ],
 )
@@ -144,6 +149,23 @@ async def test_a_transfer_id_of_another_length_is_refused_by_its_bound(client: C
     error = await refusal(client.transfers.ReadTransfer(node_pb2.ReadTransferRequest(transfer_id=b"short")))
     assert isinstance(error, InvalidInput)
     assert error.facts["field"] == "transfer_id"
+
+
+async def test_an_offer_may_be_held_and_is_not_shipped_before_it_is_accepted(
+    client: Client, association: Node, content
+):
+    request = node_pb2.OfferTransferRequest(content=content, kind="transfer", hold=True)
+    transfer_id = TransferId((await client.transfers.OfferTransfer(request)).transfer_id)
+
+    def terms(tx: Connection) -> Terms:
+        row = transfer_store.read_transfer(tx, transfer_id)
+        return Terms.unsealed(
+            row.sealed_terms, records.data_key_of(tx, association.vault, content.case_id), transfer_id
+        )
+
+    assert (await association.db.read(terms)).hold
+    early = client.transfers.ShipTransfer(node_pb2.ShipTransferRequest(transfer_id=transfer_id))
+    assert isinstance(await refusal(early), NotInThisState)
 
 
 async def test_the_members_are_listed_found_and_shown(client: Client, recipient: bytes, network: Network):
