@@ -22,10 +22,13 @@ from cordee.errors import InvalidRecord, Problem
 __all__ = ["Form", "canonical", "load_json", "package_data", "path_text"]
 
 _DEPTH_LIMIT = 16
+_VALUE_LIMIT = 50_000
 _PROBLEM_LIMIT = 50
 _ALLOWED_LIMIT = 120  # values listed in one problem
+_KEYS_COMPARED, _KEY_LIMIT = 10, 60  # unknown keys, and characters of each, that a close one is looked for
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+# The closing quote is optional: a text that never ends must not be tried again from each quote in it.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
@@ -41,18 +44,16 @@ def canonical(document: object) -> bytes:
 
 
 def load_json(data: bytes, *, limit: int, what: str) -> Any:
-    """Parse one JSON document: UTF-8, no key twice in one object, no NaN or infinity, at most 16 levels deep.
+    """Parse one JSON document: UTF-8, no key twice in one object, no NaN or infinity, at most 16 levels
+    deep and 50,000 values.
 
     `limit` is in bytes; `what` names the document in the problem.
 
     Raises: InvalidRecord.
     """
-    document, problem = None, ""
-    if len(data) > limit:
-        problem = f"longer than {limit} bytes"
-    elif _depth(data) > _DEPTH_LIMIT:
-        problem = f"nested deeper than {_DEPTH_LIMIT} levels"
-    else:
+    document = None
+    problem = f"longer than {limit} bytes" if len(data) > limit else _bulk_problem(_STRING.sub(b"", data))
+    if not problem:
         document, problem = _parsed(data)
     if problem:
         raise InvalidRecord(path=what, problem=problem)
@@ -79,12 +80,16 @@ class _Refusal(ValueError):
     """What JSON parsers let pass and this one does not."""
 
 
-def _depth(data: bytes) -> int:
-    depth = deepest = 0
-    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+def _bulk_problem(marks: bytes) -> str:
+    """Whether a document, its texts taken out, is nested too deep, or has too many values to tell what is wrong."""
+    if marks.count(b",") > _VALUE_LIMIT:
+        return f"more than {_VALUE_LIMIT} values"
+    depth = 0
+    for bracket in _BRACKET.finditer(marks):
         depth += 1 if bracket.group() in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > _DEPTH_LIMIT:
+            return f"nested deeper than {_DEPTH_LIMIT} levels"
+    return ""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,7 +171,8 @@ class Form:
         """A key that is not known may itself be a name: only known keys are told."""
         node = self.node_at(place) or {}
         known = sorted(node.get("properties", {}))
-        close = sorted({match for key in found for match in difflib.get_close_matches(key, known, n=1)})
+        tried = [key[:_KEY_LIMIT] for key in found[:_KEYS_COMPARED]]
+        close = sorted({match for key in tried for match in difflib.get_close_matches(key, known, n=1)})
         text = f"holds {len(found)} unknown key(s)"
         if close:
             return f"{text}; did you mean {', '.join(close)}"

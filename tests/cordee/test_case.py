@@ -131,6 +131,8 @@ def test_words_that_are_no_code_are_not_repeated() -> None:
         (b'{"meta": -Infinity}', "NaN"),
         (b'{"meta": 1e999}', "out of range"),
         (b"[" * 200_000, "deeper"),
+        (b'"' + b'\\"' * 1_000_000, "not JSON"),
+        (b"[" + b"1," * 60_000 + b"1]", "values"),
         (b'{"meta": "\xff"}', "UTF-8"),
         (b'{"meta": "\\ud800"}', "UTF-8"),
         ("{}".encode("utf-16"), "JSON"),
@@ -146,9 +148,20 @@ def test_what_is_no_strict_json_is_refused(data: bytes, told: str) -> None:
     assert told in str(caught.value)
 
 
-def test_brackets_in_a_text_are_no_depth() -> None:
-    document = changed("situation", lambda situation: situation.update(request_summary='["' * 500))
-    assert parse_case(json.dumps(document).encode()).value("situation.request_summary") == '["' * 500
+def test_marks_in_a_text_are_neither_depth_nor_values() -> None:
+    text = '["\\,' * 4_000
+    document = changed("situation", lambda situation: situation.update(request_summary=text, minor_words=text))
+    assert parse_case(json.dumps(document).encode()).value("situation.request_summary") == text
+
+
+@pytest.mark.timeout(20)
+def test_a_hostile_document_is_refused_within_seconds() -> None:
+    document = scenario("W1").to_dict()
+    document["identity"] |= {f"last_nam{number}": 1 for number in range(40_000)}
+    document["identity"]["languages"] = list(range(5_000))
+    with pytest.raises(InvalidRecord) as caught:
+        parse_case(json.dumps(document).encode())
+    assert len(caught.value.problems) <= 50
 
 
 def test_keys_of_ones_own_are_kept() -> None:
