@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
-from cordee.errors import KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
+from cordee.errors import CardRefused, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
 from cordee.ids import Digest, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
@@ -99,6 +99,9 @@ class CardIndex:
 
         def step(tx: Connection) -> int:
             self._rosters.roster.active(caller)
+            present = tx.execute(select(_CARD.c.number).where(_CARD.c.member == caller)).scalar()
+            if present is not None and present >= card.number:  # another one was published since
+                raise CardRefused(member=caller.hex(), problem="its number is too low or out of range")
             return put_card(tx, card, profile, parsed)
 
         revision = await self._db.write(step)

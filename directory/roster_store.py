@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, delete, func, insert, select
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
@@ -16,7 +17,7 @@ from cordee.errors import AlreadyFounded, EntryRefused, GenesisRefused, NotFound
 from cordee.ids import Digest
 from cordee.log import MerkleTree
 from cordee.members import Roster
-from cordee.roster import apply
+from cordee.roster import Rule, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
@@ -206,8 +207,11 @@ class RosterStore:
 
     async def _all(self) -> AsyncIterator[v1.Entry]:
         query = select(_ENTRY.c.entry).order_by(_ENTRY.c.position)
-        for row in await self._db.read(lambda tx: tx.execute(query).scalars().all()):
-            yield v1.Entry.FromString(row)
+        for index, row in enumerate(await self._db.read(lambda tx: tx.execute(query).scalars().all())):
+            try:
+                yield v1.Entry.FromString(row)
+            except DecodeError as error:
+                raise EntryRefused(index=index, rule=Rule.MALFORMED) from error
 
     async def index_of(self, digest: Digest) -> int | None:
         """Where an entry with this type and body stands, if it does."""

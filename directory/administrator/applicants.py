@@ -15,7 +15,7 @@ from cordee.signing import MAX_SIGNED, Signed, SigningPublicKey, member_id_of, p
 from cordee.times import moment_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
-from cordee.words import Language, six_words
+from cordee.words import six_words
 
 __all__ = ["Applicant", "check_words", "read_applicant"]
 
@@ -36,7 +36,7 @@ class Applicant:
         """What the log will say of name and number."""
         return registration_digest(self.legal_name, self.registration_number)
 
-    def words(self, language: Language) -> list[str]:
+    def words(self) -> list[str]:
         """The six words of the key."""
         return six_words(self.key)
 

@@ -223,7 +223,7 @@ def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:
         "bound_by_secrecy": applicant.bound_by_secrecy,
         # Whether it was admitted the log says; whether a colleague refused it only the directory knows.
         "state": state[known.state] if known else ("refused" if told == _REFUSED else "waiting"),
-        "words": applicant.words(session.language),
+        "words": applicant.words(),
         "asked": applicant.asked.isoformat(timespec="seconds"),
     }
 

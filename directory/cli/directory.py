@@ -38,11 +38,12 @@ def init(
 
     JSON: {data_dir, founding, origin, members, front}
     """
+    from cordee.card import is_endpoint
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
     from directory.house import House, initialise
 
-    host = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+    host = name.rpartition(":")[0] if is_endpoint(name) else name
     founding = initialise(
         data_dir,
         origin=origin or f"{host}/roster",
@@ -90,7 +91,7 @@ def serve(
     from cordee.runtime import logs
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.metrics import Metrics, expose
-    from cordee.runtime.output import Output, to_json
+    from cordee.runtime.output import to_json
     from directory import app
 
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
@@ -101,7 +102,6 @@ def serve(
     def ready(facts: dict[str, Any]) -> None:
         click.echo(to_json(facts))
 
-    Output(ctx).say("{folder}: starting.", folder=data_dir)
     asyncio.run(
         app.serve(
             data_dir,

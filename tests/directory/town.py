@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import pytest
 
 from cordee.card import make_card
 from cordee.entries import add_signature, entry_leaf, propose
+from cordee.errors import CordeeError
 from cordee.invitation import secret_digest
 from cordee.members import registration_digest
 from cordee.policy import Policy
@@ -347,11 +349,6 @@ class Town:
 @contextlib.contextmanager
 def refused(*reasons: str) -> Iterator[None]:
     """Whatever is inside ends with one of these reasons."""
-    from cordee.errors import CordeeError
-
-    try:
+    with pytest.raises(CordeeError) as caught:
         yield
-    except CordeeError as error:
-        assert error.reason in reasons, f"{error!s} instead of {' or '.join(reasons)}"
-        return
-    raise AssertionError(f"nothing was refused; expected {' or '.join(reasons)}")
+    assert caught.value.reason in reasons, f"{caught.value!s} instead of {' or '.join(reasons)}"
