@@ -81,6 +81,7 @@ def test_the_texts_of_errors_are_among_those_found(check: ModuleType) -> None:
         ("le consentement {rule}", "not our word"),
         ("« {rule} »", "ordinary space"),
         ("“{rule}”", "quotation marks"),
+        ("  Règle {rule}.", "spaces around"),
     ],
 )
 def test_an_unsound_translation_is_told(check: ModuleType, translated: str, problem: str) -> None:

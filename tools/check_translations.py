@@ -134,8 +134,8 @@ def _faults(message: Message, language: str) -> Iterator[str]:
     for text in texts:
         if all(_placeholders(text) != _placeholders(original) for original in originals):
             yield "other placeholders"
-        if text[-1].isspace() or text[0].isspace():
-            yield "spaces around it"
+        if all(_margins(text) != _margins(original) for original in originals):
+            yield "other spaces around it"
     if language != "fr":
         return
     for text in texts:
@@ -157,6 +157,11 @@ def _placeholders(text: str) -> Counter[str]:
         return Counter(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
     except ValueError:
         return Counter([text])
+
+
+def _margins(text: str) -> tuple[str, str]:
+    """The white space before and after: it indents a line of several."""
+    return text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
 
 
 def _without_placeholders(text: str) -> str:
