@@ -22,6 +22,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.interceptors import CallerLimits, ConnectionGuard, Gate, Observer, StrongConnection
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
+from cordee.runtime.metrics import Metrics
 from cordee.runtime.server import Server
 from cordee.runtime.tls import rotating_server_credentials
 from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc
@@ -160,6 +161,7 @@ async def running(
     listen_front: str,
     crashpoints: Crashpoints | None = None,
     observers: Sequence[Observer] = (),
+    metrics: Metrics | None = None,
     reflect: bool = False,
 ) -> AsyncIterator[Listening]:
     """A directory that serves until the block ends. Port 0 takes a free one.
@@ -167,6 +169,7 @@ async def running(
     Raises: as `opened`; OSError where it cannot listen.
     """
     async with opened(folder, clock=clock, crashpoints=crashpoints) as directory:
+        observers = (*observers, *([metrics] if metrics is not None else []))
         members = Server(Gate(guard=directory.guard, limits=CallerLimits(clock), observers=observers), reflect=reflect)
         front = Server(
             Gate(
@@ -190,11 +193,23 @@ async def running(
         await members.start()
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        if metrics is not None:
+            directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
+            upkeep.then.append(lambda: _measure(directory, metrics))
         async with _beside(upkeep.run(), directory.broker.erase_for_ever()):
             try:
                 yield Listening(directory, _with(listen_members, ports[0]), _with(listen_front, ports[1]))
             finally:
                 await asyncio.gather(members.stop(), front.stop())
+
+
+async def _measure(directory: Directory, metrics: Metrics) -> None:
+    waiting = directory.mailbox.names()
+    metrics.mailbox_pending.set(len(waiting))
+    metrics.relay_bytes.set(sum([await directory.mailbox.size(each) for each in waiting]))
+    expiry = directory.authority.own_expiry
+    if expiry is not None:
+        metrics.certificate_expiry.set(expiry.timestamp())
 
 
 async def serve(
@@ -205,6 +220,7 @@ async def serve(
     listen_front: str,
     ready: Callable[[dict[str, Any]], None],
     observers: Sequence[Observer] = (),
+    metrics: Metrics | None = None,
     reflect: bool = False,
 ) -> None:
     """Run until SIGTERM or SIGINT. `ready` hears once where it listens."""
@@ -218,6 +234,7 @@ async def serve(
         listen_members=listen_members,
         listen_front=listen_front,
         observers=observers,
+        metrics=metrics,
         reflect=reflect,
     ) as listening:
         ready({"ready": True, "members": listening.members, "front": listening.front})

@@ -35,6 +35,11 @@ class Authority:
         """The CA's own, DER."""
         return self._authority.certificate
 
+    @property
+    def own_expiry(self) -> datetime | None:
+        """When the directory's own certificate runs out; None before the first handshake."""
+        return self._own_since + LEAF_LIFE if self._own_since is not None else None
+
     def issue(self, request: bytes, *, member: MemberId, key_digest: Digest) -> bytes:
         """A member's certificate (DER), if the request is for the key on its card. Raises: MalformedKey."""
         if spki_digest_of_request(request) != key_digest:

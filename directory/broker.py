@@ -95,6 +95,7 @@ class Broker:
         self._crashpoints = crashpoints
         self._read: OrderedDict[Digest, Statement] = OrderedDict()
         self._over = asyncio.Event()
+        self.reached: list[Callable[[State], None]] = []
 
     async def submit(self, caller: MemberId, signed: Signed) -> State:
         """Take one step of a transfer. Returns the state that it made.
@@ -147,6 +148,7 @@ class Broker:
         self._events.wake(statement.recipient if statement.by is Party.SENDER else statement.sender)
         if state in END_STATES:
             self._over.set()
+        self._tell(state)
         log.info("transfer.step", transfer=id_.short, statement=seen.kind, state=state)
         return state
 
@@ -190,8 +192,9 @@ class Broker:
         now = self._clock.now()
         pairs = await self._db.write(lambda tx: [transfers.expire(tx, each, now) for each in ended])
         self._crashpoints.reach(AFTER_EXPIRY)
-        for pair in pairs:
-            self._events.wake(*(pair or ()))
+        for pair in filter(None, pairs):
+            self._events.wake(*pair)
+            self._tell(State.EXPIRED)
         self._over.set()
         log.info("transfer.expired", count=len([pair for pair in pairs if pair]))
 
@@ -259,6 +262,11 @@ class Broker:
         if held != shipment.ciphertext_size and not (accepted.acceptance.mailbox and held == 0):
             problem = f"{held} bytes wait in the mailbox; it names {shipment.ciphertext_size}"
             raise StatementRefused(what="Shipment", problem=problem)
+
+    def _tell(self, state: State) -> None:
+        """For counters: a state was reached, nothing more."""
+        for each in self.reached:
+            each(state)
 
     def _remember(self, statement: Statement) -> None:
         self._read[statement.digest] = statement

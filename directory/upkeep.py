@@ -37,6 +37,7 @@ class Upkeep:
         self._clock = clock
         self._tell = tell
         self._swept: datetime | None = None
+        self.then: list[Callable[[], Awaitable[None]]] = []
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -64,3 +65,5 @@ class Upkeep:
         if self._swept is None or now - self._swept >= _ORPHANS_EVERY:
             self._swept = now
             await self._broker.sweep_orphans()
+        for each in self.then:
+            await each()

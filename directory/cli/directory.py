@@ -109,7 +109,8 @@ def serve(
             listen_members=listen_members,
             listen_front=listen_front,
             ready=ready,
-            observers=(logs.CallLog(), Metrics(registry, version=version("cordee"))),
+            observers=(logs.CallLog(),),
+            metrics=Metrics(registry, version=version("cordee")),
             reflect=reflection,
         )
     )
