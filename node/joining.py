@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import grpc
 from cordee.profile import Profile
@@ -130,7 +129,6 @@ async def request(
     profile: Path,
     clock: Clock,
     random: Callable[[int], bytes],
-    language: Literal["fr", "en"] = "fr",
 ) -> list[str]:
     """Ask to join. The six words of this node's key are returned, to be compared by telephone. Safe to repeat.
 
@@ -156,7 +154,7 @@ async def request(
             await stub.Request(message, timeout=_CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-    return six_words(keys.identity.public, language=language)
+    return six_words(keys.identity.public)
 
 
 def _keep_request(tx: Connection, *, vault: Vault, invited: Invitation, request: bytes, profile: bytes) -> None:

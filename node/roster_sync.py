@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -106,7 +105,6 @@ class RosterSync:
         member: MemberId,
         client: DirectoryClient | None,
         clock: Clock,
-        language: Literal["fr", "en"] = "fr",
     ) -> None:
         self._db = db
         self._network = network
@@ -123,7 +121,6 @@ class RosterSync:
         self._lock = asyncio.Lock()
         self._changed: list[Callable[[], None]] = []
         self._words: dict[bytes, list[str]] = {}
-        self._language = language
 
     # ---- what others ask ----
 
@@ -183,7 +180,7 @@ class RosterSync:
         """The six words of a member's identity key (stretched, so computed once)."""
         key = bytes(member.identity.key_id)
         if key not in self._words:
-            self._words[key] = six_words(member.identity, language=self._language)
+            self._words[key] = six_words(member.identity)
         return self._words[key]
 
     def view(self, member: Member, *, with_words: bool = False) -> MemberView:
@@ -342,7 +339,9 @@ class RosterSync:
         own = self._roster.members[self._member].identity.key_id if self._roster else b""
         return any(signature.signer == own for signature in entry.signatures)
 
-    async def _judge(self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]) -> None:
+    async def _judge(
+        self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]
+    ) -> None:
         known = self._tree.size
         if self._checkpoint is not None and checkpoint.size < self._checkpoint.size:
             raise RosterRolledBack(shown=checkpoint.size, known=self._checkpoint.size)

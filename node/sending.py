@@ -182,7 +182,16 @@ class Sending:
         Raises: NotFound, NotInThisState, AnotherStatement.
         """
         handler.require(Role.HANDLER)
-        await self._withdraw([transfer], actor=handler.account_id)
+        house = self._house
+
+        def step(tx: Connection) -> None:
+            present = transfer_store.read_transfer(tx, transfer)
+            if not present.outgoing:
+                raise NotFound(what="offer")
+            write_withdrawal(house, tx, present, actor=handler.account_id, now=house.clock.now())
+
+        await house.db.write(step)
+        self._after_withdrawal([transfer])
 
     async def withdraw_act(self, handler: Handler, act_id: str, *, by_role: str, reason: str) -> list[TransferId]:
         """Withdraw an act and, with it, every transfer that rests on it. The transfers withdrawn are returned."""
@@ -199,7 +208,10 @@ class Sending:
                 for each in transfer_store.of_case(tx, act.case_id)
                 if each.outgoing and each.act_id == act_id and (not each.over or each.state is State.RECEIVED)
             ]
-            return [each.id for each in resting if self._write_withdrawal(tx, each, actor=handler.account_id, now=now)]
+            asked_for = [each for each in resting if each.erasure is None]  # the others are withdrawn already
+            for each in asked_for:
+                write_withdrawal(house, tx, each, actor=handler.account_id, now=now)
+            return [each.id for each in asked_for]
 
         withdrawn = await house.db.write(step)
         self._after_withdrawal(withdrawn)
@@ -243,13 +255,19 @@ class Sending:
             raise RoleMissing(role="bound by professional secrecy")
         roster.active(recipient)
         package = minimise(
-            stored.case, purpose=purpose, act=act, ticked=ticked, unticked=unticked, attachments=attachments
+            stored.case,
+            purpose=purpose,
+            act=act,
+            ticked=ticked,
+            unticked=unticked,
+            attachments=attachments,
+            hands_over=kind == "transfer",
         )
         chosen = tuple(each for each in stored.attachments if each.attachment_id in attachments)
         if len(chosen) != len(set(attachments)):
             raise NotFound(what="attachment")
         summary = capacity_summary(
-            stored.case, purpose=purpose, kind=kind, sections=tuple(package), attachments=len(chosen)
+            stored.case, purpose=purpose, kind=kind, sections=tuple(package), attachments=len(chosen), now=now
         )
         terms = Terms(
             kind=kind,
@@ -354,50 +372,42 @@ class Sending:
 
     # ---- withdrawing ----
 
-    async def _withdraw(self, transfers: Collection[TransferId], *, actor: str) -> None:
-        house = self._house
-
-        def step(tx: Connection) -> list[TransferId]:
-            now = house.clock.now()
-            found = [transfer_store.read_transfer(tx, each) for each in transfers]
-            return [each.id for each in found if self._write_withdrawal(tx, each, actor=actor, now=now)]
-
-        self._after_withdrawal(await house.db.write(step))
-
     def _after_withdrawal(self, withdrawn: Collection[TransferId]) -> None:
         self._house.crashpoints.reach("node.withdrawal.after_write")
         for transfer in withdrawn:
             self._house.drop_spool(transfer)
             self._house.changes.tell(transfer)
 
-    def _write_withdrawal(self, tx: Connection, transfer: Transfer, *, actor: str, now: datetime) -> bool:
-        return write_withdrawal(self._house, tx, transfer, actor=actor, now=now)
 
+def write_withdrawal(house: House, tx: Connection, transfer: Transfer, *, actor: str, now: datetime) -> None:
+    """The durable part of a withdrawal: the statement, the end state, and what is erased with it.
 
-def write_withdrawal(house: House, tx: Connection, transfer: Transfer, *, actor: str, now: datetime) -> bool:
-    """The durable part of a withdrawal: the statement, the end state, and what is erased with it."""
+    Raises: NotInThisState, AnotherStatement.
+    """
     chain = Chain.read(house, tx, transfer.id)
     then = next_state(transfer.state, Kind.WITHDRAWAL, Party.SENDER, taken=chain.kinds)
     signed = statements.withdraw(chain.offer, now=now, key=house.keys.identity)
-    transfer_store.forget_waiting(tx, transfer.id, [Kind.SHIPMENT])
+    transfer_store.give_up_sending(tx, transfer.id, Kind.SHIPMENT)
     transfer_store.add_statement(tx, transfer.id, Kind.WITHDRAWAL, signed, ours=True, now=now)
     if then is State.RECEIVED:
         transfer_store.set_fields(tx, transfer.id, now=now, erasure="asked")
     else:
         end_sent(house, tx, transfer, then, now=now)
     journal.append(tx, now=now, actor=actor, action="transfer.withdrawn", subject=transfer.id.hex())
-    return True
 
 
 def end_sent(
     house: House, tx: Connection, transfer: Transfer, state: State, *, now: datetime, **fields: object
 ) -> None:
     """Enter an end state on the sender's side: content key and package go in the same transaction (protocol §6)."""
-    assert transfer.case_id is not None
-    key = records.data_key_of(tx, house.vault, transfer.case_id)
-    terms = Terms.unsealed(transfer.sealed_terms, key, transfer.id)
-    sealed = terms.emptied().sealed(key, transfer.id)
-    transfer_store.end(tx, transfer.id, state, now=now, sealed_terms=sealed, **fields)
+    try:
+        key = records.data_key_of(tx, house.vault, transfer.case_id or "")
+    except NotFound:
+        pass  # the case was erased since it was over, its key with it: nobody can open the terms any more
+    else:
+        terms = Terms.unsealed(transfer.sealed_terms, key, transfer.id)
+        fields["sealed_terms"] = terms.emptied().sealed(key, transfer.id)
+    transfer_store.end(tx, transfer.id, state, now=now, **fields)
 
 
 def recipient_facts(house: House, member: MemberId, profile: Profile) -> RecipientFacts:
@@ -408,7 +418,7 @@ def recipient_facts(house: House, member: MemberId, profile: Profile) -> Recipie
         active=str(found.state) == "active",
         card_valid=True,  # its card was parsed and is in force, or there would be no profile here
         bound_by_secrecy=found.bound_by_secrecy,
-        categories=frozenset(profile.specialities),
+        categories=profile.categories,
         departement=profile.departement,
     )
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from cordee.errors import Conflict, NotFound, OfferAlreadyOpen
 from cordee.ids import MemberId, TokenId, TransferId
 from cordee.signing import Signed
 from cordee.transfer import END_STATES, Kind, State
-from node.store.transfers import CursorRow, StatementRow, TransferRow, WithdrawnRow
+from node.store.transfers import CursorRow, PutAsideRow, StatementRow, TransferRow, WithdrawnRow
 
 __all__ = [
     "Transfer",
@@ -23,16 +24,22 @@ __all__ = [
     "cursor",
     "end",
     "forget_waiting",
+    "give_up_sending",
     "insert_transfer",
     "is_withdrawn",
     "keep_cursor",
     "mark_taken",
+    "next_waiting",
     "of_case",
+    "open_offers",
+    "put_aside",
+    "put_aside_so_far",
     "read_transfer",
     "replace_statement",
     "set_fields",
     "statement",
     "statements",
+    "take_up",
     "waiting",
     "with_jobs",
     "withdrawn_before",
@@ -42,6 +49,7 @@ _TRANSFER = TransferRow.__table__  # type: ignore[attr-defined]  # SQLModel adds
 _STATEMENT = StatementRow.__table__  # type: ignore[attr-defined]
 _WITHDRAWN = WithdrawnRow.__table__  # type: ignore[attr-defined]
 _CURSOR = CursorRow.__table__  # type: ignore[attr-defined]
+_PUT_ASIDE = PutAsideRow.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,11 @@ def of_case(tx: Connection, case_id: str) -> list[Transfer]:
     return [_transfer(row) for row in tx.execute(query)]
 
 
+def open_offers(tx: Connection, case_id: str) -> list[Transfer]:
+    """What this node offers of one case and is not over yet, oldest first."""
+    return [each for each in of_case(tx, case_id) if each.outgoing and not each.over]
+
+
 def set_fields(tx: Connection, transfer: TransferId, *, now: datetime, **values: object) -> None:
     """Change some of a transfer's fields."""
     if "state" in values:
@@ -213,10 +226,21 @@ def statements(tx: Connection, transfer: TransferId) -> list[tuple[Kind, Signed,
 def waiting(tx: Connection) -> list[Waiting]:
     """Our statements that the broker has not taken yet, in the order in which they were made."""
     query = select(_STATEMENT).where(_STATEMENT.c.waits).order_by(_STATEMENT.c.at, _STATEMENT.c.position)
-    return [
-        Waiting(TransferId(row.transfer_id), Kind(row.kind), Signed.from_bytes(row.signed), row.position)
-        for row in tx.execute(query)
-    ]
+    return [_waiting(row) for row in tx.execute(query)]
+
+
+def next_waiting(tx: Connection, transfer: TransferId) -> Waiting | None:
+    """The first of `waiting` for one transfer, or None."""
+    query = select(_STATEMENT).where(_STATEMENT.c.waits, _STATEMENT.c.transfer_id == bytes(transfer))
+    row = tx.execute(query.order_by(_STATEMENT.c.at, _STATEMENT.c.position).limit(1)).one_or_none()
+    return None if row is None else _waiting(row)
+
+
+def _waiting(row: Row[tuple[object, ...]]) -> Waiting:
+    values = row._mapping
+    return Waiting(
+        TransferId(values["transfer_id"]), Kind(values["kind"]), Signed.from_bytes(values["signed"]), values["position"]
+    )
 
 
 def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:
@@ -229,7 +253,7 @@ def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:
 
 
 def forget_waiting(tx: Connection, transfer: TransferId, kinds: Sequence[Kind]) -> None:
-    """Steps that the transfer's end has overtaken: they are never sent."""
+    """Steps that the broker has certainly not taken, and never will."""
     tx.execute(
         _STATEMENT.delete().where(
             _STATEMENT.c.transfer_id == bytes(transfer),
@@ -239,16 +263,31 @@ def forget_waiting(tx: Connection, transfer: TransferId, kinds: Sequence[Kind]) 
     )
 
 
-def replace_statement(tx: Connection, transfer: TransferId, kind: Kind, signed: Signed) -> None:
-    """Put a freshly dated signature in the place of one that the broker has certainly not taken."""
-    tx.execute(
+def give_up_sending(tx: Connection, transfer: TransferId, kind: Kind) -> None:
+    """A step that the transfer's end has overtaken is not sent any more. It stays: it may have reached the broker just
+    before, and then the other's answer to it can still be read.
+    """
+    mark_taken(tx, transfer, kind)
+
+
+def replace_statement(tx: Connection, waiting: Waiting, fresh: Signed) -> bool:
+    """Put a freshly dated signature in the place of one that the broker has certainly not taken. False where that one
+    does not wait any more.
+    """
+    changed = tx.execute(
         update(_STATEMENT)
-        .where(_STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind), _STATEMENT.c.waits)
-        .values(signed=signed.to_bytes(), digest=bytes(signed.digest))
+        .where(
+            _STATEMENT.c.transfer_id == bytes(waiting.transfer),
+            _STATEMENT.c.kind == str(waiting.kind),
+            _STATEMENT.c.digest == bytes(waiting.signed.digest),
+            _STATEMENT.c.waits,
+        )
+        .values(signed=fresh.to_bytes(), digest=bytes(fresh.digest))
     )
+    return changed.rowcount > 0
 
 
-# ---- withdrawals that came first, and the cursor ----
+# ---- withdrawals that came first, statements put aside, and the cursor ----
 
 
 def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, now: datetime) -> None:
@@ -260,6 +299,25 @@ def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, no
 def is_withdrawn(tx: Connection, token: TokenId) -> bool:
     """Whether a withdrawal of this token came before its offer."""
     return tx.execute(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bytes(token))).scalar() is not None
+
+
+def put_aside(tx: Connection, signed: Signed, *, now: datetime) -> None:
+    """Keep a statement that cannot be taken while one of its parties is suspended: transfers stand still, and go on
+    when it comes back (protocol §6).
+    """
+    values = {"digest": bytes(signed.digest), "signed": signed.to_bytes(), "at": now}
+    tx.execute(upsert(_PUT_ASIDE).values(**values).on_conflict_do_nothing())
+
+
+def put_aside_so_far(tx: Connection) -> list[Signed]:
+    """What was put aside, in the order in which it came."""
+    query = select(_PUT_ASIDE.c.signed).order_by(_PUT_ASIDE.c.id)
+    return [Signed.from_bytes(raw) for raw in tx.execute(query).scalars()]
+
+
+def take_up(tx: Connection, signed: Signed) -> None:
+    """It was taken, or refused for good: it does not lie aside any more."""
+    tx.execute(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bytes(signed.digest)))
 
 
 def cursor(tx: Connection) -> int:

@@ -24,6 +24,7 @@ __all__ = ["Upkeep"]
 
 log = logger("node.upkeep")
 
+_FIRST_SECONDS = 10.0
 _EVERY_SECONDS = 3600.0
 _SCRUB_SECONDS = 1.0
 _OFFER_LIFE = timedelta(days=14)  # a superseded sealing key is kept as long as an offer may live
@@ -40,6 +41,7 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until cancelled. What fails is tried again an hour later; there is a month for it."""
+        await self._house.clock.sleep(_FIRST_SECONDS)  # the roster is looked at first
         while True:
             await self.look()
             await self._house.clock.sleep(_EVERY_SECONDS)

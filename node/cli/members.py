@@ -103,6 +103,6 @@ async def show(client: Client, output: Output, *, member: str) -> None:
     wanted = await member_of(client, member)
     answer = await client.members.ShowMember(node_pb2.ShowMemberRequest(member=wanted))
     shape = shapes.member(answer.record)
-    shape["words"] = shapes.words(answer.identity_key, output.language)
+    shape["words"] = shapes.words(answer.identity_key)
     shape["profile"] = json.loads(answer.profile) if answer.profile else None
     output.record(shape)

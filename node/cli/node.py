@@ -119,7 +119,7 @@ async def words(client: Client, output: Output) -> None:
     from node.cli import shapes
 
     answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    told = shapes.words(answer.identity_key, output.language)
+    told = shapes.words(answer.identity_key)
     if output.for_programs:
         output.record({"words": told})
     else:

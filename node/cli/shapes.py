@@ -152,7 +152,7 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         alarm = {"reason": message.alarm, "facts": facts, "message": told, "remedy": remedy}
     return {
         "member": message.member.hex(),
-        "words": words(message.identity_key, language),
+        "words": words(message.identity_key),
         "network": message.network.hex() or None,
         "roster_size": message.roster_size,
         "roster_root": message.roster_root.hex(),
@@ -162,9 +162,9 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
     }
 
 
-def words(key: statements_pb2.PublicKey, language: str) -> list[str]:
+def words(key: statements_pb2.PublicKey) -> list[str]:
     """The six words of an identity key. They are stretched here, not in the node: that takes 64 MiB for a moment."""
     from cordee.signing import SigningPublicKey
     from cordee.words import six_words
 
-    return six_words(SigningPublicKey.from_message(key), language="en" if language == "en" else "fr")
+    return six_words(SigningPublicKey.from_message(key))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import Engine
@@ -18,6 +19,7 @@ from cordee.act import commitment, parse_act
 from cordee.checkpoint import open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.ids import TransferId
+from cordee.jsonform import package_data
 from cordee.log import MerkleTree
 from cordee.roster import replay
 from cordee.signing import SigningKey
@@ -32,7 +34,7 @@ from node.secrets import get_secret
 from node.terms import Terms
 from node.vault import Vault
 
-__all__ = ["DoesNotHold", "Evidence"]
+__all__ = ["DoesNotHold", "Evidence", "Search", "sample_of", "secret_words"]
 
 _BLOCK = 4 * 1024 * 1024
 
@@ -77,15 +79,7 @@ class Evidence:
         for entry in entries[1:]:
             _require(len(entry.signatures) >= threshold, "each admission bears two signatures")
 
-    # ---- what lies on disk ----
-
-    def sealed_at_rest(self, cases: Iterable[dict[str, Any]], files: Iterable[Path]) -> None:
-        """No word of five letters that only the case holds, and no piece of a file, lies in the node's folder."""
-        words = {word for record in cases for word in words_of(record["identity"]) | words_of(record.get("family", []))}
-        needles = [word.encode() for word in sorted(words)]
-        needles += [_sample(path) for path in files]
-        found = _found_in(self._house.data_dir, needles)
-        _require(not found, f"in clear on disk: {len(found)} of {len(needles)}")
+    # ---- attachments ----
 
     def attachments(self, case_id: str, expected: dict[str, str]) -> None:
         """Open each sealed file with the case's own key, and compare digests."""
@@ -195,33 +189,64 @@ class Evidence:
 
     # ---- the directory ----
 
-    @staticmethod
-    def directory_knows_nothing(
-        data: Path,
-        *,
-        logs: Path,
-        pid: int,
-        records: Iterable[object],
-        public: Iterable[object],
-        files: Iterable[Path],
-    ) -> dict[str, int]:
-        """Search the directory's files, the logs and its memory for every word, date and number of the cases.
 
-        Words that the associations publish of themselves are left out: they are known to everybody.
-        """
-        known = {word.lower() for profile in public for word in words_of(profile)}
-        today = datetime.now(UTC).date().isoformat()
-        words = {
-            word
-            for record in records
-            for word in words_of(_told(record))
-            if word.lower() not in known and not re.fullmatch(r"[a-z_]+", word) and word != today
-        }
-        needles = [word.encode() for word in sorted(words)] + [_sample(path) for path in files]
-        found = _found_in(data, needles) | _found_in(logs, needles) | _found_in_memory(pid, needles)
-        _require(bool(words), "there is something to search for")
-        _require(not found, f"the directory knows {sorted(found)[:3]}")
-        return {"searched": len(needles)}
+@dataclass
+class Search:
+    """Looks for what cases hold in files and in a process's memory.
+
+    A word that was there before any case was written cannot have come from one: `before` is asked first.
+    """
+
+    words: set[str]
+    samples: list[bytes]
+    places: Sequence[Path]
+    pid: int | None = None
+    there_before: frozenset[bytes] = frozenset()
+
+    def before(self) -> None:
+        """Remember which words are there already."""
+        self.there_before = frozenset(self._look([word.encode() for word in self.words]))
+
+    def after(self) -> int:
+        """How many words, dates, numbers and pieces of files were searched for; none is there. Raises DoesNotHold."""
+        needles = [word.encode() for word in sorted(self.words)] + self.samples
+        needles = [each for each in needles if each not in self.there_before]
+        found = self._look(needles)
+        _require(len(needles) > 100, "there is enough to search for")
+        _require(not found, f"found in clear: {sorted(found)[:3]}")
+        return len(needles)
+
+    def _look(self, needles: list[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for place in self.places:
+            found |= _found_in(place, needles)
+        return found if self.pid is None else found | _found_in_memory(self.pid, needles)
+
+
+def secret_words(records: Iterable[object], public: Iterable[object]) -> set[str]:
+    """Every name, date, number and word of the cases, without what the associations publish of themselves, the codes
+    of the record's own form, and dates that are also those of what happens now.
+    """
+    known = {word.lower() for profile in public for word in words_of(profile)}
+    today = datetime.now(UTC).date()
+    days = {(today + timedelta(days=each)).isoformat() for each in range(-1, 91)}
+    words = {word for record in records for word in words_of(_told(record))}
+    return {word for word in words - days - _codes() if word.lower() not in known}
+
+
+@cache
+def _codes() -> frozenset[str]:
+    """The words of every closed list in the record's form."""
+
+    def listed(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                yield from words_of(value) if key in ("enum", "const") else listed(value)
+        elif isinstance(node, list):
+            for each in node:
+                yield from listed(each)
+
+    return frozenset(listed(package_data("case.schema.json")))
 
 
 def _told(record: object) -> object:
@@ -231,7 +256,7 @@ def _told(record: object) -> object:
     return [_told(each) for each in record] if isinstance(record, list) else record
 
 
-def _sample(path: Path) -> bytes:
+def sample_of(path: Path) -> bytes:
     """A piece from the middle of a file, long enough not to occur by chance."""
     with path.open("rb") as file:
         file.seek(path.stat().st_size // 2)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +56,7 @@ class House:
 
     def command(self, *arguments: str, expect: int = 0) -> Any:
         """A command of this association's people, as they type it."""
-        return processes.run(*arguments, environment=self.environment, expect=expect)
+        return processes.run("--yes", *arguments, environment=self.environment, expect=expect)
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         """One transfer, as this node sees it now."""
@@ -101,12 +103,89 @@ class Stage:
 
     # ---- the network ----
 
+    def found(self) -> str:
+        """The directory is set up, the administrators make their keys and found the network. Its id is returned."""
+        data, office = self.folder / "directory", self.folder / "office"
+        office.mkdir(mode=0o700)
+        members, front = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        self.office(
+            *("directory", "init", "--data-dir", str(data), "--name", "127.0.0.1"),
+            *("--members", members, "--front", front),
+        )
+        self.directory.arguments = (
+            *("directory", "serve", "--data-dir", str(data)),
+            *("--listen-members", members, "--listen-front", front),
+        )
+        self.directory.start()
+        for name in self.administrators:
+            self.office("admin", "key", "new", "--out", str(office / name), who=name)
+        first, *others = self.administrators
+        keys = [word for name in self.administrators for word in ("--administrator", f"{office / name}.pub")]
+        genesis = str(office / "genesis.json")
+        threshold = str(len(self.administrators))
+        self.office(
+            *("admin", "found", "--founding", str(data / "founding.json"), "--genesis", genesis),
+            *("--threshold", threshold, *keys),
+            who=first,
+        )
+        for name in others:
+            self.office("admin", "sign-genesis", genesis, who=name)
+        founded = self.office("admin", "found", "--genesis", genesis, "--submit", who=first)
+        self.network = str(founded["network"])
+        return self.network
+
     def office(self, *arguments: str, who: str = "", expect: int = 0) -> Any:
         """A command of the network's office: the directory's operator, or the administrator named `who`."""
-        return processes.run(*arguments, environment=self._office(who), expect=expect)
+        environment = {}
+        if who:
+            environment = {
+                "CORDEE_ADMIN_HOME": str(self.folder / "office" / f"home-{who}"),
+                "CORDEE_ADMIN_KEY": str(self.folder / "office" / who),
+                "CORDEE_ADMIN_PASSPHRASE_FILE": str(self.passphrase),
+            }
+        return processes.run("--yes", *arguments, environment=environment, expect=expect)
 
-    def _office(self, who: str) -> dict[str, str]:
-        return {"CORDEE_ADMIN_HOME": str(self.folder / "office" / who)} if who else {}
+    def join(self, house: House) -> list[str]:
+        """Invite, ask, compare the six words on both sides, sign by every administrator, fetch the certificate."""
+        invitation = self.folder / "office" / f"{house.name}.invitation.json"
+        secrecy = "--secrecy" if house.profile["professional_secrecy"]["bound"] else "--no-secrecy"
+        self.office(
+            *("admin", "invite", "--legal-name", house.profile["legal_name"], "--number", house.profile["siret"]),
+            *(secrecy, "--out", str(invitation)),
+            who=self.administrators[0],
+        )
+        asked = ("node", "join", str(invitation), "--profile", str(house.folder / "profile.json"))
+        house.words = list(house.command(*asked)["words"])
+        for name in self.administrators:
+            waiting = self.office("admin", "requests", who=name)
+            shown = next(each for each in waiting if each["member"] == house.member)
+            if shown["words"] != house.words:
+                raise RuntimeError(f"{name} sees other words than {house.name}")
+            self.office("admin", "admit", house.member, "--words", " ".join(house.words), who=name)
+        house.command(*asked, "--wait")
+        return house.words
+
+    @contextmanager
+    def cheating(self, house: House) -> Iterator[None]:
+        """As long as the block lasts, the house's node is one that cheats: its folder, another program."""
+        honest = house.program
+        honest.stop()
+        house.program = Program(
+            name=f"{house.name} (cheating)",
+            arguments=(
+                *(sys.executable, "-m", "node.demo.cheat"),
+                *(str(house.data_dir), str(house.folder / "passphrase"), str(house.folder / "run" / "s")),
+            ),
+            environment=honest.environment,
+            log=self.folder / "logs" / f"{house.name}-cheating.log",
+        )
+        house.program.start()
+        try:
+            yield
+        finally:
+            house.program.stop()
+            house.program = honest
+            honest.start()
 
     # ---- associations ----
 
@@ -175,3 +254,15 @@ def _private(path: Path, text: str) -> Path:
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text + "\n")
     return path
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

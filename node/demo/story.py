@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from node.demo import cases, files
-from node.demo.evidence import Evidence
+from node.demo.evidence import Evidence, Search, sample_of, secret_words
 from node.demo.stage import House, Stage, until
 from node.demo.telling import Teller
 
@@ -119,6 +119,15 @@ class Story:
         now = datetime.now(UTC)
         self.records = cases.cases(now=now, owner=self.helpline.profile["org_id"], random=self.random)
         self.made = files.make_files(self.stage.folder / "made", random=self.random, wav_bytes=self.wav_bytes)
+        public = [house.profile for house in self.stage.houses.values()]
+        words, samples = secret_words(self.records, public), [sample_of(path) for path in self.made.values()]
+        at_home = Search(words, samples, [self.helpline.data_dir])
+        directory = self.stage.directory
+        self.abroad = Search(
+            words, samples, [self.stage.folder / "directory", self.stage.folder / "logs"], directory.pid
+        )
+        for search in (at_home, self.abroad):
+            search.before()
         for record in self.records:
             path = self.stage.folder / "made" / f"{record['meta']['pseudonym']}.json"
             path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
@@ -134,10 +143,9 @@ class Story:
             )
             self.attached[name] = done
             self.teller.say(f"{done['media_type']}  {done['size']:>12,}  {path.name}".replace(",", " "))
-        evidence = self._evidence(self.helpline)
-        evidence.sealed_at_rest(self.records, self.made.values())
+        at_home.after()
         self._proved(self._("Nothing of the case or its files lies in clear in the node's folder."))
-        evidence.attachments(
+        self._evidence(self.helpline).attachments(
             main["case_id"], {each["attachment_id"]: each["sha256"] for each in self.attached.values()}
         )
         self._proved(self._("Each sealed file opens with the case's own key to the bytes that were attached."))
@@ -189,7 +197,7 @@ class Story:
         path = self.stage.folder / "made" / f"act-{act['act_id']}.json"
         path.write_text(json.dumps(act, ensure_ascii=False), encoding="utf-8")
         self.helpline.command("consent", "record", record["meta"]["case_id"], str(path))
-        self.records.append(act)
+        self.abroad.samples.append(act["evidence"]["words_used"].encode())
         return act
 
     # ---- 4 ----
@@ -385,17 +393,9 @@ class Story:
             house.command("audit", "verify")
         lines = sum(self._evidence(house).journal() for house in self.stage.houses.values())
         self._proved(self._("The audit journals verify, {lines} lines in three nodes.").format(lines=lines))
-        self.searched = Evidence.directory_knows_nothing(
-            self.stage.folder / "directory",
-            logs=self.stage.folder / "logs",
-            pid=self.stage.directory.pid,
-            records=self.records,
-            public=[house.profile for house in self.stage.houses.values()],
-            files=self.made.values(),
-        )
         self._proved(
             self._("The directory's files, logs and memory hold none of {count} names, dates and words.").format(
-                count=self.searched["searched"]
+                count=self.abroad.after()
             )
         )
 

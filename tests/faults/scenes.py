@@ -1,0 +1,179 @@
+"""The demonstration's first transfer, played on a small stage while processes are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cordee.runtime.crashpoint import VARIABLE
+from cordee.transfer import State
+from node.demo import cases
+from node.demo.evidence import Evidence
+from node.demo.processes import CommandFailed, Program
+from node.demo.stage import House, Stage, until
+
+_PURPOSE = "relocation"
+
+
+@contextmanager
+def small_stage(folder: Path) -> Iterator[Stage]:
+    """A directory and two associations, everything running."""
+    stage = Stage(folder)
+    with stage.open():
+        stage.found()
+        profiles = cases.profiles(now=datetime.now(UTC))
+        for name in ("helpline", "marseille"):
+            stage.join(stage.house(name, profiles[name]))
+        for house in stage.houses.values():
+            stage.start(house)
+        for house in stage.houses.values():
+            until(lambda house=house: len([m for m in house.command("members", "list") if m["card_expires"]]) == 2)
+        yield stage
+
+
+class FirstTransfer:
+    """One case with a file, from the helpline to Marseille."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.helpline: House = stage.houses["helpline"]
+        self.marseille: House = stage.houses["marseille"]
+        self.transfer = ""
+
+    def prepare(self) -> None:
+        """A fresh case, a file of 1 MB, an act."""
+        now = datetime.now(UTC)
+        folder = self.stage.folder / "made"
+        folder.mkdir(exist_ok=True)
+        self.record = cases.cases(now=now, owner=self.helpline.profile["org_id"], random=os.urandom)[0]
+        self.case_id = self.record["meta"]["case_id"]
+        path = folder / f"{self.case_id}.json"
+        path.write_text(json.dumps(self.record, ensure_ascii=False), encoding="utf-8")
+        self.helpline.command("case", "new", str(path))
+        self.file = folder / f"{self.case_id}.bin"
+        self.file.write_bytes(os.urandom(1_000_000))
+        self.attached = self.helpline.command("case", "attach", self.case_id, str(self.file), "--section", "actions")
+        act = cases.act(
+            self.record,
+            purpose=_PURPOSE,
+            recipients=[self.marseille.profile["org_id"]],
+            attachments=[self.attached["attachment_id"]],
+            now=now,
+            random=os.urandom,
+        )
+        path.write_text(json.dumps(act, ensure_ascii=False), encoding="utf-8")
+        self.helpline.command("consent", "record", self.case_id, str(path))
+        self.act_id = act["act_id"]
+
+    def program(self, name: str) -> Program:
+        return self.stage.directory if name == "directory" else self.stage.houses[name].program
+
+    @contextmanager
+    def armed(self, name: str, point: str) -> Iterator[Callable[[], bool]]:
+        """Start a process anew with a crash point; whenever it dies, start it again without."""
+        program = self.program(name)
+        program.stop()
+        program.start(**{VARIABLE: point})
+        ended = threading.Event()
+        deaths: list[bool] = []
+
+        def watch() -> None:
+            while not ended.is_set():
+                if program.process is not None and program.process.poll() is not None:
+                    deaths.append(True)
+                    program.wait_for_end(0)
+                    program.start()
+                    return
+                ended.wait(0.02)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield lambda: bool(deaths)
+        finally:
+            ended.set()
+            watcher.join(60)
+            if program.process is None or program.process.poll() is not None:
+                program.wait_for_end(0)
+                program.start()
+
+    def play(self) -> None:
+        """Offer, accept, wait. A command that meets a dead process is typed again, as a person would."""
+        self.transfer = self._offered()
+        until(lambda: self._line(self.marseille), seconds=60)
+        self._accepted()
+        until(lambda: self._state(self.helpline) == State.RECEIVED, seconds=90)
+        until(lambda: self._state(self.marseille) == State.RECEIVED, seconds=30)
+
+    def _offered(self) -> str:
+        def try_it() -> str | None:
+            for line in self._lines(self.helpline):
+                if line["case_id"] == self.case_id:
+                    return str(line["transfer"])
+            try:
+                done = self.helpline.command(
+                    *("transfer", "offer", self.case_id, "--to", self.marseille.member, "--purpose", _PURPOSE),
+                    *("--act", self.act_id, "--tick", "health", "--attachment", self.attached["attachment_id"]),
+                )
+            except CommandFailed as failed:
+                if failed.code in (6, 7):  # it may have been done before the process died: look, then try again
+                    return None
+                raise
+            return str(done["transfer"])
+
+        return str(until(try_it, seconds=60))
+
+    def _accepted(self) -> None:
+        def try_it() -> bool:
+            line = self._line(self.marseille)
+            if line is not None and line["state"] != State.OFFERED:
+                return True
+            try:
+                self.marseille.command("transfer", "accept", self.transfer)
+            except CommandFailed as failed:
+                if failed.code not in (6, 7):
+                    raise
+                return False
+            return True
+
+        until(try_it, seconds=60)
+
+    def _lines(self, house: House) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = house.command("transfer", "list")
+        except CommandFailed as failed:
+            if failed.code != 7:
+                raise
+            return []
+        return found
+
+    def _line(self, house: House) -> dict[str, Any] | None:
+        return next((line for line in self._lines(house) if line["transfer"] == self.transfer), None)
+
+    def _state(self, house: House) -> str | None:
+        line = self._line(house)
+        return None if line is None or line["waits"] else str(line["state"])
+
+    def ends_well(self) -> None:
+        """The same end whatever happened, read from databases and keys."""
+        here, there = Evidence(self.helpline), Evidence(self.marseille)
+        there.case_equals(self.transfer, here)
+        there.attachments(self.case_id, {self.attached["attachment_id"]: self.attached["sha256"]})
+        there.same_chain(self.transfer, here)
+        until(lambda: here.nothing_in_flight(self.transfer) and there.nothing_in_flight(self.transfer), seconds=20)
+        with sqlite3.connect(f"file:{self.marseille.data_dir / 'node.db'}?mode=ro", uri=True) as db:
+            imported = db.execute(
+                "SELECT count(*) FROM journal WHERE action = 'transfer.received' AND subject = ?", (self.transfer,)
+            ).fetchone()[0]
+        assert imported == 1
+        mailbox = self.stage.folder / "directory" / "mailbox"
+        until(lambda: not any(path.is_file() for path in mailbox.rglob(f"*{self.transfer}*")), seconds=20)
+        here.journal()
+        there.journal()

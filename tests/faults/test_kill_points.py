@@ -1,0 +1,86 @@
+"""Kill one process at each named point of a transfer, start it again: the same end, imported exactly once.
+
+Real processes, SIGKILL, real files. The network is founded once; each point gets a case and a transfer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from node.demo.stage import Stage
+from tests.faults.scenes import FirstTransfer, small_stage
+
+pytestmark = pytest.mark.journey
+
+
+@dataclass(frozen=True)
+class Point:
+    """A name, and which process reaches it."""
+
+    process: str
+    name: str
+
+
+POINTS = (
+    Point("helpline", "node.offer.before_write"),
+    Point("helpline", "node.offer.after_write"),
+    Point("helpline", "node.outbox.offer.before_submit"),
+    Point("helpline", "node.outbox.offer.after_submit"),
+    Point("directory", "directory.submit.offer.before_write"),
+    Point("directory", "directory.submit.offer.after_write"),
+    Point("marseille", "node.arrival.offer.before_write"),
+    Point("marseille", "node.arrival.offer.after_write"),
+    Point("marseille", "node.accept.before_write"),
+    Point("marseille", "node.accept.after_write"),
+    Point("marseille", "node.outbox.acceptance.after_submit"),
+    Point("directory", "directory.submit.acceptance.after_write"),
+    Point("helpline", "node.answer.before_write"),
+    Point("helpline", "node.answer.after_write"),
+    Point("helpline", "node.ship.key_kept"),
+    Point("helpline", "node.ship.spooled"),
+    Point("helpline", "node.ship.packed"),
+    Point("helpline", "node.ship.uploading"),
+    Point("directory", "mailbox.put.before_fsync"),
+    Point("directory", "mailbox.put.after_fsync"),
+    Point("helpline", "node.ship.uploaded"),
+    Point("helpline", "node.ship.before_write"),
+    Point("helpline", "node.ship.after_write"),
+    Point("directory", "directory.submit.shipment.after_write"),
+    Point("marseille", "node.arrival.shipment.before_write"),
+    Point("marseille", "node.arrival.shipment.after_write"),
+    Point("marseille", "node.fetch.fetching"),
+    Point("marseille", "node.fetch.fetched"),
+    Point("marseille", "attachments.write.before_fsync"),
+    Point("marseille", "node.fetch.quarantined"),
+    Point("marseille", "node.import.before_write"),
+    Point("marseille", "node.import.after_write"),
+    Point("marseille", "node.outbox.receipt_taken.before_submit"),
+    Point("directory", "directory.submit.receipt_taken.before_write"),
+    Point("directory", "directory.submit.receipt_taken.after_write"),
+    Point("helpline", "node.receipt.before_write"),
+    Point("helpline", "node.receipt.after_write"),
+)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with small_stage(tmp_path_factory.mktemp("stage")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_a_process_killed_at_any_point_and_started_again_ends_the_same(stage: Stage, point: Point) -> None:
+    scene = FirstTransfer(stage)
+    scene.prepare()
+    with scene.armed(point.process, point.name) as died:
+        scene.play()
+    assert died(), f"{point.process} never reached {point.name}"
+    scene.ends_well()
+
+
+def test_the_points_are_those_that_the_code_names() -> None:
+    assert len(POINTS) >= 20
+    assert len(set(POINTS)) == len(POINTS)
