@@ -52,12 +52,16 @@ def check_act(
     sender_org: str,
     recipient: RecipientFacts,
     now: datetime,
+    named: RecipientFacts | None = None,
 ) -> Act:
     """Check the act of a shipment before anything of it is imported; `recipient` is our own association.
 
     The commitment opens; the token lies within the act's times, and these are not over; it is about this purpose and
     names us; we are bound by secrecy where its basis asks for it. That token and manifest name these two parties is
     checked with the statements; an act names no sender. Its sections: see `cordee.case.check_scope`.
+
+    `named`: the association that the act has to name, where it is not us: in an update that comes back to us under an
+    act of our own, the sender. That it is our own act is the caller's to check.
 
     Raises: ActRefused.
     """
@@ -75,7 +79,7 @@ def check_act(
         _refuse("it is not in force")
     if purpose not in act.purposes:
         _refuse("it is for another purpose")
-    if sender_org == recipient.org_id or not is_named(act, recipient):
+    if sender_org == recipient.org_id or not is_named(act, named or recipient):
         _refuse("it does not name this association")
     if act.path is Path.SHARED_SECRECY and not recipient.bound_by_secrecy:
         _refuse("its legal basis asks for a recipient bound by professional secrecy")

@@ -60,6 +60,7 @@ class Question:
     recipient: RecipientFacts
     now: datetime
     update: bool
+    named: RecipientFacts
 
     @property
     def path(self) -> Path:
@@ -96,18 +97,20 @@ def decide(
     recipient: RecipientFacts,
     now: datetime,
     update: bool = False,
+    named: RecipientFacts | None = None,
 ) -> Decision:
     """Decide whether a case may be offered under an act.
 
     `acts_on_record`: all acts of the case, for a refusal among them counts. `update`: a further shipment of a referral
-    under the same act, which a single use does not stop. An allowed decision says nothing yet of what leaves: see
-    `cordee.case.minimise`.
+    under the same act, which a single use does not stop. `named`: the association that the act has to name, where it
+    is not the recipient: an update that goes back to the one that shared under the act comes from the one it names.
+    An allowed decision says nothing yet of what leaves: see `cordee.case.minimise`.
 
     Raises: InvalidInput for an unknown purpose.
     """
     if purpose not in PURPOSES:
         raise InvalidInput(field="purpose", problem=f"it must be one of {', '.join(PURPOSES)}")
-    question = Question(act, acts_on_record, case, purpose, recipient, now, update)
+    question = Question(act, acts_on_record, case, purpose, recipient, now, update, named or recipient)
     decision = next(found for row in ROWS if (found := row.decide(question)) is not None)
     if not decision.allowed:
         return decision
@@ -122,7 +125,8 @@ def _unusable_recipient(q: Question) -> Decision | None:
         return Decision(False, 1, "a recipient that is an active member of the network")
     if not q.recipient.card_valid:
         return Decision(False, 1, "a recipient with a valid, verified key")
-    if q.purpose in _AVOID_FOR and _in_area_to_avoid(q):
+    going_there = q.named is q.recipient  # nobody moves to the association that is told how it goes
+    if going_there and q.purpose in _AVOID_FOR and _in_area_to_avoid(q):
         return Decision(False, 1, "a recipient outside the départements to avoid")
     return None
 
@@ -223,8 +227,8 @@ def _gap(q: Question) -> str:
         return f"an act in force: this one is {act.status}"
     if q.purpose not in act.purposes or q.purpose not in LEGAL["bases"][act.legal_basis].get("purposes", PURPOSES):
         return "an act for this purpose"
-    if not is_named(act, q.recipient):
-        return "an act that names this recipient"
+    if not is_named(act, q.named):
+        return "an act that names this recipient" if q.named is q.recipient else "an act that names this association"
     if q.now < act.valid_from:
         return "an act that is valid already"
     if q.now >= act.valid_until:
@@ -313,6 +317,6 @@ def _recipient_flags(q: Question) -> frozenset[str]:
     flags: set[str] = set()
     if _in_area_to_avoid(q):
         flags.add("recipient_in_area_to_avoid")
-    if q.act is not None and named_in_words_only(q.act, q.recipient):
+    if q.act is not None and named_in_words_only(q.act, q.named):
         flags.add("recipient_named_in_words")
     return frozenset(flags)

@@ -6,6 +6,7 @@ Twenty sections; a section is the unit of consent, of encryption and of transfer
 
 from cordee.case.capacity import capacity_summary
 from cordee.case.form import LIST_SECTIONS, SECTIONS, label_of
+from cordee.case.merging import come_back, told_of, with_entries
 from cordee.case.minimisation import PURPOSES, Purpose, check_scope, mandatory_sections, minimise
 from cordee.case.record import (
     CASE_LIMIT,
@@ -28,6 +29,7 @@ __all__ = [
     "capacity_summary",
     "case_of",
     "check_scope",
+    "come_back",
     "decode_sections",
     "encode_sections",
     "label_of",
@@ -36,4 +38,6 @@ __all__ = [
     "missing_for",
     "parse_case",
     "received_case",
+    "told_of",
+    "with_entries",
 ]

@@ -81,13 +81,15 @@ def minimise(
     attachments: Collection[str] = (),
     taken: Collection[str] | None = None,
     hands_over: bool | None = None,
+    update: bool = False,
 ) -> dict[str, Any]:
     """The sections that leave, each with the fields that leave; sections that would be empty are not among them.
 
     `ticked`: the sections of mode C that the handler chose. `unticked`: sections, or fields as `section.field`, that
     the handler takes out. `attachments`: ids of those chosen, one by one. `taken`: the sections that the recipient
     wants, None for all. `hands_over`: whether the recipient takes the follow-up over; None for what the purpose says.
-    `act` is None only for a purpose that needs none. `meta` is covered by every act.
+    `update`: the recipient has the mandatory sections already, so that fewer may leave. `act` is None only for a
+    purpose that needs none. `meta` is covered by every act.
 
     Raises: NotCovered, naming a mandatory section that is empty or taken out, or what was chosen and is not covered;
     InvalidInput for an unknown purpose, section or field; NotFound for an unknown attachment.
@@ -107,7 +109,7 @@ def minimise(
     )
     left = {name: value for name, value in package.items() if name not in unticked and (taken is None or name in taken)}
     for name in SECTIONS:
-        if rule.modes[name] == "R" and name not in left:
+        if rule.modes[name] == "R" and name not in left and not update:
             raise NotCovered(missing=f"the section {name}", section=name, rule="R")
     return left
 

@@ -187,6 +187,17 @@ def test_an_act_may_name_us_by_category() -> None:
     refused(act, "does not name")
 
 
+def test_what_comes_back_under_our_own_act_comes_from_the_one_it_names() -> None:
+    owner = replace(US, org_id=SENDER)
+    back = {"sender_org": US.org_id, "recipient": owner}
+    assert check(named=US, **back) == ACT
+    refused(told="does not name", **back)
+    refused(told="does not name", named=replace(US, org_id="6a2a5317-d5ed-4df3-b4a2-5e257086f9f0"), **back)
+    own = back | {"recipient": replace(owner, bound_by_secrecy=False), "purpose": "joint_followup"}
+    named = replace(US, org_id=SHARING.recipients[0]["org_id"])
+    refused(SHARING, "secrecy", named=named, now=SHARING.valid_from, **own)
+
+
 def refused(act: Act = ACT, told: str = "", **changes: Any) -> None:
     with pytest.raises(ActRefused) as caught:
         check(act, **changes)

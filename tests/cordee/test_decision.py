@@ -562,6 +562,35 @@ def test_a_block_can_be_raised_with_its_row_and_what_is_missing() -> None:
     ask(Given("allowed", agreement(), 7, True)).require()
 
 
+def test_an_update_goes_back_to_the_one_that_shared_where_the_act_names_the_one_that_sends_it() -> None:
+    first = replace(RECIPIENT, org_id=OTHER, departement="13")
+
+    def back(act: Act, named: RecipientFacts | None, **changes: Any) -> Any:
+        given = {"acts_on_record": (), "case": a_case(), "purpose": "specialised_support", "now": NOW, "update": True}
+        return decide(act=act, recipient=first, named=named, **given | changes)
+
+    assert back(agreement(status="used"), RECIPIENT).allowed
+    assert "names this recipient" in back(agreement(), None).missing
+    assert "names this association" in back(agreement(), replace(RECIPIENT, org_id=MOTHER)).missing
+    # What the recipient must be, it must be in this direction too; only nobody moves there.
+    assert back(agreement(), RECIPIENT, case=a_case(avoid=("13",)), purpose="relocation").allowed
+    assert not decide(
+        act=agreement(recipients=[{"kind": "organisation", "org_id": OTHER}]),
+        acts_on_record=(),
+        case=a_case(avoid=("13",)),
+        purpose="relocation",
+        recipient=first,
+        now=NOW,
+        update=True,
+    ).allowed
+    told = refusal(recipients=[{"kind": "organisation", "org_id": OTHER}])
+    assert back(agreement(), RECIPIENT, acts_on_record=[told]).rule == 5
+    first = replace(first, bound_by_secrecy=False)
+    assert "secrecy" in back(sharing(), RECIPIENT, purpose="joint_followup").missing
+    first = replace(first, active=False)
+    assert back(agreement(), RECIPIENT).rule == 1
+
+
 def test_an_unknown_purpose_is_no_question_for_the_table() -> None:
     with pytest.raises(InvalidInput):
         ask(Given("", agreement(), 10, False, "curiosity"))

@@ -244,6 +244,14 @@ def test_a_package_without_a_mandatory_section_is_refused(section: str) -> None:
         assert caught.value.facts["section"] == section
 
 
+def test_an_update_may_leave_out_what_the_other_has_already_and_adds_nothing() -> None:
+    whole = minimise(CASE, purpose="relocation", act=an_act())
+    assert minimise(CASE, purpose="relocation", act=an_act(), taken={"risk"}, update=True) == {"risk": whole["risk"]}
+    assert minimise(CASE, purpose="relocation", act=an_act(), update=True) == whole
+    with pytest.raises(NotCovered):
+        minimise(CASE, purpose="relocation", act=an_act(sections=["risk"]), ticked={"contact"}, update=True)
+
+
 def _emptied(section: str) -> Case | None:
     return None if section in ("situation", "risk") else CASE.with_section(section, None)
 
