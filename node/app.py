@@ -26,7 +26,7 @@ from node.directory_client import DirectoryClient
 from node.fetching import Fetching
 from node.house import House
 from node.inflight import InFlight
-from node.joining import CERTIFICATE, DATABASE, VAULT, Membership, open_keys
+from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
 from node.outbox import Outbox
 from node.receiving import Receiving
@@ -113,7 +113,7 @@ class Node:
 async def opened(
     data_dir: Path,
     *,
-    passphrase: bytes,
+    vault: Vault,
     clock: Clock,
     random: Callable[[int], bytes],
     crashpoints: Crashpoints | None = None,
@@ -121,11 +121,10 @@ async def opened(
 ) -> AsyncIterator[Node]:
     """A node at work: connected, following events, sending what waits, until the block ends.
 
-    Raises: VaultLocked, NotFound where it was never initialised or has not joined, and whatever a damaged roster says.
+    Raises: NotFound where it was never initialised or has not joined, and whatever a damaged roster says.
     """
     crashpoints = crashpoints or Crashpoints.from_environment()
     parts = parts or Parts()
-    vault = Vault.open(data_dir / VAULT, passphrase)
     membership = Membership.load(data_dir)
     certificate = data_dir / CERTIFICATE
     with Database(data_dir / DATABASE, NodeTable.metadata, crashpoints=crashpoints) as db:
@@ -204,7 +203,7 @@ async def _sweep(house: House) -> None:
 async def serve(
     data_dir: Path,
     *,
-    passphrase: bytes,
+    vault: Vault,
     socket: Path | None = None,
     ready: Callable[[dict[str, Any]], None],
     clock: Clock,
@@ -219,7 +218,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(data_dir, passphrase=passphrase, clock=clock, random=random, parts=parts) as node:
+    async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts) as node:
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
         async with served(node, socket or default_socket(data_dir)) as path:

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import grpc
-from cordee.profile import Profile
 from sqlalchemy import Connection
 
 from cordee.card import make_card
 from cordee.errors import AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
 from cordee.ids import MemberId, NetworkId
 from cordee.invitation import Invitation
+from cordee.profile import Profile
 from cordee.roster import registration_digest
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
@@ -32,14 +32,14 @@ from cordee.words import six_words
 from node import journal
 from node.files import private_folder, replace
 from node.house import Keys
-from node.secrets import get_secret, put_secret
+from node.secrets import get_secret, put_secret, secret_names
 from node.store import NodeTable
-from node.vault import Vault
+from node.vault import FILE, Vault
 
 __all__ = ["Membership", "initialise", "open_keys", "request", "wait"]
 
 DATABASE = "node.db"
-VAULT = "vault.json"
+VAULT = FILE
 MEMBERSHIP = "membership.json"
 CERTIFICATE = "certificate.der"
 
@@ -111,13 +111,10 @@ def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:
     transport = get_secret(tx, vault, "transport")
     if seed is None or transport is None:
         raise NotFound(what="node")
-    sealing = {}
-    number = 1
-    while (sealing_seed := get_secret(tx, vault, f"sealing.{number}")) is not None or number == 1:
-        if sealing_seed is None:
-            break
-        sealing[number] = SealingKey.from_seed(sealing_seed)
-        number += 1
+    sealing = {
+        int(name.rpartition(".")[2]): SealingKey.from_seed(get_secret(tx, vault, name) or b"")
+        for name in secret_names(tx, prefix="sealing.")  # older ones are deleted, so the numbers have gaps
+    }
     return Keys(identity=SigningKey.from_seed(seed), sealing=sealing), TransportKey.from_pem(transport)
 
 
@@ -125,18 +122,17 @@ async def request(
     data_dir: Path,
     *,
     passphrase: bytes,
-    invitation: Path,
-    profile: Path,
+    invitation: bytes,
+    profile: bytes,
     clock: Clock,
     random: Callable[[int], bytes],
 ) -> list[str]:
-    """Ask to join. The six words of this node's key are returned, to be compared by telephone. Safe to repeat.
+    """Ask to join with the bytes of the invitation and of the profile. The six words of this node's key are returned, to be compared by telephone. Safe to repeat.
 
     Raises: InvalidRecord for the invitation or the profile; JoinRefused, Unreachable.
     """
-    invited = Invitation.parse(invitation.read_bytes())
-    profile_bytes = profile.read_bytes()
-    described = Profile.parse(profile_bytes, registration_digest(invited.legal_name, invited.registration_number))
+    invited = Invitation.parse(invitation)
+    Profile.parse(profile, registration_digest(invited.legal_name, invited.registration_number))
     if invited.expires <= clock.now():
         raise InvalidRecord(path="invitation.expires", problem=f"it ended on {invited.expires:%Y-%m-%d}")
     vault = Vault.open(data_dir / VAULT, passphrase)
@@ -144,8 +140,8 @@ async def request(
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
         kept = db.read_sync(lambda tx: get_secret(tx, vault, f"join.{invited.invitation.hex()}"))
         if kept is None:
-            kept = _join_request(invited, keys, transport, profile_bytes, clock.now()).to_bytes()
-            db.write_sync(partial(_keep_request, vault=vault, invited=invited, request=kept, profile=profile_bytes))
+            kept = _join_request(invited, keys, transport, profile, clock.now()).to_bytes()
+            db.write_sync(partial(_keep_request, vault=vault, invited=invited, request=kept, profile=profile))
     Membership(invited.network, invited.members, invited.front, invited.ca_certificate).save(data_dir)
     async with channel(invited.front, root=invited.ca_certificate) as line:
         stub = directory_pb2_grpc.EnrolmentStub(line)
@@ -200,18 +196,18 @@ async def wait(
     passphrase: bytes,
     clock: Clock,
     random: Callable[[int], bytes],
-    timeout: timedelta | None = None,
+    give_up_after: timedelta | None = None,
 ) -> MemberId:
     """Ask again and again until the administrators have decided; then keep the certificate.
 
-    Raises: JoinRefused with the administrators' words; Unreachable where `timeout` passes first.
+    Raises: JoinRefused with the administrators' words; Unreachable where `give_up_after` passes first.
     """
     membership = Membership.load(data_dir)
     vault = Vault.open(data_dir / VAULT, passphrase)
     with Database(data_dir / DATABASE, NodeTable.metadata) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
     member = member_id_of(keys.identity.public)
-    ends = clock.now() + timeout if timeout else None
+    ends = clock.now() + give_up_after if give_up_after else None
     async with channel(membership.front, root=membership.ca_certificate) as line:
         stub = directory_pb2_grpc.EnrolmentStub(line)
         while True:

@@ -9,7 +9,7 @@ from node.store import table_of
 from node.store.secrets import SecretRow
 from node.vault import Vault
 
-__all__ = ["delete_secret", "get_secret", "put_secret"]
+__all__ = ["delete_secret", "get_secret", "put_secret", "secret_names"]
 
 _SECRET = table_of(SecretRow)
 _PLACE = "secret.sealed_value"
@@ -26,6 +26,12 @@ def get_secret(tx: Connection, vault: Vault, name: str) -> bytes | None:
     """A secret, or None where there is none of that name. Raises CannotOpen."""
     sealed = tx.execute(select(_SECRET.c.sealed_value).where(_SECRET.c.name == name)).scalar()
     return None if sealed is None else vault.unseal(sealed, place=_PLACE, row=name)
+
+
+def secret_names(tx: Connection, *, prefix: str) -> list[str]:
+    """The names that begin so."""
+    names = tx.execute(select(_SECRET.c.name).where(_SECRET.c.name.startswith(prefix, autoescape=True))).scalars()
+    return sorted(names)
 
 
 def delete_secret(tx: Connection, name: str) -> None:

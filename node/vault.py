@@ -18,8 +18,9 @@ from cordee.errors import AlreadyExists, CannotOpen, InvalidInput, NotFound, Vau
 from cordee.frame import Label, frame
 from node.files import write_new
 
-__all__ = ["DataKey", "Vault"]
+__all__ = ["FILE", "DataKey", "Vault"]
 
+FILE = "vault.json"
 _FORMAT = "cordee vault 1"
 _KEY_BYTES = 32
 # Argon2id (RFC 9106) with one lane. Memory is bounded by what a small machine's node may use in all (150 MiB).

@@ -28,6 +28,7 @@ from node.app import Node, Parts, opened
 from node.attachments import StoredAttachment
 from node.demo import cases as synthetic
 from node.people import Handler, Role
+from node.vault import FILE, Vault
 from tests.directory.town import Town, encoded, profile_of
 
 PASSPHRASE = b"une phrase de passe de test"
@@ -73,7 +74,13 @@ class Neighbour:
 
     async def start(self, *, parts: Parts | None = None) -> Node:
         self.node = await self._ends.enter_async_context(
-            opened(self.folder, passphrase=PASSPHRASE, clock=self.street.clock, random=os.urandom, parts=parts)
+            opened(
+                self.folder,
+                vault=Vault.open(self.folder / FILE, PASSPHRASE),
+                clock=self.street.clock,
+                random=os.urandom,
+                parts=parts,
+            )
         )
         self.handler = Handler("camille", "Camille", frozenset({Role.HANDLER, Role.LEAD}), bound_by_secrecy=True)
         await asyncio.wait_for(self.node.listener.caught_up.wait(), 20)
@@ -200,8 +207,8 @@ class Street:
         await joining.request(
             folder,
             passphrase=PASSPHRASE,
-            invitation=self.folder / f"{name}.invitation",
-            profile=self.folder / f"{name}.json",
+            invitation=(self.folder / f"{name}.invitation").read_bytes(),
+            profile=(self.folder / f"{name}.json").read_bytes(),
             clock=self.clock,
             random=os.urandom,
         )

@@ -86,17 +86,17 @@ def join(
     from node.cli.spans import span
 
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
-    for file in (invitation, profile):
-        read_bytes(str(file))  # told by name if it is missing, before anything is asked of the directory
+    # Told by name if one is missing, before anything is asked of the directory.
+    invited, described = read_bytes(str(invitation)), read_bytes(str(profile))
     passphrase = read_secret(passphrase_file).encode()
 
     async def ask() -> list[str]:
         words = await joining.request(
-            data_dir, passphrase=passphrase, invitation=invitation, profile=profile, clock=clock, random=os.urandom
+            data_dir, passphrase=passphrase, invitation=invited, profile=described, clock=clock, random=os.urandom
         )
         if wait:
             output.say(_large(words))
-            await joining.wait(data_dir, passphrase=passphrase, clock=clock, random=os.urandom, timeout=limit)
+            await joining.wait(data_dir, passphrase=passphrase, clock=clock, random=os.urandom, give_up_after=limit)
         return words
 
     words = asyncio.run(ask())
@@ -137,16 +137,22 @@ def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
     """
     import asyncio
 
+    from node.cli.files import read_secret
+    from node.vault import FILE, Vault
+
+    # Before the node itself is imported: Argon2id takes its memory while little else is there.
+    vault = Vault.open(data_dir / FILE, read_secret(passphrase_file).encode())
+
+    from cordee.runtime import logs
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import to_json
     from node import app
-    from node.cli.files import read_secret
 
     def ready(facts: dict[str, Any]) -> None:
         click.echo(to_json(facts))
 
-    passphrase = read_secret(passphrase_file).encode()
-    asyncio.run(app.serve(data_dir, passphrase=passphrase, socket=socket, ready=ready, clock=SystemClock()))
+    logs.configure()
+    asyncio.run(app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock()))
 
 
 @group.command("status")

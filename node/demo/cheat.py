@@ -16,6 +16,7 @@ from node.app import Parts, serve
 from node.attachments import StoredAttachment
 from node.shipping import Shipping
 from node.terms import Terms
+from node.vault import FILE, Vault
 
 __all__ = ["CheatingShipping", "main"]
 
@@ -35,11 +36,11 @@ def main(data_dir: str, passphrase_file: str, socket: str) -> None:
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
 
-    passphrase = Path(passphrase_file).read_bytes().split(b"\n", 1)[0]
+    vault = Vault.open(Path(data_dir) / FILE, Path(passphrase_file).read_bytes().split(b"\n", 1)[0])
     asyncio.run(
         serve(
             Path(data_dir),
-            passphrase=passphrase,
+            vault=vault,
             socket=Path(socket),
             ready=ready,
             clock=SystemClock(),

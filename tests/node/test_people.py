@@ -161,7 +161,7 @@ async def test_an_unknown_name_takes_the_same_work_as_a_wrong_password(
                 await _sign_in(db, vault, chance, name, "wrong password")
             times.append(time.perf_counter() - start)
     assert len(verified) == 10
-    assert set(verified) == {"$argon2id$v=19$m=32768,t=3,p=1"}
+    assert set(verified) == {"$argon2id$v=19$m=19456,t=4,p=1"}
     known, unknown = (statistics.median(times) for times in took.values())
     assert 0.5 < known / unknown < 2
 
