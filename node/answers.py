@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from cordee.runtime.logs import logger
 from sqlalchemy import Connection
 
 from cordee import statements
 from cordee.act import parse_act
 from cordee.case import mandatory_sections
-from cordee.errors import CordeeError, OutOfScope
+from cordee.errors import CordeeError, OutOfScope, RecordClosed
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
+from cordee.runtime.logs import logger
 from cordee.signing import Signed
 from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, open_reason, open_sections
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
-from node.chain import Chain
+from node.chain import Chain, drop_statement
 from node.house import House
 from node.receiving import REASON_PLACE
 from node.sending import end_sent, write_withdrawal
@@ -155,12 +155,12 @@ class Answers:
         chain = await self._chain(transfer)
         receipt = chain.receipt(signed)
 
-        def step(tx: Connection) -> None:
+        def step(tx: Connection) -> list[TransferId]:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
             if transfer_store.statement(tx, transfer, kind) is not None:
-                return
+                return []
             taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
             then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
@@ -173,25 +173,40 @@ class Answers:
             if withdrawn and then is State.RECEIVED:
                 fields["erasure"] = "asked"
             end_sent(house, tx, present, then, now=now, **fields)
-            if then is State.RECEIVED and not withdrawn:
-                # A withdrawal that crossed the receipt asks for erasure: the case then stays ours.
-                self._pass_on(tx, present)
-                acts.mark_used(tx, house.vault, present.act_id or "", transfer)
             journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
+            if then is not State.RECEIVED:
+                return []
+            acts.mark_used(tx, house.vault, present.act_id or "", transfer)
+            return self._pass_on(tx, transfer_store.read_transfer(tx, transfer))
 
         house.crashpoints.reach(RECEIPT_BEFORE)
-        await house.db.write(step)
+        others = await house.db.write(step)
         house.crashpoints.reach(RECEIPT_AFTER)
         log.info("transfer.receipt", transfer=transfer.short, kind=str(kind))
-        house.drop_spool(transfer)
-        house.changes.tell(transfer)
+        for each in (transfer, *others):
+            house.drop_spool(each)
+            house.changes.tell(each)
 
-    def _pass_on(self, tx: Connection, present: Transfer) -> None:
-        now = self._house.clock.now()
-        if present.hands_over:
-            records.hand_over(tx, present.case_id or "", transfer=present.id, now=now)
-        else:
-            records.share(tx, present.case_id or "", transfer=present.id, now=now)
+    def _pass_on(self, tx: Connection, present: Transfer) -> list[TransferId]:
+        """What they have, they hold, even where a withdrawal crossed their receipt: it asks them to erase, and once
+        they have, the case is ours again. Never two holders, also when a receipt comes late: the first one wins.
+        """
+        house, now, case_id = self._house, self._house.clock.now(), present.case_id or ""
+        if not present.hands_over:
+            if present.erasure is None:
+                records.share(tx, case_id, transfer=present.id, now=now)
+            return []
+        try:
+            records.hand_over(tx, case_id, transfer=present.id, now=now)
+        except RecordClosed:
+            # Another has taken the case meanwhile. These have it too, and are asked to erase it.
+            if present.erasure is None:
+                write_withdrawal(house, tx, present, actor="node", now=now)
+            return []
+        rivals = [each for each in transfer_store.open_offers(tx, case_id) if each.hands_over]
+        for each in rivals:
+            write_withdrawal(house, tx, each, actor="node", now=now)
+        return [each.id for each in rivals]
 
     # ---- the answer to a request to erase ----
 
@@ -215,7 +230,7 @@ class Answers:
             transfer_store.set_fields(tx, transfer, now=now, **fields)
             if erased and present.hands_over:
                 # Never two holders, never none: they have erased it, so it is ours again.
-                records.take_back(tx, present.case_id or "", now=now)
+                records.take_back(tx, present.case_id or "", transfer=transfer, now=now)
             outcome = "done" if erased else "refused"
             journal.append(
                 tx, now=now, actor="node", action="transfer.erasure", subject=transfer.hex(), outcome=outcome
@@ -236,7 +251,8 @@ class Answers:
             present = transfer_store.read_transfer(tx, transfer)
             if present.over:
                 return
-            transfer_store.forget_waiting(tx, transfer, [Kind.SHIPMENT, Kind.WITHDRAWAL])
+            transfer_store.give_up_sending(tx, transfer, Kind.SHIPMENT)
+            transfer_store.forget_waiting(tx, transfer, [Kind.WITHDRAWAL])
             end_sent(house, tx, present, State.EXPIRED, now=now)
             journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
 
@@ -252,19 +268,21 @@ class Answers:
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
+            drop_statement(tx, transfer, kind, refused, now=now)
             present = transfer_store.read_transfer(tx, transfer)
-            if present.over and present.state is not State.WITHDRAWN or refused is None:
+            if refused is None or present.over:
                 return
             reason = statements_pb2.Reason(code=refused.reason.lower())
             sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
             if kind is Kind.OFFER and at_broker is None:
-                end_sent(house, tx, present, State.WITHDRAWN, now=now, sealed_reason=sealed)
+                then = State.EXPIRED if present.expires_at <= now else State.WITHDRAWN
+                end_sent(house, tx, present, then, now=now, sealed_reason=sealed)
             elif kind is Kind.SHIPMENT and at_broker is State.ACCEPTED:
-                present = transfer_store.read_transfer(tx, transfer)
                 transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_reason=sealed)
                 write_withdrawal(house, tx, transfer_store.read_transfer(tx, transfer), actor="node", now=now)
 
         await house.db.write(step)
+        house.drop_spool(transfer)
         house.changes.tell(transfer)
 
     # ---- helpers ----

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from cordee.runtime.logs import logger
 from sqlalchemy import Connection
 
 from cordee import statements
 from cordee.errors import CannotOpen, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.crashpoint import register
+from cordee.runtime.logs import logger
 from cordee.signing import Signed
 from cordee.summary import open_summary
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
 from node import acts, journal, transfer_store
-from node.chain import Chain
+from node.chain import Chain, drop_statement
 from node.house import House
 from node.receiving import SUMMARY_PLACE, Receiving
 from node.transfer_store import Transfer
@@ -225,11 +225,12 @@ class Arrivals:
     ) -> None:
         """The broker refused an answer of ours for good. While the offer still stands there, it stands here again."""
         house = self._house
-        if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is not State.OFFERED:
-            return
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
+            drop_statement(tx, transfer, kind, refused, now=now)
+            if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is not State.OFFERED:
+                return
             present = transfer_store.read_transfer(tx, transfer)
             if present.state in (State.ACCEPTED, State.DECLINED):
                 fields = {"state": State.OFFERED, "sealed_one_time_seed": None, "sealed_reason": None}

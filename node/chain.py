@@ -7,16 +7,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from cordee.errors import NotFound
+from cordee.errors import CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.roster import Roster
 from cordee.signing import Signed
 from cordee.statements import Answer, Offer, Receipt, Shipment, Withdrawal
 from cordee.transfer import Kind
-from node import transfer_store
+from node import journal, transfer_store
 from node.house import House
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "drop_statement"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,20 @@ class Chain:
     @property
     def _now(self) -> datetime:
         return self.house.clock.now()
+
+
+def drop_statement(
+    tx: Connection, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, now: datetime
+) -> None:
+    """Forget a step of ours that the broker did not take, and journal why: it was refused, or overtaken."""
+    if kind is None:
+        return
+    transfer_store.forget_waiting(tx, transfer, [kind])
+    journal.append(
+        tx,
+        now=now,
+        actor="node",
+        action=f"statement.{kind}",
+        subject=transfer.hex(),
+        outcome=refused.reason if refused else "overtaken",
+    )

@@ -16,12 +16,15 @@ from cordee.case import Case, check_scope, decode_sections, received_case
 from cordee.errors import (
     ActRefused,
     CannotOpen,
+    Conflict,
     ContentDamaged,
     CordeeError,
     InvalidRecord,
+    MalformedStatement,
     NotFound,
     OutOfScope,
     TooLarge,
+    TransferOver,
     Unreachable,
     WrongParty,
 )
@@ -60,8 +63,10 @@ _CODES: dict[type[CordeeError], str] = {
     OutOfScope: "out_of_scope",
     ActRefused: "act_refused",
     InvalidRecord: "invalid_record",
+    TransferOver: "over",
 }
-_REFUSALS: tuple[type[CordeeError], ...] = (*_CODES, WrongParty)
+# A Conflict: a case of this id is here already, and stays as it is.
+_REFUSALS: tuple[type[CordeeError], ...] = (*_CODES, WrongParty, MalformedStatement, Conflict)
 
 
 @dataclass
@@ -98,15 +103,27 @@ class Fetching:
         job = await house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
         if job.job != "fetch":
             return
-        await self._download(job)
         chain = await house.db.read(lambda tx: Chain.read(house, tx, transfer))
         try:
+            self._require_under_way(job, chain)
+        except TransferOver as over:
+            await self._refuse(job, chain.shipment, over)
+            return
+        await self._download(job)
+        try:
             arrival = await self._open(job, chain)
+            house.crashpoints.reach(QUARANTINED)
+            await self._import(job, chain, arrival)
         except _REFUSALS as refusal:
             await self._refuse(job, chain.shipment, refusal)
-            return
-        house.crashpoints.reach(QUARANTINED)
-        await self._import(job, chain, arrival)
+
+    def _require_under_way(self, job: Transfer, chain: Chain) -> None:
+        """By our own clock and our own tombstones. Raises TransferOver."""
+        house = self._house
+        if chain.answer.accepted().key_expires <= house.clock.now():
+            raise TransferOver(state=State.EXPIRED)
+        if house.tombstones.contains(TRANSFER, job.id.hex()):
+            raise TransferOver(state=State.WITHDRAWN)
 
     async def _download(self, job: Transfer) -> None:
         house = self._house
@@ -244,15 +261,13 @@ class Fetching:
     async def _import(self, job: Transfer, chain: Chain, arrival: _Arrival) -> None:
         """One transaction: the case, the receipt, the end of the one-time key."""
         house, shipment = self._house, chain.shipment
-        key_expires = chain.answer.accepted().key_expires
 
         def step(tx: Connection) -> bool:
             now = house.clock.now()
             present = transfer_store.read_transfer(tx, job.id)
             if present.state is not State.SHIPPED or present.job != "fetch":
                 return False  # withdrawn or expired while it was being opened
-            if key_expires <= now or house.tombstones.contains(TRANSFER, job.id.hex()):
-                return False  # our own clock or our own tombstones say that it is over
+            self._require_under_way(job, chain)
             records.import_case(
                 tx,
                 house.vault,
@@ -283,11 +298,14 @@ class Fetching:
             return True
 
         house.crashpoints.reach(BEFORE_IMPORT)
-        done = await house.db.write(step)
+        done = False
+        try:
+            done = await house.db.write(step)
+        finally:
+            if not done:
+                for each in arrival.attachments:
+                    house.attachments.erase(each.file_id)
         house.crashpoints.reach(AFTER_IMPORT)
-        if not done:
-            for each in arrival.attachments:
-                house.attachments.erase(each.file_id)
         log.info("transfer.received" if done else "transfer.overtaken", transfer=job.id.short)
         house.drop_spool(job.id)
         house.changes.tell(job.id)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 
-from cordee.runtime.logs import logger
 from sqlalchemy import Connection
 
-from cordee.errors import CordeeError, NotFound, RosterBehind, Unreachable
-from cordee.ids import TransferId
+from cordee.errors import CordeeError, MemberIsSuspended, NotFound, RosterBehind, SplitView, Unreachable
+from cordee.ids import MemberId, TransferId
+from cordee.members import MemberState, Roster
+from cordee.runtime.logs import logger
 from cordee.signing import Signed
 from cordee.statements import peek
 from cordee.transfer import Kind, State
@@ -37,7 +40,6 @@ class Listener:
         self._client = client
         self._answers = answers
         self._arrivals = arrivals
-        self.connected = False
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -45,17 +47,17 @@ class Listener:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._house.roster.sync()
+                await self._follow_roster()
                 self._house.changes.post.set()
                 self._house.changes.work.set()
                 async for event in self._client.events(cursor=await self._house.db.read(transfer_store.cursor)):
-                    self.connected = True
+                    self._house.roster.connected = True
                     pause = _FIRST_PAUSE
                     await self._hear(event)
             except CordeeError as ended:
                 log.info("events.ended", reason=ended.reason)
             finally:
-                self.connected = False
+                self._house.roster.connected = False
                 self.caught_up.clear()
             await self._house.clock.sleep(self._spread(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -67,7 +69,7 @@ class Listener:
     async def _hear(self, event: directory_pb2.Event) -> None:
         kind = event.WhichOneof("kind")
         if kind in ("roster_grown", "card_published"):
-            await self._house.roster.sync()
+            await self._follow_roster()
         elif kind == "stream_ready":
             self.caught_up.set()
         elif kind == "statement":
@@ -75,32 +77,68 @@ class Listener:
         elif kind == "expired":
             await self._expire(TransferId(event.expired.transfer_id), sequence=event.sequence)
 
-    async def _take(self, signed: Signed, *, sequence: int) -> None:
-        """One statement of the other party. What cannot be believed is journalled and passed over; while the roster
-        itself is in doubt nothing is taken, and the stream begins again at this event later.
-        """
-        try:
-            try:
-                await self._dispatch(signed, sequence=sequence)
-            except RosterBehind:
-                await self._house.roster.sync()
-                await self._dispatch(signed, sequence=sequence)
-        except Unreachable:
-            raise
-        except CordeeError as refused:
-            if self._house.roster.alarm is not None:
-                raise
-            log.warning("event.refused", reason=refused.reason, kind=signed.type)
-            await self._pass_over(sequence, signed, refused)
+    async def _follow_roster(self) -> None:
+        """Synchronise; then take up what was put aside, should everybody concerned be back in good standing."""
+        roster = await self._house.roster.sync()
+        for signed in await self._house.db.read(transfer_store.put_aside_so_far):
+            parties = peek(signed).parties
+            if any(is_suspended(roster, member) for member in (parties.sender, parties.recipient)):
+                continue
+            await self._take(signed, sequence=0)
+            with contextlib.suppress(NotFound):
+                await self.reconcile(parties.transfer_id)  # its time may have run out meanwhile
+            await self._house.db.write(lambda tx, signed=signed: transfer_store.take_up(tx, signed))
 
-    async def _dispatch(self, signed: Signed, *, sequence: int) -> None:
+    async def _take(self, signed: Signed, *, sequence: int) -> None:
+        """One statement of the other party. While the roster is in doubt nothing is taken: the stream ends, and begins
+        again at this event later.
+
+        Raises: the alarm; whatever a synchronisation raises.
+        """
         if self._house.roster.alarm is not None:
             raise self._house.roster.alarm
+        if not await self._judge(signed, sequence=sequence, last=False):
+            await self._house.roster.sync()  # theirs is longer than ours
+            await self._judge(signed, sequence=sequence, last=True)
+
+    async def _judge(self, signed: Signed, *, sequence: int, last: bool) -> bool:
+        """Take it; put it aside where a suspension stops it; journal and pass over what cannot be believed. False where
+        it names a longer roster than ours, unless this is the `last` look.
+        """
+        try:
+            await self._dispatch(signed, sequence=sequence)
+        except Unreachable:
+            raise
+        except MemberIsSuspended:
+            await self._put_aside(sequence, signed)
+        except SplitView as split:
+            # The directory let it pass, so this is for people to judge: the signed statement is the evidence.
+            shown = base64.b64encode(signed.to_bytes()).decode("ascii")
+            await self._house.roster.raise_alarm(split, shown=shown)
+            await self._pass_over(sequence, signed, split)
+        except CordeeError as refused:
+            if isinstance(refused, RosterBehind) and not last:
+                return False
+            log.warning("event.refused", reason=refused.reason, kind=signed.type)
+            await self._pass_over(sequence, signed, refused)
+        return True
+
+    async def _dispatch(self, signed: Signed, *, sequence: int) -> None:
         kind = peek(signed).kind
         if kind in _SENT_BY_RECIPIENT:
             await self._answers.hear(signed, kind, sequence=sequence)
         else:
             await self._arrivals.hear(signed, kind, sequence=sequence)
+
+    async def _put_aside(self, sequence: int, signed: Signed) -> None:
+        now = self._house.clock.now()
+
+        def keep(tx: Connection) -> None:
+            transfer_store.keep_cursor(tx, sequence)
+            transfer_store.put_aside(tx, signed, now=now)
+
+        await self._house.db.write(keep)
+        log.info("event.put_aside", kind=signed.type)
 
     async def _pass_over(self, sequence: int, signed: Signed, refused: CordeeError) -> None:
         now = self._house.clock.now()
@@ -146,6 +184,12 @@ class Listener:
         if kept.state == State.EXPIRED:
             await self._expire(transfer, sequence=0)
         await half.dropped(transfer, dropped, refused, at_broker=State(kept.state))
+
+
+def is_suspended(roster: Roster, member: MemberId) -> bool:
+    """Whether a member's transfers stand still."""
+    found = roster.members.get(member)
+    return found is not None and found.state is MemberState.SUSPENDED
 
 
 def _find(tx: Connection, transfer: TransferId) -> transfer_store.Transfer | None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
-from cordee.runtime.logs import logger
 from sqlalchemy import Connection
 
 from cordee.errors import (
@@ -17,6 +16,7 @@ from cordee.errors import (
     IntegrityFailure,
     InvalidInput,
     NotAMember,
+    NotFound,
     QuotaExceeded,
     Refused,
     RosterStale,
@@ -24,9 +24,11 @@ from cordee.errors import (
     Unreachable,
 )
 from cordee.ids import TransferId
-from cordee.statements import redate, time_of
+from cordee.runtime.logs import logger
+from cordee.statements import redate, time_of, withdraw
 from cordee.transfer import Kind
-from node import journal, transfer_store
+from node import transfer_store
+from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
 from node.listening import Listener
@@ -70,17 +72,20 @@ class Outbox:
     async def flush(self) -> bool:
         """Send what waits now. False where something still waits."""
         waiting = await self._house.db.read(transfer_store.waiting)
-        by_transfer: dict[TransferId, list[Waiting]] = {}
+        first: dict[TransferId, Waiting] = {}
         for each in waiting:
-            by_transfer.setdefault(each.transfer, []).append(each)
-        results = await asyncio.gather(*(self._send_all(queue) for queue in by_transfer.values()))
+            first.setdefault(each.transfer, each)
+        results = await asyncio.gather(*(self._send_all(each) for each in first.values()))
         return all(results)
 
-    async def _send_all(self, queue: list[Waiting]) -> bool:
+    async def _send_all(self, first: Waiting) -> bool:
+        """What waits for one transfer, each read when its turn comes: the one before it may have changed it."""
+        each: Waiting | None = first
         async with self._places:
-            for each in queue:
+            while each is not None:
                 if not await self._send(each):
                     return False
+                each = await self._house.db.read(lambda tx: transfer_store.next_waiting(tx, first.transfer))
         return True
 
     async def _send(self, waiting: Waiting) -> bool:
@@ -96,14 +101,15 @@ class Outbox:
             return False
         except Conflict:
             # The transfer moved on without us: ask the broker what happened, then follow it.
-            await self._drop(waiting, None)
-            return True
+            return await self._drop(waiting, None)
+        except NotFound as unknown:
+            self.refusal = unknown
+            # The offer never came there, so there is nothing to withdraw.
+            return waiting.kind is Kind.WITHDRAWAL and await self._drop(waiting, None)
         except (InvalidInput, IntegrityFailure, Refused) as refused:
             self.refusal = refused
-            if waiting.kind not in _GIVEN_UP:
-                return False  # a receipt or an erasure is a fact: it waits until the broker can take it
-            await self._drop(waiting, refused)
-            return True
+            # A receipt or an erasure is a fact: it waits until the broker can take it.
+            return waiting.kind in _GIVEN_UP and await self._drop(waiting, refused)
         except CordeeError as unexpected:
             self.refusal = unexpected
             log.warning(
@@ -129,25 +135,26 @@ class Outbox:
             return False
         fresh = redate(waiting.signed, key=house.keys.identity, now=now)
 
-        def keep(tx: Connection) -> None:
-            transfer_store.replace_statement(tx, waiting.transfer, waiting.kind, fresh)
+        def keep(tx: Connection) -> bool:
+            if not transfer_store.replace_statement(tx, waiting, fresh):
+                return False  # overtaken meanwhile: it is not sent any more
+            following = transfer_store.next_waiting(tx, waiting.transfer, after=waiting.kind)
+            if waiting.kind is Kind.OFFER and following is not None and following.kind is Kind.WITHDRAWAL:
+                # It names the offer by its digest, which is another one now.
+                again = withdraw(Chain.read(house, tx, waiting.transfer).offer, now=now, key=house.keys.identity)
+                transfer_store.replace_statement(tx, following, again)
+            return True
 
-        await house.db.write(keep)
+        if not await house.db.write(keep):
+            return True
         return await self._send(Waiting(waiting.transfer, waiting.kind, fresh, waiting.position))
 
-    async def _drop(self, waiting: Waiting, refused: CordeeError | None) -> None:
-        now = self._house.clock.now()
-
-        def drop(tx: Connection) -> None:
-            transfer_store.forget_waiting(tx, waiting.transfer, [waiting.kind])
-            journal.append(
-                tx,
-                now=now,
-                actor="node",
-                action=f"statement.{waiting.kind}",
-                subject=waiting.transfer.hex(),
-                outcome=refused.reason if refused else "overtaken",
-            )
-
-        await self._house.db.write(drop)
-        await self._listener.reconcile(waiting.transfer, dropped=waiting.kind, refused=refused)
+    async def _drop(self, waiting: Waiting, refused: CordeeError | None) -> bool:
+        """Nothing is forgotten before the broker has said how the transfer stands. False where it cannot say now."""
+        try:
+            await self._listener.reconcile(waiting.transfer, dropped=waiting.kind, refused=refused)
+        except CordeeError as away:
+            self.refusal = away
+            log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=away.reason)
+            return False
+        return True

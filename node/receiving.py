@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from cordee import statements
+from cordee.card import Card
 from cordee.case import mandatory_sections
-from cordee.errors import InvalidInput, NotFound, OutOfScope, TransferOver
+from cordee.errors import InvalidInput, NotFound, OfferAlreadyOpen, OutOfScope, RecordClosed, TransferOver
 from cordee.ids import TransferId
 from cordee.runtime.crashpoint import register
 from cordee.sealing import SealingKey
@@ -145,20 +146,26 @@ class Receiving:
     ) -> None:
         """Answer a request to erase: destroy the case's key and say so, or refuse with the legal reason.
 
-        Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list.
+        Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list. To erase:
+        OfferAlreadyOpen while a transfer of the case is under way, RecordClosed where it was handed on; withdraw that
+        transfer first, so that nobody is left with a case that the one who sent it believes to be erased.
         """
         handler.require(Role.LEAD if not erase else Role.HANDLER)
         house = self._house
         if not erase and code not in KEEPING_REASONS:
             raise InvalidInput(field="reason", problem="one of " + ", ".join(KEEPING_REASONS))
 
-        def step(tx: Connection) -> list[str]:
-            now = house.clock.now()
+        def asked(tx: Connection) -> tuple[Transfer, statements.Withdrawal, Card]:
             present = _incoming(tx, transfer)
             chain = Chain.read(house, tx, transfer)
             next_state(present.state, Kind.ERASURE, Party.RECIPIENT, taken=chain.kinds)
-            withdrawal = chain.withdrawal
-            card = house.roster.card(present.peer, now=now).card
+            if erase:
+                _require_erasable(tx, present.case_id or "")
+            return present, chain.withdrawal, house.roster.card(present.peer, now=house.clock.now()).card
+
+        def step(tx: Connection) -> list[str]:
+            now = house.clock.now()
+            present, withdrawal, card = asked(tx)
             files: list[str] = []
             if erase:
                 stored = records.read_case(tx, house.vault, present.case_id or "")
@@ -196,9 +203,8 @@ class Receiving:
 
         if erase:
             # The tombstone first: should this machine be restored from a backup, the case is erased again.
-            present = await house.db.read(lambda tx: _incoming(tx, transfer))
-            if present.erasure == "asked" and present.case_id:
-                await asyncio.to_thread(house.tombstones.add, CASE, present.case_id, house.clock.now())
+            present, _, _ = await house.db.read(asked)
+            await asyncio.to_thread(house.tombstones.add, CASE, present.case_id or "", house.clock.now())
         for file_id in await house.db.write(step):
             await asyncio.to_thread(house.attachments.erase, file_id)
         if erase:
@@ -228,6 +234,13 @@ def _incoming(tx: Connection, transfer: TransferId) -> Transfer:
     if present.outgoing:
         raise NotFound(what="offer")
     return present
+
+
+def _require_erasable(tx: Connection, case_id: str) -> None:
+    for each in transfer_store.open_offers(tx, case_id):
+        raise OfferAlreadyOpen(transfer=each.id.short)
+    if records.holder_of(tx, case_id) == "handed_over":
+        raise RecordClosed()
 
 
 def _chosen(summary: statements_pb2.Summary, sections: Collection[str] | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ of a transfer's step, which is journalled there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from cordee.case import Case
 from cordee.errors import AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
 from cordee.ids import MemberId, TransferId
-from node import acts, journal
+from node import acts, journal, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
 from node.case_sealing import data_key_of
@@ -28,8 +28,10 @@ from node.vault import DataKey, Vault
 
 __all__ = [
     "CaseLine",
+    "Standing",
     "StoredCase",
     "add_attachment",
+    "add_files",
     "apply_tombstones",
     "close_case",
     "create_case",
@@ -37,13 +39,19 @@ __all__ = [
     "erase_case",
     "file_ids",
     "hand_over",
+    "hold_again",
     "holder_of",
     "import_case",
     "imported_as",
     "list_cases",
+    "note_import",
+    "put_case",
     "read_case",
+    "remove_files",
     "share",
+    "standing_of",
     "take_back",
+    "touch",
     "update_case",
 ]
 
@@ -116,16 +124,20 @@ def import_case(
     Raises: AlreadyImported (a Conflict) where this transfer's case was imported before, even if it was erased since;
     CaseExists (a Conflict too) where another case of the same id is here.
     """
-    row = {"transfer": bytes(transfer), "case_id": case.case_id, "sender": bytes(sender), "at": now}
+    note_import(tx, case.case_id, transfer=transfer, sender=sender, now=now)
+    _insert(tx, vault, case, data_key, now=now)
+    add_files(tx, data_key, case.case_id, attachments, now=now)
+    facts = {"transfer": transfer.hex(), "sender": sender.hex()}
+    journal.append(tx, now=now, actor=by, action="case.imported", subject=case.case_id, facts=facts)
+
+
+def note_import(tx: Connection, case_id: str, *, transfer: TransferId, sender: MemberId, now: datetime) -> None:
+    """A transfer's content goes into a case: once. Raises AlreadyImported."""
+    row = {"transfer": bytes(transfer), "case_id": case_id, "sender": bytes(sender), "at": now}
     try:
         tx.execute(insert(_IMPORT), row)
     except IntegrityError as imported:
         raise AlreadyImported(transfer=transfer.short) from imported
-    _insert(tx, vault, case, data_key, now=now)
-    for position, stored in enumerate(attachments, start=1):
-        _insert_attachment(tx, data_key, case.case_id, stored, position=position, now=now)
-    facts = {"transfer": transfer.hex(), "sender": sender.hex()}
-    journal.append(tx, now=now, actor=by, action="case.imported", subject=case.case_id, facts=facts)
 
 
 def imported_as(tx: Connection, transfer: TransferId) -> str | None:
@@ -201,11 +213,8 @@ def add_attachment(
     """
     _changeable(tx, case_id, None)
     key = data_key_of(tx, vault, case_id)
-    position = tx.execute(
-        select(func.coalesce(func.max(_ATTACHMENT.c.position), 0) + 1).where(_ATTACHMENT.c.case_id == case_id)
-    ).scalar_one()
     try:
-        _insert_attachment(tx, key, case_id, stored, position=position, now=now)
+        _insert_attachment(tx, key, case_id, stored, position=_next_position(tx, case_id), now=now)
     except IntegrityError as known:
         raise Conflict() from known
     body = sealing.open_body(key, case_id, _row(tx, case_id).sealed_body)
@@ -215,7 +224,64 @@ def add_attachment(
     return version
 
 
+def add_files(
+    tx: Connection, key: DataKey, case_id: str, attachments: Sequence[StoredAttachment], *, now: datetime
+) -> None:
+    """Record attachments that are on disk already, after those that the case has."""
+    position = _next_position(tx, case_id)
+    for number, stored in enumerate(attachments):
+        _insert_attachment(tx, key, case_id, stored, position=position + number, now=now)
+
+
+def remove_files(tx: Connection, case_id: str, attachment_ids: Collection[str]) -> list[str]:
+    """Forget some of a case's attachments. The files to unlink afterwards."""
+    mine = (_ATTACHMENT.c.case_id == case_id) & _ATTACHMENT.c.id.in_(list(attachment_ids))
+    files = list(tx.execute(select(_ATTACHMENT.c.file_id).where(mine)).scalars())
+    tx.execute(delete(_ATTACHMENT).where(mine))
+    return files
+
+
+def put_case(tx: Connection, key: DataKey, case: Case, *, now: datetime) -> int:
+    """Write a record's content as part of a transfer's step; the new version."""
+    return _replace_body(tx, key, case, now=now)
+
+
 # ---- who holds it ----
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands here under a case's id. Of an erased case nothing does."""
+
+    state: str  # open or closed
+    holder: str  # here, handed_over or shared
+    handed_to: TransferId | None
+    senders: frozenset[MemberId]  # who sent this case here, since it is here
+
+
+def standing_of(tx: Connection, case_id: str) -> Standing | None:
+    """None where there is no such case, or it was erased."""
+    row = tx.execute(select(_CASE).where(_CASE.c.id == case_id, _CASE.c.state != _ERASED)).one_or_none()
+    if row is None:
+        return None
+    query = select(_IMPORT.c.sender).where(_IMPORT.c.case_id == case_id, _IMPORT.c.at >= row.created_at)
+    return Standing(
+        state=row.state,
+        holder=row.holder,
+        handed_to=None if row.handed_to is None else TransferId(row.handed_to),
+        senders=frozenset(MemberId(each) for each in tx.execute(query).scalars()),
+    )
+
+
+def hold_again(tx: Connection, case_id: str, *, shared: bool, now: datetime) -> None:
+    """A case that was handed over has come back: open, and ours again, or shared with the one that has it."""
+    holder = _SHARED if shared else _HERE
+    _set(tx, case_id, now=now, state=_OPEN, holder=holder, handed_to=None)
+
+
+def touch(tx: Connection, case_id: str, *, now: datetime) -> None:
+    """Something was put beside the record: lists show it as changed."""
+    _set(tx, case_id, now=now)
 
 
 def holder_of(tx: Connection, case_id: str) -> str:
@@ -247,10 +313,16 @@ def share(tx: Connection, case_id: str, *, transfer: TransferId, now: datetime) 
         _set(tx, case_id, now=now, holder=_SHARED)
 
 
-def take_back(tx: Connection, case_id: str, *, now: datetime) -> None:
-    """The association that had taken the case has erased it: it is ours again. Raises NotFound."""
-    if holder_of(tx, case_id) == _HANDED_OVER:
-        _set(tx, case_id, now=now, holder=_HERE, handed_to=None)
+def take_back(tx: Connection, case_id: str, *, transfer: TransferId, now: datetime) -> None:
+    """The association that had taken the case with this transfer has erased it: it is ours again. Where another
+    transfer took it, that one's recipient holds it, and nothing changes. Raises NotFound.
+    """
+    holder_of(tx, case_id)
+    tx.execute(
+        update(_CASE)
+        .where(_CASE.c.id == case_id, _CASE.c.holder == _HANDED_OVER, _CASE.c.handed_to == bytes(transfer))
+        .values(updated_at=now, holder=_HERE, handed_to=None)
+    )
 
 
 # ---- erasing ----
@@ -266,6 +338,7 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     query = select(_ATTACHMENT.c.file_id).where(_ATTACHMENT.c.case_id == case_id)
     files = list(tx.execute(query).scalars())
     acts.forget_acts(tx, case_id)
+    versions.forget_versions(tx, case_id)
     tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
     tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
     tx.execute(
@@ -335,6 +408,11 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
     else:
         raise CaseExists(case=case.case_id)
     sealing.keep_data_key(tx, vault, case.case_id, key)
+
+
+def _next_position(tx: Connection, case_id: str) -> int:
+    query = select(func.coalesce(func.max(_ATTACHMENT.c.position), 0) + 1).where(_ATTACHMENT.c.case_id == case_id)
+    return int(tx.execute(query).scalar_one())
 
 
 def _insert_attachment(

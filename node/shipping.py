@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from cordee.runtime.logs import logger
 from sqlalchemy import Connection
 
 from cordee import content, statements
@@ -14,6 +13,7 @@ from cordee.case import encode_sections
 from cordee.errors import ContentDamaged, NotFound
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
+from cordee.runtime.logs import logger
 from cordee.summary import seal_content_key
 from cordee.transfer import Kind, State
 from node import journal, records, spool, transfer_store
@@ -53,6 +53,8 @@ class Shipping:
         job = await self._read(transfer)
         if job.job != "ship":
             return
+        # Between acceptance and shipment lie up to three days: they must still be a member in good standing.
+        self._house.roster.require_fresh(self._house.clock.now()).active(job.peer)
         if job.sealed_content_key is None:
             await self._choose_key(job)
             job = await self._read(transfer)

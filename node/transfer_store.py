@@ -229,9 +229,11 @@ def waiting(tx: Connection) -> list[Waiting]:
     return [_waiting(row) for row in tx.execute(query)]
 
 
-def next_waiting(tx: Connection, transfer: TransferId) -> Waiting | None:
-    """The first of `waiting` for one transfer, or None."""
+def next_waiting(tx: Connection, transfer: TransferId, *, after: Kind | None = None) -> Waiting | None:
+    """The first of `waiting` for one transfer, of another kind than `after`; or None."""
     query = select(_STATEMENT).where(_STATEMENT.c.waits, _STATEMENT.c.transfer_id == bytes(transfer))
+    if after is not None:
+        query = query.where(_STATEMENT.c.kind != str(after))
     row = tx.execute(query.order_by(_STATEMENT.c.at, _STATEMENT.c.position).limit(1)).one_or_none()
     return None if row is None else _waiting(row)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from cordee.runtime.logs import logger
-
 from cordee.errors import CordeeError
 from cordee.ids import TransferId
+from cordee.runtime.logs import logger
 from node import transfer_store
 from node.fetching import Fetching
 from node.house import House
@@ -57,8 +56,8 @@ class Worker:
                     return
                 except CordeeError as waits:
                     log.info("job.waits", transfer=job.id.short, reason=waits.reason)
-                except OSError as disk:
-                    log.error("job.waits", transfer=job.id.short, reason=type(disk).__name__)
+                except Exception as unforeseen:  # a full disk, say: it must neither spin nor stop the other jobs
+                    log.error("job.waits", transfer=job.id.short, reason=type(unforeseen).__name__)
                 await self._house.clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
@@ -66,5 +65,10 @@ class Worker:
             self._house.changes.work.set()
 
     async def _step(self, job: Transfer) -> None:
+        if self._house.roster.alarm is not None:
+            raise self._house.roster.alarm  # while the roster is in doubt nothing leaves and nothing is imported
         half = self._shipping if job.outgoing else self._fetching
         await half.run(job.id)
+        present = await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, job.id))
+        if present.over:
+            self._house.drop_spool(job.id)  # it may have ended while the file was being written

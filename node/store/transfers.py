@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from node.store import NodeTable
 
-__all__ = ["CursorRow", "StatementRow", "TransferRow", "WithdrawnRow"]
+__all__ = ["CursorRow", "PutAsideRow", "StatementRow", "TransferRow", "WithdrawnRow"]
 
 
 class TransferRow(NodeTable, table=True):
@@ -73,6 +73,17 @@ class WithdrawnRow(NodeTable, table=True):
 
     token_id: bytes = Field(primary_key=True)
     transfer_id: bytes
+    at: datetime
+
+
+class PutAsideRow(NodeTable, table=True):
+    """A statement of the other party's that waits until nobody concerned is suspended."""
+
+    __tablename__ = "put_aside"
+
+    id: int | None = Field(default=None, primary_key=True)
+    digest: bytes = Field(unique=True)
+    signed: bytes
     at: datetime
 
 

@@ -183,7 +183,9 @@ async def test_a_case_is_handed_over_once_and_is_then_read_only(db: Database, va
         )
     await db.write(lambda tx: records.share(tx, kept.case_id, transfer=SECOND, now=NOW))
     assert await db.read(lambda tx: records.holder_of(tx, kept.case_id)) == "handed_over"
-    await db.write(lambda tx: records.take_back(tx, kept.case_id, now=NOW))
+    await db.write(lambda tx: records.take_back(tx, kept.case_id, transfer=SECOND, now=NOW))
+    assert await db.read(lambda tx: records.holder_of(tx, kept.case_id)) == "handed_over"  # another's to give back
+    await db.write(lambda tx: records.take_back(tx, kept.case_id, transfer=FIRST, now=NOW))
     assert await db.read(lambda tx: records.holder_of(tx, kept.case_id)) == "here"
 
 
