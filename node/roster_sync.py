@@ -27,6 +27,7 @@ from cordee.errors import (
     RosterForked,
     RosterRolledBack,
     RosterStale,
+    SplitView,
     by_reason,
 )
 from cordee.ids import MemberId, NetworkId
@@ -116,10 +117,13 @@ class RosterSync:
         self._note = ""
         self._checkpoint: Checkpoint | None = None
         self._cards: dict[MemberId, KnownCard] = {}
+        self._numbers: dict[MemberId, int] = {}  # the highest of each member, also where that card has run out
         self._revision = 0
         self._alarm: CordeeError | None = None
+        self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self._changed: list[Callable[[], None]] = []
+        self.connected = False  # the stream of events is open now
         self._words: dict[bytes, list[str]] = {}
 
     # ---- what others ask ----
@@ -240,7 +244,7 @@ class RosterSync:
             root=self._tree.root(),
             checkpoint_time=self._checkpoint.time if self._checkpoint else None,
             alarm=self._alarm,
-            connected=self._client is not None,
+            connected=self.connected,
         )
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -273,11 +277,13 @@ class RosterSync:
         self._checkpoint = open_checkpoint(head.note, roster.directory_key, roster.origin)
         now = self._clock.now()
         for row in cards:
+            self._numbers[MemberId(row.member)] = row.number
             try:
                 card = Card.parse(Signed.from_bytes(row.signed), roster, now=now, profile=row.profile, at_least=0)
             except (CardExpired, NotAMember):
                 continue
-            self._keep_card(card, row.profile)
+            profile = Profile.parse(row.profile, roster.members[card.member].registration)
+            self._cards[card.member] = KnownCard(card=card, profile=profile, profile_bytes=row.profile)
         if alarm is not None:
             kind = by_reason(alarm.reason) or IntegrityFailure
             self._alarm = kind(**json.loads(alarm.facts))
@@ -288,12 +294,14 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused.
         """
         async with self._lock:
+            self._shown = ""
             try:
                 await self._follow_log()
                 await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
-                await self._raise_alarm(refusal)
+                # The very note that was judged: asked again, the directory might show another.
+                await self._raise_alarm(refusal, shown=self._shown or await self._shown_note())
                 raise
             await self._clear_alarm()
             return self.roster
@@ -318,7 +326,7 @@ class RosterSync:
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule="there is no genesis")
-            note = await client.checkpoint()
+            note = self._shown = await client.checkpoint()
             checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             if checkpoint.size <= self._tree.size + len(added):
                 break
@@ -375,55 +383,61 @@ class RosterSync:
 
     async def _follow_cards(self) -> None:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
-        kept: list[tuple[Card, bytes]] = []
+        kept: dict[MemberId, KnownCard] = {}
         revision = self._revision
         async for published in client.cards(after_revision=revision):
             signed = Signed.from_message(published.card)
-            newest = self._cards.get(MemberId(published_member(signed)))
+            member = MemberId(published_member(signed))
+            if published.revision <= revision:
+                raise CardRefused(member=member.hex(), problem="it was served out of order")
+            revision = published.revision
+            served = kept.get(member)
+            newest = served or self._cards.get(member)
+            number = newest.card.number if newest else self._numbers.get(member, 1)
             try:
-                card = Card.parse(
-                    signed, roster, now=now, profile=published.profile, at_least=newest.card.number if newest else 1
-                )
+                card = Card.parse(signed, roster, now=now, profile=published.profile, at_least=number)
             except (CardExpired, NotAMember):
-                revision = max(revision, published.revision)
                 continue  # of a member that is away or gone
-            if newest and card.number == newest.card.number and signed.digest != newest.card.signed.digest:
-                raise CardRefused(member=card.member.hex(), problem="two cards bear the same number")
-            kept.append((card, published.profile))
-            revision = max(revision, published.revision)
+            if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
+                raise CardRefused(member=member.hex(), problem="two cards bear the same number")
+            # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
+            profile = Profile.parse(published.profile, roster.members[member].registration)
+            kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
         if revision == self._revision:
             return
 
         def keep(tx: Connection) -> None:
-            for card, profile in kept:
-                values = {"number": card.number, "signed": card.signed.to_bytes(), "profile": profile}
-                row = upsert(_CARD).values(member=bytes(card.member), **values)
+            for member, known in kept.items():
+                values = {
+                    "number": known.card.number,
+                    "signed": known.card.signed.to_bytes(),
+                    "profile": known.profile_bytes,
+                }
+                row = upsert(_CARD).values(member=bytes(member), **values)
                 tx.execute(row.on_conflict_do_update(index_elements=["member"], set_=values))
             tx.execute(update(_HEAD).values(card_revision=revision))
 
         await self._db.write(keep)
         self._revision = revision
-        for card, profile in kept:
-            self._keep_card(card, profile)
+        self._cards.update(kept)
+        self._numbers.update({member: known.card.number for member, known in kept.items()})
         if kept:
             self._tell()
 
-    def _keep_card(self, card: Card, profile: bytes) -> None:
-        registration = self.roster.members[card.member].registration
-        self._cards[card.member] = KnownCard(
-            card=card, profile=Profile.parse(profile, registration), profile_bytes=profile
-        )
-
     # ---- alarm ----
 
-    async def raise_alarm(self, refusal: CordeeError) -> None:
-        """For what is found outside a sync: another member was shown another roster (split view)."""
-        async with self._lock:
-            await self._raise_alarm(refusal)
+    async def raise_alarm(self, refusal: SplitView, *, shown: str) -> None:
+        """For what is found outside a sync: another member was shown another roster. `shown` is its signed statement.
 
-    async def _raise_alarm(self, refusal: CordeeError) -> None:
+        What the directory shows to us goes on verifying, so that ends nothing: the alarm stays until the log has
+        grown, which takes the network's administrators.
+        """
+        refusal.facts["known"] = str(self._tree.size)
+        async with self._lock:
+            await self._raise_alarm(refusal, shown=shown)
+
+    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> None:
         now = self._clock.now()
-        shown = await self._shown_note()
 
         def keep(tx: Connection) -> None:
             tx.execute(delete(_ALARM))
@@ -447,6 +461,8 @@ class RosterSync:
 
     async def _clear_alarm(self) -> None:
         if self._alarm is None:
+            return
+        if isinstance(self._alarm, SplitView) and self._tree.size <= int(self._alarm.facts["known"]):
             return
         now = self._clock.now()
 
