@@ -20,8 +20,11 @@ __all__ = ["command"]
 @click.option(
     "--megabytes", type=click.IntRange(1, 1000), default=50, show_default=True, help="Size of the largest attachment."
 )
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw what is told as an SVG picture to this file.")
 @click.pass_context
-def command(ctx: click.Context, report: Path | None, plain: bool, keep: bool, megabytes: int) -> None:
+def command(
+    ctx: click.Context, report: Path | None, plain: bool, keep: bool, megabytes: int, picture: Path | None
+) -> None:
     """One directory and three associations with synthetic cases, as separate processes in a folder of their own.
 
     A case travels with its files; others are declined, withdrawn, refused. Each point is verified by reading the
@@ -42,7 +45,7 @@ def command(ctx: click.Context, report: Path | None, plain: bool, keep: bool, me
         return text(message, language)
 
     folder = Path(tempfile.mkdtemp(prefix="cordee-demo-"))
-    teller = Teller(plain=plain, translate=_)
+    teller = Teller(plain=plain, picture=picture is not None)
     stage = Stage(folder)
     story = Story(stage, teller, _, wav_bytes=megabytes * 1_000_000, random=os.urandom)
     failure = ""
@@ -72,3 +75,5 @@ def command(ctx: click.Context, report: Path | None, plain: bool, keep: bool, me
     if failure:
         ctx.exit(1)
     teller.say(_("All six points hold, in {seconds} seconds.").format(seconds=round(teller.seconds)))
+    if picture is not None:
+        teller.draw(picture, "make demo")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +22,16 @@ _LINE = 100
 class Teller:
     """Tells a story, chapter by chapter."""
 
-    def __init__(self, *, plain: bool, translate: Callable[[str], str]) -> None:
-        self._ = translate
-        self.plain = plain or not sys.stdout.isatty()
-        self.console = Console(highlight=False, width=_LINE if self.plain else None, no_color=self.plain)
+    def __init__(self, *, plain: bool, picture: bool = False) -> None:
+        """With `picture`, what is told is remembered, to be drawn by `draw`."""
+        self.plain = not picture and (plain or not sys.stdout.isatty())
+        self.console = Console(
+            highlight=False,
+            width=_LINE if self.plain or picture else None,
+            no_color=self.plain,
+            record=picture,
+            force_terminal=True if picture else None,
+        )
         self._began = time.monotonic()
 
     def title(self, text: str, below: str) -> None:
@@ -52,7 +59,7 @@ class Teller:
     @contextmanager
     def progress(self, text: str) -> Iterator[Callable[[int, int], None]]:
         """A bar on a terminal; nothing but the sentence elsewhere. The function takes bytes done and in all."""
-        if self.plain:
+        if self.plain or self.console.record:
             self.say(text)
             yield lambda done, total: None
             return
@@ -79,6 +86,10 @@ class Teller:
             table.add_row(*(str(cell) for cell in row))
         self.console.print()
         self.console.print(table)
+
+    def draw(self, path: Path, title: str) -> None:
+        """Write what was told as an SVG picture of a terminal."""
+        path.write_text(self.console.export_svg(title=title, unique_id="demo"), encoding="utf-8")
 
     @property
     def seconds(self) -> float:
