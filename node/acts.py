@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from cordee.act import Act, parse_act
-from cordee.errors import Conflict, NotFound
+from cordee.errors import ActRefused, Conflict, NotFound
 from cordee.ids import TransferId
 from node import journal
 from node.case_sealing import data_key_of
@@ -27,6 +27,8 @@ __all__ = [
     "mark_used",
     "read_act",
     "record_act",
+    "record_received",
+    "travelling_act",
     "used_by",
     "withdraw_act",
 ]
@@ -56,6 +58,27 @@ def record_act(tx: Connection, vault: Vault, act: Act, *, by: str, now: datetime
     except IntegrityError as known:
         raise Conflict() from known
     journal.append(tx, now=now, actor=by, action="act.recorded", subject=act.act_id, facts={"case": act.case_id})
+
+
+def record_received(tx: Connection, vault: Vault, act: Act, *, by: str, now: datetime) -> None:
+    """Keep the act that came with a case. One that is here already must be the very same, and not withdrawn.
+
+    Raises: NotFound where its case is not here; ActRefused.
+    """
+    row = tx.execute(select(_ACT).where(_ACT.c.id == act.act_id)).one_or_none()
+    if row is None:
+        record_act(tx, vault, act, by=by, now=now)
+    elif row.withdrawn_at is not None:
+        raise ActRefused(problem="it was withdrawn")
+    elif row.case_id != act.case_id or travelling_act(tx, vault, act.act_id) != act:
+        raise ActRefused(problem="it is not the one that is known under its id")
+
+
+def travelling_act(tx: Connection, vault: Vault, act_id: str) -> Act:
+    """An act as it leaves: the same bytes each time, whatever became of it since. Raises NotFound, CannotOpen."""
+    row = _row(tx, act_id)
+    key = data_key_of(tx, vault, row.case_id)
+    return parse_act(key.unseal(row.sealed_act, place=_ACT_PLACE, row=row.id)).for_travel()
 
 
 def read_act(tx: Connection, vault: Vault, act_id: str) -> Act:

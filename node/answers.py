@@ -108,7 +108,7 @@ class Answers:
         )
         stored = records.read_case(tx, house.vault, case_id)
         terms = Terms.unsealed(present.sealed_terms, stored.data_key, present.id)
-        if parse_act(terms.act).single_use:
+        if parse_act(terms.act).single_use and terms.kind != "update":
             taken_elsewhere = taken_elsewhere or any(
                 each.act_id == present.act_id and each.state in (State.ACCEPTED, State.SHIPPED, State.RECEIVED)
                 for each in others

@@ -19,6 +19,7 @@ from cordee.runtime.logs import logger
 from cordee.signing import SigningPublicKey, member_id_of
 from cordee.transfer import END_STATES
 from node import transfer_store
+from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
@@ -29,6 +30,7 @@ from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
 from node.outbox import Outbox
+from node.placing import take_out_again
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
 from node.roster_sync import RosterSync
@@ -155,9 +157,9 @@ async def opened(
         await _sweep(house)
         await roster.load()
         receiving = Receiving(house)
-        listener = Listener(house, client, Answers(house), Arrivals(house, receiving))
+        listener = Listener(house, client, Answers(house), Arrivals(house))
         outbox = Outbox(house, client, listener)
-        worker = Worker(house, parts.shipping(house, client), Fetching(house, client))
+        worker = Worker(house, parts.shipping(house, client), Fetching(house, client), Answering(house, receiving))
         upkeep = Upkeep(house, client, transport, certificate)
         running = (listener.run(), outbox.run(), worker.run(), upkeep.run(), upkeep.scrub())
         loops = tuple(asyncio.create_task(each) for each in running)
@@ -189,6 +191,7 @@ async def _sweep(house: House) -> None:
     """
     now = house.clock.now()
     gone = await house.db.write(lambda tx: apply_tombstones(tx, house.tombstones, now=now))
+    gone += await house.db.write(lambda tx: take_out_again(tx, house.vault, house.tombstones, now=now))
     for file_id in gone:
         house.attachments.erase(file_id)
     transfers = await house.db.read(transfer_store.all_transfers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from cordee import statements
-from cordee.errors import CannotOpen, CordeeError, NotFound
+from cordee.errors import CannotOpen, CordeeError
 from cordee.ids import TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -13,10 +13,10 @@ from cordee.signing import Signed
 from cordee.summary import open_summary
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
-from node import acts, journal, transfer_store
+from node import journal, transfer_store
 from node.chain import Chain, drop_statement
 from node.house import House
-from node.receiving import SUMMARY_PLACE, Receiving
+from node.receiving import SUMMARY_PLACE
 from node.transfer_store import Transfer
 
 __all__ = ["Arrivals"]
@@ -33,9 +33,8 @@ WITHDRAWAL_AFTER = register("node.arrival.withdrawal.after_write")
 class Arrivals:
     """The recipient's ear."""
 
-    def __init__(self, house: House, receiving: Receiving) -> None:
+    def __init__(self, house: House) -> None:
         self._house = house
-        self._receiving = receiving
 
     async def hear(self, signed: Signed, kind: Kind, *, sequence: int) -> None:
         """One statement of a sender. Raises whatever its checks raise; nothing is kept then."""
@@ -57,14 +56,14 @@ class Arrivals:
             me=house.member,
         )
         summary = self._summary(offer)
-        readable = summary is not None
+        answers_itself = summary is None or summary.kind == "update"
         summary = summary or statements_pb2.Summary(kind="unreadable")
 
-        def step(tx: Connection) -> bool:
+        def step(tx: Connection) -> None:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             if transfer_store.statement(tx, transfer, Kind.OFFER) is not None:
-                return False
+                return
             over = transfer_store.is_withdrawn(tx, offer.token.id)
             sealed = house.vault.seal(summary.SerializeToString(), place=SUMMARY_PLACE, row=transfer)
             transfer_store.insert_transfer(
@@ -87,7 +86,7 @@ class Arrivals:
                     sealed_one_time_seed=None,
                     ciphertext_header=None,
                     manifest_digest=None,
-                    job=None,
+                    job="answer" if answers_itself and not over else None,
                     total_bytes=0,
                     erasure=None,
                 ),
@@ -101,17 +100,12 @@ class Arrivals:
                 subject=transfer.hex(),
                 facts={"peer": offer.sender.hex()},
             )
-            return not over
 
         house.crashpoints.reach(OFFER_BEFORE)
-        fresh = await house.db.write(step)
+        await house.db.write(step)
         house.crashpoints.reach(OFFER_AFTER)
         log.info("transfer.offer_came", transfer=transfer.short)
         house.changes.tell(transfer)
-        if fresh and not readable:
-            await self._receiving.decline_by_itself(transfer, code="other")
-        elif fresh and summary.kind == "update":
-            await self._take_update(transfer, offer, summary)
 
     def _summary(self, offer: statements.Offer) -> statements_pb2.Summary | None:
         """None where it was sealed to a key that this node no longer has."""
@@ -120,27 +114,6 @@ class Arrivals:
             return open_summary(offer.sealed_summary, parties=offer.parties, key=key)
         except CannotOpen:
             return None
-
-    async def _take_update(
-        self, transfer: TransferId, offer: statements.Offer, summary: statements_pb2.Summary
-    ) -> None:
-        """An update of a referral that this node shares is accepted by itself while the act is in force."""
-        house = self._house
-
-        def shared(tx: Connection) -> bool:
-            now = house.clock.now()
-            try:
-                first = transfer_store.read_transfer(tx, TransferId(summary.first_transfer_id))
-            except NotFound:
-                return False
-            if first.peer != offer.sender or first.state is not State.RECEIVED or first.erasure or first.hands_over:
-                return False
-            return first.act_id is not None and acts.in_force(tx, house.vault, first.act_id, now=now)
-
-        if await house.db.read(shared):
-            await self._receiving.accept_update(transfer)
-        else:
-            await self._receiving.decline_by_itself(transfer, code="outside_criteria")
 
     async def _shipment(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
         house = self._house

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,17 +13,22 @@ from sqlalchemy import Connection
 
 from cordee import content, statements
 from cordee.act import Act, check_act
-from cordee.case import Case, check_scope, decode_sections, received_case
+from cordee.case import check_scope, decode_sections, received_case
 from cordee.errors import (
     ActRefused,
     CannotOpen,
+    CaseExists,
     Conflict,
     ContentDamaged,
     CordeeError,
+    InvalidInput,
     InvalidRecord,
     MalformedStatement,
+    NotCovered,
     NotFound,
+    NotInThisState,
     OutOfScope,
+    RecordClosed,
     TooLarge,
     TransferOver,
     Unreachable,
@@ -40,10 +46,12 @@ from node.attachments import StoredAttachment
 from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
+from node.placing import Parcel, Place, place_of, put_in_place
 from node.receiving import REASON_PLACE, SEED_PLACE, read_summary
 from node.sending import recipient_facts
 from node.tombstones import TRANSFER
 from node.transfer_store import Transfer
+from node.updating import Ground, ground_of
 from node.vault import DataKey
 
 __all__ = ["Fetching"]
@@ -63,10 +71,20 @@ _CODES: dict[type[CordeeError], str] = {
     OutOfScope: "out_of_scope",
     ActRefused: "act_refused",
     InvalidRecord: "invalid_record",
+    CaseExists: "invalid_record",
     TransferOver: "over",
 }
-# A Conflict: a case of this id is here already, and stays as it is.
+# A Conflict: what is here already stays as it is.
 _REFUSALS: tuple[type[CordeeError], ...] = (*_CODES, WrongParty, MalformedStatement, Conflict)
+
+
+@dataclass(frozen=True)
+class _Berth:
+    """Where it goes: known as soon as the manifest is read, and asked again when it is imported."""
+
+    place: Place
+    data_key: DataKey  # the case's own where it is here already
+    ground: Ground | None  # of an update
 
 
 @dataclass
@@ -75,6 +93,7 @@ class _Quarantine:
 
     manifest: statements_pb2.Manifest | None = None
     digest: Digest | None = None
+    berth: _Berth | None = None
     sections: dict[str, bytes] = field(default_factory=dict)
     attachments: list[StoredAttachment] = field(default_factory=list)
 
@@ -83,11 +102,9 @@ class _Quarantine:
 class _Arrival:
     """What was checked and may be imported."""
 
-    case: Case
     act: Act
-    attachments: tuple[StoredAttachment, ...]
-    data_key: DataKey
-    manifest: statements_pb2.Manifest
+    berth: _Berth
+    parcel: Parcel
 
 
 class Fetching:
@@ -158,7 +175,6 @@ class Fetching:
             offer=offer.digest,
             answer=answer.digest,
         )
-        data_key = DataKey.generate(house.random)
         path = house.spool(job.id, outgoing=False)
         reader = content.ContentReader(
             key,
@@ -168,14 +184,14 @@ class Fetching:
         )
         held = _Quarantine()
         try:
-            await asyncio.to_thread(self._quarantine, reader, path, data_key, held)
-            return self._check(job, offer, shipment, data_key, held)
+            await asyncio.to_thread(self._quarantine, job, reader, path, held)
+            return self._check(job, offer, shipment, held)
         except BaseException:
             for each in held.attachments:
                 house.attachments.erase(each.file_id)
             raise
 
-    def _quarantine(self, reader: content.ContentReader, path: Path, data_key: DataKey, held: _Quarantine) -> None:
+    def _quarantine(self, job: Transfer, reader: content.ContentReader, path: Path, held: _Quarantine) -> None:
         """Run in a thread. Attachments are sealed again as they come; nothing lies in clear on disk."""
         house = self._house
         entries: dict[str, statements_pb2.ManifestAttachment] = {}
@@ -184,17 +200,19 @@ class Fetching:
             for part in _parts(reader, path):
                 if isinstance(part, content.ManifestRead):
                     held.manifest, held.digest = part.message, part.digest
+                    case_id = part.message.case_id
+                    held.berth = house.db.read_sync(functools.partial(self._berth, job=job, case_id=case_id))
                     entries = {each.attachment_id: each for each in part.message.attachments}
                 elif isinstance(part, content.SectionRead):
                     held.sections[part.name] = part.data
                 elif isinstance(part, content.AttachmentData):
                     if writer is None:
-                        writer = house.attachments.writer(data_key, part.attachment_id)
+                        writer = house.attachments.writer(_of(held.berth).data_key, part.attachment_id)
                         open_writers.callback(writer.abandon)
                     writer.write(part.data)
                 else:
                     if writer is None:
-                        writer = house.attachments.writer(data_key, part.attachment_id)
+                        writer = house.attachments.writer(_of(held.berth).data_key, part.attachment_id)
                         open_writers.callback(writer.abandon)
                     held.attachments.append(_stored(entries[part.attachment_id], writer.finish()))
                     writer = None
@@ -205,11 +223,10 @@ class Fetching:
         job: Transfer,
         offer: statements.Offer,
         shipment: statements.Shipment,
-        data_key: DataKey,
         held: _Quarantine,
     ) -> _Arrival:
         """Everything that has to hold before a byte of it becomes a record (protocol §5)."""
-        house, manifest = self._house, held.manifest
+        house, manifest, berth = self._house, held.manifest, _of(held.berth)
         if manifest is None:
             raise ContentDamaged(problem="no manifest")
         if held.digest != shipment.manifest_digest:
@@ -223,6 +240,7 @@ class Fetching:
         now = house.clock.now()
         own = house.roster.card(house.member, now=now)
         sender = house.roster.card(offer.sender, now=now)
+        ours = berth.ground is not None and berth.ground.shared_by_us
         act = check_act(
             manifest.act,
             manifest.nonce,
@@ -231,7 +249,12 @@ class Fetching:
             sender_org=sender.profile.org_id,
             recipient=recipient_facts(house, house.member, own.profile),
             now=now,
+            named=recipient_facts(house, offer.sender, sender.profile) if ours else None,
         )
+        if act.case_id != manifest.case_id:
+            raise ActRefused(problem="it is about another case")
+        if berth.ground is not None and (act, manifest.purpose) != (berth.ground.act, berth.ground.purpose):
+            raise ActRefused(problem="it is not the one of the referral that this updates")
         sections = decode_sections(held.sections)
         check_scope(
             sections,
@@ -248,13 +271,34 @@ class Fetching:
             transfer=job.id,
             now=now,
         )
-        return _Arrival(
+        parcel = Parcel(
+            transfer=job.id,
+            sender=job.peer,
+            kind=manifest.kind,
             case=case,
-            act=act,
+            sections=sections,
             attachments=_described(held.attachments, sections),
-            data_key=data_key,
-            manifest=manifest,
+            data_key=berth.data_key,
         )
+        return _Arrival(act=act, berth=berth, parcel=parcel)
+
+    def _berth(self, tx: Connection, job: Transfer, case_id: str) -> _Berth:
+        """Raises CaseExists, RecordClosed; ActRefused where what an update rests on is over."""
+        house = self._house
+        summary = read_summary(house, job)
+        ground = None
+        if summary.kind == "update":
+            first = TransferId(summary.first_transfer_id)
+            try:
+                ground = ground_of(house, tx, first, now=house.clock.now(), peer=job.peer)
+            except (InvalidInput, NotCovered, NotFound, NotInThisState) as over:
+                raise ActRefused(problem="the referral that it updates is over, or its act is") from over
+            if ground.case_id != case_id:
+                raise CaseExists(case=case_id)
+        place = place_of(tx, case_id, sender=job.peer, kind=summary.kind)
+        new = place is Place.NEW
+        key = DataKey.generate(house.random) if new else records.data_key_of(tx, house.vault, case_id)
+        return _Berth(place, key, ground)
 
     # ---- the end ----
 
@@ -262,53 +306,53 @@ class Fetching:
         """One transaction: the case, the receipt, the end of the one-time key."""
         house, shipment = self._house, chain.shipment
 
-        def step(tx: Connection) -> bool:
+        parcel = arrival.parcel
+        case_id = parcel.case.case_id
+
+        def step(tx: Connection) -> list[str] | None:
             now = house.clock.now()
             present = transfer_store.read_transfer(tx, job.id)
             if present.state is not State.SHIPPED or present.job != "fetch":
-                return False  # withdrawn or expired while it was being opened
+                return None  # withdrawn or expired while it was being opened
             self._require_under_way(job, chain)
-            records.import_case(
-                tx,
-                house.vault,
-                arrival.case,
-                data_key=arrival.data_key,
-                attachments=arrival.attachments,
-                transfer=job.id,
-                sender=job.peer,
-                by="node",
-                now=now,
-            )
-            acts.record_act(tx, house.vault, arrival.act, by="node", now=now)
+            berth = self._berth(tx, job, case_id)
+            if berth.place is not arrival.berth.place or (
+                berth.place is not Place.NEW and berth.data_key != parcel.data_key
+            ):
+                raise RecordClosed()  # another case came or went under this id while it was being opened
+            surplus = put_in_place(tx, house.vault, berth.place, parcel, me=house.member, by="node", now=now)
+            acts.record_received(tx, house.vault, arrival.act, by="node", now=now)
             signed = statements.receive(
                 shipment, manifest_digest=shipment.manifest_digest, now=now, key=house.keys.identity
             )
             transfer_store.add_statement(tx, job.id, Kind.RECEIPT_TAKEN, signed, ours=True, now=now)
-            transfer_store.end(
-                tx, job.id, State.RECEIVED, now=now, case_id=arrival.case.case_id, act_id=arrival.act.act_id
-            )
+            transfer_store.end(tx, job.id, State.RECEIVED, now=now, case_id=case_id, act_id=arrival.act.act_id)
             journal.append(
                 tx,
                 now=now,
                 actor="node",
                 action="transfer.received",
                 subject=job.id.hex(),
-                facts={"case": arrival.case.case_id, "attachments": str(len(arrival.attachments))},
+                facts={"case": case_id, "attachments": str(len(parcel.attachments))},
             )
-            return True
+            return surplus
 
         house.crashpoints.reach(BEFORE_IMPORT)
-        done = False
         try:
-            done = await house.db.write(step)
-        finally:
-            if not done:
-                for each in arrival.attachments:
-                    house.attachments.erase(each.file_id)
+            surplus = await house.db.write(step)
+        except Exception:  # refused: nothing refers to the files. Cancelled is not refused: the step may be committed.
+            self._unlink(each.file_id for each in parcel.attachments)
+            raise
+        done = surplus is not None
+        self._unlink(surplus if surplus is not None else [each.file_id for each in parcel.attachments])
         house.crashpoints.reach(AFTER_IMPORT)
         log.info("transfer.received" if done else "transfer.overtaken", transfer=job.id.short)
         house.drop_spool(job.id)
         house.changes.tell(job.id)
+
+    def _unlink(self, file_ids: Iterable[str]) -> None:
+        for file_id in file_ids:
+            self._house.attachments.erase(file_id)
 
     async def _refuse(self, job: Transfer, shipment: statements.Shipment, refusal: CordeeError) -> None:
         """Refused whole: nothing is imported, the sender is told why."""
@@ -343,6 +387,12 @@ class Fetching:
         log.warning("transfer.refused", transfer=job.id.short, reason=refusal.reason)
         house.drop_spool(job.id)
         house.changes.tell(job.id)
+
+
+def _of(berth: _Berth | None) -> _Berth:
+    if berth is None:
+        raise ContentDamaged(problem="no manifest")
+    return berth
 
 
 def _parts(reader: content.ContentReader, path: Path) -> Iterator[content.Released]:

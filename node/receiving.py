@@ -26,11 +26,11 @@ from cordee.summary import (
 )
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
-from node import journal, records, transfer_store
+from node import journal, placing, records, transfer_store, versions
 from node.chain import Chain
 from node.house import House
 from node.people import Handler, Role
-from node.tombstones import CASE
+from node.tombstones import CASE, TRANSFER
 from node.transfer_store import Transfer
 
 __all__ = ["REASON_PLACE", "SEED_PLACE", "SUMMARY_PLACE", "Receiving", "read_summary"]
@@ -87,7 +87,9 @@ class Receiving:
                 key=house.keys.identity,
             )
             transfer_store.add_statement(tx, transfer, Kind.ACCEPTANCE, signed, ours=True, now=now)
-            transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_one_time_seed=sealed_seed)
+            transfer_store.set_fields(
+                tx, transfer, now=now, state=State.ACCEPTED, sealed_one_time_seed=sealed_seed, job=None
+            )
             journal.append(tx, now=now, actor=actor, action="transfer.accepted", subject=transfer.hex())
 
         house.crashpoints.reach(ACCEPT_BEFORE)
@@ -146,6 +148,8 @@ class Receiving:
     ) -> None:
         """Answer a request to erase: destroy the case's key and say so, or refuse with the legal reason.
 
+        What was put beside the case, as an update is, is erased alone: the record that is written here stays.
+
         Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list. To erase:
         OfferAlreadyOpen while a transfer of the case is under way, RecordClosed where it was handed on; withdraw that
         transfer first, so that nobody is left with a case that the one who sent it believes to be erased.
@@ -159,7 +163,7 @@ class Receiving:
             present = _incoming(tx, transfer)
             chain = Chain.read(house, tx, transfer)
             next_state(present.state, Kind.ERASURE, Party.RECIPIENT, taken=chain.kinds)
-            if erase:
+            if erase and not self._stands_beside(tx, present):
                 _require_erasable(tx, present.case_id or "")
             return present, chain.withdrawal, house.roster.card(present.peer, now=house.clock.now()).card
 
@@ -168,9 +172,8 @@ class Receiving:
             present, withdrawal, card = asked(tx)
             files: list[str] = []
             if erase:
-                stored = records.read_case(tx, house.vault, present.case_id or "")
-                report = Report(erased=stored.case.sections(), time=now)
-                files = records.erase_case(tx, present.case_id or "", now=now)
+                erased, files = self._erased(tx, present, now=now)
+                report = Report(erased=erased, time=now)
                 sealed = seal_report(
                     report, parties=withdrawal.parties, withdrawal=withdrawal.digest, to=card.sealing_key
                 )
@@ -204,12 +207,30 @@ class Receiving:
         if erase:
             # The tombstone first: should this machine be restored from a backup, the case is erased again.
             present, _, _ = await house.db.read(asked)
-            await asyncio.to_thread(house.tombstones.add, CASE, present.case_id or "", house.clock.now())
+            beside = await house.db.read(lambda tx: self._stands_beside(tx, present))
+            stone = (TRANSFER, transfer.hex()) if beside else (CASE, present.case_id or "")
+            await asyncio.to_thread(house.tombstones.add, *stone, house.clock.now())
         for file_id in await house.db.write(step):
             await asyncio.to_thread(house.attachments.erase, file_id)
         if erase:
             await asyncio.to_thread(house.db.truncate_log)  # the key's bytes are then in no file
         house.changes.tell(transfer)
+
+    def _stands_beside(self, tx: Connection, present: Transfer) -> bool:
+        """What it brought is no record of its own: an update's never is, even where the case was erased since."""
+        if read_summary(self._house, present).kind == "update":
+            return True
+        version = versions.read_version(tx, self._house.vault, present.id)
+        return version is not None and not version.ours
+
+    def _erased(self, tx: Connection, present: Transfer, *, now: datetime) -> tuple[tuple[str, ...], list[str]]:
+        """Erase what a transfer brought: the sections that are gone, and the files to unlink."""
+        vault, case_id = self._house.vault, present.case_id or ""
+        if self._stands_beside(tx, present):
+            _, files = placing.take_out(tx, vault, present.id, now=now)
+            return tuple(read_summary(self._house, present).sections), files
+        stored = records.read_case(tx, vault, case_id)
+        return stored.case.sections(), records.erase_case(tx, case_id, now=now)
 
     def _open_offer(
         self, tx: Connection, transfer: TransferId, kind: Kind, now: datetime

@@ -30,6 +30,7 @@ from node.people import Handler, Role
 from node.roster_sync import KnownCard
 from node.terms import Terms
 from node.transfer_store import Transfer
+from node.updating import Ground, ground_of
 
 __all__ = ["Preview", "Sending"]
 
@@ -156,6 +157,54 @@ class Sending:
         house.changes.tell(transfer)
         return transfer
 
+    async def update(
+        self,
+        handler: Handler,
+        first: TransferId,
+        *,
+        sections: Collection[str] | None = None,
+        attachments: Collection[str] = (),
+    ) -> TransferId:
+        """Send what is new in a case that is shared by the referral `first`, in either direction: a transfer of its
+        own, under the same act and for the same purpose. The other node accepts it by itself while the act is in force.
+
+        `sections`: which ones, those of the referral where None; `attachments`: ids, none unless named.
+
+        Raises: as `node.updating.ground_of`; as `preview`; OfferAlreadyOpen while another offer of the case to the
+        same association is under way.
+        """
+        handler.require(Role.HANDLER)
+        house = self._house
+        transfer, nonce = new_transfer_id(house.random), house.random(32)
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            ground = ground_of(house, tx, first, now=now)
+            chosen = ground.chosen(sections, attachments=bool(attachments))
+            plan = self._plan(
+                tx,
+                handler,
+                case_id=ground.case_id,
+                recipient=ground.first.peer,
+                purpose=ground.purpose,
+                act_id=ground.act.act_id,
+                kind="update",
+                ticked=chosen,
+                unticked=ground.held_back,
+                attachments=tuple(attachments),
+                nonce=nonce,
+                ground=ground,
+            )
+            if not plan.preview.sections:
+                raise InvalidInput(field="sections", problem="none of them holds anything")
+            self._keep_offer(tx, handler, transfer, plan, ground.case_id, ground.act.act_id, None, now)
+
+        house.crashpoints.reach("node.offer.before_write")
+        await house.db.write(step)
+        house.crashpoints.reach("node.offer.after_write")
+        house.changes.tell(transfer)
+        return transfer
+
     async def ship(self, handler: Handler, transfer: TransferId) -> None:
         """Let go an accepted transfer that was offered with `hold`. Safe to repeat.
 
@@ -233,6 +282,7 @@ class Sending:
         unticked: frozenset[str],
         attachments: tuple[str, ...],
         nonce: bytes,
+        ground: Ground | None = None,  # of an update, whose sections are then those ticked
     ) -> _Plan:
         house, now = self._house, self._house.clock.now()
         roster = house.roster.require_fresh(now)
@@ -242,6 +292,8 @@ class Sending:
         act = acts.read_act(tx, house.vault, act_id)
         known = house.roster.card(recipient, now=now)
         facts = recipient_facts(house, recipient, known.profile)
+        goes_back = ground is not None and not ground.shared_by_us
+        own = house.roster.card(house.member, now=now).profile if goes_back else None
         decision = decide(
             act=act,
             acts_on_record=acts.acts_of(tx, house.vault, case_id),
@@ -249,6 +301,8 @@ class Sending:
             purpose=purpose,
             recipient=facts,
             now=now,
+            update=ground is not None,
+            named=recipient_facts(house, house.member, own) if own else None,
         )
         decision.require()
         if act.legal_basis == "shared_secrecy_l226_2_2" and not handler.bound_by_secrecy:
@@ -261,13 +315,22 @@ class Sending:
             ticked=ticked,
             unticked=unticked,
             attachments=attachments,
+            taken=ticked if ground else None,
             hands_over=kind == "transfer",
+            update=ground is not None,
         )
         chosen = tuple(each for each in stored.attachments if each.attachment_id in attachments)
         if len(chosen) != len(set(attachments)):
             raise NotFound(what="attachment")
+        first = bytes(ground.first.id) if ground else b""
         summary = capacity_summary(
-            stored.case, purpose=purpose, kind=kind, sections=tuple(package), attachments=len(chosen), now=now
+            stored.case,
+            purpose=purpose,
+            kind=kind,
+            sections=tuple(package),
+            attachments=len(chosen),
+            first_transfer=first,
+            now=now,
         )
         terms = Terms(
             kind=kind,
@@ -276,9 +339,10 @@ class Sending:
             ticked=ticked,
             unticked=unticked,
             attachments=tuple(each.attachment_id for each in chosen),
-            act=act.for_travel().to_bytes(),
+            act=(ground.act if ground else act.for_travel()).to_bytes(),
             nonce=nonce,
             package=package,
+            first_transfer=first,
         )
         manifest = manifest_of(
             terms, chosen, transfer=bytes(16), sender=house.member, recipient=recipient, case_id=case_id

@@ -1,4 +1,4 @@
-"""Does by itself what a transfer still needs: shipping and fetching, a few at a time, again after each restart."""
+"""Does by itself what a transfer still needs: answering, shipping, fetching; a few at a time, again after a restart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from cordee.errors import CordeeError
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from node import transfer_store
+from node.answering import Answering
 from node.fetching import Fetching
 from node.house import House
 from node.shipping import Shipping
@@ -25,10 +26,11 @@ _LONGEST_PAUSE = 60.0
 class Worker:
     """One task for each transfer that has a job."""
 
-    def __init__(self, house: House, shipping: Shipping, fetching: Fetching) -> None:
+    def __init__(self, house: House, shipping: Shipping, fetching: Fetching, answering: Answering) -> None:
         self._house = house
         self._shipping = shipping
         self._fetching = fetching
+        self._answering = answering
         self._running: dict[TransferId, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -67,6 +69,9 @@ class Worker:
     async def _step(self, job: Transfer) -> None:
         if self._house.roster.alarm is not None:
             raise self._house.roster.alarm  # while the roster is in doubt nothing leaves and nothing is imported
+        if job.job == "answer":
+            await self._answering.run(job.id)
+            return
         half = self._shipping if job.outgoing else self._fetching
         await half.run(job.id)
         present = await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, job.id))

@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from node.store import NodeTable
 
-__all__ = ["AttachmentRow", "CaseKeyRow", "CaseRow", "ImportRow"]
+__all__ = ["AttachmentRow", "CaseKeyRow", "CaseRow", "ImportRow", "VersionRow"]
 
 
 class CaseRow(NodeTable, table=True):
@@ -47,6 +47,19 @@ class AttachmentRow(NodeTable, table=True):
     position: int
     added_at: datetime
     sealed_description: bytes
+
+
+class VersionRow(NodeTable, table=True):
+    """What a transfer put beside a case: the other association's version, or ours from before the case came back."""
+
+    __tablename__ = "case_version"
+
+    transfer: bytes = Field(primary_key=True)
+    case_id: str = Field(index=True, foreign_key="case_record.id")
+    author: bytes
+    at: datetime
+    ours: bool
+    sealed_content: bytes  # sections and the ids of new attachments, with the case's data key
 
 
 class ImportRow(NodeTable, table=True):

@@ -46,7 +46,7 @@ class TransferRow(NodeTable, table=True):
     sealed_one_time_seed: bytes | None = None  # in-flight key; recipient, until the receipt
     ciphertext_header: bytes | None = None  # sender, once the spool is complete
     manifest_digest: bytes | None = None  # sender, once the spool is complete
-    job: str | None = None  # what this node still has to do by itself: "ship" or "fetch"
+    job: str | None = None  # what this node still has to do by itself: "ship", "fetch" or "answer"
     total_bytes: int = 0
     erasure: str | None = None  # after a withdrawal of something received: asked, done, refused
 
