@@ -47,7 +47,7 @@ from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
 from node.placing import Parcel, Place, place_of, put_in_place
-from node.receiving import REASON_PLACE, SEED_PLACE, read_summary
+from node.receiving import REASON_PLACE, SEED_PLACE, read_summary, read_taken
 from node.sending import recipient_facts
 from node.tombstones import TRANSFER
 from node.transfer_store import Transfer
@@ -124,7 +124,7 @@ class Fetching:
         try:
             self._require_under_way(job, chain)
         except TransferOver as over:
-            await self._refuse(job, chain.shipment, over)
+            await self._end(job, chain.shipment, over)
             return
         await self._download(job)
         try:
@@ -133,6 +133,24 @@ class Fetching:
             await self._import(job, chain, arrival)
         except _REFUSALS as refusal:
             await self._refuse(job, chain.shipment, refusal)
+
+    async def _end(self, job: Transfer, shipment: statements.Shipment, over: TransferOver) -> None:
+        """What is over here is over for the broker too, or else it is told so. Raises: Unreachable."""
+        house = self._house
+        state = State((await self._client.transfer(job.id)).state)
+        if state not in (State.EXPIRED, State.WITHDRAWN):
+            await self._refuse(job, shipment, over)
+            return
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            if transfer_store.read_transfer(tx, job.id).state is State.SHIPPED:
+                transfer_store.end(tx, job.id, state, now=now)
+                journal.append(tx, now=now, actor="node", action=f"transfer.{state}", subject=job.id.hex())
+
+        await house.db.write(step)
+        house.drop_spool(job.id)
+        house.changes.tell(job.id)
 
     def _require_under_way(self, job: Transfer, chain: Chain) -> None:
         """By our own clock and our own tombstones. Raises TransferOver."""
@@ -261,7 +279,7 @@ class Fetching:
             [each.attachment_id for each in held.attachments],
             purpose=manifest.purpose,
             act=act,
-            taken=tuple(summary.sections),
+            taken=read_taken(house, job),
         )
         case = received_case(
             sections,

@@ -33,11 +33,12 @@ from node.people import Handler, Role
 from node.tombstones import CASE, TRANSFER
 from node.transfer_store import Transfer
 
-__all__ = ["REASON_PLACE", "SEED_PLACE", "SUMMARY_PLACE", "Receiving", "read_summary"]
+__all__ = ["REASON_PLACE", "SEED_PLACE", "SUMMARY_PLACE", "Receiving", "read_summary", "read_taken"]
 
 SEED_PLACE = "transfer.sealed_one_time_seed"
 SUMMARY_PLACE = "transfer.sealed_terms"
 REASON_PLACE = "transfer.sealed_reason"
+TAKEN_PLACE = "transfer.sealed_taken"
 
 ACCEPT_BEFORE = register("node.accept.before_write")
 ACCEPT_AFTER = register("node.accept.after_write")
@@ -58,9 +59,9 @@ class Receiving:
         handler.require(Role.HANDLER)
         await self._accept(handler.account_id, transfer, sections)
 
-    async def accept_update(self, transfer: TransferId) -> None:
+    async def accept_update(self, transfer: TransferId, *, sections: Collection[str]) -> None:
         """Accept an update of a referral by itself, while its act is in force (protocol §6)."""
-        await self._accept("node", transfer, None)
+        await self._accept("node", transfer, sections)
 
     async def _accept(self, actor: str, transfer: TransferId, sections: Collection[str] | None) -> None:
         house = self._house
@@ -72,14 +73,14 @@ class Receiving:
             present, offer = self._open_offer(tx, transfer, Kind.ACCEPTANCE, now)
             roster = house.roster.require_fresh(now)
             roster.active(offer.sender)
-            summary = read_summary(house, present)
+            taken = _chosen(read_summary(house, present), sections)
             card = house.roster.card(offer.sender, now=now).card
             signed = statements.accept(
                 offer,
                 one_time_key=key.public,
                 key_expires=min(now + roster.policy.shipping_limit, offer.token.expires),
                 sealed_sections=seal_sections(
-                    _chosen(summary, sections), parties=offer.parties, offer=offer.digest, to=card.sealing_key
+                    taken, parties=offer.parties, offer=offer.digest, to=card.sealing_key
                 ),
                 sender_card=card.number,
                 checkpoint=house.tree_head(),
@@ -87,8 +88,15 @@ class Receiving:
                 key=house.keys.identity,
             )
             transfer_store.add_statement(tx, transfer, Kind.ACCEPTANCE, signed, ours=True, now=now)
+            kept = statements_pb2.SectionsTaken(sections=taken).SerializeToString()
             transfer_store.set_fields(
-                tx, transfer, now=now, state=State.ACCEPTED, sealed_one_time_seed=sealed_seed, job=None
+                tx,
+                transfer,
+                now=now,
+                state=State.ACCEPTED,
+                sealed_one_time_seed=sealed_seed,
+                sealed_taken=house.vault.seal(kept, place=TAKEN_PLACE, row=transfer),
+                job=None,
             )
             journal.append(tx, now=now, actor=actor, action="transfer.accepted", subject=transfer.hex())
 
@@ -248,6 +256,14 @@ def read_summary(house: House, transfer: Transfer) -> statements_pb2.Summary:
     return statements_pb2.Summary.FromString(
         house.vault.unseal(transfer.sealed_terms, place=SUMMARY_PLACE, row=transfer.id)
     )
+
+
+def read_taken(house: House, transfer: Transfer) -> tuple[str, ...]:
+    """The sections that this node accepted. Raises NotFound before it has."""
+    if transfer.sealed_taken is None:
+        raise NotFound(what="transfer")
+    opened = house.vault.unseal(transfer.sealed_taken, place=TAKEN_PLACE, row=transfer.id)
+    return tuple(statements_pb2.SectionsTaken.FromString(opened).sections)
 
 
 def _incoming(tx: Connection, transfer: TransferId) -> Transfer:

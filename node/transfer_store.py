@@ -76,6 +76,7 @@ class Transfer:
     job: str | None
     total_bytes: int
     erasure: str | None
+    sealed_taken: bytes | None = None
 
     @property
     def over(self) -> bool:

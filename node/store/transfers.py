@@ -41,6 +41,7 @@ class TransferRow(NodeTable, table=True):
     expires_at: datetime
     hands_over: bool = False  # responsibility moves with it; known to a recipient once the summary is open
     sealed_terms: bytes  # Terms (sender) or Summary (recipient), sealed by the vault
+    sealed_taken: bytes | None = None  # SectionsTaken, sealed by the vault; recipient, once it has accepted
     sealed_reason: bytes | None = None  # why it was declined or refused, sealed by the vault
     sealed_content_key: bytes | None = None  # in-flight key; sender, until the receipt
     sealed_one_time_seed: bytes | None = None  # in-flight key; recipient, until the receipt
