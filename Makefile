@@ -60,6 +60,8 @@ proto: $(STAMP) ## Generate cordee/v1 again
 docs: ready ## Draw the pictures of docs/ again
 	$(PYTHON) tools/draw_states.py
 	$(PYTHON) tools/draw_parts.py
+	$(PYTHON) tools/list_reasons.py
+	LC_ALL=C.UTF-8 $(VENV)/bin/cordee demo --picture docs/demo.svg
 
 format: ready ## Format the code
 	$(VENV)/bin/ruff check --fix .
