@@ -14,11 +14,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.goals import Better, Goal
+from bench.goals import GOALS, Better, Goal
 from bench.rounds import Spread
 
 __all__ = ["Report", "Result"]
 
+_ORDER = tuple(GOALS)
 _REMARKS = (
     "Ratios are the peer's time over ours, in the same interleaved run: 2 × means that Cordée takes half of the time.",
     "magic-wormhole is timed with its process start and handshake; Cordée's nodes are running, as they are in use.",
@@ -29,7 +30,7 @@ _REMARKS = (
 
 @dataclass(frozen=True)
 class Result:
-    """One figure of a row, or why there is none."""
+    """One figure of a row, or why there is none. `judged`: the sizes were those that goal and floor are meant for."""
 
     goal: Goal
     spread: Spread | None = None
@@ -37,12 +38,15 @@ class Result:
     ours: str = ""  # for reading: our median, in its own unit
     theirs: str = ""
     slope: float | None = None
+    judged: bool = True
 
     @property
     def verdict(self) -> str:
         """At or above the floor, or not."""
         if self.spread is None:
             return f"skipped: {self.skipped}"
+        if not self.judged:
+            return "works"
         if not self.goal.above_floor(self.spread.median):
             return "BELOW FLOOR"
         return "goal reached" if self.goal.reaches_goal(self.spread.median) else "at or above floor"
@@ -60,8 +64,9 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        """One more figure."""
-        self.results.append(result)
+        """One more figure; they are kept in the order of the goals. A quick run's are not held against them."""
+        self.results.append(replace(result, judged=not self.quick))
+        self.results.sort(key=lambda each: _ORDER.index(each.goal.id))
 
     def tell_slope(self, goal: str, slope: float) -> None:
         """The slope of a figure that is there already; nothing happens where it was skipped."""
@@ -82,7 +87,9 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the table, then what to bear in mind when reading it."""
-        title = "Cordée against its peers" + (" (quick: only shows that everything works)" if self.quick else "")
+        title = "Cordée against its peers" + (
+            " (quick, small sizes: only shows that everything works)" if self.quick else ""
+        )
         table = Table(title=title, caption=f"{_machine()}, {self.rounds} rounds", show_lines=False)
         for column in ("row", "workload", "against", "ratio", "min … max", "goal", "floor", "slope", "ours", "theirs"):
             table.add_column(column, justify="left" if column in ("row", "workload", "against") else "right")
@@ -123,6 +130,7 @@ class Report:
             "machine": _machine(),
             "versions": {name: version(name) for name in ("cordee", "grpcio", "cryptography", "pynacl", "sqlmodel")},
             "results": [_told(each) for each in self.results],
+            "remarks": _REMARKS,
             "seconds": self.seconds,
             "memory_mib": {name: {"before": old, "after": new} for name, (old, new) in self.memory.items()},
             "notes": self.notes,

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench.__main__ import _rows
 from bench.goals import GOALS
+from bench.publish import publish
 from bench.report import Report, Result
 from bench.rounds import Spread
 
@@ -56,6 +57,42 @@ def test_table_and_file_tell_the_same(tmp_path):
     assert written["results"][0]["verdict"] == "BELOW FLOOR"
     assert written["results"][0]["slope"] == 1.01
     assert written["seconds"] == {"100 MB: cordee": [1.0, 2.0]}
+
+
+def test_a_quick_run_is_not_held_against_goals_of_other_sizes():
+    report = Report(quick=True, rounds=1)
+    report.add(result("W1", 0.1))
+    assert [each.verdict for each in report.results] == ["works"]
+    assert report.below_floor == []
+
+
+def test_results_are_told_in_the_order_of_the_goals():
+    report = Report(quick=False, rounds=1)
+    for row in ("W4", "W3a", "W1"):
+        report.add(result(row, 1))
+    assert [each.goal.id for each in report.results] == ["W1", "W3a", "W4"]
+
+
+def test_a_run_is_published_between_the_marks_of_the_page_and_again_in_their_place(tmp_path):
+    page, file = tmp_path / "page.md", tmp_path / "run.json"
+    page.write_text("before\n<!-- results: begin -->\n<!-- results: end -->\nafter\n")
+    for value in (0.5, 0.9):
+        report = Report(quick=False, rounds=5)
+        report.add(result("W1", value))
+        report.write(file)
+        publish(file, page)
+    text = page.read_text()
+    assert "| W1 |" in text
+    assert "0.90 ×" in text
+    assert "0.50 ×" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+
+
+def test_a_quick_run_is_not_published(tmp_path):
+    Report(quick=True, rounds=1).write(tmp_path / "run.json")
+    with pytest.raises(ValueError, match="quick"):
+        publish(tmp_path / "run.json", tmp_path / "page.md")
 
 
 def test_rows_are_named_one_by_one_or_all_of_a_kind():
