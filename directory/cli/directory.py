@@ -92,8 +92,10 @@ def serve(
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.metrics import Metrics, expose
     from cordee.runtime.output import to_json
+    from cordee.runtime.process import forbid_core_dumps
     from directory import app
 
+    forbid_core_dumps()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
     registry = CollectorRegistry()
     if metrics_port is not None:

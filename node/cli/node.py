@@ -137,9 +137,11 @@ def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
     """
     import asyncio
 
+    from cordee.runtime.process import forbid_core_dumps
     from node.cli.files import read_secret
     from node.vault import FILE, Vault
 
+    forbid_core_dumps()
     # Before the node itself is imported: Argon2id takes its memory while little else is there.
     vault = Vault.open(data_dir / FILE, read_secret(passphrase_file).encode())
 

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import os, resource, subprocess, sys
+from cordee.runtime.process import forbid_core_dumps
+print(resource.getrlimit(resource.RLIMIT_CORE)[0])
+forbid_core_dumps()
+print(resource.getrlimit(resource.RLIMIT_CORE))
+print(subprocess.check_output(["sh", "-c", "ulimit -c; ulimit -Hc"], text=True).split())
+"""
+
+
+def test_no_core_dump_is_written_by_the_process_or_by_one_that_it_starts() -> None:
+    before, after, child = subprocess.run(
+        ["sh", "-c", 'ulimit -Sc "$(ulimit -Hc)"; exec "$0" -c "$1"', sys.executable, _PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
+    if before == "0":
+        pytest.skip("this machine forbids core dumps already, so that nothing is shown")
+    assert after == "(0, 0)"
+    assert child == "['0', '0']"
