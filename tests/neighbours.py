@@ -18,7 +18,7 @@ from typing import Any
 
 from cordee.act import parse_act
 from cordee.case import case_of
-from cordee.ids import TransferId
+from cordee.ids import MemberId, TransferId
 from cordee.invitation import Invitation
 from cordee.signing import SigningPublicKey
 from cordee.transfer import State
@@ -60,6 +60,7 @@ class Neighbour:
     street: Street
     handler: Handler | None = None
     node: Node | None = None
+    member: MemberId | None = None  # known from its first start on, also while it is away
     _ends: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -82,6 +83,7 @@ class Neighbour:
                 parts=parts,
             )
         )
+        self.member = self.node.member
         self.handler = Handler("camille", "Camille", frozenset({Role.HANDLER, Role.LEAD}), bound_by_secrecy=True)
         await asyncio.wait_for(self.node.listener.caught_up.wait(), 20)
         return self.node
@@ -150,10 +152,11 @@ class Neighbour:
     async def offer(
         self, record: dict[str, Any], to: Neighbour, act_id: str, *, purpose: str = "relocation", **options: Any
     ) -> TransferId:
+        assert to.member is not None
         return await self.here.sending.offer(
             self.person,
             case_id=record["meta"]["case_id"],
-            recipient=to.here.member,
+            recipient=to.member,
             purpose=purpose,
             act_id=act_id,
             **options,
@@ -167,8 +170,13 @@ class Neighbour:
         """Wait until this node has a transfer in that state, and nothing of ours waits."""
 
         async def there() -> bool:
-            waits = await self.here.db.read(transfer_store.waiting)
-            return await self.state(transfer) is state and not any(each.transfer == transfer for each in waits)
+            waits, now = await self.here.db.read(
+                lambda tx: (
+                    [each.transfer for each in transfer_store.waiting(tx)],
+                    {each.id: each.state for each in transfer_store.all_transfers(tx)},
+                )
+            )
+            return now.get(transfer) is state and transfer not in waits
 
         await eventually(there, seconds=seconds, what=f"{self.name}: {state} (is {await self.state(transfer)})")
 
