@@ -25,7 +25,7 @@ def peaks(stage: Stage) -> dict[str, int]:
 def show(story: Story, teller: Teller) -> None:
     """Transfers, states, bytes, seconds; what the directory knew; memory."""
     _ = story.translate
-    knew = _("who, when, {size} bytes, how it ended")
+    knew = _("who, when, at most {size} bytes, how it ended")
     rows = [
         [
             each.transfer[:8],
@@ -33,7 +33,7 @@ def show(story: Story, teller: Teller) -> None:
             " → ".join(_(state) for state in each.states),
             f"{each.bytes:,}".replace(",", "\u202f") if each.bytes else "–",
             f"{each.seconds:.1f}",
-            knew.format(size=f"{each.bytes:,}".replace(",", "\u202f")),
+            knew.format(size=f"{each.bound:,}".replace(",", "\u202f")),
         ]
         for each in story.transfers
     ]
@@ -59,6 +59,7 @@ def write(path: Path, story: Story, *, seconds: float, ok: bool, failure: str = 
                 "what": each.title,
                 "states": each.states,
                 "bytes": each.bytes,
+                "bound": each.bound,
                 "seconds": round(each.seconds, 2),
                 "directory_knew": ["sender", "recipient", "time", "size", "outcome"],
             }

@@ -30,7 +30,8 @@ class Told:
     transfer: str
     title: str
     states: list[str]
-    bytes: int = 0
+    bytes: int = 0  # that left
+    bound: int = 0  # announced to the directory
     seconds: float = 0.0
 
 
@@ -142,7 +143,7 @@ class Story:
                 *("case", "attach", main["case_id"], str(path), "--kind", kinds[name], "--section", "actions")
             )
             self.attached[name] = done
-            self.teller.say(f"{done['media_type']}  {done['size']:>12,}  {path.name}".replace(",", " "))
+            self.teller.say(f"{done['media_type']:<16}{done['size']:>12,}  {path.name}".replace(",", "\u202f"))
         at_home.after()
         self._proved(self._("Nothing of the case or its files lies in clear in the node's folder."))
         self._evidence(self.helpline).attachments(
@@ -214,6 +215,7 @@ class Story:
                 sections=len(shown["summary"]["sections"]),
             )
         )
+        bound = self.helpline.transfer(self.first)["bytes_total"]
         accepted = time.monotonic()
         self.marseille.command("transfer", "accept", self.first)
         with self.teller.progress(self._("The case travels, sealed")) as moved:
@@ -228,8 +230,9 @@ class Story:
                 self.first,
                 self._("to Marseille, with files"),
                 ["offered", "accepted", "shipped", "received"],
-                line["bytes_total"],
-                seconds,
+                bytes=line["bytes_total"],
+                bound=bound,
+                seconds=seconds,
             )
         )
         there, here = self._evidence(self.marseille), self._evidence(self.helpline)
@@ -298,7 +301,13 @@ class Story:
         if line["reason_code"] != "no_capacity":
             raise AssertionError("the reason did not reach the sender")
         self.transfers.append(
-            Told(second, self._("to Marseille, no place"), ["offered", "declined"], 0, time.monotonic() - began)
+            Told(
+                second,
+                self._("to Marseille, no place"),
+                ["offered", "declined"],
+                bound=line["bytes_total"],
+                seconds=time.monotonic() - began,
+            )
         )
         began = time.monotonic()
         third = self._offer(record, self.lille, act)
@@ -310,8 +319,9 @@ class Story:
                 third,
                 self._("the same case, to Lille"),
                 ["offered", "accepted", "shipped", "received"],
-                line["bytes_total"],
-                time.monotonic() - began,
+                bytes=line["bytes_total"],
+                bound=line["bytes_total"],
+                seconds=time.monotonic() - began,
             )
         )
         self._evidence(self.lille).case_equals(third, self._evidence(self.helpline))
@@ -327,14 +337,14 @@ class Story:
         self._wait(self.helpline, transfer, "accepted")
         self.helpline.command("transfer", "withdraw", transfer)
         self._wait(self.marseille, transfer, "withdrawn")
-        self._wait(self.helpline, transfer, "withdrawn")
+        line = self._wait(self.helpline, transfer, "withdrawn")
         self.transfers.append(
             Told(
                 transfer,
                 self._("withdrawn before it left"),
                 ["offered", "accepted", "withdrawn"],
-                0,
-                time.monotonic() - began,
+                bound=line["bytes_total"],
+                seconds=time.monotonic() - began,
             )
         )
         self._nothing_left(transfer)
@@ -359,8 +369,9 @@ class Story:
                 transfer,
                 self._("with a file that nobody agreed to"),
                 ["offered", "accepted", "shipped", "refused"],
-                line["bytes_total"],
-                time.monotonic() - began,
+                bytes=line["bytes_total"],
+                bound=line["bytes_total"],
+                seconds=time.monotonic() - began,
             )
         )
         if line["reason_code"] != "out_of_scope":

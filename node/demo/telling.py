@@ -10,13 +10,43 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["Teller"]
 
 _LINE = 100
+_INDENT = (0, 0, 0, 3)
+
+# Rich's own frame fetches its fonts from elsewhere; a picture of ours asks nobody for anything.
+_SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
+<style>
+.{unique_id}-matrix {{ font-family: "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace;
+font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asian: full-width; }}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>"""
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, _INDENT)
 
 
 class Teller:
@@ -50,11 +80,11 @@ class Teller:
 
     def say(self, text: str) -> None:
         """One sentence of the story."""
-        self.console.print(f"   {text}", markup=False)
+        self.console.print(_indented(Text(text)))
 
     def proved(self, text: str) -> None:
         """Something that was verified."""
-        self.console.print(f"   ✓ {text}" if self.plain else f"   [green]✓[/] {text}", markup=not self.plain)
+        self.console.print(_indented(Text.assemble(("✓ ", "green"), text)))
 
     @contextmanager
     def progress(self, text: str) -> Iterator[Callable[[int, int], None]]:
@@ -89,7 +119,8 @@ class Teller:
 
     def draw(self, path: Path, title: str) -> None:
         """Write what was told as an SVG picture of a terminal."""
-        path.write_text(self.console.export_svg(title=title, unique_id="demo"), encoding="utf-8")
+        drawn = self.console.export_svg(title=title, unique_id="demo", code_format=_SVG)
+        path.write_text(drawn + "\n", encoding="utf-8")
 
     @property
     def seconds(self) -> float:

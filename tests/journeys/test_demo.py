@@ -1,0 +1,37 @@
+"""The demonstration itself: every command that it types is one that a person can type."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from node.demo.processes import command_line
+
+pytestmark = pytest.mark.journey
+
+
+def test_the_demonstration_holds_on_all_six_points_and_says_how(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        command_line("--lang", "fr", "demo", "--plain", "--megabytes", "3", "--report", str(report)),
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    told = json.loads(report.read_text())
+    assert told["ok"]
+    assert [point["point"] for point in told["points"]] == [1, 2, 3, 4, 5, 6]
+    assert all(point["verified"] for point in told["points"])
+    ends = [transfer["states"][-1] for transfer in told["transfers"]]
+    assert ends == ["received", "declined", "received", "withdrawn", "refused"]
+    assert max(told["peak_memory_bytes"].values()) <= told["memory_limit_bytes"]
+    assert "\x1b[" not in done.stdout  # plain lines where there is no terminal
+    assert "Cordée" in done.stdout
+    assert not list(tmp_path.glob("cordee-demo-*")), "the folder is removed"
