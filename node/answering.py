@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from cordee.errors import Conflict, CordeeError, InvalidInput, NotCovered, NotFound
+from cordee.errors import N_, InvalidInput, NotCovered, NotFound, NotInThisState, OutOfScope, RecordClosed
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.transfer import State
@@ -41,22 +41,23 @@ class Answering:
         if read_summary(house, job).kind != "update":
             await self._receiving.decline_by_itself(transfer, code="other")
             return
-        refused = await house.db.read(lambda tx: self._refused(tx, job))
-        if refused is None:
-            await self._receiving.accept_update(transfer)
-        else:
+        try:
+            sections = await house.db.read(lambda tx: self._wanted(tx, job))
+            await self._receiving.accept_update(transfer, sections=sections)
+        except (InvalidInput, NotCovered, NotFound, NotInThisState, OutOfScope, RecordClosed) as refused:
             log.info("update.declined", transfer=transfer.short, reason=refused.reason)
             await self._receiving.decline_by_itself(transfer, code="outside_criteria")
 
-    def _refused(self, tx: Connection, job: Transfer) -> CordeeError | None:
+    def _wanted(self, tx: Connection, job: Transfer) -> list[str]:
+        """The sections of an update, without those that a person here did not want of the referral."""
         summary = read_summary(self._house, job)
         first = TransferId(summary.first_transfer_id)
-        try:
-            ground = ground_of(self._house, tx, first, now=self._house.clock.now(), peer=job.peer)
-            placing.place_of(tx, ground.case_id, sender=job.peer, kind="update")
-        except (Conflict, InvalidInput, NotCovered, NotFound) as refused:
-            return refused
-        return None
+        ground = ground_of(self._house, tx, first, now=self._house.clock.now(), peer=job.peer)
+        placing.place_of(tx, ground.case_id, sender=job.peer, kind="update")
+        wanted = [name for name in summary.sections if name not in ground.not_taken]
+        if not wanted:
+            raise OutOfScope(item=N_("all of it"))
+        return wanted
 
     def _leave(self, tx: Connection, transfer: TransferId) -> None:
         if transfer_store.read_transfer(tx, transfer).job == "answer":

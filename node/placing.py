@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cordee.case import Case, come_back, told_of, with_entries
-from cordee.errors import CaseExists, InvalidRecord, RecordClosed
+from cordee.errors import N_, CaseExists, InvalidRecord, RecordClosed
 from cordee.ids import MemberId, TransferId
 from node import journal, records, transfer_store, versions
 from node.attachments import StoredAttachment
@@ -155,7 +155,7 @@ def _sorted_out(
     digests = {each.attachment_id: each.sha256 for each in here}
     for each in came:
         if digests.get(each.attachment_id, each.sha256) != each.sha256:
-            raise InvalidRecord(path="attachments", problem="a file of this case has another content here")
+            raise InvalidRecord(path="attachments", problem=N_("a file of this case has another content here"))
     return (
         [each for each in came if each.attachment_id not in digests],
         [each for each in came if each.attachment_id in digests],

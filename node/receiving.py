@@ -79,9 +79,7 @@ class Receiving:
                 offer,
                 one_time_key=key.public,
                 key_expires=min(now + roster.policy.shipping_limit, offer.token.expires),
-                sealed_sections=seal_sections(
-                    taken, parties=offer.parties, offer=offer.digest, to=card.sealing_key
-                ),
+                sealed_sections=seal_sections(taken, parties=offer.parties, offer=offer.digest, to=card.sealing_key),
                 sender_card=card.number,
                 checkpoint=house.tree_head(),
                 now=now,
@@ -236,7 +234,7 @@ class Receiving:
         vault, case_id = self._house.vault, present.case_id or ""
         if self._stands_beside(tx, present):
             _, files = placing.take_out(tx, vault, present.id, now=now)
-            return tuple(read_summary(self._house, present).sections), files
+            return read_taken(self._house, present), files
         stored = records.read_case(tx, vault, case_id)
         return stored.case.sections(), records.erase_case(tx, case_id, now=now)
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from cordee import content, statements
 from cordee.act import RecipientFacts, commitment, decide, parse_act
 from cordee.case import PURPOSES, capacity_summary, minimise
-from cordee.errors import InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, TooLarge
+from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, TooLarge
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.profile import Profile
 from cordee.statements import Parties, new_token, new_transfer_id
@@ -180,23 +180,7 @@ class Sending:
         def step(tx: Connection) -> None:
             now = house.clock.now()
             ground = ground_of(house, tx, first, now=now)
-            chosen = ground.chosen(sections, attachments=bool(attachments))
-            plan = self._plan(
-                tx,
-                handler,
-                case_id=ground.case_id,
-                recipient=ground.first.peer,
-                purpose=ground.purpose,
-                act_id=ground.act.act_id,
-                kind="update",
-                ticked=chosen,
-                unticked=ground.held_back,
-                attachments=tuple(attachments),
-                nonce=nonce,
-                ground=ground,
-            )
-            if not plan.preview.sections:
-                raise InvalidInput(field="sections", problem="none of them holds anything")
+            plan = self._plan_update(tx, handler, ground, sections, attachments, nonce)
             self._keep_offer(tx, handler, transfer, plan, ground.case_id, ground.act.act_id, None, now)
 
         house.crashpoints.reach("node.offer.before_write")
@@ -204,6 +188,24 @@ class Sending:
         house.crashpoints.reach("node.offer.after_write")
         house.changes.tell(transfer)
         return transfer
+
+    async def preview_update(
+        self,
+        handler: Handler,
+        first: TransferId,
+        *,
+        sections: Collection[str] | None = None,
+        attachments: Collection[str] = (),
+    ) -> Preview:
+        """What `update` would send. Nothing is kept. Raises: as `update`."""
+        handler.require(Role.HANDLER)
+        house = self._house
+
+        def look(tx: Connection) -> Preview:
+            ground = ground_of(house, tx, first, now=house.clock.now())
+            return self._plan_update(tx, handler, ground, sections, attachments, bytes(32)).preview
+
+        return await house.db.read(look)
 
     async def ship(self, handler: Handler, transfer: TransferId) -> None:
         """Let go an accepted transfer that was offered with `hold`. Safe to repeat.
@@ -267,6 +269,33 @@ class Sending:
         return withdrawn
 
     # ---- deciding ----
+
+    def _plan_update(
+        self,
+        tx: Connection,
+        handler: Handler,
+        ground: Ground,
+        sections: Collection[str] | None,
+        attachments: Collection[str],
+        nonce: bytes,
+    ) -> _Plan:
+        plan = self._plan(
+            tx,
+            handler,
+            case_id=ground.case_id,
+            recipient=ground.first.peer,
+            purpose=ground.purpose,
+            act_id=ground.act.act_id,
+            kind="update",
+            ticked=ground.chosen(sections, attachments=bool(attachments)),
+            unticked=ground.held_back,
+            attachments=tuple(attachments),
+            nonce=nonce,
+            ground=ground,
+        )
+        if not plan.preview.sections:
+            raise InvalidInput(field="sections", problem=N_("none of them holds anything"))
+        return plan
 
     def _plan(
         self,

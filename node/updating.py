@@ -19,11 +19,13 @@ from cordee.ids import MemberId, TransferId
 from cordee.transfer import Kind, State
 from node import acts, records, transfer_store
 from node.house import House
-from node.receiving import read_summary
+from node.receiving import read_summary, read_taken
 from node.terms import Terms
 from node.transfer_store import Transfer
 
 __all__ = ["Ground", "ground_of"]
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class Ground:
     case_id: str
     act: Act  # as it travels: the same bytes on both sides
     purpose: str
-    sections: tuple[str, ...]  # those of the referral
+    sections: tuple[str, ...]  # those of the referral: that we offered, or that we took
     held_back: frozenset[str]  # fields that our handler left out of it
+    not_taken: frozenset[str]  # sections that were offered with it and that our handler did not want
 
     @property
     def shared_by_us(self) -> bool:
@@ -73,10 +76,11 @@ def ground_of(
     if found.outgoing:
         terms = Terms.unsealed(found.sealed_terms, records.data_key_of(tx, house.vault, found.case_id), found.id)
         kind, purpose, sections = terms.kind, terms.purpose, terms.offered
-        held_back = frozenset(each for each in terms.unticked if "." in each)
+        held_back, not_taken = frozenset(each for each in terms.unticked if "." in each), _NOTHING
     else:
         summary = read_summary(house, found)
-        kind, purpose, sections, held_back = summary.kind, summary.purpose, tuple(summary.sections), frozenset()
+        kind, purpose, sections = summary.kind, summary.purpose, read_taken(house, found)
+        held_back, not_taken = _NOTHING, frozenset(summary.sections) - set(sections)
     if kind != "referral":
         raise InvalidInput(field="transfer", problem="only a referral has updates")
     if not acts.in_force(tx, house.vault, found.act_id, now=now):
@@ -88,4 +92,5 @@ def ground_of(
         purpose=purpose,
         sections=sections,
         held_back=held_back,
+        not_taken=not_taken,
     )

@@ -11,6 +11,7 @@ import click
 from cordee.errors import N_
 from node.cli.calling import on_node
 from node.cli.case_files import attach, export
+from node.cli.case_versions import versions
 
 if TYPE_CHECKING:
     from cordee.runtime.output import Output
@@ -26,6 +27,7 @@ def group() -> None:
 
 group.add_command(attach)
 group.add_command(export)
+group.add_command(versions)
 
 
 @group.command("new")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
@@ -20,10 +21,12 @@ __all__ = [
     "journal_line",
     "match",
     "member",
+    "preview",
     "reason",
     "status",
     "summary",
     "transfer",
+    "version",
     "words",
 ]
 
@@ -58,6 +61,31 @@ def case_line(message: node_pb2.CaseLine) -> dict[str, Any]:
         "version": message.version,
         "attachments": message.attachments,
         "updated": instant(message.update_time),
+    }
+
+
+def version(message: node_pb2.CaseVersion) -> dict[str, Any]:
+    """`{transfer, author, author_name, time, ours, attachments: [], sections: {}}`."""
+    return {
+        "transfer": message.transfer_id.hex(),
+        "author": message.author.hex(),
+        "author_name": message.author_name,
+        "time": instant(message.time),
+        "ours": message.ours,
+        "attachments": list(message.attachments),
+        "sections": json.loads(message.sections),
+    }
+
+
+def preview(message: node_pb2.PreviewTransferResponse, attachments: Sequence[str]) -> dict[str, Any]:
+    """`{sections: [], attachments: [], size_bound, rule, flags: [], summary: {}}`."""
+    return {
+        "sections": list(message.sections),
+        "attachments": list(attachments),
+        "size_bound": message.size_bound,
+        "rule": message.rule,
+        "flags": list(message.flags),
+        "summary": summary(message.summary),
     }
 
 

@@ -10,6 +10,7 @@ import click
 from node.cli.calling import on_node
 from node.cli.transfer_answer import accept, decline, erase_answer, inbox
 from node.cli.transfer_offer import offer, preview, ship, withdraw
+from node.cli.transfer_update import update
 from node.cli.transfer_watch import watch
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def group() -> None:
     """Cases on their way to another association, and from one."""
 
 
-for command in (offer, preview, ship, withdraw, inbox, accept, decline, erase_answer, watch):
+for command in (offer, preview, ship, update, withdraw, inbox, accept, decline, erase_answer, watch):
     group.add_command(command)
 
 

@@ -45,16 +45,7 @@ async def _preview(client: Client, output: Output, content: node_pb2.PreviewTran
     from node.cli import shapes
 
     answer = await client.transfers.PreviewTransfer(content)
-    output.record(
-        {
-            "sections": list(answer.sections),
-            "attachments": list(content.attachments),
-            "size_bound": answer.size_bound,
-            "rule": answer.rule,
-            "flags": list(answer.flags),
-            "summary": shapes.summary(answer.summary),
-        }
-    )
+    output.record(shapes.preview(answer, content.attachments))
 
 
 @click.command("preview")

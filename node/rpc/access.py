@@ -33,6 +33,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Cases.ReadCase": _CASE_TEAM,
     "Cases.ListCases": _CASE_TEAM,
     "Cases.UpdateCase": _CASE_TEAM,
+    "Cases.ListVersions": _CASE_TEAM,
     "Cases.CloseCase": _CASE_TEAM,
     "Cases.EraseCase": _LEADS,
     "Cases.AttachFile": _CASE_TEAM,
@@ -52,6 +53,8 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Transfers.ReadSummary": _CASE_TEAM,
     "Transfers.AcceptTransfer": _HANDLERS,
     "Transfers.DeclineTransfer": _HANDLERS,
+    "Transfers.PreviewUpdate": _HANDLERS,
+    "Transfers.UpdateTransfer": _HANDLERS,
     "Transfers.ShipTransfer": _HANDLERS,
     "Transfers.WithdrawTransfer": _HANDLERS,
     "Transfers.AnswerErasure": _CASE_TEAM,  # handlers erase, leads decide that the law makes us keep it

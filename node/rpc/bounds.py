@@ -54,6 +54,12 @@ def _of_transfer() -> Message:
     return Message(transfer_id=Binary.exactly(16))
 
 
+def _update() -> Message:
+    return Message(
+        transfer_id=Binary.exactly(16), sections=Repeated(_code(), _MANY), attachments=Repeated(_uuid(), 1_000)
+    )
+
+
 _DESCRIPTION = Message(
     case_id=_uuid(),
     attachment_id=_uuid(empty=True),
@@ -88,6 +94,7 @@ register(
     node_pb2.UpdateCaseRequest,
     Message(case_id=_uuid(), expected_version=Number(_SIZE, minimum=1), body=Binary(CASE_SIZE)),
 )
+register(node_pb2.ListVersionsRequest, Message(case_id=_uuid()))
 register(node_pb2.CloseCaseRequest, Message(case_id=_uuid(), expected_version=Number(_SIZE, minimum=1)))
 register(node_pb2.EraseCaseRequest, Message(case_id=_uuid()))
 register(node_pb2.AttachFileRequest, Message(description=_DESCRIPTION, data=Binary(PIECE)))
@@ -139,6 +146,8 @@ register(
     node_pb2.DeclineTransferRequest,
     Message(transfer_id=Binary.exactly(16), code=_code(), text=Text(REASON_TEXT_LIMIT, empty=True, lines=True)),
 )
+register(node_pb2.UpdateTransferRequest, _update())
+register(node_pb2.PreviewUpdateRequest, Message(update=_update()))
 register(node_pb2.ShipTransferRequest, _of_transfer())
 register(node_pb2.WithdrawTransferRequest, _of_transfer())
 register(

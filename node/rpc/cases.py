@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 
 from cordee.case import parse_case
 from cordee.errors import InvalidInput
+from cordee.jsonform import canonical
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node import journal, records
 from node.attaching import Attaching, Description
 from node.erasing import erase
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant
+from node.versions import Version, versions_of
 
 if TYPE_CHECKING:
     from node.app import Node
@@ -96,6 +98,29 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
             )
         )
         return node_pb2.UpdateCaseResponse(version=version)
+
+    async def ListVersions(
+        self, request: node_pb2.ListVersionsRequest, context: Context
+    ) -> AsyncIterator[node_pb2.CaseVersion]:
+        """What stands beside a case, journalled as one reading. Raises NotFound."""
+        handler = await self._enter(context, "Cases.ListVersions")
+        node, now = self._node, self._node.clock.now()
+
+        def step(tx: Connection) -> list[Version]:
+            found = versions_of(tx, node.vault, request.case_id)
+            journal.append(tx, now=now, actor=handler.account_id, action="case.versions_read", subject=request.case_id)
+            return found
+
+        for version in await node.db.write(step):
+            yield node_pb2.CaseVersion(
+                transfer_id=version.transfer,
+                author=version.author,
+                author_name=node.roster.name_of(version.author),
+                time=instant(version.at),
+                ours=version.ours,
+                sections=canonical(version.sections),
+                attachments=version.files,
+            )
 
     async def CloseCase(self, request: node_pb2.CloseCaseRequest, context: Context) -> node_pb2.CloseCaseResponse:
         """Make a case read-only. Raises StaleRecord, RecordClosed, NotFound."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from cordee.ids import MemberId, TransferId
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node.rpc.desk import Context, Desk
-from node.rpc.wire import pieces, transfer_record
+from node.rpc.wire import pieces, preview_answer, transfer_record
 
 __all__ = ["Transfers"]
 
@@ -30,13 +30,7 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
             unticked=frozenset(request.unticked),
             attachments=tuple(request.attachments),
         )
-        return node_pb2.PreviewTransferResponse(
-            sections=preview.sections,
-            summary=preview.summary,
-            size_bound=preview.size_bound,
-            rule=preview.rule,
-            flags=sorted(preview.flags),
-        )
+        return preview_answer(preview)
 
     async def OfferTransfer(
         self, request: node_pb2.OfferTransferRequest, context: Context
@@ -115,6 +109,33 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
         await self._node.receiving.decline(handler, transfer_id, code=request.code, text=request.text)
         line = await self._node.transfers.get(handler, transfer_id)
         return node_pb2.DeclineTransferResponse(transfer=transfer_record(line))
+
+    async def PreviewUpdate(
+        self, request: node_pb2.PreviewUpdateRequest, context: Context
+    ) -> node_pb2.PreviewUpdateResponse:
+        """What an update would send."""
+        handler = await self._enter(context, "Transfers.PreviewUpdate")
+        update = request.update
+        preview = await self._node.sending.preview_update(
+            handler,
+            TransferId(update.transfer_id),
+            sections=tuple(update.sections) or None,
+            attachments=tuple(update.attachments),
+        )
+        return node_pb2.PreviewUpdateResponse(preview=preview_answer(preview))
+
+    async def UpdateTransfer(
+        self, request: node_pb2.UpdateTransferRequest, context: Context
+    ) -> node_pb2.UpdateTransferResponse:
+        """Send what is new in a shared case."""
+        handler = await self._enter(context, "Transfers.UpdateTransfer")
+        transfer_id = await self._node.sending.update(
+            handler,
+            TransferId(request.transfer_id),
+            sections=tuple(request.sections) or None,
+            attachments=tuple(request.attachments),
+        )
+        return node_pb2.UpdateTransferResponse(transfer_id=transfer_id)
 
     async def ShipTransfer(
         self, request: node_pb2.ShipTransferRequest, context: Context

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cordee.profile import Match
     from node.people import Account, Handler
     from node.roster_sync import MemberView
+    from node.sending import Preview
     from node.transfers import TransferLine
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "match_record",
     "member_record",
     "pieces",
+    "preview_answer",
     "transfer_record",
 ]
 
@@ -85,6 +87,17 @@ def match_record(view: MemberView, match: Match) -> node_pb2.MemberMatch:
         capacity_age=duration(match.capacity_age),
         stale=match.stale,
         service=match.service.name,
+    )
+
+
+def preview_answer(preview: Preview) -> node_pb2.PreviewTransferResponse:
+    """What would leave, without the content itself."""
+    return node_pb2.PreviewTransferResponse(
+        sections=preview.sections,
+        summary=preview.summary,
+        size_bound=preview.size_bound,
+        rule=preview.rule,
+        flags=sorted(preview.flags),
     )
 
 

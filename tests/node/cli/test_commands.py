@@ -245,6 +245,17 @@ async def test_a_held_offer_waits_for_its_acceptance_to_be_shipped(signed_in: Co
     assert (early.code, early.error["reason"]) == (6, "NOT_IN_THIS_STATE")
 
 
+async def test_an_offer_that_waits_has_no_updates_and_a_case_of_ones_own_no_other_version(
+    signed_in: Cordee, case_id: str, written
+):
+    _, offered = await _offered(signed_in, case_id, written, "--kind", "referral")
+    for more in ((), ("--dry-run",)):
+        update = await signed_in(*more, "transfer", "update", offered.json["transfer"][:8], "--section", "risk")
+        assert (update.code, update.error["reason"]) == (6, "NOT_IN_THIS_STATE")
+    assert (await signed_in("case", "versions", case_id)).json == []
+    assert (await signed_in("case", "versions", "11111111-1111-4111-8111-111111111111")).code == 3
+
+
 async def test_a_transfer_without_its_act_is_refused_by_its_rule(signed_in: Cordee, case_id: str, written):
     arguments, _ = await _offered(signed_in, case_id, written)
     elsewhere = profiles()[2]["display_name"]

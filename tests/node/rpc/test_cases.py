@@ -5,10 +5,12 @@ import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 
 import grpc
 import pytest
+from sqlalchemy import Connection
 
 from cordee.errors import (
     CaseExists,
@@ -21,12 +23,14 @@ from cordee.errors import (
     StaleRecord,
     StorageFull,
 )
+from cordee.ids import TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import node_pb2
-from node import journal
+from node import journal, records
 from node.app import Node
 from node.cli.client import Client
 from node.rpc import cases
+from node.versions import Version, keep_version
 
 from ..association import case_body
 
@@ -245,3 +249,25 @@ async def test_an_id_that_is_none_is_refused_by_its_bound(sign_in):
     error = await refusal(client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id="../../etc/passwd")))
     assert isinstance(error, InvalidInput)
     assert error.facts["field"] == "case_id"
+
+
+async def test_what_stands_beside_a_case_is_listed_newest_first_and_journalled(sign_in, association: Node):
+    client = await sign_in("Hélène")
+    case_id = await _create(client)
+    node, transfers = association, [TransferId(bytes([number]) * 16) for number in (1, 2)]
+
+    def put(tx: Connection) -> None:
+        key = records.data_key_of(tx, node.vault, case_id)
+        for hours, transfer in enumerate(transfers):
+            at = node.clock.now() + timedelta(hours=hours)
+            sections = {"risk": {"level": "high", "immediate_danger": "yes"}}
+            keep_version(tx, key, Version(transfer, case_id, node.member, at, ours=False, sections=sections))
+
+    await node.db.write(put)
+    request = node_pb2.ListVersionsRequest(case_id=case_id)
+    found = [each async for each in client.cases.ListVersions(request)]
+    assert [each.transfer_id for each in found] == transfers[::-1]
+    assert json.loads(found[0].sections)["risk"]["level"] == "high"
+    assert (found[0].author, found[0].ours) == (node.member, False)
+    lines = await node.db.read(lambda tx: journal.entries(tx, about=case_id))
+    assert lines[-1].action == "case.versions_read"

@@ -137,6 +137,7 @@ async def test_our_own_offer_cannot_be_answered_by_us(client: Client, content):
         ("ReadSummary", node_pb2.ReadSummaryRequest),
         ("AcceptTransfer", node_pb2.AcceptTransferRequest),
         ("ShipTransfer", node_pb2.ShipTransferRequest),
+        ("UpdateTransfer", node_pb2.UpdateTransferRequest),
         ("WithdrawTransfer", node_pb2.WithdrawTransferRequest),
     ],
 )
@@ -166,6 +167,17 @@ async def test_an_offer_may_be_held_and_is_not_shipped_before_it_is_accepted(
     assert (await association.db.read(terms)).hold
     early = client.transfers.ShipTransfer(node_pb2.ShipTransferRequest(transfer_id=transfer_id))
     assert isinstance(await refusal(early), NotInThisState)
+
+
+async def test_only_a_referral_that_was_received_has_updates(client: Client, content):
+    request = node_pb2.OfferTransferRequest(content=content, kind="referral")
+    offered = (await client.transfers.OfferTransfer(request)).transfer_id
+    update = node_pb2.UpdateTransferRequest(transfer_id=offered, sections=["risk"])
+    assert isinstance(await refusal(client.transfers.UpdateTransfer(update)), NotInThisState)
+    preview = client.transfers.PreviewUpdate(node_pb2.PreviewUpdateRequest(update=update))
+    assert isinstance(await refusal(preview), NotInThisState)
+    lines = [each async for each in client.transfers.ListTransfers(node_pb2.ListTransfersRequest())]
+    assert [each.kind for each in lines] == ["referral"]
 
 
 async def test_the_members_are_listed_found_and_shown(client: Client, recipient: bytes, network: Network):
