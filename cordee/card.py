@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from cordee.errors import BadSignature, CardExpired, CardRefused, MalformedKey, MalformedStatement, NotAMember
+from cordee.errors import N_, BadSignature, CardExpired, CardRefused, MalformedKey, MalformedStatement, NotAMember
 from cordee.frame import Label, blake2b_256
 from cordee.ids import Digest, MemberId, NetworkId
 from cordee.members import MemberState, Roster
@@ -94,19 +94,19 @@ class Card:
         try:
             card = cls._read(signed, identity)
         except (MalformedStatement, MalformedKey) as error:
-            raise CardRefused(member=member.hex(), problem="it is malformed") from error
+            raise CardRefused(member=member.hex(), problem=N_("it is malformed")) from error
         except BadSignature as error:
-            raise CardRefused(member=member.hex(), problem="its signature does not verify") from error
+            raise CardRefused(member=member.hex(), problem=N_("its signature does not verify")) from error
         life = card.expire_time - card.not_before
         for holds, problem in (
-            (card.network == network, "it belongs to another network"),
-            (card.member == member, "it is another member's"),
-            (at_least <= card.number and 1 <= card.number <= MAX_NUMBER, "its number is too low or out of range"),
-            (not card.endpoint or is_endpoint(card.endpoint), "its endpoint is malformed"),
-            (timedelta(0) < life <= MAX_LIFE, "its validity is out of range"),
-            (card.not_before <= now + SKEW, "it is not valid yet"),
-            (profile is None or len(profile) <= MAX_PROFILE, "its profile is too large"),
-            (profile is None or profile_digest(profile) == card.profile_digest, "its profile is another"),
+            (card.network == network, N_("it belongs to another network")),
+            (card.member == member, N_("it is another member's")),
+            (at_least <= card.number and 1 <= card.number <= MAX_NUMBER, N_("its number is too low or out of range")),
+            (not card.endpoint or is_endpoint(card.endpoint), N_("its endpoint is malformed")),
+            (timedelta(0) < life <= MAX_LIFE, N_("its validity is out of range")),
+            (card.not_before <= now + SKEW, N_("it is not valid yet")),
+            (profile is None or len(profile) <= MAX_PROFILE, N_("its profile is too large")),
+            (profile is None or profile_digest(profile) == card.profile_digest, N_("its profile is another")),
         ):
             if not holds:
                 raise CardRefused(member=member.hex(), problem=problem)
@@ -188,4 +188,4 @@ def _member_named(signed: Signed) -> MemberId:
     try:
         return MemberId(parse_body(signed, v1.Card, _MAX_CARD_BODY).member)
     except MalformedStatement as error:
-        raise CardRefused(member="", problem="it is malformed") from error
+        raise CardRefused(member="", problem=N_("it is malformed")) from error

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from cordee.errors import BadSignature, CheckpointRefused
+from cordee.errors import N_, BadSignature, CheckpointRefused
 from cordee.frame import Label
 from cordee.ids import Digest
 from cordee.log import MAX_SIZE
@@ -77,11 +77,11 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if not is_origin(self.origin):
-            raise CheckpointRefused(problem="no valid origin")
+            raise CheckpointRefused(problem=N_("no valid origin"))
         if not 1 <= self.size <= MAX_SIZE:
-            raise CheckpointRefused(problem="the size is out of range")
+            raise CheckpointRefused(problem=N_("the size is out of range"))
         if self.time.tzinfo is None or self.time.microsecond or not 0 <= self.time.timestamp() <= _LAST_SECOND:
-            raise CheckpointRefused(problem="the time is out of range")
+            raise CheckpointRefused(problem=N_("the time is out of range"))
 
     @property
     def text(self) -> str:
@@ -107,7 +107,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey, name: str | None = 
     """
     name = checkpoint.origin if name is None else name
     if not is_origin(name):
-        raise CheckpointRefused(problem="no valid key name")
+        raise CheckpointRefused(problem=N_("no valid key name"))
     text = checkpoint.text
     signature = key.sign_entry(Label.CHECKPOINT.value, text.encode("utf-8"))
     line = _hybrid_key_id(name, key.public) + signature.ed25519_signature + signature.mldsa65_signature
@@ -125,7 +125,7 @@ def open_checkpoint(note: str, key: SigningPublicKey, origin: str, name: str | N
     text, signatures = _split_note(note)
     signature = _the_one_of(signatures, name, _hybrid_key_id(name, key))
     if len(signature) != ED25519_SIGNATURE_SIZE + MLDSA65_SIGNATURE_SIZE:
-        raise CheckpointRefused(problem="its signature has another length")
+        raise CheckpointRefused(problem=N_("its signature has another length"))
     halves = v1.Signature(
         signer=key.key_id,
         ed25519_signature=signature[:ED25519_SIGNATURE_SIZE],
@@ -134,10 +134,10 @@ def open_checkpoint(note: str, key: SigningPublicKey, origin: str, name: str | N
     try:
         verify_signature(halves, Label.CHECKPOINT.value, text.encode("utf-8"), key)
     except BadSignature as error:
-        raise CheckpointRefused(problem="its signature does not verify") from error
+        raise CheckpointRefused(problem=N_("its signature does not verify")) from error
     checkpoint = _parse_text(text)
     if checkpoint.origin != origin:
-        raise CheckpointRefused(problem="it is another log's")
+        raise CheckpointRefused(problem=N_("it is another log's"))
     return checkpoint
 
 
@@ -151,38 +151,38 @@ def verify_ed25519_note(note: str, *, name: str, public_key: bytes) -> str:
     try:
         VerifyKey(public_key).verify(text.encode("utf-8"), signature)
     except (BadSignatureError, ValueError) as error:
-        raise CheckpointRefused(problem="its signature does not verify") from error
+        raise CheckpointRefused(problem=N_("its signature does not verify")) from error
     return text
 
 
 def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     """A note's text and its signatures: key name, then key id ‖ signature."""
     if len(note) > MAX_NOTE:
-        raise CheckpointRefused(problem="it is too long")
+        raise CheckpointRefused(problem=N_("it is too long"))
     try:
         size = len(note.encode("utf-8"))
     except UnicodeEncodeError as error:
-        raise CheckpointRefused(problem="it is no Unicode text") from error
+        raise CheckpointRefused(problem=N_("it is no Unicode text")) from error
     if size > MAX_NOTE:
-        raise CheckpointRefused(problem="it is too long")
+        raise CheckpointRefused(problem=N_("it is too long"))
     if any(character < " " and character != "\n" for character in note):
-        raise CheckpointRefused(problem="it has control characters")
+        raise CheckpointRefused(problem=N_("it has control characters"))
     text, blank, rest = note.rpartition("\n\n")
     if not text or not blank or not rest.endswith("\n"):
-        raise CheckpointRefused(problem="it is no signed note")
+        raise CheckpointRefused(problem=N_("it is no signed note"))
     lines = rest[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:
-        raise CheckpointRefused(problem="it has too many signatures")
+        raise CheckpointRefused(problem=N_("it has too many signatures"))
     return text + "\n", [_parse_signature_line(line) for line in lines]
 
 
 def _parse_signature_line(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "—" or not is_origin(parts[1]):
-        raise CheckpointRefused(problem="a signature line is malformed")
+        raise CheckpointRefused(problem=N_("a signature line is malformed"))
     value = _decode_base64(parts[2])
     if len(value) <= _KEY_ID_SIZE:
-        raise CheckpointRefused(problem="a signature line is malformed")
+        raise CheckpointRefused(problem=N_("a signature line is malformed"))
     return parts[1], value
 
 
@@ -190,26 +190,26 @@ def _the_one_of(signatures: list[tuple[str, bytes]], name: str, key_id: bytes) -
     """The one signature by this key. Two would be two forms of one checkpoint."""
     found = [value[_KEY_ID_SIZE:] for by, value in signatures if by == name and value[:_KEY_ID_SIZE] == key_id]
     if len(found) != 1:
-        raise CheckpointRefused(problem="it is not signed, once, by the key expected")
+        raise CheckpointRefused(problem=N_("it is not signed, once, by the key expected"))
     return found[0]
 
 
 def _parse_text(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) != 4 or not lines[3].startswith("time "):
-        raise CheckpointRefused(problem="it has not the four lines of a checkpoint")
+        raise CheckpointRefused(problem=N_("it has not the four lines of a checkpoint"))
     origin, size, root = lines[0], _parse_decimal(lines[1]), _decode_base64(lines[2])
     seconds = _parse_decimal(lines[3].removeprefix("time "))
     if len(root) != Digest.length:
-        raise CheckpointRefused(problem="its root has not 32 bytes")
+        raise CheckpointRefused(problem=N_("its root has not 32 bytes"))
     if seconds > _LAST_SECOND:
-        raise CheckpointRefused(problem="the time is out of range")
+        raise CheckpointRefused(problem=N_("the time is out of range"))
     return Checkpoint(origin=origin, size=size, root=Digest(root), time=datetime.fromtimestamp(seconds, UTC))
 
 
 def _parse_decimal(text: str) -> int:
     if _DECIMAL.fullmatch(text) is None:
-        raise CheckpointRefused(problem="a number is malformed")
+        raise CheckpointRefused(problem=N_("a number is malformed"))
     return int(text)
 
 
@@ -217,9 +217,9 @@ def _decode_base64(text: str) -> bytes:
     try:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise CheckpointRefused(problem="the base64 is malformed") from error
+        raise CheckpointRefused(problem=N_("the base64 is malformed")) from error
     if base64.b64encode(value).decode("ascii") != text:  # the decoder takes "QUJ=" for "QUI="
-        raise CheckpointRefused(problem="the base64 is not canonical")
+        raise CheckpointRefused(problem=N_("the base64 is not canonical"))
     return value
 
 

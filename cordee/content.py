@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import AlreadyFinalized, InvalidTag
 
-from cordee.errors import ContentDamaged, MalformedKey
+from cordee.errors import N_, ContentDamaged, MalformedKey
 from cordee.layout import (
     LENGTH_SIZE,
     MINIMUM_SIZE,
@@ -85,7 +85,7 @@ def _plaintext_size_of(ciphertext: int) -> int:
     whole, rest = divmod(ciphertext - HEADER_SIZE, _CIPHER_CHUNK + _TAG_SIZE)
     size = whole * _CIPHER_CHUNK + rest - _TAG_SIZE
     if size < MINIMUM_SIZE or rest < _TAG_SIZE:
-        raise ContentDamaged(problem="no content has the announced size")
+        raise ContentDamaged(problem=N_("no content has the announced size"))
     return size
 
 
@@ -99,7 +99,7 @@ class ContentWriter:
 
     def __init__(self, key: bytes, context: bytes) -> None:
         if len(key) != KEY_SIZE:
-            raise MalformedKey(what="content key")
+            raise MalformedKey(what=N_("content key"))
         self._encryptor = Cobblestone256Encryptor(key, context)
         self._header: bytes = self._encryptor.update(b"")
         self._begun = False
@@ -178,7 +178,7 @@ def _parts(sizes: list[int], parts: Iterable[Iterable[bytes]]) -> Iterator[bytes
     for size in sizes:
         chunks = next(rest, None)
         if chunks is None:
-            raise ContentDamaged(problem="a part of the manifest is missing")
+            raise ContentDamaged(problem=N_("a part of the manifest is missing"))
         left = size
         for chunk in chunks:
             left -= len(chunk)
@@ -186,9 +186,9 @@ def _parts(sizes: list[int], parts: Iterable[Iterable[bytes]]) -> Iterator[bytes
                 break
             yield chunk
         if left:
-            raise ContentDamaged(problem="a part has another size than the manifest says")
+            raise ContentDamaged(problem=N_("a part has another size than the manifest says"))
     if next(rest, None) is not None:
-        raise ContentDamaged(problem="there are more parts than the manifest names")
+        raise ContentDamaged(problem=N_("there are more parts than the manifest names"))
 
 
 class ContentReader:
@@ -212,7 +212,7 @@ class ContentReader:
         limits: ContentLimits = _DEFAULT_LIMITS,
     ) -> None:
         if len(key) != KEY_SIZE:
-            raise ContentDamaged(problem="its key has not 32 bytes")
+            raise ContentDamaged(problem=N_("its key has not 32 bytes"))
         self._parser = PlaintextParser(_plaintext_size_of(expected_size), limits)
         self._decryptor = Cobblestone256Decryptor(key, context)
         self._header = header
@@ -231,7 +231,7 @@ class ContentReader:
         Raises: ContentDamaged, TooLarge; what the same call would have released is then dropped.
         """
         if self._dead:
-            raise ContentDamaged(problem="it failed before")
+            raise ContentDamaged(problem=N_("it failed before"))
         self._dead = True  # until this piece has held
         released = [found for plaintext in self._decrypt(memoryview(data)) for found in self._parser.take(plaintext)]
         self._dead = False
@@ -240,14 +240,14 @@ class ContentReader:
     def finish(self) -> None:
         """The end was reached and authenticated; quarantine may be left. Raises: ContentDamaged if it was not."""
         if self._dead:
-            raise ContentDamaged(problem="it failed before")
+            raise ContentDamaged(problem=N_("it failed before"))
         if self._left or not self._parser.complete:
             self._dead = True
-            raise ContentDamaged(problem="it is truncated")
+            raise ContentDamaged(problem=N_("it is truncated"))
 
     def _decrypt(self, data: memoryview) -> Iterator[bytes]:
         if len(data) > self._left:
-            raise ContentDamaged(problem="it is longer than announced")
+            raise ContentDamaged(problem=N_("it is longer than announced"))
         self._check_header(data)
         self._left -= len(data)
         try:
@@ -256,11 +256,11 @@ class ContentReader:
             if not self._left and len(data):
                 yield self._decryptor.finalize()
         except (InvalidTag, AlreadyFinalized, ValueError) as error:
-            raise ContentDamaged(problem="it is altered, or encrypted with another key") from error
+            raise ContentDamaged(problem=N_("it is altered, or encrypted with another key")) from error
 
     def _check_header(self, data: memoryview) -> None:
         if self._header is None or len(self._start) == HEADER_SIZE:
             return
         self._start += data[: HEADER_SIZE - len(self._start)]
         if self._start != self._header[: len(self._start)]:
-            raise ContentDamaged(problem="it does not begin as the shipment says")
+            raise ContentDamaged(problem=N_("it does not begin as the shipment says"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 from cordee.frame import Label, blake2b_256, frame
 from cordee.ids import Digest, NetworkId
 from cordee.log import leaf_hash
@@ -47,7 +47,7 @@ def add_signature(entry: v1.Entry, key: SigningKey) -> v1.Entry:
     """
     signer = key.public.key_id
     if any(one.signer == signer for one in entry.signatures):
-        raise InvalidInput(field="signatures", problem="this key has signed already")
+        raise InvalidInput(field="signatures", problem=N_("this key has signed already"))
     signatures = [*entry.signatures, key.sign_entry(entry.type, entry.body)]
     signatures.sort(key=lambda one: one.signer)
     return v1.Entry(type=entry.type, body=entry.body, signatures=signatures)

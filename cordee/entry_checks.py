@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from cordee.entries import entry_digest
+from cordee.errors import N_
 from cordee.ids import Digest, KeyId
 from cordee.members import Roster
 from cordee.signing import SigningPublicKey, verify_signature
@@ -22,26 +23,26 @@ __all__ = ["Breach", "Rule", "Step", "check_place", "check_signatures", "grown",
 class Rule(StrEnum):
     """The rule that a refused entry breaks: the fact `rule` of EntryRefused."""
 
-    NO_GENESIS = "the first entry is no genesis"
-    UNKNOWN_TYPE = "no such entry"
-    MALFORMED = "malformed"
-    WRONG_NETWORK = "another network"
-    WRONG_PREVIOUS = "not the next entry about its subject"
-    WRONG_TIME = "a time before an earlier entry or in the future"
-    SIGNATURE_ORDER = "signatures out of order or repeated"
-    UNKNOWN_SIGNER = "signed by a key that is not in force"
-    TOO_FEW_SIGNATURES = "too few signatures"
-    BAD_SIGNATURE = "a signature does not verify"
-    NO_SUCH_MEMBER = "no such member"
-    WRONG_MEMBER_ID = "the member's id is not that of its key"
-    MEMBER_ID_TAKEN = "the member's id was given before"
-    REGISTRATION_TAKEN = "another member has this name and number"
-    KEY_TAKEN = "the key was used before"
-    WRONG_STATE = "the member's state does not allow it"
-    SAME_INCARNATION = "the incarnation is not new"
-    NO_SUCH_ADMINISTRATOR = "no such administrator"
-    TOO_MANY_ADMINISTRATORS = "too many administrators"
-    THRESHOLD_OUT_OF_REACH = "fewer administrators than the policy asks for"
+    NO_GENESIS = N_("the first entry is no genesis")
+    UNKNOWN_TYPE = N_("no such entry")
+    MALFORMED = N_("malformed")
+    WRONG_NETWORK = N_("another network")
+    WRONG_PREVIOUS = N_("not the next entry about its subject")
+    WRONG_TIME = N_("a time before an earlier entry or in the future")
+    SIGNATURE_ORDER = N_("signatures out of order or repeated")
+    UNKNOWN_SIGNER = N_("signed by a key that is not in force")
+    TOO_FEW_SIGNATURES = N_("too few signatures")
+    BAD_SIGNATURE = N_("a signature does not verify")
+    NO_SUCH_MEMBER = N_("no such member")
+    WRONG_MEMBER_ID = N_("the member's id is not that of its key")
+    MEMBER_ID_TAKEN = N_("the member's id was given before")
+    REGISTRATION_TAKEN = N_("another member has this name and number")
+    KEY_TAKEN = N_("the key was used before")
+    WRONG_STATE = N_("the member's state does not allow it")
+    SAME_INCARNATION = N_("the incarnation is not new")
+    NO_SUCH_ADMINISTRATOR = N_("no such administrator")
+    TOO_MANY_ADMINISTRATORS = N_("too many administrators")
+    THRESHOLD_OUT_OF_REACH = N_("fewer administrators than the policy asks for")
 
 
 class Breach(Exception):

@@ -2,16 +2,24 @@
 
 A class is a reason: its name in SCREAMING_SNAKE_CASE stands in the gRPC `ErrorInfo`, in `--output json` and in the
 exit code table. Its keyword arguments are the facts: ids, names of sections, limits; never personal data.
+
+A fact that is a text for people is a marked text too, and constant: what changes goes into facts of its own, which it
+names between braces (`problem=N_("it has more than {limit} bytes"), limit=limit`). So it travels, and is translated
+where it is read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
-__all__ = ["CordeeError", "ExitCode", "Problem", "by_reason"]
+__all__ = ["N_", "CordeeError", "ExitCode", "Problem", "by_reason", "filled"]
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_LEVELS = 2  # a problem may tell another problem, which has facts
+_LONGEST = 1000  # characters of a fact with its facts: they may come from elsewhere, and name one another
 
 
 class ExitCode(IntEnum):
@@ -62,14 +70,24 @@ class CordeeError(Exception):
         super().__init__(self.reason)
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.message.format_map(_Facts(self.facts))}"
+        return f"{self.reason}: {filled(self.message, self.facts)}"
 
 
-class _Facts(dict[str, str]):
-    """A fact that was not given shows as its name: an error about an error helps nobody."""
+def filled(template: str, facts: Mapping[str, str], translated: Callable[[str], str] = str) -> str:
+    """A text with its facts put in, each of them `translated` and filled as well.
 
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
+    Facts may come from another machine, so this is no `str.format`: a name between braces is a fact and nothing else.
+    One that was not given shows as its name, for an error about an error helps nobody.
+    """
+    plain = {name: translated(value) for name, value in facts.items()}
+    known = plain
+    for _ in range(_LEVELS):
+        known = {name: _put_in(value, known)[:_LONGEST] for name, value in plain.items()}
+    return _put_in(translated(template), known)
+
+
+def _put_in(template: str, facts: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda found: facts.get(found[1], found[0]), template)
 
 
 # ---- Kinds of refusal: they carry the gRPC status and the exit code ----
@@ -399,7 +417,9 @@ class LogBehind(IntegrityFailure):
     """The directory's database holds less, or something else, than what it last signed."""
 
     message = N_("The roster log has {size} entries; {signed} were signed, or they were others.")
-    remedy = N_("Nothing is signed. Bring the entries back from a member or an administrator: cordee directory recover.")
+    remedy = N_(
+        "Nothing is signed. Bring the entries back from a member or an administrator: cordee directory recover."
+    )
 
 
 class StreamReplaced(Conflict):
@@ -509,10 +529,19 @@ class ActRefused(Refused):
 
 
 class Problem(NamedTuple):
-    """One place that breaks a schema, and how; never the value that stands there."""
+    """One place that breaks a schema, and how; never the value that stands there.
+
+    `problem` is a marked text, and `path` may be one; `facts` are what they name between braces.
+    """
 
     path: str
     problem: str
+    facts: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, path: str, problem: str, **facts: object) -> Problem:
+        """A problem with its facts."""
+        return cls(path, problem, tuple(sorted((name, str(value)) for name, value in facts.items())))
 
 
 class InvalidRecord(InvalidInput):
@@ -527,9 +556,10 @@ class InvalidRecord(InvalidInput):
     def __init__(self, *, problems: Iterable[Problem] = (), **facts: object) -> None:
         found = tuple(problems)
         if found:
-            facts = {"path": found[0].path, "problem": found[0].problem} | facts
+            facts = {"path": found[0].path, "problem": found[0].problem, **dict(found[0].facts)} | facts
         super().__init__(**facts)
-        self.problems = found or (Problem(self.facts.get("path", ""), self.facts.get("problem", "")),)
+        own = {name: value for name, value in self.facts.items() if name not in ("path", "problem")}
+        self.problems = found or (Problem.of(self.facts.get("path", ""), self.facts.get("problem", ""), **own),)
 
 
 class RecordClosed(Conflict):
@@ -608,7 +638,7 @@ class VaultLocked(Refused):
     """The passphrase does not open the vault."""
 
     message = N_("This passphrase does not open the vault.")
-    remedy = N_("Type it again; without it, only the recovery kit opens the vault.")
+    remedy = N_("Type it again. Nothing else opens the vault; without it, the node has to be set up anew.")
 
 
 class AlreadyExists(Conflict):

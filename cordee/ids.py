@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from cordee.errors import MalformedStatement
+from cordee.errors import N_, MalformedStatement
 
 __all__ = ["Digest", "Identifier", "KeyId", "MemberId", "NetworkId", "TokenId", "TransferId"]
 
@@ -17,7 +17,12 @@ class Identifier(bytes):
     def __new__(cls, value: bytes) -> Self:
         """Check the length. Raises MalformedStatement where it is wrong."""
         if len(value) != cls.length:
-            raise MalformedStatement(what=cls.__name__, problem=f"{len(value)} bytes instead of {cls.length}")
+            raise MalformedStatement(
+                what=cls.__name__,
+                problem=N_("it has {size} bytes instead of {expected}"),
+                size=len(value),
+                expected=cls.length,
+            )
         return super().__new__(cls, value)
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Self
 
-from cordee.errors import InvalidRecord
+from cordee.errors import N_, InvalidRecord
 from cordee.frame import Label, blake2b_256
 from cordee.ids import NetworkId
 
@@ -53,16 +53,16 @@ class Invitation:
     def parse(cls, data: bytes) -> Self:
         """Raises InvalidRecord, which says what is missing or wrong."""
         if len(data) > _MAX_BYTES:
-            raise InvalidRecord(path="invitation", problem=f"more than {_MAX_BYTES} bytes")
+            raise InvalidRecord(path=N_("invitation"), problem=N_("it has more than {limit} bytes"), limit=_MAX_BYTES)
         try:
             plain = json.loads(data)
         except ValueError as malformed:
-            raise InvalidRecord(path="invitation", problem="it is no JSON file") from malformed
+            raise InvalidRecord(path=N_("invitation"), problem=N_("it is no JSON file")) from malformed
         if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
-            raise InvalidRecord(path="invitation", problem="it is no invitation of Cordée")
+            raise InvalidRecord(path=N_("invitation"), problem=N_("it is no invitation of Cordée"))
         missing = [field.name for field in fields(cls) if field.name not in plain]
         if missing:
-            raise InvalidRecord(path=missing[0], problem="it is missing")
+            raise InvalidRecord(path=missing[0], problem=N_("it is missing"))
         try:
             return cls(
                 network=NetworkId(bytes.fromhex(plain["network"])),
@@ -77,13 +77,13 @@ class Invitation:
                 expires=datetime.fromisoformat(plain["expires"]),
             )
         except (ValueError, TypeError) as malformed:
-            raise InvalidRecord(path="invitation", problem="a value has the wrong form") from malformed
+            raise InvalidRecord(path=N_("invitation"), problem=N_("a value has the wrong form")) from malformed
 
 
 def _text(plain: dict[str, object], name: str) -> str:
     value = plain[name]
     if not isinstance(value, str):
-        raise InvalidRecord(path=name, problem="it must be a text")
+        raise InvalidRecord(path=name, problem=N_("it must be a text"))
     return value
 
 

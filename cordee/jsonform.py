@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from cordee.errors import InvalidRecord, Problem
+from cordee.errors import N_, InvalidRecord, Problem
 
 __all__ = ["Form", "canonical", "load_json", "package_data", "path_text"]
 
@@ -51,16 +51,18 @@ def load_json(data: bytes, *, limit: int, what: str) -> Any:
 
     Raises: InvalidRecord.
     """
+    if len(data) > limit:
+        raise InvalidRecord(path=what, problem=N_("longer than {limit} bytes"), limit=limit)
     document = None
-    problem = f"longer than {limit} bytes" if len(data) > limit else _bulk_problem(_STRING.sub(b"", data))
-    if not problem:
-        document, problem = _parsed(data)
-    if problem:
-        raise InvalidRecord(path=what, problem=problem)
+    refusal = _bulk_problem(_STRING.sub(b"", data))
+    if refusal is None:
+        document, refusal = _parsed(data)
+    if refusal is not None:
+        raise InvalidRecord(problems=[Problem.of(what, refusal.problem, **refusal.facts)])
     return document
 
 
-def _parsed(data: bytes) -> tuple[Any, str]:
+def _parsed(data: bytes) -> tuple[Any, _Refusal | None]:
     """The document, or what is wrong with it: a parser's own error holds the text, so it goes no further than here."""
     try:
         document = json.loads(
@@ -68,45 +70,49 @@ def _parsed(data: bytes) -> tuple[Any, str]:
         )
         canonical(document)  # half a surrogate pair is no text that could be kept
     except json.JSONDecodeError as error:
-        return None, f"not JSON (line {error.lineno}, column {error.colno})"
+        return None, _Refusal(N_("not JSON (line {line}, column {column})"), line=error.lineno, column=error.colno)
     except _Refusal as refusal:
-        return None, str(refusal)
+        return None, refusal
     except (ValueError, RecursionError):
-        return None, "not JSON in UTF-8, or a number is too long"
-    return document, ""
+        return None, _Refusal(N_("not JSON in UTF-8, or a number is too long"))
+    return document, None
 
 
 class _Refusal(ValueError):
-    """What JSON parsers let pass and this one does not."""
+    """Why a document is not read, as a marked text and its facts. Not all of it is refused by JSON parsers."""
+
+    def __init__(self, problem: str, **facts: int) -> None:
+        super().__init__(problem)
+        self.problem, self.facts = problem, facts
 
 
-def _bulk_problem(marks: bytes) -> str:
+def _bulk_problem(marks: bytes) -> _Refusal | None:
     """Whether a document, its texts taken out, is nested too deep, or has too many values to tell what is wrong."""
     if marks.count(b",") > _VALUE_LIMIT:
-        return f"more than {_VALUE_LIMIT} values"
+        return _Refusal(N_("more than {limit} values"), limit=_VALUE_LIMIT)
     depth = 0
     for bracket in _BRACKET.finditer(marks):
         depth += 1 if bracket.group() in b"[{" else -1
         if depth > _DEPTH_LIMIT:
-            return f"nested deeper than {_DEPTH_LIMIT} levels"
-    return ""
+            return _Refusal(N_("nested deeper than {limit} levels"), limit=_DEPTH_LIMIT)
+    return None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise _Refusal("a key stands twice in one object")
+        raise _Refusal(N_("a key stands twice in one object"))
     return document
 
 
 def _not_a_number(_: str) -> NoReturn:
-    raise _Refusal("NaN and infinity are no numbers here")
+    raise _Refusal(N_("NaN and infinity are no numbers here"))
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _Refusal("a number is out of range")
+        raise _Refusal(N_("a number is out of range"))
     return number
 
 
@@ -162,61 +168,83 @@ class Form:
         facts = error.kind.as_dict()
         rule = str(error.kind.name)
         if rule == "required":
-            return Problem(path_text([*place, str(facts["property"])]), "missing")
+            return Problem(path_text([*place, str(facts["property"])]), N_("missing"))
         if rule in ("additionalProperties", "unevaluatedProperties"):
-            return Problem(path_text(place) or "the document", self._unknown(place, facts["unexpected"]))
-        return Problem(path_text(place) or "the document", _broken(rule, facts))
+            return self._unknown(place, facts["unexpected"])
+        return _broken(path_text(place) or _WHOLE, rule, facts)
 
-    def _unknown(self, place: Sequence[str | int], found: Sequence[str]) -> str:
+    def _unknown(self, place: Sequence[str | int], found: Sequence[str]) -> Problem:
         """A key that is not known may itself be a name: only known keys are told."""
         node = self.node_at(place) or {}
         known = sorted(node.get("properties", {}))
         tried = [key[:_KEY_LIMIT] for key in found[:_KEYS_COMPARED]]
         close = sorted({match for key in tried for match in difflib.get_close_matches(key, known, n=1)})
-        text = f"holds {len(found)} unknown key(s)"
+        path, count = path_text(place) or _WHOLE, len(found)
         if close:
-            return f"{text}; did you mean {', '.join(close)}"
-        return f"{text}; known: {', '.join(known[:_ALLOWED_LIMIT])}" if known else text
+            text = N_("holds {count} unknown key(s); did you mean {close}")
+            return Problem.of(path, text, count=count, close=", ".join(close))
+        if known:
+            text = N_("holds {count} unknown key(s); known: {known}")
+            return Problem.of(path, text, count=count, known=", ".join(known[:_ALLOWED_LIMIT]))
+        return Problem.of(path, N_("holds {count} unknown key(s)"), count=count)
 
 
-_TYPES = {"object": "an object", "array": "a list", "string": "a text", "integer": "a whole number", "null": "nothing"}
+_WHOLE = N_("the document")
+_TYPES = {
+    "object": N_("an object"),
+    "array": N_("a list"),
+    "string": N_("a text"),
+    "integer": N_("a whole number"),
+    "number": N_("a number"),
+    "boolean": N_("true or false"),
+    "null": N_("nothing"),
+}
 _FORMATS = {
-    "date": "a date such as 2026-03-14",
-    "date-time": "a time with its offset such as 2026-03-14T09:30:00+01:00",
-    "email": "an e-mail address",
+    "date": N_("must be a date such as 2026-03-14"),
+    "date-time": N_("must be a time with its offset such as 2026-03-14T09:30:00+01:00"),
+    "email": N_("must be an e-mail address"),
 }
 _LIMITS = {
-    "minLength": "have at least {limit} character(s)",
-    "maxLength": "have at most {limit} character(s)",
-    "minItems": "have at least {limit} item(s)",
-    "maxItems": "have at most {limit} item(s)",
-    "minimum": "be at least {limit}",
-    "maximum": "be at most {limit}",
+    "minLength": N_("must have at least {limit} character(s)"),
+    "maxLength": N_("must have at most {limit} character(s)"),
+    "minItems": N_("must have at least {limit} item(s)"),
+    "maxItems": N_("must have at most {limit} item(s)"),
+    "minimum": N_("must be at least {limit}"),
+    "maximum": N_("must be at most {limit}"),
 }
 
 
-def _broken(rule: str, facts: Mapping[str, Any]) -> str:
+def _broken(path: str, rule: str, facts: Mapping[str, Any]) -> Problem:
     """The rule in words, from the schema's side alone: `facts` also holds what was found for some rules."""
     if rule == "enum":
         options = [str(option) for option in facts["options"]]
         more = ", …" if len(options) > _ALLOWED_LIMIT else ""
-        return f"must be one of {', '.join(options[:_ALLOWED_LIMIT])}{more}"
+        told = f"{', '.join(options[:_ALLOWED_LIMIT])}{more}"
+        return Problem.of(path, N_("must be one of {options}"), options=told)
     if rule == "const":
-        return f"must be {facts['expected_value']}"
+        return Problem.of(path, N_("must be {expected}"), expected=facts["expected_value"])
     if rule == "type":
-        return "must be " + " or ".join(_TYPES.get(each, f"a {each}") for each in facts["types"])
+        return _wrong_type(path, [_TYPES[each] for each in facts["types"]])
     if rule == "format":
-        return "must be " + _FORMATS.get(facts["format"], f"a {facts['format']}")
+        return Problem.of(path, _FORMATS.get(facts["format"], N_("must be a {format}")), format=facts["format"])
     if rule in _LIMITS:
-        return f"must {_LIMITS[rule].format(limit=facts['limit'])}"
+        return Problem.of(path, _LIMITS[rule], limit=facts["limit"])
     if rule == "pattern" and facts["pattern"].startswith("^[0-9a-f]{8}-"):
-        return "must be a UUID in lower case"
+        return Problem(path, N_("must be a UUID in lower case"))
     if rule == "pattern":
-        return f"must have the form {facts['pattern']}"
+        return Problem.of(path, N_("must have the form {form}"), form=facts["pattern"])
     if rule == "uniqueItems":
-        return "holds the same item twice"
+        return Problem(path, N_("holds the same item twice"))
     if rule == "not":
-        return f"may not be {json.dumps(facts['schema'], ensure_ascii=False)}"
+        return Problem.of(path, N_("may not be {forbidden}"), forbidden=json.dumps(facts["schema"], ensure_ascii=False))
     if rule in ("anyOf", "oneOf", "oneOfNotValid", "oneOfMultipleValid"):
-        return "must have exactly one of the forms that the schema allows"
-    return f"breaks the rule {rule}"
+        return Problem(path, N_("must have exactly one of the forms that the schema allows"))
+    return Problem.of(path, N_("breaks the rule {rule}"), rule=rule)
+
+
+def _wrong_type(path: str, types: Sequence[str]) -> Problem:
+    if len(types) == 1:
+        return Problem.of(path, N_("must be {type}"), type=types[0])
+    if len(types) == 2:
+        return Problem.of(path, N_("must be {type} or {other}"), type=types[0], other=types[1])
+    return Problem(path, N_("has a type that the schema does not allow"))

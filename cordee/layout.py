@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cordee.errors import ContentDamaged, MalformedStatement, TooLarge
+from cordee.errors import N_, ContentDamaged, MalformedStatement, TooLarge
 from cordee.frame import Label, blake2b_256
 from cordee.ids import Digest
 from cordee.signing import parse_message
@@ -140,7 +140,7 @@ def check_manifest(manifest: v1.Manifest, limits: ContentLimits) -> None:
     _check_names([attachment.attachment_id for attachment in manifest.attachments])
     digests = [section.sha256 for section in manifest.sections] + [entry.sha256 for entry in manifest.attachments]
     if any(len(digest) != _SHA256_SIZE for digest in digests):
-        raise ContentDamaged(problem="a digest in the manifest has not 32 bytes")
+        raise ContentDamaged(problem=N_("a digest in the manifest has not 32 bytes"))
 
 
 def _check_size(what: str, size: int, limit: int) -> None:
@@ -150,7 +150,7 @@ def _check_size(what: str, size: int, limit: int) -> None:
 
 def _check_names(names: list[str]) -> None:
     if "" in names or len(set(names)) != len(names):
-        raise ContentDamaged(problem="the manifest names a part twice, or not at all")
+        raise ContentDamaged(problem=N_("the manifest names a part twice, or not at all"))
 
 
 class _Part:
@@ -198,7 +198,7 @@ class _Attachment(_Part):
 
     def end(self) -> Iterator[Released]:
         if self._sha256.digest() != self._entry.sha256:
-            raise ContentDamaged(problem="an attachment does not match its digest")
+            raise ContentDamaged(problem=N_("an attachment does not match its digest"))
         yield AttachmentEnd(self._entry.attachment_id, self._entry.sha256)
 
 
@@ -207,7 +207,7 @@ class _Padding(_Part):
 
     def take(self, data: bytes) -> Iterator[Released]:
         if data != bytes(len(data)):
-            raise ContentDamaged(problem="the padding is not empty")
+            raise ContentDamaged(problem=N_("the padding is not empty"))
         return iter(())
 
     def end(self) -> Iterator[Released]:
@@ -246,7 +246,7 @@ class PlaintextParser:
             self._parts.popleft()
             yield from part.end()
         if position < len(plaintext):
-            raise ContentDamaged(problem="something follows its end")
+            raise ContentDamaged(problem=N_("something follows its end"))
 
     def _read_length(self, data: bytes) -> Iterator[Released]:
         size = int.from_bytes(data, "big")
@@ -258,11 +258,11 @@ class PlaintextParser:
         try:
             manifest = parse_message(raw, v1.Manifest, max_size=self._limits.manifest)
         except MalformedStatement as error:
-            raise ContentDamaged(problem="the manifest cannot be parsed") from error
+            raise ContentDamaged(problem=N_("the manifest cannot be parsed")) from error
         check_manifest(manifest, self._limits)
         used = _content_size(manifest, len(raw))
         if padme(used) != self._size:
-            raise ContentDamaged(problem="the manifest accounts for another size")
+            raise ContentDamaged(problem=N_("the manifest accounts for another size"))
         self._parts.extend(_Whole(section.size, _section_reader(section)) for section in manifest.sections)
         self._parts.extend(_Attachment(attachment) for attachment in manifest.attachments)
         self._parts.append(_Padding(self._size - used))
@@ -272,7 +272,7 @@ class PlaintextParser:
 def _section_reader(section: v1.ManifestSection) -> Callable[[bytes], Iterator[Released]]:
     def read(data: bytes) -> Iterator[Released]:
         if hashlib.sha256(data).digest() != section.sha256:
-            raise ContentDamaged(problem="a section does not match its digest")
+            raise ContentDamaged(problem=N_("a section does not match its digest"))
         yield SectionRead(section.name, data)
 
     return read

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from cordee.errors import ProofRefused
+from cordee.errors import N_, ProofRefused
 
 __all__ = ["HASH_SIZE", "MAX_SIZE", "MerkleTree", "leaf_hash", "verify_consistency", "verify_inclusion"]
 
@@ -135,13 +135,13 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, root: bytes, proof: 
     Raises: ProofRefused, also for a hash that has not 32 bytes or a proof longer or shorter than the tree asks for.
     """
     if not 0 <= index < size <= MAX_SIZE:
-        raise ProofRefused(problem="the leaf lies outside the tree")
+        raise ProofRefused(problem=N_("the leaf lies outside the tree"))
     _require_hashes(leaf, root, *_bounded(proof))
     here, last = index, size - 1
     node = leaf
     for sibling in proof:
         if last == 0:
-            raise ProofRefused(problem="the proof is too long")
+            raise ProofRefused(problem=N_("the proof is too long"))
         if here & 1 or here == last:
             node = _node(sibling, node)
             while not here & 1 and here:  # a last node without a sibling moves up unhashed
@@ -150,9 +150,9 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, root: bytes, proof: 
             node = _node(node, sibling)
         here, last = here >> 1, last >> 1
     if last != 0:
-        raise ProofRefused(problem="the proof is too short")
+        raise ProofRefused(problem=N_("the proof is too short"))
     if node != root:
-        raise ProofRefused(problem="it leads to another root")
+        raise ProofRefused(problem=N_("it leads to another root"))
 
 
 def verify_consistency(*, old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
@@ -162,26 +162,26 @@ def verify_consistency(*, old: int, new: int, old_root: bytes, new_root: bytes, 
     given or the roots differ.
     """
     if not 0 < old <= new <= MAX_SIZE:
-        raise ProofRefused(problem="the sizes cannot be compared")
+        raise ProofRefused(problem=N_("the sizes cannot be compared"))
     _require_hashes(old_root, new_root, *_bounded(proof))
     if old == new:
         if proof:
-            raise ProofRefused(problem="the proof is too long")
+            raise ProofRefused(problem=N_("the proof is too long"))
         if old_root != new_root:
-            raise ProofRefused(problem="two roots for one size")
+            raise ProofRefused(problem=N_("two roots for one size"))
         return
     path = list(proof)
     if old & (old - 1) == 0:  # a complete tree is a node of the new one: its root starts the path
         path.insert(0, old_root)
     if not path:
-        raise ProofRefused(problem="the proof is too short")
+        raise ProofRefused(problem=N_("the proof is too short"))
     here, last = old - 1, new - 1
     while here & 1:
         here, last = here >> 1, last >> 1
     old_node = new_node = path[0]
     for sibling in path[1:]:
         if last == 0:
-            raise ProofRefused(problem="the proof is too long")
+            raise ProofRefused(problem=N_("the proof is too long"))
         if here & 1 or here == last:
             old_node, new_node = _node(sibling, old_node), _node(sibling, new_node)
             while not here & 1 and here:
@@ -190,18 +190,18 @@ def verify_consistency(*, old: int, new: int, old_root: bytes, new_root: bytes, 
             new_node = _node(new_node, sibling)
         here, last = here >> 1, last >> 1
     if last != 0:
-        raise ProofRefused(problem="the proof is too short")
+        raise ProofRefused(problem=N_("the proof is too short"))
     if old_node != old_root or new_node != new_root:
-        raise ProofRefused(problem="it leads to another root")
+        raise ProofRefused(problem=N_("it leads to another root"))
 
 
 def _bounded(proof: Sequence[bytes]) -> Sequence[bytes]:
     if len(proof) > _MAX_PROOF:
-        raise ProofRefused(problem="the proof is too long")
+        raise ProofRefused(problem=N_("the proof is too long"))
     return proof
 
 
 def _require_hashes(*hashes: bytes) -> None:
     # Without this, a byte could move from one hash to its neighbour without changing their parent.
     if any(len(value) != HASH_SIZE for value in hashes):
-        raise ProofRefused(problem="a hash has not 32 bytes")
+        raise ProofRefused(problem=N_("a hash has not 32 bytes"))

@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cordee.errors import InvalidInput, MemberIsSuspended, NotAMember
+from cordee.errors import N_, InvalidInput, MemberIsSuspended, NotAMember
 from cordee.frame import Label, blake2b_256
 from cordee.idmap import IdMap
 from cordee.ids import Digest, KeyId, MemberId, NetworkId
@@ -134,7 +134,7 @@ def registration_digest(legal_name: str, number: str) -> Digest:
     digits = "".join(character for character in _folded(number) if character.isalnum())
     for what, value in (("legal_name", name), ("registration_number", digits)):
         if not value:
-            raise InvalidInput(field=what, problem="it is empty")
+            raise InvalidInput(field=what, problem=N_("it is empty"))
     return Digest(blake2b_256(Label.REGISTRATION, name.encode("utf-8"), digits.encode("utf-8")))
 
 

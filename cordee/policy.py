@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from cordee.errors import MalformedStatement
+from cordee.errors import N_, MalformedStatement
 from cordee.times import duration_of, length_of
 from cordee.v1 import statements_pb2 as v1
 
@@ -48,7 +48,7 @@ class Policy:
             ("mailbox_quota", self.mailbox_quota in _BYTES),
         ):
             if not holds:
-                raise MalformedStatement(what="Policy", problem=f"{problem} is out of range")
+                raise MalformedStatement(what=N_("Policy"), problem=N_("{setting} is out of range"), setting=problem)
 
     def to_message(self) -> v1.Policy:
         """The policy as it stands in entries."""

@@ -21,7 +21,7 @@ from datetime import datetime
 
 from cordee.checkpoint import Checkpoint, open_checkpoint
 from cordee.entries import entry_leaf, network_id
-from cordee.errors import ProofRefused, SplitView, WrongNetwork
+from cordee.errors import N_, ProofRefused, SplitView, WrongNetwork
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.log import MerkleTree, verify_inclusion
 from cordee.roster import Roster, apply
@@ -35,11 +35,6 @@ __all__ = ["CHECKS", "MAX_PROOF", "ProofReport", "Step", "export", "verify"]
 MAX_PROOF = 16 * 2**20
 """Bytes of a proof; one of a network with ten administrators and a few changes has about 200 kB."""
 _MAX_ENTRY = 512 * 1024
-
-
-def N_(message: str) -> str:
-    """Mark a text for translation."""
-    return message
 
 
 CHECKS = (
@@ -89,7 +84,7 @@ def export(
     Raises: ProofRefused where something is missing; whatever `verify` raises.
     """
     if not statements:
-        raise ProofRefused(problem="there are no statements")
+        raise ProofRefused(problem=N_("there are no statements"))
     parties = peek(statements[0]).parties
     proof = v1.TransferProof(checkpoint=note, statements=[signed.to_message() for signed in statements])
     for index, entry in enumerate(entries):
@@ -114,13 +109,13 @@ def verify(proof: bytes, *, network: NetworkId) -> ProofReport:
     message = parse_message(proof, v1.TransferProof, max_size=MAX_PROOF)
     # The wrapper is not signed, so only one form of it counts; what is signed inside is never serialised again.
     if message.SerializeToString(deterministic=True) != proof:
-        raise ProofRefused(problem="its form is not canonical")
+        raise ProofRefused(problem=N_("its form is not canonical"))
     if not message.statements:
-        raise ProofRefused(problem="there are no statements")
+        raise ProofRefused(problem=N_("there are no statements"))
     statements = [Signed.from_message(signed) for signed in message.statements]
     parties = peek(statements[0]).parties
     if network_id(message.genesis) != network or parties.network != network:
-        raise WrongNetwork(what="TransferProof")
+        raise WrongNetwork(what=N_("TransferProof"))
     roster, leaves = _replay(message, {parties.sender, parties.recipient})
     checkpoint = _checkpoint(message, roster, leaves)
     roster = replace(roster, size=checkpoint.size)
@@ -176,14 +171,14 @@ def _replay(proof: v1.TransferProof, parties: set[MemberId]) -> tuple[Roster, li
     changes nothing that a statement is checked against.
     """
     if not proof.entries or proof.entries[0].index != 0 or proof.entries[0].HasField("entry"):
-        raise ProofRefused(problem="the genesis is not proven")
+        raise ProofRefused(problem=N_("the genesis is not proven"))
     roster = apply(None, proof.genesis)
     leaves = [entry_leaf(proof.genesis)]
     for proven in proof.entries[1:]:
         if proven.index < roster.size:
-            raise ProofRefused(problem="the entries are out of order")
+            raise ProofRefused(problem=N_("the entries are out of order"))
         if _subject(proven.entry) not in {None, *parties}:
-            raise ProofRefused(problem="an entry is about another member")
+            raise ProofRefused(problem=N_("an entry is about another member"))
         # The size is what keys are looked up by, so it must be that of the whole log.
         roster = apply(replace(roster, size=proven.index), proven.entry)
         leaves.append(entry_leaf(proven.entry))
@@ -192,7 +187,7 @@ def _replay(proof: v1.TransferProof, parties: set[MemberId]) -> tuple[Roster, li
 
 def _checkpoint(proof: v1.TransferProof, roster: Roster, leaves: list[bytes]) -> Checkpoint:
     if proof.checkpoint.count("\n— ") != 1:  # lines by other keys would stand there unverified
-        raise ProofRefused(problem="the checkpoint has other signatures than the directory's")
+        raise ProofRefused(problem=N_("the checkpoint has other signatures than the directory's"))
     checkpoint = open_checkpoint(proof.checkpoint, roster.directory_key, roster.origin)
     for proven, leaf in zip(proof.entries, leaves, strict=True):
         verify_inclusion(
@@ -210,7 +205,7 @@ def _read(statements: Sequence[Signed], roster: Roster, checkpoint: Checkpoint) 
         state = next_state(state, statement.kind, statement.by, taken=[before.kind for before in taken])
         taken.append(statement)
     if state is None:
-        raise ProofRefused(problem="there are no statements")
+        raise ProofRefused(problem=N_("there are no statements"))
     return state, taken
 
 
@@ -225,7 +220,7 @@ def _parse(signed: Signed, taken: Sequence[Statement], roster: Roster, checkpoin
         statement = Offer.parse(signed, roster, now=now, history=True)
         _same_root(statement.checkpoint, checkpoint)
     elif not isinstance(offer, Offer):
-        raise ProofRefused(problem="it does not begin with an offer")
+        raise ProofRefused(problem=N_("it does not begin with an offer"))
     elif signed.type == v1.Answer.DESCRIPTOR.full_name:
         statement = Answer.parse(signed, roster, offer=offer, now=now, history=True)
         _same_root(statement.checkpoint, checkpoint)
@@ -238,7 +233,7 @@ def _parse(signed: Signed, taken: Sequence[Statement], roster: Roster, checkpoin
     elif signed.type == v1.Erasure.DESCRIPTOR.full_name and isinstance(withdrawal, Withdrawal):
         statement = Erasure.parse(signed, roster, withdrawal=withdrawal, now=now, history=True)
     else:
-        raise ProofRefused(problem="a statement is missing before another")
+        raise ProofRefused(problem=N_("a statement is missing before another"))
     return statement
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
-from cordee.errors import CannotOpen, MalformedKey
+from cordee.errors import N_, CannotOpen, MalformedKey
 
 __all__ = [
     "OVERHEAD",
@@ -68,14 +68,14 @@ class SealingPublicKey(bytes):
 
     def _library_key(self) -> MLKEM768X25519PublicKey:
         if len(self) != PUBLIC_KEY_SIZE:
-            raise MalformedKey(what="sealing key")
+            raise MalformedKey(what=N_("sealing key"))
         try:
             return MLKEM768X25519PublicKey(
                 MLKEM768PublicKey.from_public_bytes(self[:_MLKEM_KEY_SIZE]),
                 X25519PublicKey.from_public_bytes(self[_MLKEM_KEY_SIZE:]),
             )
         except ValueError as error:
-            raise MalformedKey(what="sealing key") from error
+            raise MalformedKey(what=N_("sealing key")) from error
 
     def __repr__(self) -> str:
         return f"SealingPublicKey({self[:4].hex()}…)"
@@ -89,7 +89,7 @@ class SealingKey:
 
     def __post_init__(self) -> None:
         if len(self.seed) != SEED_SIZE:
-            raise MalformedKey(what="sealing key seed")
+            raise MalformedKey(what=N_("sealing key seed"))
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> Self:
@@ -130,10 +130,10 @@ def seal(secret: bytes, *, to: SealingPublicKey, info: bytes) -> bytes:
     try:
         return _SUITE.encrypt(secret, to._library_key(), info)
     except ValueError as error:
-        raise MalformedKey(what="sealing key") from error
+        raise MalformedKey(what=N_("sealing key")) from error
 
 
-def open_sealed(sealed: bytes, *, key: SealingKey, info: bytes, what: str = "The sealed text") -> bytes:
+def open_sealed(sealed: bytes, *, key: SealingKey, info: bytes, what: str = N_("The sealed text")) -> bytes:
     """Open what was sealed to `key` with this `info`. `what` names it in the error.
 
     Raises: CannotOpen for every failure: too short, altered, sealed to another key or with another `info`.
@@ -157,7 +157,9 @@ def seal_padded(secret: bytes, *, to: SealingPublicKey, info: bytes, bucket: int
     return seal(len(secret).to_bytes(_LENGTH_SIZE, "big") + secret + padding, to=to, info=info)
 
 
-def open_padded(sealed: bytes, *, key: SealingKey, info: bytes, bucket: int, what: str = "The sealed text") -> bytes:
+def open_padded(
+    sealed: bytes, *, key: SealingKey, info: bytes, bucket: int, what: str = N_("The sealed text")
+) -> bytes:
     """Open what `seal_padded` gave.
 
     Raises: CannotOpen as `open_sealed` does, and for another bucket, a length that lies, or padding that is not zero:

@@ -21,7 +21,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey as Ed25519Key
 from nacl.signing import VerifyKey as Ed25519PublicKey
 
-from cordee.errors import BadSignature, MalformedKey, MalformedStatement
+from cordee.errors import N_, BadSignature, MalformedKey, MalformedStatement
 from cordee.frame import Label, blake2b_128, blake2b_256, frame
 from cordee.ids import Digest, KeyId, MemberId
 from cordee.v1 import statements_pb2 as v1
@@ -71,9 +71,9 @@ class SigningPublicKey:
 
     def __post_init__(self) -> None:
         if len(self.ed25519) != _ED25519_KEY_SIZE or not crypto_core_ed25519_is_valid_point(self.ed25519):
-            raise MalformedKey(what="Ed25519 public key")
+            raise MalformedKey(what=N_("Ed25519 public key"))
         if len(self.mldsa65) != _MLDSA65_KEY_SIZE:
-            raise MalformedKey(what="ML-DSA-65 public key")
+            raise MalformedKey(what=N_("ML-DSA-65 public key"))
 
     @cached_property
     def key_id(self) -> KeyId:
@@ -111,7 +111,7 @@ class Signed:
 
     def __post_init__(self) -> None:
         if _TYPE.fullmatch(self.type) is None:
-            raise MalformedStatement(what="Signed", problem="its type is no message name")
+            raise MalformedStatement(what=N_("Signed"), problem=N_("its type is no message name"))
         _check_signature_sizes(self.ed25519_signature, self.mldsa65_signature)
 
     @classmethod
@@ -145,7 +145,7 @@ class Signed:
         signed = cls.from_message(parse_message(data, v1.Signed, max_size=MAX_SIGNED))
         # The envelope itself is not signed: without this a stranger could give one statement many forms.
         if signed.to_bytes() != data:
-            raise MalformedStatement(what="Signed", problem="its form is not canonical")
+            raise MalformedStatement(what=N_("Signed"), problem=N_("its form is not canonical"))
         return signed
 
     def to_bytes(self) -> bytes:
@@ -170,7 +170,7 @@ class SigningKey:
 
     def __post_init__(self) -> None:
         if len(self.seed) != SEED_SIZE:
-            raise MalformedKey(what="signing key seed")
+            raise MalformedKey(what=N_("signing key seed"))
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> Self:
@@ -250,7 +250,7 @@ def parse_body(signed: Signed, message_class: type[M], max_size: int = MAX_BODY)
     """
     wanted = message_class.DESCRIPTOR.full_name
     if signed.type != wanted:
-        raise MalformedStatement(what=wanted.rpartition(".")[2], problem="it is another kind of statement")
+        raise MalformedStatement(what=wanted.rpartition(".")[2], problem=N_("it is another kind of statement"))
     return parse_message(signed.body, message_class, max_size)
 
 
@@ -261,11 +261,13 @@ def parse_message(data: bytes, message_class: type[M], max_size: int = MAX_BODY)
     """
     name = message_class.DESCRIPTOR.name
     if len(data) > max_size:
-        raise MalformedStatement(what=name, problem=f"{len(data)} bytes, the limit is {max_size}")
+        raise MalformedStatement(
+            what=name, problem=N_("it has {size} bytes; the limit is {limit}"), size=len(data), limit=max_size
+        )
     try:
         message = message_class.FromString(data)
     except DecodeError as error:
-        raise MalformedStatement(what=name, problem="it cannot be parsed") from error
+        raise MalformedStatement(what=name, problem=N_("it cannot be parsed")) from error
     _refuse_unknown_fields(message)
     return message
 
@@ -300,14 +302,26 @@ def _verify(
 
 def _check_signature_sizes(ed25519_signature: bytes, mldsa65_signature: bytes) -> None:
     if len(ed25519_signature) != ED25519_SIGNATURE_SIZE:
-        raise MalformedStatement(what="Ed25519 signature", problem=f"{len(ed25519_signature)} bytes instead of 64")
+        raise MalformedStatement(
+            what=N_("Ed25519 signature"),
+            problem=N_("it has {size} bytes instead of {expected}"),
+            size=len(ed25519_signature),
+            expected=64,
+        )
     if len(mldsa65_signature) != MLDSA65_SIGNATURE_SIZE:
-        raise MalformedStatement(what="ML-DSA-65 signature", problem=f"{len(mldsa65_signature)} bytes instead of 3309")
+        raise MalformedStatement(
+            what=N_("ML-DSA-65 signature"),
+            problem=N_("it has {size} bytes instead of {expected}"),
+            size=len(mldsa65_signature),
+            expected=3309,
+        )
 
 
 def _refuse_unknown_fields(message: Message) -> None:
     if len(UnknownFieldSet(message)):
-        raise MalformedStatement(what=message.DESCRIPTOR.name, problem="it has fields that this version does not know")
+        raise MalformedStatement(
+            what=message.DESCRIPTOR.name, problem=N_("it has fields that this version does not know")
+        )
     for descriptor, value in message.ListFields():
         if descriptor.message_type is None:
             continue

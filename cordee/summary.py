@@ -17,7 +17,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from cordee.content import KEY_SIZE
-from cordee.errors import InvalidInput, MalformedStatement, OutOfScope
+from cordee.errors import N_, InvalidInput, MalformedStatement, OutOfScope, Problem
 from cordee.frame import Label, frame
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.sealing import OVERHEAD, SealingKey, SealingPublicKey, open_padded, open_sealed, seal, seal_padded
@@ -70,11 +70,6 @@ _LIST_LIMIT = 32
 _SHORT, _LONG = 64, 800  # characters: words and codes; the constraints, in a handler's words
 
 M = TypeVar("M", bound=Message)
-
-
-def N_(message: str) -> str:
-    """Mark a text for translation."""
-    return message
 
 
 DECLINE_REASONS = {
@@ -138,7 +133,7 @@ def seal_summary(summary: v1.Summary, *, parties: Parties, to: SealingPublicKey)
     """
     problem = _summary_problem(summary)
     if problem:
-        raise InvalidInput(field=f"summary.{problem[0]}", problem=problem[1])
+        raise InvalidInput(field=f"summary.{problem.path}", problem=problem.problem, **dict(problem.facts))
     return _seal(summary, "summary", Label.SEALED_SUMMARY, parties, None, SUMMARY_BUCKET, to)
 
 
@@ -147,7 +142,13 @@ def open_summary(sealed: bytes, *, parties: Parties, key: SealingKey) -> v1.Summ
     summary = _open(sealed, v1.Summary, Label.SEALED_SUMMARY, parties, None, SUMMARY_BUCKET, key)
     problem = _summary_problem(summary)
     if problem:
-        raise MalformedStatement(what="Summary", problem=f"{problem[0]}: {problem[1]}")
+        raise MalformedStatement(
+            what=N_("Summary"),
+            problem=N_("its field {field} is wrong: {wrong}"),
+            field=problem.path,
+            wrong=problem.problem,
+            **dict(problem.facts),
+        )
     return summary
 
 
@@ -155,7 +156,7 @@ def seal_sections(sections: Iterable[str], *, parties: Parties, offer: Digest, t
     """Seal the names of the sections that the recipient takes, to the sender's card. Raises: InvalidInput."""
     names = tuple(sections)
     if not _are_names(names):
-        raise InvalidInput(field="sections", problem="each is named once, by its technical name")
+        raise InvalidInput(field="sections", problem=N_("each is named once, by its technical name"))
     message = v1.SectionsTaken(sections=names)
     return _seal(message, "sections", Label.SEALED_SECTIONS, parties, offer, SECTIONS_BUCKET, to)
 
@@ -170,7 +171,7 @@ def open_sections(
     taken = _open(sealed, v1.SectionsTaken, Label.SEALED_SECTIONS, parties, offer, SECTIONS_BUCKET, key)
     names = tuple(taken.sections)
     if not _are_names(names):
-        raise MalformedStatement(what="SectionsTaken", problem="the names are not well formed")
+        raise MalformedStatement(what=N_("SectionsTaken"), problem=N_("the names are not well formed"))
     for name in names:
         if name not in offered:
             raise OutOfScope(item=name)
@@ -185,9 +186,11 @@ def seal_reason(
     Raises: InvalidInput for a code that is not on the list, or a text that is too long.
     """
     if reason.code not in codes:
-        raise InvalidInput(field="reason", problem=f"it must be one of {', '.join(codes)}")
+        raise InvalidInput(field="reason", problem=N_("it must be one of {options}"), options=", ".join(codes))
     if len(reason.text) > REASON_TEXT_LIMIT:
-        raise InvalidInput(field="reason_text", problem=f"it is longer than {REASON_TEXT_LIMIT} characters")
+        raise InvalidInput(
+            field="reason_text", problem=N_("it is longer than {limit} characters"), limit=REASON_TEXT_LIMIT
+        )
     message = v1.Reason(code=reason.code, text=reason.text)
     return _seal(message, "reason_text", Label.SEALED_REASON, parties, about, REASON_BUCKET, to)
 
@@ -196,14 +199,14 @@ def open_reason(sealed: bytes, *, codes: Collection[str], parties: Parties, abou
     """Raises: CannotOpen; MalformedStatement for a code that is not on the list, or a text that is too long."""
     message = _open(sealed, v1.Reason, Label.SEALED_REASON, parties, about, REASON_BUCKET, key)
     if message.code not in codes or len(message.text) > REASON_TEXT_LIMIT:
-        raise MalformedStatement(what="Reason", problem="the code is unknown or the text too long")
+        raise MalformedStatement(what=N_("Reason"), problem=N_("the code is unknown or the text too long"))
     return Reason(code=message.code, text=message.text)
 
 
 def seal_report(report: Report, *, parties: Parties, withdrawal: Digest, to: SealingPublicKey) -> bytes:
     """Seal what was erased (names of sections, "attachments") to the sender's card. Raises: InvalidInput."""
     if not _are_names(report.erased):
-        raise InvalidInput(field="erased", problem="each is named once, by its technical name")
+        raise InvalidInput(field="erased", problem=N_("each is named once, by its technical name"))
     message = v1.ErasureReport(erased=report.erased)
     message.time.FromDatetime(report.time)
     return _seal(message, "erased", Label.SEALED_REPORT, parties, withdrawal, REPORT_BUCKET, to)
@@ -213,11 +216,11 @@ def open_report(sealed: bytes, *, parties: Parties, withdrawal: Digest, key: Sea
     """Raises: CannotOpen, MalformedStatement."""
     message = _open(sealed, v1.ErasureReport, Label.SEALED_REPORT, parties, withdrawal, REPORT_BUCKET, key)
     if not message.HasField("time") or not _are_names(message.erased):
-        raise MalformedStatement(what="ErasureReport", problem="it is not complete")
+        raise MalformedStatement(what=N_("ErasureReport"), problem=N_("it is not complete"))
     try:
         time = message.time.ToDatetime(tzinfo=UTC)
     except ValueError as error:
-        raise MalformedStatement(what="ErasureReport", problem="the time is out of range") from error
+        raise MalformedStatement(what=N_("ErasureReport"), problem=N_("the time is out of range")) from error
     return Report(erased=tuple(message.erased), time=time)
 
 
@@ -236,10 +239,10 @@ def seal_content_key(key: bytes, *, to: SealingPublicKey, offer: Digest, answer:
 def open_content_key(sealed: bytes, *, key: SealingKey, offer: Digest, answer: Digest) -> bytes:
     """The content key of a shipment. Raises: CannotOpen; MalformedStatement where it has not 32 bytes."""
     content_key = open_sealed(
-        sealed, key=key, info=frame(Label.CONTENT_KEY, transcript(offer, answer)), what="The content key"
+        sealed, key=key, info=frame(Label.CONTENT_KEY, transcript(offer, answer)), what=N_("The content key")
     )
     if len(content_key) != KEY_SIZE:
-        raise MalformedStatement(what="Shipment", problem="the content key has not 32 bytes")
+        raise MalformedStatement(what=N_("Shipment"), problem=N_("the content key has not 32 bytes"))
     return content_key
 
 
@@ -252,7 +255,9 @@ def _seal(
 ) -> bytes:
     data = message.SerializeToString(deterministic=True)
     if len(data) > bucket - _LENGTH_PREFIX:
-        raise InvalidInput(field=name, problem=f"it is too long by {len(data) - bucket + _LENGTH_PREFIX} bytes")
+        raise InvalidInput(
+            field=name, problem=N_("it is too long by {surplus} bytes"), surplus=len(data) - bucket + _LENGTH_PREFIX
+        )
     return seal_padded(data, to=to, info=_info(label, parties, about), bucket=bucket)
 
 
@@ -274,23 +279,23 @@ def _are_names(names: Collection[str]) -> bool:
     return len(names) <= _LIST_LIMIT and len(set(names)) == len(names) and all(_NAME.fullmatch(name) for name in names)
 
 
-def _summary_problem(summary: v1.Summary) -> tuple[str, str] | None:
+def _summary_problem(summary: v1.Summary) -> Problem | None:
     """The field that breaks a bound of form, and how. What may stand in it by content is the case model's to say."""
     if summary.kind not in KINDS:
-        return "kind", f"it must be one of {', '.join(KINDS)}"
+        return Problem.of("kind", N_("it must be one of {options}"), options=", ".join(KINDS))
     if not _NAME.fullmatch(summary.purpose):
-        return "purpose", "it is no purpose's name"
+        return Problem("purpose", N_("it is no purpose's name"))
     if not _are_names(summary.sections):
-        return "sections", "each is named once, by its technical name"
+        return Problem("sections", N_("each is named once, by its technical name"))
     if (summary.kind == "update") != bool(summary.first_transfer_id):
-        return "first_transfer_id", "an update names the first transfer, and nothing else does"
+        return Problem("first_transfer_id", N_("an update names the first transfer, and nothing else does"))
     if summary.first_transfer_id and len(summary.first_transfer_id) != TransferId.length:
-        return "first_transfer_id", f"it has not {TransferId.length} bytes"
+        return Problem.of("first_transfer_id", N_("it has not {expected} bytes"), expected=TransferId.length)
     for field in ("need", "departement", "gender", "urgency", "risk_level"):
         if len(getattr(summary, field)) > _SHORT:
-            return field, f"it is longer than {_SHORT} characters"
+            return Problem.of(field, N_("it is longer than {limit} characters"), limit=_SHORT)
     if len(summary.constraints) > _LONG:
-        return "constraints", f"it is longer than {_LONG} characters"
+        return Problem.of("constraints", N_("it is longer than {limit} characters"), limit=_LONG)
     if len(summary.languages) > _LIST_LIMIT or any(len(language) > _SHORT for language in summary.languages):
-        return "languages", f"there are more than {_LIST_LIMIT}, or one is too long"
+        return Problem.of("languages", N_("there are more than {limit}, or one is too long"), limit=_LIST_LIMIT)
     return None

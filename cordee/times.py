@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cordee.errors import MalformedStatement
+from cordee.errors import N_, MalformedStatement
 
-__all__ = ["duration_of", "length_of", "moment_of", "timestamp_of"]
+__all__ = ["duration_of", "length_of", "moment_of", "span_text", "timestamp_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of Timestamp's range
@@ -24,7 +24,7 @@ def moment_of(timestamp: Timestamp) -> datetime:
     """
     seconds, nanos = timestamp.seconds, timestamp.nanos
     if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < 1_000_000_000 or nanos % 1000:
-        raise MalformedStatement(what="Timestamp", problem="it is out of range or too fine")
+        raise MalformedStatement(what=N_("Timestamp"), problem=N_("it is out of range or too fine"))
     return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
 
 
@@ -39,8 +39,14 @@ def timestamp_of(moment: datetime) -> Timestamp:
 def length_of(duration: Duration) -> timedelta:
     """The length of time of a duration, whole seconds. Raises: MalformedStatement if negative, broken or absurd."""
     if duration.nanos or not 0 <= duration.seconds <= _LONGEST.total_seconds():
-        raise MalformedStatement(what="Duration", problem="it is out of range or no whole number of seconds")
+        raise MalformedStatement(what=N_("Duration"), problem=N_("it is out of range or no whole number of seconds"))
     return timedelta(seconds=duration.seconds)
+
+
+def span_text(length: timedelta) -> str:
+    """A length of time as people read it in any of our languages, in hours and minutes: `27 h 05 min`."""
+    hours, minutes = divmod(length // timedelta(minutes=1), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 def duration_of(length: timedelta) -> Duration:

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from google.protobuf.message import Message
 
-from cordee.errors import AnotherStatement, MalformedStatement, NotInThisState
+from cordee.errors import N_, AnotherStatement, MalformedStatement, NotInThisState
 from cordee.v1 import statements_pb2 as v1
 
 __all__ = [
@@ -40,14 +40,14 @@ __all__ = [
 class State(StrEnum):
     """Where a transfer stands."""
 
-    OFFERED = "offered"
-    ACCEPTED = "accepted"
-    SHIPPED = "shipped"
-    RECEIVED = "received"
-    DECLINED = "declined"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-    EXPIRED = "expired"
+    OFFERED = N_("offered")
+    ACCEPTED = N_("accepted")
+    SHIPPED = N_("shipped")
+    RECEIVED = N_("received")
+    DECLINED = N_("declined")
+    REFUSED = N_("refused")
+    WITHDRAWN = N_("withdrawn")
+    EXPIRED = N_("expired")
 
 
 END_STATES = frozenset({State.RECEIVED, State.DECLINED, State.REFUSED, State.WITHDRAWN, State.EXPIRED})
@@ -57,15 +57,15 @@ END_STATES = frozenset({State.RECEIVED, State.DECLINED, State.REFUSED, State.WIT
 class Kind(StrEnum):
     """What may happen to a transfer: the statements, each outcome a kind of its own, and the passing of time."""
 
-    OFFER = "offer"
-    ACCEPTANCE = "acceptance"
-    REFUSAL = "refusal"
-    SHIPMENT = "shipment"
-    RECEIPT_TAKEN = "receipt_taken"
-    RECEIPT_REFUSED = "receipt_refused"
-    WITHDRAWAL = "withdrawal"
-    ERASURE = "erasure"
-    EXPIRY = "expiry"
+    OFFER = N_("offer")
+    ACCEPTANCE = N_("acceptance")
+    REFUSAL = N_("refusal")
+    SHIPMENT = N_("shipment")
+    RECEIPT_TAKEN = N_("receipt_taken")
+    RECEIPT_REFUSED = N_("receipt_refused")
+    WITHDRAWAL = N_("withdrawal")
+    ERASURE = N_("erasure")
+    EXPIRY = N_("expiry")
 
 
 class Party(StrEnum):
@@ -117,10 +117,10 @@ RULES = (
 _BY_CELL = {(rule.state, rule.statement, rule.by): rule for rule in RULES}
 
 _STEPS = {
-    Kind.ACCEPTANCE: "answer",
-    Kind.REFUSAL: "answer",
-    Kind.RECEIPT_TAKEN: "receipt",
-    Kind.RECEIPT_REFUSED: "receipt",
+    Kind.ACCEPTANCE: N_("answer"),
+    Kind.REFUSAL: N_("answer"),
+    Kind.RECEIPT_TAKEN: N_("receipt"),
+    Kind.RECEIPT_REFUSED: N_("receipt"),
 }
 
 
@@ -141,7 +141,7 @@ def next_state(state: State | None, kind: Kind, by: Party, *, taken: Collection[
     if any(step_of(kind) == step_of(before) for before in taken):
         raise AnotherStatement(statement=step_of(kind))
     if rule is None or (rule.after is not None and rule.after not in taken):
-        raise NotInThisState(state=state or "unknown", statement=kind)
+        raise NotInThisState(state=state or N_("not offered yet"), statement=kind)
     return rule.then
 
 
@@ -197,7 +197,7 @@ _WITH_OUTCOME = {
     (v1.Answer.DESCRIPTOR.full_name, "refusal"): Kind.REFUSAL,
     (v1.Receipt.DESCRIPTOR.full_name, "taken"): Kind.RECEIPT_TAKEN,
     (v1.Receipt.DESCRIPTOR.full_name, "refused"): Kind.RECEIPT_REFUSED,
-    # Done or refused: the state is the same, and only the sender can read which.
+    # Done or refused: the state is the same. Which of them stands in clear; what was erased, or why not, is sealed.
     (v1.Erasure.DESCRIPTOR.full_name, "erased"): Kind.ERASURE,
     (v1.Erasure.DESCRIPTOR.full_name, "refused"): Kind.ERASURE,
 }
@@ -212,16 +212,11 @@ def kind_of(statement: Message) -> Kind:
     if name in _ALONE:
         return _ALONE[name]
     if "outcome" not in statement.DESCRIPTOR.oneofs_by_name:
-        raise MalformedStatement(what=name, problem="no step of a transfer")
+        raise MalformedStatement(what=name, problem=N_("no step of a transfer"))
     outcome = statement.WhichOneof("outcome")
     if outcome is None:
-        raise MalformedStatement(what=name, problem="no outcome")
+        raise MalformedStatement(what=name, problem=N_("no outcome"))
     return _WITH_OUTCOME[name, outcome]
-
-
-def N_(message: str) -> str:
-    """Mark a text for translation."""
-    return message
 
 
 _SENTENCES = {

@@ -8,7 +8,7 @@ from typing import Final, NoReturn, Protocol
 
 from cordee.act.facts import RecipientFacts, is_named
 from cordee.act.form import Act, Path, parse_act
-from cordee.errors import ActRefused, InvalidRecord
+from cordee.errors import N_, ActRefused, InvalidRecord
 from cordee.frame import Label, blake2b_256
 
 __all__ = ["NONCE_SIZE", "TokenFacts", "check_act", "commitment"]
@@ -66,23 +66,24 @@ def check_act(
     Raises: ActRefused.
     """
     if len(nonce) != NONCE_SIZE or not hmac.compare_digest(commitment(act_bytes, nonce), token.commitment):
-        _refuse("it is not the act that the token commits to")
+        _refuse(N_("it is not the act that the token commits to"))
     try:
         act = parse_act(act_bytes)
     except InvalidRecord as error:
-        raise ActRefused(problem=f"its form: {error.problems[0].path}: {error.problems[0].problem}") from error
+        facts = error.facts | {"problem": N_("its form is wrong, at {path}: {wrong}"), "wrong": error.facts["problem"]}
+        raise ActRefused(**facts) from error
     if act.kind == "refusal" or act.status not in ("active", "used"):
-        _refuse("it allows nothing")
+        _refuse(N_("it allows nothing"))
     if not act.valid_from - _SKEW <= token.not_before or not token.expires <= act.valid_until:
-        _refuse("its times and those of the token do not agree")
+        _refuse(N_("its times and those of the token do not agree"))
     if now < act.valid_from - _SKEW or now >= act.valid_until:
-        _refuse("it is not in force")
+        _refuse(N_("it is not in force"))
     if purpose not in act.purposes:
-        _refuse("it is for another purpose")
+        _refuse(N_("it is for another purpose"))
     if sender_org == recipient.org_id or not is_named(act, named or recipient):
-        _refuse("it does not name this association")
+        _refuse(N_("it does not name this association"))
     if act.path is Path.SHARED_SECRECY and not recipient.bound_by_secrecy:
-        _refuse("its legal basis asks for a recipient bound by professional secrecy")
+        _refuse(N_("its legal basis asks for a recipient bound by professional secrecy"))
     return act
 
 

@@ -14,7 +14,7 @@ from cordee.act.facts import RecipientFacts, is_named, named_in_words_only
 from cordee.act.form import LEGAL, Act, Path
 from cordee.act.holders import holders_flags, holders_gap, is_adult
 from cordee.case.minimisation import PURPOSES
-from cordee.errors import InvalidInput, NotCovered
+from cordee.errors import N_, InvalidInput, NotCovered
 
 if TYPE_CHECKING:
     from cordee.case.record import Case
@@ -41,12 +41,14 @@ class Decision:
     allowed: bool
     rule: int
     missing: str = ""
+    """A marked text; what it names between braces stands in `facts`."""
     flags: frozenset[str] = _NOTHING
+    facts: tuple[tuple[str, str], ...] = ()
 
     def require(self) -> None:
         """Raises: NotCovered where it is not allowed."""
         if not self.allowed:
-            raise NotCovered(missing=self.missing, rule=self.rule)
+            raise NotCovered(missing=self.missing, rule=self.rule, **dict(self.facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def decide(
     Raises: InvalidInput for an unknown purpose.
     """
     if purpose not in PURPOSES:
-        raise InvalidInput(field="purpose", problem=f"it must be one of {', '.join(PURPOSES)}")
+        raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
     question = Question(act, acts_on_record, case, purpose, recipient, now, update, named or recipient)
     decision = next(found for row in ROWS if (found := row.decide(question)) is not None)
     if not decision.allowed:
@@ -122,12 +124,12 @@ def decide(
 
 def _unusable_recipient(q: Question) -> Decision | None:
     if not q.recipient.active:
-        return Decision(False, 1, "a recipient that is an active member of the network")
+        return Decision(False, 1, N_("a recipient that is an active member of the network"))
     if not q.recipient.card_valid:
-        return Decision(False, 1, "a recipient with a valid, verified key")
+        return Decision(False, 1, N_("a recipient with a valid, verified key"))
     going_there = q.named is q.recipient  # nobody moves to the association that is told how it goes
     if going_there and q.purpose in _AVOID_FOR and _in_area_to_avoid(q):
-        return Decision(False, 1, "a recipient outside the départements to avoid")
+        return Decision(False, 1, N_("a recipient outside the départements to avoid"))
     return None
 
 
@@ -155,8 +157,9 @@ def _refusal_on_record(q: Question) -> Decision | None:
     if not refusals:
         return None
     last = max(refusals, key=lambda act: act.decided_at)
-    who = ", ".join(sorted({each.role for each in last.deciders if each.refuses})) or "not told"
-    return Decision(False, 5, f"an agreement: a refusal is on record (by: {who}, on {last.decided_at.date()})")
+    who = ", ".join(sorted({each.role for each in last.deciders if each.refuses})) or N_("not told")
+    facts = (("who", who), ("day", str(last.decided_at.date())))
+    return Decision(False, 5, N_("an agreement: a refusal is on record (by: {who}, on {day})"), facts=facts)
 
 
 def _shared_secrecy(q: Question) -> Decision | None:
@@ -188,7 +191,7 @@ def _disagreement(q: Question) -> Decision | None:
     if not (any(each.agrees for each in concerned) and any(each.refuses for each in concerned)):
         return None
     proposed = frozenset({"propose_ase_or_judge", "propose_path_b", "propose_path_c"})
-    return Decision(False, 9, "an agreement between the minor and the holders of parental authority", proposed)
+    return Decision(False, 9, N_("an agreement between the minor and the holders of parental authority"), proposed)
 
 
 def _otherwise(q: Question) -> Decision:
@@ -212,29 +215,41 @@ ROWS: Final[tuple[Row, ...]] = (
 
 # ---- what the rows ask ----
 
+_NOT_IN_FORCE: Final = {
+    "requested": N_("an act in force: this one is only requested"),
+    "refused": N_("an act in force: this one was refused"),
+    "withdrawn": N_("an act in force: this one was withdrawn"),
+    "expired": N_("an act in force: this one has expired"),
+    "superseded": N_("an act in force: this one was superseded"),
+}
+
 
 def _gap(q: Question) -> str:
     act = q.act
     if act is None:
-        return "an act"
+        return N_("an act")
     if act.case_id != q.case.case_id:
-        return "an act about this case"
+        return N_("an act about this case")
     if act.kind == "refusal":
-        return "an agreement: this act is a refusal"
+        return N_("an agreement: this act is a refusal")
     if act.status == "used" and act.single_use and not q.update:
-        return "a new act: this one was for one transfer"
+        return N_("a new act: this one was for one transfer")
     if act.status not in ("active", "used"):
-        return f"an act in force: this one is {act.status}"
+        return _NOT_IN_FORCE[act.status]
     if q.purpose not in act.purposes or q.purpose not in LEGAL["bases"][act.legal_basis].get("purposes", PURPOSES):
-        return "an act for this purpose"
+        return N_("an act for this purpose")
     if not is_named(act, q.named):
-        return "an act that names this recipient" if q.named is q.recipient else "an act that names this association"
+        return (
+            N_("an act that names this recipient")
+            if q.named is q.recipient
+            else N_("an act that names this association")
+        )
     if q.now < act.valid_from:
-        return "an act that is valid already"
+        return N_("an act that is valid already")
     if q.now >= act.valid_until:
-        return "an act that is still valid"
+        return N_("an act that is still valid")
     if is_adult(q.case, q.now) and not is_adult(q.case, act.decided_at):
-        return "a new act: the minor has turned 18"
+        return N_("a new act: the minor has turned 18")
     return ""
 
 
@@ -255,18 +270,18 @@ def _refusals(q: Question) -> list[Act]:
 def _incomplete(act: Act) -> str:
     """What a path C act still lacks (domain §2.2); empty if it is complete."""
     if not act.justification:
-        return "the written reason"
+        return N_("the written reason")
     if not act.validated_by_role:
-        return "the manager who confirmed it"
+        return N_("the manager who confirmed it")
     if act.review_due_at is None:
-        return "the date of its review"
+        return N_("the date of its review")
     if act.parents_informed not in ("done", "none_known") and not act.reason_not_informed:
-        return "the reason why the parents were not informed"
+        return N_("the reason why the parents were not informed")
     if act.minor_informed == "against_interest" and not act.reason_not_informed:
-        return "the reason why the minor was not informed"
+        return N_("the reason why the minor was not informed")
     ordered = any(each.role in ("judge", "prosecutor") and each.answer == "orders" for each in act.deciders)
     if act.legal_basis == "court_order" and not ordered:
-        return "the order of the judge or the prosecutor"
+        return N_("the order of the judge or the prosecutor")
     return ""
 
 
@@ -278,24 +293,24 @@ def _sharing_gap(q: Question) -> str:
     """What CASF L226-2-2 still asks for; empty if its conditions are met."""
     act = q.act
     if act is None:
-        return "an act"
+        return N_("an act")
     if not q.recipient.bound_by_secrecy:
-        return "a recipient bound by professional secrecy"
+        return N_("a recipient bound by professional secrecy")
     if not act.justification:
-        return "the written necessity"
+        return N_("the written necessity")
     if act.minor_informed != "done" and not act.reason_not_informed:
-        return "the information of the minor, or the reason why not"
+        return N_("the information of the minor, or the reason why not")
     if act.parents_informed not in ("done", "none_known") and not act.reason_not_informed:
-        return "the information of the parents, or the reason why not"
+        return N_("the information of the parents, or the reason why not")
     if q.minor_refused and not act.validated_by_role:
-        return "a second person: the minor refused"
+        return N_("a second person: the minor refused")
     return ""
 
 
 def _minor_gap(act: Act) -> str:
     minors = [each for each in act.deciders if each.is_minor]
     if any(each.refuses for each in minors) or not any(each.agrees for each in minors):
-        return "the agreement or assent of the minor"
+        return N_("the agreement or assent of the minor")
     return ""
 
 
@@ -303,7 +318,7 @@ def _what_is_missing(q: Question) -> str:
     if q.act is None or q.gap:
         return q.gap
     if q.path is Path.DUTY:
-        return "the review of this decision, which is overdue"
+        return N_("the review of this decision, which is overdue")
     if q.path is Path.SHARED_SECRECY:
         return _sharing_gap(q)
     return _minor_gap(q.act) or holders_gap(q.act, q.case)

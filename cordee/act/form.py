@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from cordee.case.form import ACT_FORM, is_field
-from cordee.errors import InvalidRecord, Problem
+from cordee.errors import N_, InvalidRecord, Problem
 from cordee.jsonform import canonical, load_json, package_data
 
 __all__ = ["ACT_LIMIT", "LEGAL", "Act", "Decider", "Path", "parse_act"]
@@ -235,25 +235,26 @@ def parse_act(data: bytes | Mapping[str, Any]) -> Act:
         raise InvalidRecord(problems=problems)
     kept = data if isinstance(data, bytes) else canonical(document)
     if len(kept) > ACT_LIMIT:
-        raise InvalidRecord(path="the act", problem=f"longer than {ACT_LIMIT} bytes")
+        raise InvalidRecord(path=N_("the act"), problem=N_("longer than {limit} bytes"), limit=ACT_LIMIT)
     return Act(copy.deepcopy(document), kept)
 
 
 def _own_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
     no_times = [field for field in _TIMES if field in document and not _is_time(document[field])]
     if no_times:
-        yield from (Problem(field, "is no time that can be") for field in no_times)
+        yield from (Problem(field, N_("is no time that can be")) for field in no_times)
         return
     starts, ends = _time(document["valid_from"]), _time(document["valid_until"])
     if starts >= ends:
-        yield Problem("valid_until", "must be later than valid_from")
+        yield Problem("valid_until", N_("must be later than valid_from"))
     hours = LEGAL["bases"][document["legal_basis"]].get("longest_hours")
     if hours is not None and ends - starts > timedelta(hours=hours):
-        yield Problem("valid_until", f"must be within {hours} hours of valid_from under this legal basis")
+        text = N_("must be within {hours} hours of valid_from under this legal basis")
+        yield Problem.of("valid_until", text, hours=hours)
     # A field that does not exist holds nothing back: a slip of the pen here would send what was to stay.
     for index, field in enumerate(document.get("excluded_fields", ())):
         if not is_field(field):
-            yield Problem(f"excluded_fields[{index}]", "names no field of the record")
+            yield Problem(f"excluded_fields[{index}]", N_("names no field of the record"))
 
 
 def _time(text: str) -> datetime:

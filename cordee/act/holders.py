@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cordee.act.form import LEGAL, Act, Decider
+from cordee.errors import N_
 
 if TYPE_CHECKING:
     from cordee.case.record import Case
@@ -38,10 +39,10 @@ def holders_gap(act: Act, case: Case) -> str:
         return ""
     listed = _listed(act)
     if any(each.refuses for each in listed):
-        return "the agreement of every holder of parental authority"
+        return N_("the agreement of every holder of parental authority")
     if any(each.agrees for each in listed) or _excused(act, case):
         return ""
-    return "the agreement of a holder of parental authority, or the reason why none was asked"
+    return N_("the agreement of a holder of parental authority, or the reason why none was asked")
 
 
 def holders_flags(act: Act, case: Case) -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cordee.case.form import SECTIONS
 from cordee.case.minimisation import PURPOSES
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 from cordee.jsonform import package_data
 from cordee.v1 import statements_pb2 as v1
 
@@ -51,11 +51,11 @@ def capacity_summary(
     """
     offered = tuple(sections)
     if purpose not in PURPOSES:
-        raise InvalidInput(field="purpose", problem=f"it must be one of {', '.join(PURPOSES)}")
+        raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
     if not set(offered) <= set(SECTIONS):
-        raise InvalidInput(field="sections", problem="it names a section that does not exist")
+        raise InvalidInput(field="sections", problem=N_("it names a section that does not exist"))
     if need and need not in _NEEDS:
-        raise InvalidInput(field="need", problem=f"it must be one of {', '.join(sorted(_NEEDS))}")
+        raise InvalidInput(field="need", problem=N_("it must be one of {options}"), options=", ".join(sorted(_NEEDS)))
     departement = case.value("housing.departement") or case.value("situation.departement_of_residence")
     return v1.Summary(
         kind=kind,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cordee.case.form import LIST_SECTIONS
 from cordee.case.record import CASE_LIMIT, Case, case_of
-from cordee.errors import InvalidRecord
+from cordee.errors import N_, InvalidRecord
 from cordee.jsonform import canonical
 
 __all__ = ["come_back", "told_of", "with_entries"]
@@ -93,5 +93,5 @@ def _name(entry: Mapping[str, Any], key: str | None) -> bytes:
 
 def _within_limit(document: dict[str, Any]) -> Case:
     if len(canonical(document)) > CASE_LIMIT:
-        raise InvalidRecord(path="the case", problem=f"longer than {CASE_LIMIT} bytes")
+        raise InvalidRecord(path=N_("the case"), problem=N_("longer than {limit} bytes"), limit=CASE_LIMIT)
     return case_of(document)

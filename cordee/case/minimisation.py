@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from cordee.case.form import LIST_SECTIONS, SECTIONS, is_field, known_part
-from cordee.errors import InvalidInput, NotCovered, NotFound, OutOfScope
+from cordee.errors import N_, InvalidInput, NotCovered, NotFound, OutOfScope, Problem
 from cordee.jsonform import package_data
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def minimise(
     left = {name: value for name, value in package.items() if name not in unticked and (taken is None or name in taken)}
     for name in SECTIONS:
         if rule.modes[name] == "R" and name not in left and not update:
-            raise NotCovered(missing=f"the section {name}", section=name, rule="R")
+            raise NotCovered(missing=N_("the section {section}"), section=name, rule="R")
     return left
 
 
@@ -130,18 +130,20 @@ def check_scope(
     """
     rule = PURPOSES.get(purpose)
     if rule is None or purpose not in act.purposes:
-        _outside("the purpose")
+        _outside(N_("the purpose"))
     came = list(attachments)
     for name in sections:
         if name not in SECTIONS:
-            _outside("an unknown section")
+            _outside(N_("an unknown section"))
         if name not in taken:
             _outside(name)
     if came and not ("attachments" in taken and "attachments" in sections):
         _outside("attachments")
     for attachment in came:
         if attachment not in act.attachment_ids or came.count(attachment) > 1:
-            _outside(f"attachment {attachment}" if _UUID.fullmatch(attachment) else "an attachment")
+            if not _UUID.fullmatch(attachment):
+                _outside(N_("an attachment"))
+            _outside(N_("attachment {attachment}"), attachment=attachment)
     allowed = _narrowed(
         sections,
         rule=rule,
@@ -154,9 +156,9 @@ def check_scope(
     for name, value in sections.items():
         if name not in allowed:
             _outside(name)
-        place = _difference(value, allowed[name], name)
-        if place is not None:
-            _outside(place)
+        found = _difference(value, allowed[name], name)
+        if found is not None:
+            _outside(found.problem, place=found.path)
     described = {entry["attachment_id"] for entry in allowed.get("attachments", ())}
     if described != set(came) or len(allowed.get("attachments", ())) != len(came):
         _outside("attachments")
@@ -238,50 +240,58 @@ def _reduced(name: str, entry: dict[str, Any], without: Collection[str]) -> dict
 
 def _purpose(name: str) -> Purpose:
     if name not in PURPOSES:
-        raise InvalidInput(field="purpose", problem=f"it must be one of {', '.join(PURPOSES)}")
+        raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
     return PURPOSES[name]
 
 
 def _check_act(rule: Purpose, act: Act | None) -> None:
     if act is None and rule.needs_act:
-        raise NotCovered(missing="an act", rule=10)
+        raise NotCovered(missing=N_("an act"), rule=10)
     if act is not None and rule.name not in act.purposes:
-        raise NotCovered(missing=f"the purpose {rule.name} in the act", rule=10)
+        raise NotCovered(missing=N_("the purpose {purpose} in the act"), purpose=rule.name, rule=10)
 
 
 def _check_choice(rule: Purpose, act: Act | None, ticked: Collection[str], unticked: Collection[str]) -> None:
     for each in (*ticked, *unticked):
         if each not in SECTIONS and not ("." in each and each in unticked and is_field(each)):
-            raise InvalidInput(field="sections", problem="it names a section or a field that does not exist")
+            raise InvalidInput(field="sections", problem=N_("it names a section or a field that does not exist"))
     for name in ticked:
         if not _may_leave(name, rule, act, ticked):
-            raise NotCovered(missing=f"the section {name} in the act, or for this purpose", section=name, rule="C")
+            raise NotCovered(
+                missing=N_("the section {section} in the act, or for this purpose"), section=name, rule="C"
+            )
     for name in unticked:
         if rule.modes.get(name) == "R":
-            raise NotCovered(missing=f"the section {name}", section=name, rule="R")
+            raise NotCovered(missing=N_("the section {section}"), section=name, rule="R")
 
 
 def _check_attachments(case: Case, rule: Purpose, act: Act | None, attachments: Collection[str]) -> None:
     if attachments and not _may_leave("attachments", rule, act, {"attachments"}):
-        raise NotCovered(missing="the section attachments in the act, or for this purpose", rule="C")
+        raise NotCovered(
+            missing=N_("the section {section} in the act, or for this purpose"), section="attachments", rule="C"
+        )
     known = {entry["attachment_id"]: entry for entry in case.attachments}
     for attachment in attachments:
         if attachment not in known:
-            raise NotFound(what="attachment")
+            raise NotFound(what=N_("attachment"))
         if act is None or attachment not in act.attachment_ids:
-            raise NotCovered(missing=f"the attachment {attachment} in the act", rule="C")
+            raise NotCovered(missing=N_("the attachment {attachment} in the act"), attachment=attachment, rule="C")
         if known[attachment].get("may_be_sent") is not True:
-            raise NotCovered(missing=f"the mark “may be sent” on the attachment {attachment}", rule="C")
+            raise NotCovered(
+                missing=N_("the mark “may be sent” on the attachment {attachment}"), attachment=attachment, rule="C"
+            )
 
 
 # ---- where two documents differ ----
 
-
-def _outside(item: str) -> NoReturn:
-    raise OutOfScope(item=item)
+_PLACE: Final = "{place}"
 
 
-def _difference(found: Any, allowed: Any, place: str) -> str | None:
+def _outside(item: str, **facts: str) -> NoReturn:
+    raise OutOfScope(item=item, **facts)
+
+
+def _difference(found: Any, allowed: Any, place: str) -> Problem | None:
     """The first place where something is that is not allowed. Names only keys that the schema knows."""
     if found == allowed and type(found) is type(allowed):
         return None
@@ -289,7 +299,9 @@ def _difference(found: Any, allowed: Any, place: str) -> str | None:
         section = place.partition("[")[0].partition(".")[0]
         for key, value in found.items():
             if key not in allowed:
-                return f"{place}.{key}" if is_field(f"{section}.{key}") else f"{place}: an unlisted field"
+                if is_field(f"{section}.{key}"):
+                    return Problem(f"{place}.{key}", _PLACE)
+                return Problem(place, N_("{place}: an unlisted field"))
             inner = _difference(value, allowed[key], f"{place}.{key}")
             if inner is not None:
                 return inner
@@ -298,4 +310,4 @@ def _difference(found: Any, allowed: Any, place: str) -> str | None:
             inner = _difference(left, right, f"{place}[{index}]")
             if inner is not None:
                 return inner
-    return place
+    return Problem(place, _PLACE)

@@ -17,7 +17,7 @@ from cordee.case.form import (
     Stage,
     required_fields,
 )
-from cordee.errors import InvalidRecord, Problem
+from cordee.errors import N_, InvalidRecord, Problem
 from cordee.ids import TransferId
 from cordee.jsonform import canonical, load_json
 
@@ -139,12 +139,12 @@ def _own_rules(document: Mapping[str, Any]) -> Iterator[Problem]:
         seen: set[str] = set()
         for index, entry in enumerate(document.get(section, ())):
             if entry.get(key) in seen:
-                yield Problem(f"{section}[{index}].{key}", "stands twice in this list")
+                yield Problem(f"{section}[{index}].{key}", N_("stands twice in this list"))
             if key in entry:
                 seen.add(entry[key])
     for index, act in enumerate(document.get("consents", ())):
         if act["case_id"] != document["meta"]["case_id"]:
-            yield Problem(f"consents[{index}].case_id", "names another case")
+            yield Problem(f"consents[{index}].case_id", N_("names another case"))
 
 
 def missing_for(case: Case, stage: Stage, *, sections: Collection[str] | None = None) -> tuple[str, ...]:
@@ -181,9 +181,9 @@ def decode_sections(sections: Mapping[str, bytes]) -> dict[str, Any]:
     """The sections of a shipment. Raises: InvalidRecord for an unknown section, or one that is no strict JSON."""
     unknown = sum(name not in SECTIONS for name in sections)
     if unknown:
-        raise InvalidRecord(path="the content", problem=f"holds {unknown} unknown section(s)")
+        raise InvalidRecord(path=N_("the content"), problem=N_("holds {count} unknown section(s)"), count=unknown)
     if sum(map(len, sections.values())) > CASE_LIMIT:
-        raise InvalidRecord(path="the content", problem=f"longer than {CASE_LIMIT} bytes")
+        raise InvalidRecord(path=N_("the content"), problem=N_("longer than {limit} bytes"), limit=CASE_LIMIT)
     return {name: load_json(data, limit=CASE_LIMIT, what=name) for name, data in sections.items()}
 
 
@@ -206,7 +206,7 @@ def received_case(
     document: dict[str, Any] = json.loads(canonical(dict(sections)))
     told = document.get("meta", {})
     if not isinstance(told, dict) or told.get("case_id", case_id) != case_id:
-        raise InvalidRecord(path="meta.case_id", problem="is not the case that the manifest names")
+        raise InvalidRecord(path="meta.case_id", problem=N_("is not the case that the manifest names"))
     time = now.isoformat(timespec="seconds")
     document["meta"] = {
         **{key: told[key] for key in ("opened_on", "statistical_id") if key in told},
@@ -230,5 +230,5 @@ def received_case(
         if isinstance(entry, dict):
             entry["may_be_sent"] = False
     if len(canonical(document)) > CASE_LIMIT:
-        raise InvalidRecord(path="the content", problem=f"longer than {CASE_LIMIT} bytes")
+        raise InvalidRecord(path=N_("the content"), problem=N_("longer than {limit} bytes"), limit=CASE_LIMIT)
     return case_of(document)

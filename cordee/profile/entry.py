@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stdnum import luhn
 
-from cordee.errors import InvalidInput, InvalidRecord
+from cordee.errors import N_, InvalidInput, InvalidRecord
 from cordee.ids import Digest
 from cordee.jsonform import Form, load_json, package_data
 from cordee.members import registration_digest
@@ -95,7 +95,7 @@ class Profile:
         _FORM.check(document)
         numbers = [document[key] for key in ("siret", "rna", "finess_et") if document.get(key)]
         if not any(_is_registered(document["legal_name"], number, registration) for number in numbers):
-            raise InvalidRecord(path="legal_name", problem="name and number are not those that were registered")
+            raise InvalidRecord(path="legal_name", problem=N_("name and number are not those that were registered"))
         office = document["head_office"]
         return cls(
             data=data,
@@ -191,7 +191,7 @@ def _day(text: str | None, path: str) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:  # the year 0
-        raise InvalidRecord(path=path, problem="is no day that can be") from None
+        raise InvalidRecord(path=path, problem=N_("is no day that can be")) from None
 
 
 def _moment(text: str, path: str) -> datetime:
@@ -199,4 +199,4 @@ def _moment(text: str, path: str) -> datetime:
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidRecord(path=path, problem="is no time that can be") from None
+        raise InvalidRecord(path=path, problem=N_("is no time that can be")) from None

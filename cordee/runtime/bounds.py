@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message as Protobuf
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 
 __all__ = [
     "Binary",
@@ -70,7 +70,13 @@ class Binary(Bound):
         size = len(value)
         if self._minimum <= size <= self._maximum or (not size and self._empty):
             return
-        raise InvalidInput(field=path, problem=f"{size} bytes; {self._minimum} to {self._maximum} are possible")
+        raise InvalidInput(
+            field=path,
+            problem=N_("it has {size} bytes; {minimum} to {maximum} are possible"),
+            size=size,
+            minimum=self._minimum,
+            maximum=self._maximum,
+        )
 
 
 class Text(Bound):
@@ -92,12 +98,16 @@ class Text(Bound):
             return
         if not self._minimum <= size <= self._maximum:
             raise InvalidInput(
-                field=path, problem=f"{size} characters; {self._minimum} to {self._maximum} are possible"
+                field=path,
+                problem=N_("it has {size} characters; {minimum} to {maximum} are possible"),
+                size=size,
+                minimum=self._minimum,
+                maximum=self._maximum,
             )
         if self._control.search(value):
-            raise InvalidInput(field=path, problem="control characters are not possible")
+            raise InvalidInput(field=path, problem=N_("it has control characters"))
         if self._pattern is not None and not self._pattern.fullmatch(value):
-            raise InvalidInput(field=path, problem="not of the form that is asked for")
+            raise InvalidInput(field=path, problem=N_("it has not the form that is asked for"))
 
 
 class Number(Bound):
@@ -118,7 +128,12 @@ class Number(Bound):
     def check(self, value: Any, path: str) -> None:
         """Check the range."""
         if not self._minimum <= value <= self._maximum:
-            raise InvalidInput(field=path, problem=f"{self._minimum} to {self._maximum} is possible")
+            raise InvalidInput(
+                field=path,
+                problem=N_("{minimum} to {maximum} is possible"),
+                minimum=self._minimum,
+                maximum=self._maximum,
+            )
 
 
 class Flag(Bound):
@@ -147,7 +162,7 @@ class Choice(Bound):
     def check(self, value: Any, path: str) -> None:
         """Check that the value is known."""
         if value not in self._known or (value == 0 and not self._unspecified):
-            raise InvalidInput(field=path, problem="unknown choice")
+            raise InvalidInput(field=path, problem=N_("there is no such choice"))
 
 
 class Time(Bound):
@@ -168,7 +183,7 @@ class Time(Bound):
     def check(self, value: Any, path: str) -> None:
         """Check the magnitude."""
         if not (0 <= value.seconds <= self._MAX_SECONDS and 0 <= value.nanos < 1_000_000_000):
-            raise InvalidInput(field=path, problem="not a time between 1970 and 2200")
+            raise InvalidInput(field=path, problem=N_("it is no time between 1970 and 2200"))
 
 
 class Repeated(Bound):
@@ -189,7 +204,12 @@ class Repeated(Bound):
     def check(self, value: Any, path: str) -> None:
         """Check how many there are, then each."""
         if len(value) > self._maximum:
-            raise InvalidInput(field=path, problem=f"{len(value)} of them; {self._maximum} at most are possible")
+            raise InvalidInput(
+                field=path,
+                problem=N_("there are {size} of them; {maximum} at most are possible"),
+                size=len(value),
+                maximum=self._maximum,
+            )
         for index, item in enumerate(value):
             self._each.check(item, f"{path}[{index}]")
 
@@ -237,12 +257,12 @@ class Message(Bound):
             if has_presence and not value.HasField(name):
                 if bound.absent:
                     continue
-                raise InvalidInput(field=_join(path, name), problem="missing")
+                raise InvalidInput(field=_join(path, name), problem=N_("missing"))
             bound.check(getattr(value, name), _join(path, name))
         for one_of in self._one_ofs:
             name = value.WhichOneof(one_of)
             if name is None:
-                raise InvalidInput(field=_join(path, one_of), problem="missing")
+                raise InvalidInput(field=_join(path, one_of), problem=N_("missing"))
             self._fields[name].check(getattr(value, name), _join(path, name))
 
 

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from cordee.errors import N_, CordeeError, ExitCode
+from cordee.errors import N_, CordeeError, ExitCode, Problem
 from cordee.runtime.output import clean, to_json
-from cordee.runtime.texts import LANGUAGES, language_of, text, translate
+from cordee.runtime.texts import LANGUAGES, language_of, problems, text, translate
 
 __all__ = ["PARTS", "Part", "main", "root"]
 
@@ -200,7 +200,8 @@ def _tell(known: CordeeError | None, settings: _Settings, error: Exception) -> i
         _print(settings, reason="UNEXPECTED", message=message, remedy=remedy, facts={})
         return int(ExitCode.UNEXPECTED)
     message, remedy = translate(known, settings.language)
-    _print(settings, reason=known.reason, message=message, remedy=remedy, facts=known.facts)
+    found = problems(known, settings.language)
+    _print(settings, reason=known.reason, message=message, remedy=remedy, facts=known.facts, problems=found)
     return int(known.exit_code)
 
 
@@ -212,11 +213,24 @@ def _tell_usage(wrong: click.ClickException, settings: _Settings) -> int:
     return wrong.exit_code
 
 
-def _print(settings: _Settings, *, reason: str, message: str, remedy: str, facts: dict[str, str]) -> None:
+def _print(
+    settings: _Settings,
+    *,
+    reason: str,
+    message: str,
+    remedy: str,
+    facts: dict[str, str],
+    problems: Sequence[Problem] = (),
+) -> None:
     if settings.output != "table":
-        click.echo(to_json({"reason": reason, "message": message, "remedy": remedy, "facts": facts}), err=True)
+        answer = {"reason": reason, "message": message, "remedy": remedy, "facts": facts}
+        more = {"problems": [{"path": each.path, "problem": each.problem} for each in problems]} if problems else {}
+        click.echo(to_json(answer | more), err=True)
         return
     click.echo(f"{text(N_('Error'), settings.language)}: {clean(message)}", err=True)
+    for each in problems[1:]:  # the message tells the first
+        told = text(N_("{path}: {problem}."), settings.language)
+        click.echo(f"  {clean(told.format(path=each.path, problem=each.problem))}", err=True)
     if remedy:
         click.echo(clean(remedy), err=True)
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from cordee.errors import DatabaseTooNew, InvalidInput, StorageFull
+from cordee.errors import N_, DatabaseTooNew, InvalidInput, StorageFull
 from cordee.runtime.crashpoint import Crashpoints, register
 
 __all__ = ["Database", "Migration"]
@@ -257,7 +257,7 @@ def _resolve(outcomes: list[_Outcome]) -> None:
 def _typed(error: BaseException) -> BaseException:
     origin = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(origin, sqlite3.OperationalError) and origin.sqlite_errorcode == sqlite3.SQLITE_FULL:
-        return StorageFull(what="the database")
+        return StorageFull(what=N_("the database"))
     return error
 
 
@@ -291,7 +291,7 @@ def _path_of(url: str | Path) -> Path:
         return Path(url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise InvalidInput(field="database_url", problem="only sqlite:///path is supported")
+        raise InvalidInput(field="database_url", problem=N_("only sqlite:///path is supported"))
     return Path(parsed.database)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from cordee.errors import InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
+from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
@@ -88,7 +88,7 @@ class MailboxStore:
             async with lock:
                 size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
         if size is None:
-            raise NotFound(what="mailbox")
+            raise NotFound(what=N_("mailbox"))
         return size
 
     async def read(self, transfer_id: TransferId, offset: int) -> AsyncIterator[bytes]:
@@ -195,7 +195,7 @@ class MailboxStore:
         try:
             return os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
-            raise NotFound(what="mailbox") from None
+            raise NotFound(what=N_("mailbox")) from None
 
     def _size_on_disk(self, transfer_id: TransferId) -> int:
         try:
@@ -251,7 +251,7 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         member = caller(context).member
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.transfer_id:
-            raise InvalidInput(field="transfer_id", problem="missing in the first message")
+            raise InvalidInput(field="transfer_id", problem=N_("missing in the first message"))
         transfer_id = TransferId(first.transfer_id)
         size = await self._store.append(
             transfer_id,
@@ -280,7 +280,7 @@ async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2
         yield first.data
     async for request in others:
         if request.transfer_id or request.offset:
-            raise InvalidInput(field="transfer_id", problem="only the first message names transfer and offset")
+            raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if request.data:
             yield request.data
 
@@ -311,7 +311,7 @@ def _read_batch(descriptor: int, offset: int) -> list[bytes]:
         if len(piece) < CHUNK:
             break
     if not pieces:
-        raise NotFound(what="mailbox")  # shortened while it was read
+        raise NotFound(what=N_("mailbox"))  # shortened while it was read
     return pieces
 
 
@@ -321,5 +321,5 @@ def _typed() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull(what="the mailbox") from None
+            raise StorageFull(what=N_("the mailbox")) from None
         raise

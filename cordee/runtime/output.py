@@ -57,7 +57,7 @@ class Output:
         width = max((len(name) for name in facts), default=0)
         for name, value in facts.items():
             if name not in hide:
-                click.echo(f"{name:<{width}}  {_cell(value)}")
+                click.echo(f"{name:<{width}}  {_cell(value, self.language)}")
 
     def rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         """Many things: an array in JSON, an object a line in NDJSON, a table of `columns` for people."""
@@ -97,7 +97,7 @@ class Output:
         click.confirm(asked, abort=True, err=True)
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+        cells = [[_cell(row.get(column), self.language) for column in columns] for row in rows]
         if self._plain:
             widths = [max([len(column), *(len(row[at]) for row in cells)]) for at, column in enumerate(columns)]
             for row in [list(columns), *cells]:
@@ -113,13 +113,13 @@ class Output:
         Console().print(table)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, language: str) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return text(N_("yes") if value else N_("no"), language)
     if isinstance(value, list | tuple):
-        return " ".join(_cell(each) for each in value) or "–"
+        return " ".join(_cell(each, language) for each in value) or "–"
     if isinstance(value, Mapping):
         return clean(to_json(value))
     return clean(str(value)).replace("\n", " ")

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cordee.errors import MalformedKey
+from cordee.errors import N_, MalformedKey
 from cordee.ids import Digest, MemberId
 from cordee.runtime import ONLY_TLS_1_3
 
@@ -111,7 +111,7 @@ class CertificateAuthority:
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         if _digest(key.public_key()) != _digest(certificate.public_key()):
-            raise MalformedKey(what="certificate authority: key and certificate do not belong together")
+            raise MalformedKey(what=N_("certificate authority: key and certificate do not belong together"))
         self._key = key
         self._certificate = certificate
 
@@ -288,7 +288,7 @@ _SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 
 def _digest(key: object) -> Digest:
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise MalformedKey(what="P-256 key")
+        raise MalformedKey(what=N_("P-256 key"))
     return Digest(hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest())
 
 
@@ -317,9 +317,9 @@ def _load_key(pem: bytes, passphrase: bytes | None) -> ec.EllipticCurvePrivateKe
     try:
         key = load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError):
-        raise MalformedKey(what="private key, or the passphrase is wrong") from None
+        raise MalformedKey(what=N_("private key, or the passphrase is wrong")) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise MalformedKey(what="P-256 key")
+        raise MalformedKey(what=N_("P-256 key"))
     return key
 
 
@@ -329,7 +329,7 @@ def _load_certificate(certificate: bytes) -> x509.Certificate:
             return x509.load_pem_x509_certificate(certificate)
         return x509.load_der_x509_certificate(certificate)
     except ValueError:
-        raise MalformedKey(what="certificate") from None
+        raise MalformedKey(what=N_("certificate")) from None
 
 
 def _key_of_request(request: bytes) -> ec.EllipticCurvePublicKey:
@@ -337,13 +337,13 @@ def _key_of_request(request: bytes) -> ec.EllipticCurvePublicKey:
         parsed = x509.load_der_x509_csr(request)
         key = parsed.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise MalformedKey(what="certificate request")
+            raise MalformedKey(what=N_("certificate request"))
         algorithm = parsed.signature_hash_algorithm
         if algorithm is None:
-            raise MalformedKey(what="certificate request")
+            raise MalformedKey(what=N_("certificate request"))
         key.verify(parsed.signature, parsed.tbs_certrequest_bytes, ec.ECDSA(algorithm))
     except (ValueError, InvalidSignature):
-        raise MalformedKey(what="certificate request") from None
+        raise MalformedKey(what=N_("certificate request")) from None
     return key
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from cordee.errors import StatementRefused
+from cordee.errors import N_, StatementRefused
 from cordee.roster import Roster
 from cordee.sealing import SealingPublicKey
 from cordee.signing import Signed
@@ -52,17 +52,17 @@ class Answer(Statement):
         history: bool = False,
     ) -> Self:
         """Read the answer to `offer`; `tree` is our own log, to find out a split view."""
-        read = Reading("Answer", roster, now, fresh, history)
+        read = Reading(N_("Answer"), roster, now, fresh, history)
         body = read.body(signed, v1.Answer)
         kind, parties, head = kind_of(body), parties_of(body), read.head(body)
         read.signer(signed, author=parties.recipient, other=parties.sender, kind=kind, since=head.size, at=head)
         read.agree(parties, offer.parties)
         time = moment(body, "time")
         read.on_time(time)
-        read.follows(body.offer, offer.digest, "offer")
+        read.follows(body.offer, offer.digest, N_("offer"))
         # The recipient verified the offer against its own log, which was as long then: no older key may answer.
-        read.require(head.size >= offer.checkpoint.size, "it names an older roster than the offer")
-        read.require(body.sender_card >= 1, "it names no card")
+        read.require(head.size >= offer.checkpoint.size, N_("it names an older roster than the offer"))
+        read.require(body.sender_card >= 1, N_("it names no card"))
         if fresh:
             offer.require_in_force(now)
         acceptance, sealed_reason = None, None
@@ -86,7 +86,7 @@ class Answer(Statement):
     def accepted(self) -> Acceptance:
         """The acceptance. Raises: StatementRefused if the offer was declined."""
         if self.acceptance is None:
-            raise StatementRefused(what="Answer", problem="the offer was declined")
+            raise StatementRefused(what=N_("Answer"), problem=N_("the offer was declined"))
         return self.acceptance
 
 
@@ -97,8 +97,10 @@ def _acceptance(read: Reading, body: v1.Acceptance, time: datetime) -> Acceptanc
         sealed_sections=read.sized(body.sealed_sections, SEALED_SECTIONS_SIZE, "sealed_sections"),
         mailbox=read.host(body.mailbox),
     )
-    read.require(time < acceptance.key_expires, "its one-time key ends before it begins")
+    read.require(time < acceptance.key_expires, N_("its one-time key ends before it begins"))
     if not read.history:
         life = acceptance.key_expires - time
-        read.require(life <= read.roster.policy.shipping_limit, "its one-time key lives longer than the policy allows")
+        read.require(
+            life <= read.roster.policy.shipping_limit, N_("its one-time key lives longer than the policy allows")
+        )
     return acceptance

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cordee.errors import MalformedStatement
+from cordee.errors import N_, MalformedStatement
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.signing import Signed, parse_message
 from cordee.statements.checks import MAX_STATEMENT_BODY, Body, moment, parties_of
@@ -83,7 +83,7 @@ def body_of(signed: Signed) -> Body:
     """The message inside a statement of a transfer, exactly, **unverified**. Raises: MalformedStatement."""
     message_class = _BODIES.get(signed.type)
     if message_class is None:
-        raise MalformedStatement(what="Signed", problem="no statement of a transfer")
+        raise MalformedStatement(what=N_("Signed"), problem=N_("no statement of a transfer"))
     return parse_message(signed.body, message_class, max_size=MAX_STATEMENT_BODY)
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from cordee.card import is_endpoint
 from cordee.errors import (
+    N_,
     BadSignature,
     BrokenChain,
     ClockSkew,
@@ -165,19 +166,25 @@ class Reading:
     def sized(self, sealed: bytes, size: int, name: str) -> bytes:
         """A sealed text of its one size. Raises: MalformedStatement."""
         if len(sealed) != size:
-            raise MalformedStatement(what=self.what, problem=f"{name} has {len(sealed)} bytes instead of {size}")
+            raise MalformedStatement(
+                what=self.what,
+                problem=N_("{field} has {size} bytes instead of {expected}"),
+                field=name,
+                size=len(sealed),
+                expected=size,
+            )
         return sealed
 
     def host(self, address: str) -> str:
         """A mailbox's `host:port`, or empty. Raises: MalformedStatement."""
         if address and not is_endpoint(address):
-            raise MalformedStatement(what=self.what, problem="the mailbox is no host:port")
+            raise MalformedStatement(what=self.what, problem=N_("the mailbox is no host:port"))
         return address
 
     def head(self, body: v1.Offer | v1.Answer) -> TreeHead:
         """The author's checkpoint. Raises: MalformedStatement."""
         if not body.HasField("checkpoint") or body.checkpoint.size < 1:
-            raise MalformedStatement(what=self.what, problem="it names no checkpoint")
+            raise MalformedStatement(what=self.what, problem=N_("it names no checkpoint"))
         return TreeHead(size=body.checkpoint.size, root=Digest(body.checkpoint.root))
 
 
@@ -194,5 +201,5 @@ def parties_of(body: Body) -> Parties:
 def moment(message: Message, field: str) -> datetime:
     """A time inside a message. Raises: MalformedStatement where it is missing, out of range or too fine."""
     if not message.HasField(field):
-        raise MalformedStatement(what=message.DESCRIPTOR.name, problem=f"{field} is missing")
+        raise MalformedStatement(what=message.DESCRIPTOR.name, problem=N_("{field} is missing"), field=field)
     return moment_of(getattr(message, field))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from cordee.errors import MalformedStatement, TooLarge, TransferOver
+from cordee.errors import N_, MalformedStatement, TooLarge, TransferOver
 from cordee.ids import Digest, MemberId, TokenId, TransferId
 from cordee.roster import Roster
 from cordee.signing import Signed
@@ -69,7 +69,7 @@ class Offer(Statement):
         history: bool = False,
     ) -> Self:
         """Read an offer; `tree` is our own log (for a split view), `me` must be one of the parties."""
-        read = Reading("Offer", roster, now, fresh, history)
+        read = Reading(N_("Offer"), roster, now, fresh, history)
         body = read.body(signed, v1.Offer)
         parties, head = parties_of(body), read.head(body)
         read.signer(signed, author=parties.sender, other=parties.recipient, kind=Kind.OFFER, since=head.size, at=head)
@@ -90,14 +90,14 @@ class Offer(Statement):
             expires=expires,
             checkpoint=head,
         )
-        read.require(time < expires, "it ends before it begins")
-        read.require(token.not_before <= time < token.expires, "its token is not in force")
-        read.require(body.recipient_card >= 1, "it names no card")
-        read.require(body.size_bound >= 1, "it names no size")
+        read.require(time < expires, N_("it ends before it begins"))
+        read.require(token.not_before <= time < token.expires, N_("its token is not in force"))
+        read.require(body.recipient_card >= 1, N_("it names no card"))
+        read.require(body.size_bound >= 1, N_("it names no size"))
         if not history:
-            read.require(expires - time <= roster.policy.offer_life_limit, "it lives longer than the policy allows")
+            read.require(expires - time <= roster.policy.offer_life_limit, N_("it lives longer than the policy allows"))
             if body.size_bound > roster.policy.content_size_limit:
-                raise TooLarge(what="The content", size=body.size_bound, limit=roster.policy.content_size_limit)
+                raise TooLarge(what=N_("The content"), size=body.size_bound, limit=roster.policy.content_size_limit)
         if fresh:
             offer.require_in_force(now)
         read.same_root(head, tree)
@@ -111,7 +111,7 @@ class Offer(Statement):
 
 def _token(read: Reading, body: v1.Offer, parties: Parties) -> Token:
     if not body.HasField("token"):
-        raise MalformedStatement(what="Offer", problem="it has no token")
+        raise MalformedStatement(what=N_("Offer"), problem=N_("it has no token"))
     token = Token(
         id=TokenId(body.token.id),
         transfer_id=TransferId(body.token.transfer_id),
@@ -123,6 +123,7 @@ def _token(read: Reading, body: v1.Offer, parties: Parties) -> Token:
     )
     named = (token.transfer_id, token.sender, token.recipient)
     read.require(
-        named == (parties.transfer_id, parties.sender, parties.recipient), "its token names another transfer or party"
+        named == (parties.transfer_id, parties.sender, parties.recipient),
+        N_("its token names another transfer or party"),
     )
     return token

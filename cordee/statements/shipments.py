@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from cordee.content import HEADER_SIZE
-from cordee.errors import TooLarge, TransferOver
+from cordee.errors import N_, TooLarge, TransferOver
 from cordee.ids import Digest
 from cordee.roster import Roster
 from cordee.signing import Signed
@@ -44,22 +44,22 @@ class Shipment(Statement):
         history: bool = False,
     ) -> Self:
         """Read the shipment that follows `offer` and its acceptance."""
-        read = Reading("Shipment", roster, now, fresh, history)
+        read = Reading(N_("Shipment"), roster, now, fresh, history)
         body = read.body(signed, v1.Shipment)
         parties = parties_of(body)
         read.signer(signed, author=parties.sender, other=parties.recipient, kind=Kind.SHIPMENT, since=offer.since)
         read.agree(parties, offer.parties)
         time = moment(body, "time")
         read.on_time(time)
-        read.follows(body.offer, offer.digest, "offer")
-        read.follows(body.answer, answer.digest, "answer")
+        read.follows(body.offer, offer.digest, N_("offer"))
+        read.follows(body.answer, answer.digest, N_("answer"))
         acceptance = answer.accepted()
         # Offers end when they are answered; from then on the one-time key's end counts (cordee.transfer.expires_at).
         if fresh and not now < min(acceptance.key_expires, offer.token.expires):
             raise TransferOver(state=State.EXPIRED)
         if body.ciphertext_size > offer.size_bound:
-            raise TooLarge(what="The content", size=body.ciphertext_size, limit=offer.size_bound)
-        read.require(body.ciphertext_size > HEADER_SIZE, "it has no content")
+            raise TooLarge(what=N_("The content"), size=body.ciphertext_size, limit=offer.size_bound)
+        read.require(body.ciphertext_size > HEADER_SIZE, N_("it has no content"))
         return cls(
             signed=signed,
             parties=parties,
@@ -94,21 +94,21 @@ class Receipt(Statement):
         history: bool = False,
     ) -> Self:
         """Read the receipt for `shipment`. It tells what has happened, so it is never too late."""
-        read = Reading("Receipt", roster, now, fresh, history)
+        read = Reading(N_("Receipt"), roster, now, fresh, history)
         body = read.body(signed, v1.Receipt)
         kind, parties = kind_of(body), parties_of(body)
         read.signer(signed, author=parties.recipient, other=parties.sender, kind=kind, since=offer.since)
         read.agree(parties, offer.parties)
         time = moment(body, "time")
         read.on_time(time)
-        read.follows(body.shipment, shipment.digest, "shipment")
+        read.follows(body.shipment, shipment.digest, N_("shipment"))
         manifest_digest, sealed_reason = None, None
         if body.HasField("taken"):
-            read.require(body.sender_card == 0, "it names a card and seals nothing to it")
-            read.follows(body.taken.manifest_digest, shipment.manifest_digest, "manifest")
+            read.require(body.sender_card == 0, N_("it names a card and seals nothing to it"))
+            read.follows(body.taken.manifest_digest, shipment.manifest_digest, N_("manifest"))
             manifest_digest = Digest(body.taken.manifest_digest)
         else:
-            read.require(body.sender_card >= 1, "it names no card")
+            read.require(body.sender_card >= 1, N_("it names no card"))
             sealed_reason = read.sized(body.refused.sealed_reason, SEALED_REASON_SIZE, "sealed_reason")
         return cls(
             signed=signed,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from cordee.errors import N_
 from cordee.ids import Digest, MemberId, TokenId
 from cordee.roster import Roster
 from cordee.signing import Signed
@@ -43,7 +44,7 @@ class Withdrawal(Statement):
         Read without its offer it is signed and about this network and `me`, no more: read it again should an offer
         with its digest come.
         """
-        read = Reading("Withdrawal", roster, now, fresh, history)
+        read = Reading(N_("Withdrawal"), roster, now, fresh, history)
         body = read.body(signed, v1.Withdrawal)
         parties = parties_of(body)
         since = roster.size if offer is None else offer.since
@@ -52,8 +53,8 @@ class Withdrawal(Statement):
         time = moment(body, "time")
         read.on_time(time)
         if offer is not None:
-            read.follows(body.offer, offer.digest, "offer")
-            read.require(TokenId(body.token_id) == offer.token.id, "it names another token")
+            read.follows(body.offer, offer.digest, N_("offer"))
+            read.require(TokenId(body.token_id) == offer.token.id, N_("it names another token"))
         return cls(
             signed=signed,
             parties=parties,
@@ -85,15 +86,15 @@ class Erasure(Statement):
         history: bool = False,
     ) -> Self:
         """Read the answer to `withdrawal`."""
-        read = Reading("Erasure", roster, now, fresh, history)
+        read = Reading(N_("Erasure"), roster, now, fresh, history)
         body = read.body(signed, v1.Erasure)
         kind, parties = kind_of(body), parties_of(body)
         read.signer(signed, author=parties.recipient, other=parties.sender, kind=kind, since=withdrawal.since)
         read.agree(parties, withdrawal.parties)
         time = moment(body, "time")
         read.on_time(time)
-        read.follows(body.withdrawal, withdrawal.digest, "withdrawal")
-        read.require(body.sender_card >= 1, "it names no card")
+        read.follows(body.withdrawal, withdrawal.digest, N_("withdrawal"))
+        read.require(body.sender_card >= 1, N_("it names no card"))
         sealed_report, sealed_reason = None, None
         if body.HasField("erased"):
             sealed_report = read.sized(body.erased.sealed_report, SEALED_REPORT_SIZE, "sealed_report")

@@ -10,6 +10,7 @@ import pytest
 from cordee.act import ACT_LIMIT, Act, Path, RecipientFacts, check_act, commitment, parse_act
 from cordee.errors import ActRefused, InvalidRecord
 from cordee.frame import Label, blake2b_256
+from cordee.runtime.texts import problems
 from tests.samples import acts_in, cases, scenario
 
 MARK = "Marqueur"
@@ -32,7 +33,7 @@ def problems_of(**changes: Any) -> dict[str, str]:
     with pytest.raises(InvalidRecord) as caught:
         parse_act(ACT.to_dict() | changes)
     assert MARK not in repr(caught.value.problems)
-    return {problem.path: problem.problem for problem in caught.value.problems}
+    return {problem.path: problem.problem for problem in problems(caught.value)}
 
 
 def test_every_sample_act_is_read_with_its_path() -> None:

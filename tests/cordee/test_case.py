@@ -24,6 +24,7 @@ from cordee.case import (
 )
 from cordee.errors import InvalidInput, InvalidRecord
 from cordee.ids import TransferId
+from cordee.runtime.texts import problems
 from tests.samples import acts_in, cases, scenario
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -39,7 +40,7 @@ def changed(section: str, change: Any) -> dict[str, Any]:
 def problems_of(document: Any) -> dict[str, str]:
     with pytest.raises(InvalidRecord) as caught:
         case_of(document)
-    return {problem.path: problem.problem for problem in caught.value.problems}
+    return {problem.path: problem.problem for problem in problems(caught.value)}
 
 
 def test_there_are_twenty_sections_of_which_nine_are_lists() -> None:

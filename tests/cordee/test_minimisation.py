@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cordee.act import Act, parse_act
 from cordee.case import LIST_SECTIONS, PURPOSES, SECTIONS, Case, case_of, check_scope, mandatory_sections, minimise
-from cordee.errors import InvalidInput, NotCovered, NotFound, OutOfScope
+from cordee.errors import InvalidInput, NotCovered, NotFound, OutOfScope, filled
 from tests.samples import acts_in, cases, scenario
 
 MATRIX = json.loads((Path(__file__).parent.parent / "data" / "minimisation_matrix.json").read_text())
@@ -341,7 +341,7 @@ def test_attachments_that_came_must_be_in_scope_and_described() -> None:
 def refused(package: dict[str, Any], act: Act, *, purpose: str = "relocation", taken: Any = SECTIONS) -> str:
     with pytest.raises(OutOfScope) as caught:
         check_scope(package, [], purpose=purpose, act=act, taken=taken)
-    return caught.value.facts["item"]
+    return filled(caught.value.facts["item"], caught.value.facts)
 
 
 def test_the_refusal_names_the_place_and_no_value() -> None:

@@ -9,7 +9,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from cordee import errors
+from cordee.errors import Problem
 from cordee.runtime.rpc_errors import from_rpc_error, reaching, to_status
+from cordee.runtime.texts import problems
 
 REASONS = sorted(errors._REASONS)
 
@@ -35,6 +37,72 @@ def test_invalid_input_also_tells_the_field_the_usual_way() -> None:
     bad = error_details_pb2.BadRequest()
     assert details[1].Unpack(bad)
     assert [(v.field, v.description) for v in bad.field_violations] == [("statement.body", "empty")]
+
+
+def test_a_violation_is_told_in_full_for_readers_that_know_no_facts() -> None:
+    status = to_status(errors.InvalidInput(field="name", problem="it has more than {limit} characters", limit=64))
+    bad = error_details_pb2.BadRequest()
+    assert status_pb2.Status.FromString(status.trailing_metadata[0][1]).details[1].Unpack(bad)
+    assert bad.field_violations[0].description == "it has more than 64 characters"
+
+
+def test_every_problem_of_a_record_comes_back_with_its_facts() -> None:
+    given = [
+        Problem.of("status", "must be one of {options}", options="open, closed"),
+        Problem.of("family[0].role", "missing"),
+        Problem.of("{file}: {place}", "must be at most {limit}", file="a.json", place="age", limit=25),
+    ]
+    again = from_rpc_error(over_the_wire(to_status(errors.InvalidRecord(problems=given))))
+    assert isinstance(again, errors.InvalidRecord)
+    assert again.facts == {"path": "status", "problem": "must be one of {options}", "options": "open, closed"}
+    assert list(again.problems) == given
+    assert str(again) == "INVALID_RECORD: status: must be one of open, closed."
+
+
+def test_one_problem_given_as_facts_comes_back_as_a_problem_too() -> None:
+    error = errors.InvalidRecord(path="the act", problem="longer than {limit} bytes", limit=100)
+    again = from_rpc_error(over_the_wire(to_status(error)))
+    assert isinstance(again, errors.InvalidRecord)
+    assert again.problems == error.problems == (Problem.of("the act", "longer than {limit} bytes", limit=100),)
+    assert again.facts == error.facts
+
+
+def test_of_many_problems_twenty_travel_and_long_ones_fewer() -> None:
+    def travelled(given: list[Problem]) -> tuple[Problem, ...]:
+        status = to_status(errors.InvalidRecord(problems=given))
+        assert len(status.trailing_metadata[0][1]) < 6000
+        again = from_rpc_error(over_the_wire(status))
+        assert isinstance(again, errors.InvalidRecord)
+        return again.problems
+
+    short = [Problem.of(f"notes[{at}].text", "must have at most {limit} character(s)", limit=4000) for at in range(50)]
+    assert list(travelled(short)) == short[:20]
+    long = [Problem.of("é" * 500, "é" * 500, **{f"f{name}": "é" * 500 for name in range(30)}) for _ in range(50)]
+    assert 1 <= len(travelled(long)) < 20
+
+
+def test_problems_from_a_hostile_end_are_bounded_and_do_no_harm() -> None:
+    info = error_details_pb2.ErrorInfo(
+        reason="INVALID_RECORD",
+        domain="cordee",
+        metadata={"path": "p", "problem": "{a}", "problems": "x", "self": "y", "p2_self": "z", "p0_a": "n", "a": "{b}"}
+        | {name: ("{c}" if name == "b" else "{b}") * 80 for name in "bc"},
+    )
+    status = status_pb2.Status(code=3, message="m")
+    status.details.add().Pack(info)
+    bad = error_details_pb2.BadRequest()
+    for _ in range(100):
+        bad.field_violations.add(field="f\n" * 1000, description="{a.__class__}{a:>999999}")
+    status.details.add().Pack(bad)
+    answer = rpc_status.to_status(status)
+    error = from_rpc_error(over_the_wire(answer))
+    assert isinstance(error, errors.InvalidRecord)
+    assert len(error.problems) == 20
+    assert all(len(each.path) <= 240 and "\n" not in each.path for each in error.problems)
+    assert error.problems[1].facts == ()
+    told = str(error)
+    assert len(told) < 5000
+    assert [each.problem for each in problems(error)] == ["{a.__class__}{a:>999999}"] * 20
 
 
 def test_facts_are_bounded_so_that_they_fit_into_a_trailer() -> None:
