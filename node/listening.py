@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -87,7 +88,7 @@ class Listener:
             await self._take(signed, sequence=0)
             with contextlib.suppress(NotFound):
                 await self.reconcile(parties.transfer_id)  # its time may have run out meanwhile
-            await self._house.db.write(lambda tx, signed=signed: transfer_store.take_up(tx, signed))
+            await self._house.db.write(partial(transfer_store.take_up, signed=signed))
 
     async def _take(self, signed: Signed, *, sequence: int) -> None:
         """One statement of the other party. While the roster is in doubt nothing is taken: the stream ends, and begins
