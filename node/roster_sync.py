@@ -351,6 +351,9 @@ class RosterSync:
         self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]
     ) -> None:
         known = self._tree.size
+        if checkpoint.time - self._clock.now() > _AHEAD:
+            # Before it is kept: whatever the directory signs later would else be older, and so refused, until that day.
+            raise CheckpointRefused(problem="it is dated in the future")
         if self._checkpoint is not None and checkpoint.size < self._checkpoint.size:
             raise RosterRolledBack(shown=checkpoint.size, known=self._checkpoint.size)
         if checkpoint.size != known + len(added):
