@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from cordee.act import Act, parse_act
-from cordee.errors import ActRefused, Conflict, NotFound
+from cordee.errors import N_, ActRefused, Conflict, NotFound
 from cordee.ids import TransferId
 from node import journal
 from node.case_sealing import data_key_of
@@ -69,9 +69,9 @@ def record_received(tx: Connection, vault: Vault, act: Act, *, by: str, now: dat
     if row is None:
         record_act(tx, vault, act, by=by, now=now)
     elif row.withdrawn_at is not None:
-        raise ActRefused(problem="it was withdrawn")
+        raise ActRefused(problem=N_("it was withdrawn"))
     elif row.case_id != act.case_id or travelling_act(tx, vault, act.act_id) != act:
-        raise ActRefused(problem="it is not the one that is known under its id")
+        raise ActRefused(problem=N_("it is not the one that is known under its id"))
 
 
 def travelling_act(tx: Connection, vault: Vault, act_id: str) -> Act:

@@ -15,6 +15,7 @@ from cordee import content, statements
 from cordee.act import Act, check_act
 from cordee.case import check_scope, decode_sections, received_case
 from cordee.errors import (
+    N_,
     ActRefused,
     CannotOpen,
     CaseExists,
@@ -270,9 +271,9 @@ class Fetching:
             named=recipient_facts(house, offer.sender, sender.profile) if ours else None,
         )
         if act.case_id != manifest.case_id:
-            raise ActRefused(problem="it is about another case")
+            raise ActRefused(problem=N_("it is about another case"))
         if berth.ground is not None and (act, manifest.purpose) != (berth.ground.act, berth.ground.purpose):
-            raise ActRefused(problem="it is not the one of the referral that this updates")
+            raise ActRefused(problem=N_("it is not the one of the referral that this updates"))
         sections = decode_sections(held.sections)
         check_scope(
             sections,
@@ -310,7 +311,7 @@ class Fetching:
             try:
                 ground = ground_of(house, tx, first, now=house.clock.now(), peer=job.peer)
             except (InvalidInput, NotCovered, NotFound, NotInThisState) as over:
-                raise ActRefused(problem="the referral that it updates is over, or its act is") from over
+                raise ActRefused(problem=N_("the referral that it updates is over, or its act is")) from over
             if ground.case_id != case_id:
                 raise CaseExists(case=case_id)
         place = place_of(tx, case_id, sender=job.peer, kind=summary.kind)

@@ -121,14 +121,14 @@ def put_in_place(
     return [each.file_id for each in known]
 
 
-def take_out(tx: Connection, vault: Vault, transfer: TransferId, *, now: datetime) -> tuple[tuple[str, ...], list[str]]:
+def take_out(tx: Connection, vault: Vault, transfer: TransferId, *, now: datetime) -> list[str]:
     """Erase the version that a transfer put beside a case, with the files that came with it; the record here stays.
 
-    The names of the sections erased, and the files to unlink afterwards. Nothing where there is no such version.
+    The files to unlink afterwards. Where there is no such version, nothing happens.
     """
     version = versions.read_version(tx, vault, transfer)
     if version is None or version.ours:
-        return (), []
+        return []
     files = records.remove_files(tx, version.case_id, version.files)
     if files:
         here = records.read_case(tx, vault, version.case_id)
@@ -136,7 +136,7 @@ def take_out(tx: Connection, vault: Vault, transfer: TransferId, *, now: datetim
         records.put_case(tx, here.data_key, here.case.with_section("attachments", left or None), now=now)
     versions.remove_version(tx, transfer)
     records.touch(tx, version.case_id, now=now)
-    return tuple(version.sections), files
+    return files
 
 
 def take_out_again(tx: Connection, vault: Vault, tombstones: Tombstones, *, now: datetime) -> list[str]:
@@ -144,7 +144,7 @@ def take_out_again(tx: Connection, vault: Vault, tombstones: Tombstones, *, now:
     files: list[str] = []
     for stone in tombstones.all():
         if stone.kind == TRANSFER:
-            files += take_out(tx, vault, TransferId.fromhex(stone.id), now=now)[1]
+            files += take_out(tx, vault, TransferId.fromhex(stone.id), now=now)
     return files
 
 

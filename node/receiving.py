@@ -233,8 +233,7 @@ class Receiving:
         """Erase what a transfer brought: the sections that are gone, and the files to unlink."""
         vault, case_id = self._house.vault, present.case_id or ""
         if self._stands_beside(tx, present):
-            _, files = placing.take_out(tx, vault, present.id, now=now)
-            return read_taken(self._house, present), files
+            return read_taken(self._house, present), placing.take_out(tx, vault, present.id, now=now)
         stored = records.read_case(tx, vault, case_id)
         return stored.case.sections(), records.erase_case(tx, case_id, now=now)
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from cordee.act import Act
 from cordee.case import SECTIONS
-from cordee.errors import InvalidInput, NotCovered, NotFound, NotInThisState, RecordClosed
+from cordee.errors import N_, InvalidInput, NotCovered, NotFound, NotInThisState, RecordClosed
 from cordee.ids import MemberId, TransferId
 from cordee.transfer import Kind, State
 from node import acts, records, transfer_store
@@ -49,7 +49,7 @@ class Ground:
         """The sections of an update: those asked for, or the referral's. Raises InvalidInput."""
         for name in sections or ():
             if name not in SECTIONS:
-                raise InvalidInput(field="sections", problem="it names a section that does not exist")
+                raise InvalidInput(field="sections", problem=N_("it names a section that does not exist"))
         names = frozenset(self.sections if sections is None else sections)
         return names | {"attachments"} if attachments else names - {"attachments"}
 
@@ -82,9 +82,9 @@ def ground_of(
         kind, purpose, sections = summary.kind, summary.purpose, read_taken(house, found)
         held_back, not_taken = _NOTHING, frozenset(summary.sections) - set(sections)
     if kind != "referral":
-        raise InvalidInput(field="transfer", problem="only a referral has updates")
+        raise InvalidInput(field="transfer", problem=N_("only a referral has updates"))
     if not acts.in_force(tx, house.vault, found.act_id, now=now):
-        raise NotCovered(missing="an act that is in force", rule=10)
+        raise NotCovered(missing=N_("an act that is in force"), rule=10)
     return Ground(
         first=found,
         case_id=found.case_id,
