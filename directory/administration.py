@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.entries import entry_digest
-from cordee.errors import BadSignature, EntryRefused, NotAnAdministrator, Refused, TooManyRequests
+from cordee.errors import N_, BadSignature, EntryRefused, NotAnAdministrator, Refused, TooManyRequests
 from cordee.ids import Digest, KeyId
 from cordee.members import Roster
 from cordee.roster import apply
@@ -102,7 +102,7 @@ class Governance:
         )
         if not would_apply(roster, merged):
             apply(roster, merged)  # raises what is wrong with it
-            raise EntryRefused(index=roster.size, rule="it has not enough signatures and is not next")
+            raise EntryRefused(index=roster.size, rule=N_("it has not enough signatures and is not next"))
         row = {"entry": merged.SerializeToString(), "changed_at": micros(self._clock.now())}
         statement = upsert(_PENDING).values(digest=digest, **row)
         tx.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=row))

@@ -13,7 +13,7 @@ from typing import Any
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 from cordee.ids import MemberId
 from cordee.members import MemberState, Roster
 from cordee.runtime.clock import Clock
@@ -307,5 +307,5 @@ def _names(members: str) -> tuple[str, ...]:
 def _with(address: str, port: int) -> str:
     host, colon, _ = address.rpartition(":")
     if not colon:
-        raise InvalidInput(field="listen", problem="an address has the form host:port")
+        raise InvalidInput(field="listen", problem=N_("an address has the form host:port"))
     return f"{host}:{port}"

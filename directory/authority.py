@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cordee.errors import MalformedKey
+from cordee.errors import N_, MalformedKey
 from cordee.ids import Digest, MemberId
 from cordee.runtime.clock import Clock
 from cordee.runtime.tls import LEAF_LIFE, CertificateAuthority, TransportKey, spki_digest_of_request
@@ -43,7 +43,7 @@ class Authority:
     def issue(self, request: bytes, *, member: MemberId, key_digest: Digest) -> bytes:
         """A member's certificate (DER), if the request is for the key on its card. Raises: MalformedKey."""
         if spki_digest_of_request(request) != key_digest:
-            raise MalformedKey(what="certificate request: its key is not the one on the card")
+            raise MalformedKey(what=N_("certificate request: its key is not the one on the card"))
         return self._authority.issue(request, member=member, now=self._clock.now())
 
     def server_certificate(self) -> tuple[TransportKey, bytes]:

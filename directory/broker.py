@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from cordee.errors import (
+    N_,
     MemberIsSuspended,
     NotFound,
     NotInThisState,
@@ -156,7 +157,7 @@ class Broker:
         """All that is kept of one of the caller's transfers. Raises: NotFound, also for somebody else's."""
         found, taken = await self._db.read(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
         if found is None or caller not in (found.sender, found.recipient):
-            raise NotFound(what="transfer")
+            raise NotFound(what=N_("transfer"))
         if found.is_due(self._clock.now()):
             await self._expire([id_])
             return State.EXPIRED, taken
@@ -171,7 +172,7 @@ class Broker:
         """
         found = await self._db.read(lambda tx: transfers.find(tx, id_))
         if found is None or caller not in (found.sender, found.recipient):
-            raise NotFound(what="transfer")
+            raise NotFound(what=N_("transfer"))
         for member in (found.sender, found.recipient):
             self._rosters.roster.active(member)
         if found.is_due(self._clock.now()):
@@ -260,8 +261,8 @@ class Broker:
         accepted = v1.Answer.FromString(_of(taken, Kind.ACCEPTANCE, shipment.kind).signed.body)
         held = await self._waiting.size(shipment.transfer_id)
         if held != shipment.ciphertext_size and not (accepted.acceptance.mailbox and held == 0):
-            problem = f"{held} bytes wait in the mailbox; it names {shipment.ciphertext_size}"
-            raise StatementRefused(what="Shipment", problem=problem)
+            problem = N_("{held} bytes wait in the mailbox; it names {size}")
+            raise StatementRefused(what=N_("Shipment"), problem=problem, held=held, size=shipment.ciphertext_size)
 
     def _tell(self, state: State) -> None:
         """For counters: a state was reached, nothing more."""
@@ -326,7 +327,7 @@ def _of(taken: list[Taken], kind: Kind, wanted_by: Kind | None) -> Taken:
         if each.kind is kind:
             return each
     if not taken or wanted_by is None:
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     raise NotInThisState(state=taken[-1].state, statement=wanted_by)
 
 
@@ -337,9 +338,9 @@ def _require_step(seen: Peek, transfer: Transfer | None, taken: list[Taken]) -> 
     """
     if transfer is None:
         if seen.kind is not Kind.OFFER:
-            raise NotFound(what="transfer")
+            raise NotFound(what=N_("transfer"))
     elif (transfer.sender, transfer.recipient) != (seen.parties.sender, seen.parties.recipient):
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     by = Party.SENDER if seen.kind in _BY_SENDER else Party.RECIPIENT
     next_state(transfer.state if transfer else None, seen.kind, by, taken=[each.kind for each in taken])
 

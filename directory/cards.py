@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
-from cordee.errors import CardRefused, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
+from cordee.errors import N_, CardRefused, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
 from cordee.ids import Digest, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
@@ -79,7 +79,7 @@ class CardIndex:
     def key_of(self, member: MemberId) -> Digest:
         """The digest of the transport key on the member's newest card. Raises: NotFound."""
         if member not in self._keys:
-            raise NotFound(what="card")
+            raise NotFound(what=N_("card"))
         return self._keys[member][0]
 
     async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
@@ -94,14 +94,14 @@ class CardIndex:
         number = known.number if known is not None else 0
         card = Card.parse(signed, roster, now=self._clock.now(), profile=profile, at_least=number + 1)
         if card.member != caller:
-            raise WrongParty(what="Card")
+            raise WrongParty(what=N_("Card"))
         parsed = Profile.parse(profile, roster.active(caller).registration)
 
         def step(tx: Connection) -> int:
             self._rosters.roster.active(caller)
             present = tx.execute(select(_CARD.c.number).where(_CARD.c.member == caller)).scalar()
             if present is not None and present >= card.number:  # another one was published since
-                raise CardRefused(member=caller.hex(), problem="its number is too low or out of range")
+                raise CardRefused(member=caller.hex(), problem=N_("its number is too low or out of range"))
             return put_card(tx, card, profile, parsed)
 
         revision = await self._db.write(step)
@@ -162,7 +162,7 @@ def require_unused(tx: Connection, member: MemberId, key: Digest, profile: Profi
     if tx.execute(select(_CARD.c.member).where(others, same_key)).first() is not None:
         raise KeyTaken()
     for what, column, value in (
-        ("name", _CARD.c.shown_name, fold(profile.display_name)),
+        (N_("name"), _CARD.c.shown_name, fold(profile.display_name)),
         ("org_id", _CARD.c.org_id, profile.org_id),  # acts name their recipient by it
     ):
         if tx.execute(select(_CARD.c.member).where(others, column == value)).first() is not None:

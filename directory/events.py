@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from cordee.errors import InvalidInput, StreamReplaced
+from cordee.errors import N_, InvalidInput, StreamReplaced
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
@@ -98,7 +98,7 @@ class Events:
         Raises: InvalidInput for an impossible cursor; StreamReplaced when the member opens a newer stream.
         """
         if cursor > MAX_CURSOR:
-            raise InvalidInput(field="cursor", problem="no event has such a number")
+            raise InvalidInput(field="cursor", problem=N_("no event has such a number"))
         stream = _Stream()
         before = self._streams.get(member)
         self._streams[member] = stream  # from here on every wake-up is heard

@@ -6,7 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from cordee.errors import AlreadyExists, InvalidInput
+from cordee.errors import N_, AlreadyExists, InvalidInput
+from cordee.runtime.texts import why
 
 __all__ = ["private_folder", "read_whole", "replace", "write_new"]
 
@@ -42,9 +43,9 @@ def read_whole(path: Path, *, limit: int = 1 << 20) -> bytes:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise InvalidInput(field=path, problem=error.strerror or "it cannot be read") from error
+        raise InvalidInput(field=path, problem=why(error, N_("it cannot be read"))) from error
     if len(data) > limit:
-        raise InvalidInput(field=path, problem=f"it has more than {limit} bytes")
+        raise InvalidInput(field=path, problem=N_("it has more than {limit} bytes"), limit=limit)
     return data
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from cordee.card import is_endpoint
 from cordee.checkpoint import is_origin
-from cordee.errors import AlreadyExists, InvalidInput, InvalidRecord, MalformedKey, NotFound
+from cordee.errors import N_, AlreadyExists, InvalidInput, InvalidRecord, MalformedKey, NotFound
 from cordee.runtime.tls import CertificateAuthority, TransportKey
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import private_folder, read_whole, write_new
@@ -63,7 +63,7 @@ class Founding:
                 front=str(plain["front"]),
             )
         except (ValueError, TypeError, KeyError, MalformedKey) as error:
-            raise InvalidRecord(path="founding", problem="it is no founding file of Cordée") from error
+            raise InvalidRecord(path=N_("founding"), problem=N_("it is no founding file of Cordée")) from error
         _check_addresses(found)
         return found
 
@@ -114,7 +114,7 @@ class House:
     def founding(self) -> Founding:
         """Raises: NotFound before `cordee directory init`."""
         if not self.founding_file.exists():
-            raise NotFound(what=f"directory in {self.folder}")
+            raise NotFound(what=N_("directory in {folder}"), folder=self.folder)
         return Founding.parse(read_whole(self.founding_file))
 
     def log_key(self) -> SigningKey:
@@ -138,7 +138,7 @@ def initialise(
     Raises: AlreadyExists where there is one; InvalidInput for an origin or address that will not do.
     """
     if not is_origin(origin):
-        raise InvalidInput(field="--origin", problem="visible characters without space and plus are asked for")
+        raise InvalidInput(field="--origin", problem=N_("visible characters without space and plus are asked for"))
     private_folder(folder)
     house = House(folder)
     if house.founding_file.exists():
@@ -165,7 +165,7 @@ def initialise(
 def _check_addresses(founding: Founding) -> None:
     for name, value in (("members", founding.members), ("front", founding.front)):
         if not is_endpoint(value):
-            raise InvalidInput(field=name, problem="an address has the form host:port")
+            raise InvalidInput(field=name, problem=N_("an address has the form host:port"))
 
 
 def _text64(data: bytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from cordee.errors import InvalidRecord
+from cordee.errors import N_, InvalidRecord
 from cordee.v1 import statements_pb2 as v1
 from directory.files import read_whole
 
@@ -44,7 +44,9 @@ def read_entries(path: Path) -> list[v1.Entry]:
         try:
             entries.append(v1.Entry.FromString(data[position : position + size]))
         except DecodeError as error:
-            raise InvalidRecord(path=path.name, problem=f"entry {len(entries)} cannot be parsed") from error
+            raise InvalidRecord(
+                path=path.name, problem=N_("entry {index} cannot be parsed"), index=len(entries)
+            ) from error
         position += size
     return entries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cordee.errors import NotInThisState, TooLarge, WrongParty
+from cordee.errors import N_, NotInThisState, TooLarge, WrongParty
 from cordee.ids import MemberId, TransferId
 from cordee.transfer import State
 from directory.broker import Broker
@@ -22,22 +22,22 @@ class TransferMailboxPolicy:
         """Raises: NotFound, WrongParty, NotInThisState, TransferOver, TooLarge, MemberIsSuspended."""
         transfer = await self._broker.standing(caller, transfer_id)
         if caller != transfer.sender:
-            raise WrongParty(what="Put")
+            raise WrongParty(what=N_("Put"))
         if transfer.state is not State.ACCEPTED:
-            raise NotInThisState(state=transfer.state, statement="put")
+            raise NotInThisState(state=transfer.state, statement=N_("put"))
         if new_size > transfer.size_bound:
-            raise TooLarge(what="The content", size=new_size, limit=transfer.size_bound)
+            raise TooLarge(what=N_("The content"), size=new_size, limit=transfer.size_bound)
 
     async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
         """Raises: NotFound, WrongParty, NotInThisState, TransferOver, MemberIsSuspended."""
         transfer = await self._broker.standing(caller, transfer_id)
         if caller != transfer.recipient:
-            raise WrongParty(what="Get")
+            raise WrongParty(what=N_("Get"))
         if transfer.state is not State.SHIPPED:
-            raise NotInThisState(state=transfer.state, statement="get")
+            raise NotInThisState(state=transfer.state, statement=N_("get"))
 
     async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
         """Either party, while it is under way. Raises: NotFound, NotInThisState, TransferOver, MemberIsSuspended."""
         transfer = await self._broker.standing(caller, transfer_id)
         if transfer.state not in (State.ACCEPTED, State.SHIPPED):
-            raise NotInThisState(state=transfer.state, statement="stat")
+            raise NotInThisState(state=transfer.state, statement=N_("stat"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from cordee.errors import NotFound
+from cordee.errors import N_, NotFound
 from cordee.members import MemberState
 from cordee.roster import replay
 from cordee.runtime.clock import SystemClock
@@ -48,7 +48,7 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     house = House(folder)
     house.founding()
     if not house.database.exists():
-        raise NotFound(what="database")
+        raise NotFound(what=N_("database"))
     private_folder(target)
     with _open(house) as db:
         db.backup(target / house.database.name)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cordee.card import Card
 from cordee.errors import (
+    N_,
     AnotherStatement,
     InvalidInput,
     InvitationRefused,
@@ -94,17 +95,17 @@ class Membership:
         Raises: InvalidInput, AnotherStatement.
         """
         if len(command.invitation) != _ID_SIZE or len(command.secret_digest) != _DIGEST_SIZE:
-            raise InvalidInput(field="invitation", problem="an id of 16 bytes and a digest of 32 are asked for")
+            raise InvalidInput(field="invitation", problem=N_("an id of 16 bytes and a digest of 32 are asked for"))
         registration_digest(command.legal_name, command.registration_number)  # raises where one is empty
         expires = moment_of(command.expire_time)
         if expires <= self._clock.now():
-            raise InvalidInput(field="expire_time", problem="it has passed")
+            raise InvalidInput(field="expire_time", problem=N_("it has passed"))
 
         def step(tx: Connection) -> None:
             known = tx.execute(select(_INVITATION.c.command).where(_INVITATION.c.id == command.invitation)).scalar()
             if known is not None:
                 if known != signed.to_bytes():
-                    raise AnotherStatement(statement="invitation")
+                    raise AnotherStatement(statement=N_("invitation"))
                 return
             tx.execute(
                 insert(_INVITATION).values(
@@ -151,7 +152,7 @@ class Membership:
             ).rowcount
 
         if not await self._db.write(step):
-            raise NotFound(what="waiting request")
+            raise NotFound(what=N_("waiting request"))
 
     # ---- applicants ----
 
@@ -166,7 +167,7 @@ class Membership:
         identity = SigningPublicKey.from_message(body.identity_key)
         verify(signed, identity)
         if body.network != roster.network:
-            raise WrongNetwork(what="JoinRequest")
+            raise WrongNetwork(what=N_("JoinRequest"))
         member = member_id_of(identity)
         known = await self._db.read(lambda tx: _join_row(tx, member))
         if known is not None and known.digest == signed.digest:  # however late it is asked again
@@ -180,9 +181,9 @@ class Membership:
             if again is not None and again.digest == signed.digest:
                 return JoinState(again.state)
             if invited.spent_by is not None:
-                raise InvitationRefused(problem="it was used already")
+                raise InvitationRefused(problem=N_("it was used already"))
             if again is not None or member in roster.members:
-                raise AnotherStatement(statement="join request")
+                raise AnotherStatement(statement=N_("join request"))
             profile = Profile.parse(body.profile, registration_digest(invited.legal_name, invited.registration_number))
             require_unused(tx, member, card.transport_key_digest, profile)
             tx.execute(update(_INVITATION).where(_INVITATION.c.id == invited.id).values(spent_by=signed.digest))
@@ -210,12 +211,12 @@ class Membership:
         member = MemberId(query.member)
         row = await self._db.read(lambda tx: _join_row(tx, member))
         if row is None:
-            raise NotFound(what="request to join")
+            raise NotFound(what=N_("request to join"))
         request = parse_body(Signed.from_bytes(row.request), v1.JoinRequest, max_size=MAX_SIGNED)
         known = roster.members.get(member)
         verify(signed, known.identity if known else SigningPublicKey.from_message(request.identity_key))
         if query.network != roster.network:
-            raise WrongNetwork(what="JoinStatusQuery")
+            raise WrongNetwork(what=N_("JoinStatusQuery"))
         require_now(query, "JoinStatusQuery", now)
         if known is None:
             return JoinAnswer(JoinState(row.state), reason=row.refusal_reason)
@@ -265,9 +266,9 @@ def _invitation(tx: Connection, body: v1.JoinRequest, now: datetime) -> Row[tupl
     expected = invited.secret_digest if invited is not None else bytes(_DIGEST_SIZE)
     # The same answer for an unknown id and a wrong secret, in the same time.
     if not hmac.compare_digest(secret_digest(body.secret), expected) or invited is None:
-        raise InvitationRefused(problem="it is not known here")
+        raise InvitationRefused(problem=N_("it is not known here"))
     if moment(invited.expires_at) <= now and invited.spent_by is None:
-        raise InvitationRefused(problem="it has run out")
+        raise InvitationRefused(problem=N_("it has run out"))
     return invited
 
 
@@ -281,11 +282,11 @@ def _card_of(body: v1.JoinRequest, roster: Roster, member: MemberId, identity: S
         profile=body.profile,
     )
     if card.number != 1:
-        raise MalformedStatement(what="JoinRequest", problem="its card is not the first")
+        raise MalformedStatement(what=N_("JoinRequest"), problem=N_("its card is not the first"))
     if card.member != member:
-        raise WrongParty(what="Card")
+        raise WrongParty(what=N_("Card"))
     if spki_digest_of_request(body.certificate_request) != card.transport_key_digest:
-        raise MalformedKey(what="certificate request: its key is not the one on the card")
+        raise MalformedKey(what=N_("certificate request: its key is not the one on the card"))
     return card
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from cordee.errors import AnotherStatement, NotFound, QuotaExceeded
+from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.layout import MINIMUM_SIZE
 from cordee.signing import Signed
@@ -124,7 +124,7 @@ def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> 
     state = next_state(transfer.state if transfer else None, statement.kind, statement.by, taken=taken)
     if transfer is None:
         if not isinstance(statement, Offer):
-            raise NotFound(what="transfer")  # the table lets nothing but an offer begin
+            raise NotFound(what=N_("transfer"))  # the table lets nothing but an offer begin
         transfer = _open(tx, statement, quota=quota)
     tx.execute(
         insert(_STATEMENT).values(
@@ -194,7 +194,7 @@ def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
     if used + counted > quota:
         raise QuotaExceeded(used=used, limit=quota)
     if tx.execute(select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == offer.token.id)).first() is not None:
-        raise AnotherStatement(statement="offer")  # a consent token is for one transfer
+        raise AnotherStatement(statement=N_("offer"))  # a consent token is for one transfer
     ends = expires_at(State.OFFERED, offer_expires=offer.expires, token_expires=offer.token.expires)
     if ends is None:
         raise ValueError("an open offer has an end")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
-from cordee.errors import InvalidInput, NotFound, RecordClosed, StorageFull
+from cordee.errors import N_, InvalidInput, NotFound, RecordClosed, StorageFull
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from node import journal, records
@@ -57,7 +57,7 @@ class Attaching:
         if case.read_only:
             raise RecordClosed()
         if described.size + _SPARE > self._free():
-            raise StorageFull(what="the attachments")
+            raise StorageFull(what=N_("the attachments"))
         writer = await asyncio.to_thread(self._store.writer, case.data_key, described.attachment_id)
         written = await _written(writer, chunks, described.size)
         stored = StoredAttachment(
@@ -94,7 +94,7 @@ class Attaching:
         case = await self._db.read(lambda tx: records.read_case(tx, self._vault, case_id))
         stored = next((each for each in case.attachments if each.attachment_id == attachment_id), None)
         if stored is None:
-            raise NotFound(what="attachment")
+            raise NotFound(what=N_("attachment"))
         now = self._clock.now()
         await self._db.write(
             lambda tx: journal.append(
@@ -123,7 +123,9 @@ async def _written(writer: AttachmentWriter, chunks: AsyncIterator[bytes], annou
                 break
             await asyncio.to_thread(writer.write, chunk)
         if size != announced:
-            raise InvalidInput(field="description.size", problem=f"{announced} bytes were announced, others came")
+            raise InvalidInput(
+                field="description.size", problem=N_("{size} bytes were announced, others came"), size=announced
+            )
     except BaseException:
         writer.abandon()
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 
-from cordee.errors import ContentDamaged, StorageFull
+from cordee.errors import N_, ContentDamaged, StorageFull
 from cordee.frame import Label, frame
 from cordee.runtime.crashpoint import Crashpoints, register
 from node.files import private_folder, sync_folder
@@ -114,7 +114,7 @@ class AttachmentWriter:
     def _give_up(self, failed: OSError) -> None:
         self.abandon()
         if failed.errno == errno.ENOSPC:
-            raise StorageFull(what="the attachments") from failed
+            raise StorageFull(what=N_("the attachments")) from failed
         raise failed
 
 
@@ -156,15 +156,15 @@ class AttachmentStore:
             decryptor = Cobblestone256Decryptor(key, _context(stored.attachment_id, stored.file_id))
             with self._path(stored.file_id).open("rb", buffering=0) as file:
                 if os.fstat(file.fileno()).st_size != _sealed_size(stored.size):
-                    raise ContentDamaged(problem="an attachment has another length on disk")
+                    raise ContentDamaged(problem=N_("an attachment has another length on disk"))
                 yield from _cut(decryptor.update(_read_block(file.fileno(), _HEADER)))
                 while block := _read_block(file.fileno(), _BLOCK):
                     yield from _cut(decryptor.update(block))
             yield from _cut(decryptor.finalize())
         except FileNotFoundError as missing:
-            raise ContentDamaged(problem="an attachment is missing on disk") from missing
+            raise ContentDamaged(problem=N_("an attachment is missing on disk")) from missing
         except InvalidTag as altered:
-            raise ContentDamaged(problem="an attachment was altered on disk") from altered
+            raise ContentDamaged(problem=N_("an attachment was altered on disk")) from altered
 
     def erase(self, file_id: str) -> None:
         """Unlink a file. Its key went with the case's data key; nothing happens where there is no such file."""
@@ -185,7 +185,7 @@ class AttachmentStore:
 
     def _path(self, file_id: str) -> Path:
         if len(file_id) != 32 or not _FILE_ID.issuperset(file_id):
-            raise ContentDamaged(problem="an attachment's file has an impossible name")
+            raise ContentDamaged(problem=N_("an attachment's file has an impossible name"))
         return self._folder / file_id
 
 

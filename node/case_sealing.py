@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, insert, select
 
 from cordee.case import Case, parse_case
-from cordee.errors import NotFound
+from cordee.errors import N_, NotFound
 from node.attachments import StoredAttachment
 from node.store import table_of
 from node.store.records import CaseKeyRow
@@ -55,7 +55,7 @@ def data_key_of(tx: Connection, vault: Vault, case_id: str) -> DataKey:
     """A case's data key. Raises NotFound where there is no such case or it was erased; CannotOpen."""
     sealed = tx.execute(select(_KEY.c.sealed_key).where(_KEY.c.case_id == case_id)).scalar()
     if sealed is None:
-        raise NotFound(what="case")
+        raise NotFound(what=N_("case"))
     return unwrap(vault, case_id, sealed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cordee.errors import CannotOpen
+from cordee.errors import N_, CannotOpen
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
@@ -37,7 +37,7 @@ class Keys:
         Raises: CannotOpen where this node no longer has it.
         """
         if number not in self.sealing:
-            raise CannotOpen(what=f"card {number}")
+            raise CannotOpen(what=N_("card {number}"), number=number)
         return self.sealing[number]
 
 

@@ -14,7 +14,7 @@ from threading import Lock
 import nacl.exceptions
 from nacl.secret import Aead
 
-from cordee.errors import CannotOpen
+from cordee.errors import N_, CannotOpen
 from cordee.frame import Label, frame
 from cordee.runtime.clock import Clock
 from node.files import private_folder, sync_folder, write_new
@@ -56,7 +56,7 @@ class InFlight:
         try:
             return date.fromordinal(int.from_bytes(sealed[:_DAY_BYTES], "big"))
         except (ValueError, OverflowError) as malformed:
-            raise CannotOpen(what="in-flight secret") from malformed
+            raise CannotOpen(what=N_("in-flight secret")) from malformed
 
     def prune(self, days_in_use: Collection[date]) -> int:
         """Destroy the keys of days before yesterday that nothing in flight needs. Returns how many.
@@ -88,9 +88,9 @@ class InFlight:
             try:
                 key = path.read_bytes()
             except FileNotFoundError as destroyed:
-                raise CannotOpen(what=f"in-flight key of {day}") from destroyed
+                raise CannotOpen(what=N_("in-flight key of {day}"), day=day) from destroyed
             if len(key) != _KEY_BYTES:
-                raise CannotOpen(what=f"in-flight key of {day}")
+                raise CannotOpen(what=N_("in-flight key of {day}"), day=day)
             return self._keys.setdefault(day, Aead(key))
 
 

@@ -16,7 +16,7 @@ import grpc
 from sqlalchemy import Connection
 
 from cordee.card import make_card
-from cordee.errors import AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
+from cordee.errors import N_, AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
 from cordee.ids import MemberId, NetworkId
 from cordee.invitation import Invitation
 from cordee.profile import Profile
@@ -62,7 +62,7 @@ class Membership:
         try:
             plain = json.loads((data_dir / MEMBERSHIP).read_bytes())
         except FileNotFoundError as absent:
-            raise NotFound(what="membership") from absent
+            raise NotFound(what=N_("membership")) from absent
         return cls(
             network=NetworkId(bytes.fromhex(plain["network"])),
             members=plain["members"],
@@ -88,7 +88,7 @@ def initialise(data_dir: Path, *, passphrase: bytes, random: Callable[[int], byt
     """
     private_folder(data_dir)
     if (data_dir / VAULT).exists():
-        raise AlreadyExists(what="node")
+        raise AlreadyExists(what=N_("node"))
     vault = Vault.create(data_dir / VAULT, passphrase, random=random)
     identity = SigningKey.generate(random)
     sealing = SealingKey.generate(random)
@@ -110,7 +110,7 @@ def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:
     seed = get_secret(tx, vault, "identity")
     transport = get_secret(tx, vault, "transport")
     if seed is None or transport is None:
-        raise NotFound(what="node")
+        raise NotFound(what=N_("node"))
     sealing = {
         int(name.rpartition(".")[2]): SealingKey.from_seed(get_secret(tx, vault, name) or b"")
         for name in secret_names(tx, prefix="sealing.")  # older ones are deleted, so the numbers have gaps
@@ -134,7 +134,7 @@ async def request(
     invited = Invitation.parse(invitation)
     Profile.parse(profile, registration_digest(invited.legal_name, invited.registration_number))
     if invited.expires <= clock.now():
-        raise InvalidRecord(path="invitation.expires", problem=f"it ended on {invited.expires:%Y-%m-%d}")
+        raise InvalidRecord(path="invitation.expires", problem=N_("it ended on {day}"), day=invited.expires.date())
     vault = Vault.open(data_dir / VAULT, passphrase)
     with Database(data_dir / DATABASE, NodeTable.metadata) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
@@ -220,11 +220,11 @@ async def wait(
                 raise from_rpc_error(error) from error
             if answer.state == directory_pb2.JOIN_STATE_ADMITTED:
                 if spki_digest(answer.certificate) != transport.digest:
-                    raise InvalidRecord(path="certificate", problem="it is for another key")
+                    raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
                 replace(data_dir / CERTIFICATE, answer.certificate)
                 return member
             if answer.state == directory_pb2.JOIN_STATE_REFUSED:
                 raise JoinRefused(words=answer.refusal_reason)
             if ends is not None and clock.now() >= ends:
-                raise Unreachable(peer="administrators")
+                raise Unreachable(peer=N_("administrators"))
             await clock.sleep(_POLL_SECONDS)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, Row, insert, or_, select
 
-from cordee.errors import BadSignature, CordeeError, JournalBroken
+from cordee.errors import N_, BadSignature, CordeeError, JournalBroken
 from cordee.frame import Label, blake2b_256, frame
 from cordee.signing import SigningKey, SigningPublicKey, verify_signature
 from cordee.v1 import statements_pb2
@@ -118,19 +118,19 @@ def verify(tx: Connection, key: SigningPublicKey, *, former: tuple[SigningPublic
     for row in tx.execute(select(_JOURNAL).order_by(_JOURNAL.c.line).execution_options(yield_per=1000)):
         line += 1
         if row.line != line:
-            raise JournalBroken(line=line, problem="the line is missing")
+            raise JournalBroken(line=line, problem=N_("the line is missing"))
         chained = blake2b_256(Label.JOURNAL, previous, _canonical_of(row))
         if chained != row.hash:
-            raise JournalBroken(line=line, problem="the line was altered, or follows another one")
+            raise JournalBroken(line=line, problem=N_("the line was altered, or follows another one"))
         previous = chained
         head = heads.pop(line, None)
         if head is not None:
             _check_head(head, chained, keys)
             signed = line
         elif row.action == _SIGNED_ACTION:
-            raise JournalBroken(line=line, problem="its signature is missing")
+            raise JournalBroken(line=line, problem=N_("its signature is missing"))
     if heads:
-        raise JournalBroken(line=min(heads), problem="a signature covers lines that are missing")
+        raise JournalBroken(line=min(heads), problem=N_("a signature covers lines that are missing"))
     return JournalReport(lines=line, head=previous, signed_lines=signed, signatures=signatures)
 
 
@@ -164,15 +164,15 @@ def _export_lines(tx: Connection) -> Iterator[bytes]:
 
 def _check_head(head: Row[tuple[object, ...]], chained: bytes, keys: Mapping[bytes, SigningPublicKey]) -> None:
     if head.hash != chained:
-        raise JournalBroken(line=head.line, problem="the signed hash is another")
+        raise JournalBroken(line=head.line, problem=N_("the signed hash is another"))
     try:
         signature = statements_pb2.Signature.FromString(head.signature)
         signer = keys.get(signature.signer)
         if signer is None:
-            raise BadSignature(what="the journal's head")
+            raise BadSignature(what=N_("the journal's head"))
         verify_signature(signature, _HEAD_TYPE, _head_body(head.line, head.hash, head.at), signer)
     except (CordeeError, DecodeError) as refused:
-        raise JournalBroken(line=head.line, problem="its signature does not verify") from refused
+        raise JournalBroken(line=head.line, problem=N_("its signature does not verify")) from refused
 
 
 def _head_body(line: int, head: bytes, at: datetime) -> bytes:

@@ -7,7 +7,7 @@ import unicodedata
 import nacl.exceptions
 import nacl.pwhash
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 
 __all__ = ["LONGEST", "SHORTEST", "check_password", "hash_password", "is_password"]
 
@@ -26,7 +26,12 @@ _NOBODY = "$argon2id$v=19$m=19456,t=4,p=1$pSApproiCZ/8PaTbLD5FQg$qQwIgoENjvepsHb
 def check_password(password: str) -> None:
     """Raises InvalidInput where a new password is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidInput(field="password", problem=f"it needs {SHORTEST} to {LONGEST} characters")
+        raise InvalidInput(
+            field="password",
+            problem=N_("it needs {minimum} to {maximum} characters"),
+            minimum=SHORTEST,
+            maximum=LONGEST,
+        )
 
 
 def hash_password(password: str) -> str:

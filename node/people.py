@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from cordee.errors import (
+    N_,
     AccountExists,
     InvalidInput,
     LastAdministrator,
@@ -66,10 +67,10 @@ class Role(StrEnum):
     node, auditors read the journal.
     """
 
-    HANDLER = "handler"
-    LEAD = "lead"
-    ADMINISTRATOR = "administrator"
-    AUDITOR = "auditor"
+    HANDLER = N_("handler")
+    LEAD = N_("lead")
+    ADMINISTRATOR = N_("administrator")
+    AUDITOR = N_("auditor")
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def add_account(
     """
     shown = _shown_name(name)
     if not roles:
-        raise InvalidInput(field="roles", problem="at least one is needed")
+        raise InvalidInput(field="roles", problem=N_("at least one is needed"))
     account = Account(random(16).hex(), shown, frozenset(Role(role) for role in roles), bound_by_secrecy, False)
     row = {
         "id": account.account_id,
@@ -261,14 +262,16 @@ def _forget_what_ended(tx: Connection, now: datetime) -> None:
 def _account_row(tx: Connection, vault: Vault, name: str) -> Row[tuple[Any, ...]]:
     row = tx.execute(select(_ACCOUNT).where(_ACCOUNT.c.name_index == _name_index(vault, name))).one_or_none()
     if row is None:
-        raise NotFound(what="account")
+        raise NotFound(what=N_("account"))
     return row
 
 
 def _shown_name(name: str) -> str:
     shown = " ".join(unicodedata.normalize("NFKC", name).split())
     if not shown or len(shown) > _LONGEST_NAME or not shown.isprintable():
-        raise InvalidInput(field="name", problem=f"it needs 1 to {_LONGEST_NAME} printable characters")
+        raise InvalidInput(
+            field="name", problem=N_("it needs 1 to {maximum} printable characters"), maximum=_LONGEST_NAME
+        )
     return shown
 
 

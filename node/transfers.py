@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from cordee import proof
-from cordee.errors import NotFound, RoleMissing
+from cordee.errors import N_, NotFound, RoleMissing
 from cordee.ids import MemberId, TransferId
 from cordee.transfer import Party, State, sentence
 from cordee.v1 import statements_pb2
@@ -89,7 +89,7 @@ class TransferBook:
         def read(tx: Connection) -> statements_pb2.Summary:
             found = transfer_store.read_transfer(tx, transfer)
             if found.outgoing:
-                raise NotFound(what="offer")
+                raise NotFound(what=N_("offer"))
             return read_summary(self._house, found)
 
         return await self._house.db.read(read)

@@ -14,7 +14,7 @@ import nacl.exceptions
 import nacl.pwhash
 from nacl.secret import Aead
 
-from cordee.errors import AlreadyExists, CannotOpen, InvalidInput, NotFound, VaultLocked
+from cordee.errors import N_, AlreadyExists, CannotOpen, InvalidInput, NotFound, VaultLocked
 from cordee.frame import Label, frame
 from node.files import write_new
 
@@ -96,7 +96,7 @@ class Vault:
         Raises: InvalidInput for an empty passphrase; AlreadyExists where the file exists.
         """
         if not passphrase:
-            raise InvalidInput(field="passphrase", problem="it is empty")
+            raise InvalidInput(field="passphrase", problem=N_("it is empty"))
         key, salt = random(_KEY_BYTES), random(nacl.pwhash.argon2id.SALTBYTES)
         aad = _header(salt, opslimit, memlimit)
         sealed = _seal(Aead(_stretch(passphrase, salt, opslimit, memlimit)), key, aad)
@@ -111,7 +111,7 @@ class Vault:
         try:
             write_new(path, json.dumps(document, indent=1).encode() + b"\n")
         except FileExistsError as exists:
-            raise AlreadyExists(what="vault") from exists
+            raise AlreadyExists(what=N_("vault")) from exists
         return cls(key)
 
     @classmethod
@@ -127,12 +127,12 @@ class Vault:
             opslimit, memlimit = int(document["opslimit"]), int(document["memlimit"])
             known = document["format"] == _FORMAT and len(salt) == nacl.pwhash.argon2id.SALTBYTES
         except FileNotFoundError as missing:
-            raise NotFound(what="vault") from missing
+            raise NotFound(what=N_("vault")) from missing
         except (ValueError, KeyError, TypeError) as malformed:
-            raise CannotOpen(what="the vault's file") from malformed
+            raise CannotOpen(what=N_("the vault's file")) from malformed
         # A file that was tampered with must not make us spend all memory.
         if not known or not 0 < opslimit <= _MOST_OPS or not 0 < memlimit <= _MOST_MEMORY:
-            raise CannotOpen(what="the vault's file")
+            raise CannotOpen(what=N_("the vault's file"))
         aead = Aead(_stretch(passphrase, salt, opslimit, memlimit))
         try:
             return cls(_unseal(aead, sealed, _header(salt, opslimit, memlimit), "vault"))
@@ -158,7 +158,7 @@ class Vault:
 
 def _derive(key: bytes, label: Label) -> bytes:
     if len(key) != _KEY_BYTES:
-        raise CannotOpen(what="the vault's key")
+        raise CannotOpen(what=N_("the vault's key"))
     return hashlib.blake2b(frame(label, b"subkey"), digest_size=_KEY_BYTES, key=key).digest()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cordee.card import Card
-from cordee.errors import InvitationRefused, NotAnAdministrator, WordsDiffer, WrongNetwork
+from cordee.errors import N_, InvitationRefused, NotAnAdministrator, WordsDiffer, WrongNetwork
 from cordee.ids import Digest, MemberId
 from cordee.invitation import secret_digest
 from cordee.members import Roster, registration_digest
@@ -57,9 +57,9 @@ def read_applicant(record: pb.JoinRequestRecord, roster: Roster) -> Applicant:
         raise NotAnAdministrator()
     verify(invitation, administrator)
     if body.network != roster.network or invited.network != roster.network:
-        raise WrongNetwork(what="JoinRequest")
+        raise WrongNetwork(what=N_("JoinRequest"))
     if body.invitation != invited.invitation or secret_digest(body.secret) != invited.secret_digest:
-        raise InvitationRefused(problem="the request does not hold it")
+        raise InvitationRefused(problem=N_("the request does not hold it"))
     member, asked = member_id_of(key), moment_of(body.time)
     Card.parse_for(
         Signed.from_message(body.card),

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cordee.errors import CordeeError, RemoteFailure
+from cordee.errors import N_, CordeeError, RemoteFailure
 from cordee.ids import MemberId, NetworkId
 from cordee.members import Roster
 from cordee.runtime.clock import Clock
@@ -26,7 +26,7 @@ __all__ = ["FrontClient", "connected", "submit_genesis"]
 
 _CALL_SECONDS = 30.0
 _LOG_SECONDS = 600.0
-_PEER = "The directory"
+_PEER = N_("The directory")
 
 
 class _Common(TypedDict):

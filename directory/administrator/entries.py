@@ -104,7 +104,7 @@ def require_next(entry: v1.Entry, roster: Roster, now: datetime) -> None:
     signatures = max(1, len(entry.signatures))
     lenient = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
     if not entry.signatures:
-        raise EntryRefused(index=roster.size, rule="nobody has signed it")
+        raise EntryRefused(index=roster.size, rule=N_("nobody has signed it"))
     apply(lenient, entry, latest=now + _SKEW)
 
 

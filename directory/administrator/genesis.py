@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Self
 
 from cordee.entries import add_signature, network_id, propose
-from cordee.errors import InvalidRecord, MalformedStatement, NotAnAdministrator
+from cordee.errors import N_, InvalidRecord, MalformedStatement, NotAnAdministrator
 from cordee.ids import KeyId, NetworkId
 from cordee.policy import Policy
 from cordee.roster import apply
@@ -92,11 +92,11 @@ class Draft:
             found = cls(founding=founding, entry=entry)
             genesis = found.genesis
         except (ValueError, KeyError, TypeError, MalformedStatement) as error:
-            raise InvalidRecord(path="genesis", problem="it is no genesis file of Cordée") from error
+            raise InvalidRecord(path=N_("genesis"), problem=N_("it is no genesis file of Cordée")) from error
         directory_key = SigningPublicKey.from_message(genesis.directory_key)
         named = (directory_key, genesis.ca_certificate, genesis.origin)
         if named != (founding.directory_key, founding.ca_certificate, founding.origin):
-            raise InvalidRecord(path="genesis", problem="it is for another directory than the one beside it")
+            raise InvalidRecord(path=N_("genesis"), problem=N_("it is for another directory than the one beside it"))
         keys = {key.key_id: key for key in found.administrators}
         for one in entry.signatures:
             key = keys.get(KeyId(one.signer))
@@ -118,9 +118,9 @@ def draft(
 ) -> Draft:
     """A genesis that nobody has signed yet. Raises: InvalidRecord for keys that stand twice, or too few of them."""
     if len({key.key_id for key in administrators}) != len(administrators):
-        raise InvalidRecord(path="administrator", problem="a key stands there twice")
+        raise InvalidRecord(path="administrator", problem=N_("a key stands there twice"))
     if len(administrators) < policy.threshold:
-        raise InvalidRecord(path="threshold", problem="there are fewer administrators than must sign")
+        raise InvalidRecord(path="threshold", problem=N_("there are fewer administrators than must sign"))
     genesis = v1.Genesis(
         nonce=random(32),
         administrators=[key.to_message() for key in administrators],

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from cordee.checkpoint import open_checkpoint
 from cordee.entries import entry_leaf, network_id
-from cordee.errors import InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
+from cordee.errors import N_, InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
 from cordee.ids import MemberId, NetworkId
 from cordee.log import MerkleTree
 from cordee.members import Roster
 from cordee.roster import apply
+from cordee.times import span_text
 from cordee.v1 import statements_pb2 as v1
 from directory.files import private_folder, read_whole, replace
 from directory.house import Founding
@@ -66,7 +67,7 @@ class LogCopy:
         for entry in fetched:
             self._take(entry)
         if self.roster is None:
-            raise NotFound(what="roster")
+            raise NotFound(what=N_("roster"))
         signed = open_checkpoint(checkpoint, self.roster.directory_key, self.roster.origin)
         if signed.size < kept:
             raise RosterRolledBack(shown=signed.size, known=kept)
@@ -74,14 +75,14 @@ class LogCopy:
             raise RosterForked(size=signed.size)
         limit = self.roster.policy.freshness_limit
         if now - signed.time > limit:
-            raise RosterStale(age=now - signed.time, limit=limit)
+            raise RosterStale(age=span_text(now - signed.time), limit=span_text(limit))
         if fetched:
             append_entries(self._path, self.entries[:kept], fetched)
         return self.roster
 
     def _take(self, entry: v1.Entry) -> None:
         if self.roster is None and network_id(entry) != self._network:
-            raise WrongNetwork(what="Genesis")
+            raise WrongNetwork(what=N_("Genesis"))
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
@@ -114,7 +115,7 @@ class Home:
     def network(self) -> Network:
         """Raises: NotFound before the network was founded or joined here; InvalidRecord."""
         if not self._file.exists():
-            raise NotFound(what=f"network in {self._folder}")
+            raise NotFound(what=N_("network in {folder}"), folder=self._folder)
         try:
             plain = json.loads(read_whole(self._file))
             if plain["format"] != _FORMAT:
@@ -127,7 +128,7 @@ class Home:
                 front=str(plain["front"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidRecord(path=str(self._file), problem="it is damaged") from error
+            raise InvalidRecord(path=str(self._file), problem=N_("it is damaged")) from error
 
     def log(self) -> LogCopy:
         """The log as it was verified, replayed."""

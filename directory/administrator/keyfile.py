@@ -18,7 +18,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
-from cordee.errors import InvalidInput, InvalidRecord, KeyLocked, MalformedKey
+from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
@@ -51,7 +51,7 @@ def create(
     Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
     """
     if len(passphrase.decode("utf-8", "replace")) < _SHORTEST:
-        raise InvalidInput(field="passphrase", problem=f"it has fewer than {_SHORTEST} characters")
+        raise InvalidInput(field="passphrase", problem=N_("it has fewer than {limit} characters"), limit=_SHORTEST)
     key = SigningKey.generate(random)
     salt, nonce = random(argon2id.SALTBYTES), random(_NONCE_SIZE)
     wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
@@ -86,7 +86,7 @@ def open_key(path: Path, passphrase: bytes) -> SigningKey:
         if len(salt) != argon2id.SALTBYTES or len(nonce) != _NONCE_SIZE:
             raise ValueError("another length")
     except (ValueError, KeyError, TypeError, MalformedKey) as error:
-        raise InvalidRecord(path=path.name, problem="it is no administrator's key of Cordée") from error
+        raise InvalidRecord(path=path.name, problem=N_("it is no administrator's key of Cordée")) from error
     wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
     try:
         seed = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, _bound(public, rounds, memory), nonce, wrapping)
@@ -103,7 +103,7 @@ def load_public(path: Path) -> SigningPublicKey:
             raise ValueError("another format")
         return _read_public(plain["public"])
     except (ValueError, KeyError, TypeError, MalformedKey) as error:
-        raise InvalidRecord(path=path.name, problem="it is no administrator's public key of Cordée") from error
+        raise InvalidRecord(path=path.name, problem=N_("it is no administrator's public key of Cordée")) from error
 
 
 def _bound(public: SigningPublicKey, rounds: int, memory: int) -> bytes:

@@ -120,7 +120,9 @@ def found(
         raise click.UsageError("Give --founding to begin a genesis, or --submit to found the network with it.")
     if submit:
         if made.missing:
-            raise InvalidInput(field="genesis", problem=f"{len(made.missing)} administrators have not signed yet")
+            raise InvalidInput(
+                field="genesis", problem=N_("{count} administrator(s) have not signed yet"), count=len(made.missing)
+            )
         asyncio.run(
             submit_genesis(
                 made.founding.front, root=made.founding.ca_certificate, genesis=made.entry, network=made.network
@@ -159,7 +161,7 @@ def attach(ctx: click.Context, founding: Path, network: str, home: Path) -> None
     try:
         identity = NetworkId(bytes.fromhex(network))
     except ValueError:
-        raise InvalidInput(field="--network", problem="64 hexadecimal digits are asked for") from None
+        raise InvalidInput(field="--network", problem=N_("64 hexadecimal digits are asked for")) from None
     Home(home).create(identity, Founding.parse(read_whole(founding)))
     Output(ctx).record({"home": str(home), "network": identity.hex()})
 

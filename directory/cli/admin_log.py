@@ -79,9 +79,9 @@ async def sign(session: Session, entry: str) -> None:
     wanted = entry.strip().lower()
     found = [each for each in await session.client.pending() if entry_digest(each).hex().startswith(wanted)]
     if not found or not wanted:
-        raise NotFound(what="pending entry")
+        raise NotFound(what=N_("pending entry"))
     if len(found) > 1:
-        raise InvalidInput(field="ENTRY", problem="several entries begin like this")
+        raise InvalidInput(field="ENTRY", problem=N_("several entries begin like this"))
     session.output.record(await session.sign(found[0]))
 
 
@@ -132,7 +132,7 @@ async def remove_administrator(session: Session, key_id: str) -> None:
     """
     found = [each for each in session.roster.administrators if each.hex().startswith(key_id.strip().lower())]
     if len(found) != 1 or not key_id.strip():
-        raise NotFound(what="administrator")
+        raise NotFound(what=N_("administrator"))
     head = session.roster.head(None, session.clock.now())
     outcome = await session.propose(v1.AdministratorRemoved(**head, administrator=found[0]))
     session.output.record({"key_id": found[0].hex(), **outcome})

@@ -196,7 +196,7 @@ async def words(session: Session, member: str) -> None:
 
 def _require_new(path: Path) -> None:
     if path.exists():
-        raise InvalidInput(field="--out", problem="the file exists already")
+        raise InvalidInput(field="--out", problem=N_("the file exists already"))
 
 
 async def _applicant(session: Session, given: str) -> Applicant:

@@ -82,7 +82,7 @@ def read_passphrase(source: str | None, *, new: bool = False) -> bytes:
     data = sys.stdin.buffer.readline(4096) if source == "-" else read_whole(Path(source), limit=4096)
     secret = data.split(b"\n", 1)[0].rstrip(b"\r")
     if not secret:
-        raise InvalidInput(field="--passphrase-file", problem="its first line is empty")
+        raise InvalidInput(field="--passphrase-file", problem=N_("its first line is empty"))
     return secret
 
 
@@ -156,9 +156,9 @@ def pick(given: str, known: dict[MemberId, str]) -> MemberId:
         if (set(wanted) <= _HEX and len(wanted) >= 4 and member.hex().startswith(wanted)) or name.casefold() == wanted
     ]
     if not wanted or not found:
-        raise NotFound(what="member")
+        raise NotFound(what=N_("member"))
     if len(found) > 1:
-        raise InvalidInput(field="MEMBER", problem="several members begin like this")
+        raise InvalidInput(field="MEMBER", problem=N_("several members begin like this"))
     return found[0]
 
 

@@ -34,7 +34,7 @@ group.add_command(versions)
 @click.argument("file")
 @on_node
 async def new(client: Client, output: Output, *, file: str) -> None:
-    """Open a case from a JSON FILE (- for standard input), as docs/case.schema.json describes it.
+    """Open a case from a JSON FILE (- for standard input), as cordee/data/case.schema.json describes it.
 
     JSON: {case_id, version}
     """
@@ -82,7 +82,7 @@ async def show(client: Client, output: Output, *, case_id: str, sections: tuple[
     body: dict[str, Any] = json.loads(answer.body)
     missing = [section for section in sections if section not in body]
     if missing:
-        raise NotFound(what=f"section {missing[0]} in this case")
+        raise NotFound(what=N_("section {section} in this case"), section=missing[0])
     shown = {section: body[section] for section in sections} if sections else body
     facts = {"case_id": case_id, "version": answer.version, "state": answer.state, "holder": answer.holder}
     if output.for_programs:
@@ -118,9 +118,9 @@ async def edit(
 
     change = read_json(file)
     if not isinstance(change, dict):
-        raise InvalidInput(field=file, problem="must be a JSON object")
+        raise InvalidInput(field=file, problem=N_("must be a JSON object"))
     if replace and expected_version is None:
-        raise InvalidInput(field="--expected-version", problem="is needed with --replace; case show tells it")
+        raise InvalidInput(field="--expected-version", problem=N_("is needed with --replace; case show tells it"))
     body = change
     if not replace:
         present = await client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id=case_id))

@@ -91,7 +91,7 @@ async def attach(
     with source:
         answer = await client.cases.AttachFile(parts(source))
     if answer.sha256 != digest.digest() or answer.size != size:
-        raise ContentDamaged(problem="the node keeps other bytes than this file's")
+        raise ContentDamaged(problem=N_("the node keeps other bytes than this file's"))
     output.record(
         {
             "case_id": case_id,
@@ -148,7 +148,7 @@ async def _save(client: Client, case_id: str, attachment_id: str, path: Path) ->
                 digest.update(part.data)
                 size += file.write(part.data)
         if digest.digest() != expected:
-            raise ContentDamaged(problem="an attachment's digest differs")
+            raise ContentDamaged(problem=N_("an attachment's digest differs"))
     return size
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cordee.errors import InvalidInput, InvalidRecord, Problem
+from cordee.errors import N_, InvalidInput, InvalidRecord, Problem
 from node.cli.files import parse_json, read_bytes
 
 __all__ = ["checked", "documents", "merge_patch"]
@@ -47,9 +47,9 @@ def documents(file: Path) -> list[tuple[str, bytes]]:
         places = [(where, parse_json(line, where=where)) for where, line in lines]
     for where, each in places:
         if not isinstance(each, dict):
-            raise InvalidInput(field=where, problem="must be a JSON object")
+            raise InvalidInput(field=where, problem=N_("must be a JSON object"))
     if not places:
-        raise InvalidInput(field=str(file), problem="holds no record")
+        raise InvalidInput(field=str(file), problem=N_("holds no record"))
     return [(where, json.dumps(each, ensure_ascii=False).encode()) for where, each in places]
 
 
@@ -61,5 +61,8 @@ def checked(parse: Callable[[bytes], object], body: bytes, *, where: str) -> Non
     try:
         parse(body)
     except InvalidRecord as refused:
-        problems = [Problem(f"{where}: {each.path}", each.problem) for each in refused.problems]
+        problems = [
+            Problem.of(N_("{file}: {place}"), each.problem, file=where, place=each.path, **dict(each.facts))
+            for each in refused.problems
+        ]
         raise InvalidRecord(problems=problems) from refused

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cordee.errors import AlreadyExists, InvalidInput
+from cordee.errors import N_, AlreadyExists, InvalidInput
+from cordee.runtime.texts import why
 
 __all__ = [
     "new_folder",
@@ -36,9 +37,9 @@ def read_bytes(path: str, *, limit: int = _DOCUMENT_LIMIT) -> bytes:
             with Path(path).open("rb") as file:
                 data = file.read(limit + 1)
     except OSError as error:
-        raise InvalidInput(field=path, problem=error.strerror or "cannot be read") from error
+        raise InvalidInput(field=path, problem=why(error, N_("it cannot be read"))) from error
     if len(data) > limit:
-        raise InvalidInput(field=path, problem=f"has more than {limit} bytes")
+        raise InvalidInput(field=path, problem=N_("it has more than {limit} bytes"), limit=limit)
     return data
 
 
@@ -47,7 +48,9 @@ def read_text(path: str) -> str:
     try:
         return read_bytes(path).decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise InvalidInput(field=path, problem=f"is not UTF-8 (byte {error.start})") from error
+        raise InvalidInput(
+            field=path, problem=N_("it is no text in UTF-8 (byte {position})"), position=error.start
+        ) from error
 
 
 def read_secret(path: str) -> str:
@@ -55,9 +58,9 @@ def read_secret(path: str) -> str:
     try:
         secret = read_bytes(path, limit=_SECRET_LIMIT).decode("utf-8").split("\n", 1)[0].rstrip("\r")
     except UnicodeDecodeError as error:
-        raise InvalidInput(field=path, problem="is not UTF-8") from error
+        raise InvalidInput(field=path, problem=N_("it is no text in UTF-8")) from error
     if not secret:
-        raise InvalidInput(field=path, problem="its first line is empty; put the secret there")
+        raise InvalidInput(field=path, problem=N_("its first line is empty; put the secret there"))
     return secret
 
 
@@ -71,9 +74,14 @@ def parse_json(data: bytes, *, where: str) -> Any:
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
-        raise InvalidInput(field=where, problem="is not UTF-8") from error
+        raise InvalidInput(field=where, problem=N_("it is no text in UTF-8")) from error
     except json.JSONDecodeError as error:
-        raise InvalidInput(field=where, problem=f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise InvalidInput(
+            field=where,
+            problem=N_("it is no JSON (line {line}, column {column})"),
+            line=error.lineno,
+            column=error.colno,
+        ) from error
 
 
 @contextmanager
@@ -93,7 +101,7 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise InvalidInput(field=str(path), problem=error.strerror or "cannot be written") from error
+        raise InvalidInput(field=str(path), problem=why(error, N_("it cannot be written"))) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -105,7 +113,7 @@ def open_source(path: Path) -> tuple[BinaryIO, int]:
         source = path.open("rb")
         return source, os.fstat(source.fileno()).st_size
     except OSError as error:
-        raise InvalidInput(field=str(path), problem=error.strerror or "cannot be read") from error
+        raise InvalidInput(field=str(path), problem=why(error, N_("it cannot be read"))) from error
 
 
 def new_folder(path: Path) -> None:
@@ -115,4 +123,4 @@ def new_folder(path: Path) -> None:
     except FileExistsError as error:
         raise AlreadyExists(what=path) from error
     except OSError as error:
-        raise InvalidInput(field=str(path), problem=error.strerror or "cannot be made") from error
+        raise InvalidInput(field=str(path), problem=why(error, N_("it cannot be made"))) from error

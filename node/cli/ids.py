@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cordee.errors import InvalidInput, NotFound
+from cordee.errors import N_, InvalidInput, NotFound
 from cordee.ids import MemberId, TransferId
 from cordee.v1 import node_pb2
 from node.cli.client import Client
@@ -28,14 +28,14 @@ async def member_of(client: Client, given: str) -> MemberId:
         async for record in client.members.ListMembers(node_pb2.ListMembersRequest())
         if record.name.casefold() == text.casefold() or record.member.hex().startswith(text.lower())
     ]
-    return MemberId(_only(found, what="member", given=text))
+    return MemberId(_only(found, what=N_("member"), given=text))
 
 
 async def transfer_of(client: Client, given: str) -> TransferId:
     """The transfer of a whole id or of the beginning of one. Raises NotFound; InvalidInput where several would do."""
     text = given.strip().lower()
     if not _HEX.fullmatch(text):
-        raise InvalidInput(field="transfer", problem="an id has hexadecimal digits only")
+        raise InvalidInput(field="transfer", problem=N_("an id has hexadecimal digits only"))
     if len(text) == _WHOLE:
         return TransferId(bytes.fromhex(text))
     found = [
@@ -43,12 +43,17 @@ async def transfer_of(client: Client, given: str) -> TransferId:
         async for record in client.transfers.ListTransfers(node_pb2.ListTransfersRequest())
         if record.transfer_id.hex().startswith(text)
     ]
-    return TransferId(_only(found, what="transfer", given=text))
+    return TransferId(_only(found, what=N_("transfer"), given=text))
 
 
 def _only(found: list[MemberId] | list[TransferId], *, what: str, given: str) -> bytes:
     if not found:
         raise NotFound(what=what)
     if len(found) > 1:
-        raise InvalidInput(field=what, problem=f"“{given}” could be {len(found)} of them; give more of the id")
+        raise InvalidInput(
+            field=what,
+            problem=N_("“{given}” could be {count} of them; give more of the id"),
+            given=given,
+            count=len(found),
+        )
     return found[0]

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 
 __all__ = ["Sessions", "session_file"]
 
@@ -54,7 +54,7 @@ class Sessions:
         return tokens
 
     def _damaged(self) -> InvalidInput:
-        return InvalidInput(field=str(self._path), problem="is no session file; remove it and sign in again")
+        return InvalidInput(field=str(self._path), problem=N_("is no session file; remove it and sign in again"))
 
     def _write(self, tokens: dict[str, str]) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ async def watch(
                     return
                 if transfer_id is not None and line.state in END_STATES:
                     raise TransferOver(state=line.state)
-    raise Unreachable(peer="the other association")
+    raise Unreachable(peer=N_("the other association"))
 
 
 async def _changes(client: Client, transfer_id: bytes | None) -> AsyncGenerator[node_pb2.TransferRecord, None]:

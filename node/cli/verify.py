@@ -24,14 +24,14 @@ def command(ctx: click.Context, file: Path, network: str) -> None:
     JSON: {valid: true, network, transfer, sender, recipient, outcome, steps: [{kind, by, time, digest}], erased,
     checkpoint: {size, time}, checks: []}; `erased` is null where nobody was asked, or nobody has answered
     """
-    from cordee.errors import CordeeError, IntegrityFailure, InvalidInput, ProofRefused
+    from cordee.errors import N_, CordeeError, IntegrityFailure, InvalidInput, ProofRefused
     from cordee.ids import NetworkId
     from cordee.proof import MAX_PROOF, verify
     from cordee.runtime.output import Output
     from node.cli.files import read_bytes
 
     if not re.fullmatch(r"[0-9a-fA-F]{64}", network):
-        raise InvalidInput(field="--network", problem="must have 64 hexadecimal digits")
+        raise InvalidInput(field="--network", problem=N_("must have 64 hexadecimal digits"))
     proof = read_bytes(str(file), limit=MAX_PROOF)
     try:
         report = verify(proof, network=NetworkId(bytes.fromhex(network)))

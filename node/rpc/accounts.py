@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node import people
 from node.people import Role
@@ -60,4 +60,6 @@ def _roles(names: Iterable[str]) -> set[Role]:
     try:
         return {Role(name) for name in names}
     except ValueError as unknown:
-        raise InvalidInput(field="roles", problem="one of " + ", ".join(Role)) from unknown
+        raise InvalidInput(
+            field="roles", problem=N_("it must be one of {options}"), options=", ".join(Role)
+        ) from unknown

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 
 __all__ = ["SOCKET_PATH_LIMIT", "default_socket", "prepare", "target"]
 
@@ -31,11 +31,13 @@ def prepare(socket: Path) -> Path:
     path = _checked(socket)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if stat.S_IMODE(path.parent.stat().st_mode) & 0o077:
-        raise InvalidInput(field="socket", problem=f"others may enter {path.parent}; chmod 700 it, or choose another")
+        raise InvalidInput(
+            field="socket", problem=N_("others may enter {folder}; chmod 700 it, or choose another"), folder=path.parent
+        )
     if path.is_socket():
         path.unlink()
     elif path.exists():
-        raise InvalidInput(field="socket", problem=f"{path} exists and is no socket")
+        raise InvalidInput(field="socket", problem=N_("{path} exists and is no socket"), path=path)
     return path
 
 
@@ -45,7 +47,8 @@ def _checked(socket: Path) -> Path:
     if length > SOCKET_PATH_LIMIT:
         raise InvalidInput(
             field="socket",
-            problem=f"the path has {length} bytes, a unix socket's may have {SOCKET_PATH_LIMIT}; "
-            "give a shorter one with --socket",
+            problem=N_("its path has {size} bytes, {limit} are possible; give a shorter one with --socket"),
+            size=length,
+            limit=SOCKET_PATH_LIMIT,
         )
     return path

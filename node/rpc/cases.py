@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from cordee.case import parse_case
-from cordee.errors import InvalidInput
+from cordee.errors import N_, InvalidInput
 from cordee.jsonform import canonical
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node import journal, records
@@ -146,7 +146,7 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         handler = await self._enter(context, "Cases.AttachFile")
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.HasField("description"):
-            raise InvalidInput(field="description", problem="must come first")
+            raise InvalidInput(field="description", problem=N_("must come first"))
         described = _described(first.description, random=self._node.random)
         stored = await self._attaching.attach(handler, described, _data(request_iterator))
         return node_pb2.AttachFileResponse(attachment_id=stored.attachment_id, size=stored.size, sha256=stored.sha256)
@@ -179,7 +179,7 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
 async def _data(requests: AsyncIterator[node_pb2.AttachFileRequest]) -> AsyncIterator[bytes]:
     async for request in requests:
         if not request.HasField("data"):
-            raise InvalidInput(field="description", problem="can come only once")
+            raise InvalidInput(field="description", problem=N_("can come only once"))
         yield request.data
 
 

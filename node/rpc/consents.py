@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from sqlalchemy import Connection
 
 from cordee.act import Act, parse_act
-from cordee.errors import InvalidRecord
+from cordee.errors import N_, InvalidRecord
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node import acts, journal
 from node.rpc.desk import Context, Desk
@@ -23,7 +23,7 @@ class Consents(Desk, node_pb2_grpc.ConsentsServicer):
         handler = await self._enter(context, "Consents.RecordAct")
         act = parse_act(request.body)
         if act.case_id != request.case_id:
-            raise InvalidRecord(path="case_id", problem="is another case's")
+            raise InvalidRecord(path="case_id", problem=N_("is another case's"))
         now = self._node.clock.now()
         await self._node.db.write(lambda tx: acts.record_act(tx, self._node.vault, act, by=handler.account_id, now=now))
         return node_pb2.RecordActResponse(act_id=act.act_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from cordee.errors import NotFound
+from cordee.errors import N_, NotFound
 from cordee.ids import MemberId
 from cordee.profile import Query
 from cordee.v1 import node_pb2, node_pb2_grpc
@@ -52,7 +52,7 @@ class Members(Desk, node_pb2_grpc.MembersServicer):
         wanted = MemberId(request.member)
         member = self._node.roster.roster.members.get(wanted)
         if member is None:
-            raise NotFound(what="member")
+            raise NotFound(what=N_("member"))
         view = self._node.roster.view(member)
         return node_pb2.ShowMemberResponse(
             record=member_record(view),
