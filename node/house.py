@@ -21,7 +21,9 @@ from node.roster_sync import RosterSync
 from node.tombstones import Tombstones
 from node.vault import Vault
 
-__all__ = ["Changes", "House", "Keys"]
+__all__ = ["Changes", "House", "Keys", "Watcher"]
+
+_PROGRESS_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,32 @@ class Keys:
         return self.sealing[number]
 
 
+class Watcher:
+    """The transfers that changed since one listener last looked: a set, so nothing is lost and nothing grows."""
+
+    def __init__(self) -> None:
+        self._changed: set[TransferId] = set()
+        self._news = asyncio.Event()
+
+    def add(self, transfer: TransferId) -> None:
+        """It changed (again)."""
+        self._changed.add(transfer)
+        self._news.set()
+
+    async def changed(self) -> set[TransferId]:
+        """What changed since the last call; waits until there is something."""
+        await self._news.wait()
+        self._news.clear()
+        found, self._changed = self._changed, set()
+        return found
+
+
 class Changes:
     """Tells those who wait that a transfer changed or that there is something to send."""
 
     def __init__(self) -> None:
-        self._watchers: set[asyncio.Queue[TransferId]] = set()
+        self._watchers: set[Watcher] = set()
+        self._told: dict[TransferId, float] = {}  # when watchers last heard of its progress
         self.work = asyncio.Event()
         self.post = asyncio.Event()
         self.ended = asyncio.Event()  # a transfer is over: its keys are to leave the write-ahead log too
@@ -55,26 +78,36 @@ class Changes:
         """A transfer changed: watchers are told, the worker and the outbox look again."""
         self.work.set()
         self.post.set()
-        for queue in self._watchers:
-            if not queue.full():
-                queue.put_nowait(transfer)
+        for watcher in self._watchers:
+            watcher.add(transfer)
 
     def moved(self, transfer: TransferId, done: int) -> None:
-        """Bytes sent or fetched so far, for progress bars."""
+        """Bytes sent or fetched so far, for progress bars: watchers hear of it four times a second at most.
+
+        The last bytes may go untold: `tell` follows with the new state.
+        """
         self.progress[transfer] = done
-        for queue in self._watchers:
-            if not queue.full():
-                queue.put_nowait(transfer)
+        now = asyncio.get_running_loop().time()
+        if now - self._told.get(transfer, -_PROGRESS_SECONDS) < _PROGRESS_SECONDS:
+            return
+        self._told[transfer] = now
+        for watcher in self._watchers:
+            watcher.add(transfer)
 
-    def listen(self) -> asyncio.Queue[TransferId]:
-        """A queue that receives the id of every transfer that changes; give it back to `leave`."""
-        queue: asyncio.Queue[TransferId] = asyncio.Queue(maxsize=1024)
-        self._watchers.add(queue)
-        return queue
+    def forget(self, transfer: TransferId) -> None:
+        """Its bytes move no more."""
+        self.progress.pop(transfer, None)
+        self._told.pop(transfer, None)
 
-    def leave(self, queue: asyncio.Queue[TransferId]) -> None:
+    def listen(self) -> Watcher:
+        """Hears of every transfer that changes; give it back to `leave`."""
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        return watcher
+
+    def leave(self, watcher: Watcher) -> None:
         """Stop listening."""
-        self._watchers.discard(queue)
+        self._watchers.discard(watcher)
 
 
 @dataclass(frozen=True)
@@ -111,5 +144,5 @@ class House:
         """Erase a transfer's ciphertext here; it is swept again at each start."""
         for outgoing in (True, False):
             self.spool(transfer, outgoing=outgoing).unlink(missing_ok=True)
-        self.changes.progress.pop(transfer, None)
+        self.changes.forget(transfer)
         self.changes.ended.set()

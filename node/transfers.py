@@ -68,7 +68,7 @@ class TransferBook:
 
     async def watch(self, handler: Handler, transfer: TransferId | None = None) -> AsyncIterator[TransferLine]:
         """The present state, then a line for every change, until the caller stops listening."""
-        queue = self._house.changes.listen()
+        watcher = self._house.changes.listen()
         try:
             if transfer is None:
                 for line in await self.list(handler):
@@ -76,11 +76,11 @@ class TransferBook:
             else:
                 yield await self.get(handler, transfer)
             while True:
-                changed = await queue.get()
-                if transfer is None or changed == transfer:
-                    yield await self.get(handler, changed)
+                for changed in await watcher.changed():
+                    if transfer is None or changed == transfer:
+                        yield await self.get(handler, changed)
         finally:
-            self._house.changes.leave(queue)
+            self._house.changes.leave(watcher)
 
     async def summary(self, handler: Handler, transfer: TransferId) -> statements_pb2.Summary:
         """What the recipient of an offer reads before anything else comes."""
