@@ -57,8 +57,8 @@ class Card:
     ) -> Self:
         """Check a member's card against the roster.
 
-        `at_least` is the highest number known, `profile` what came with the card. A suspended member's card is taken: it is needed again when the member
-        comes back.
+        `at_least` is the highest number known, `profile` what came with the card. A suspended member's card is taken:
+        it is needed again when the member comes back.
 
         Raises: NotAMember for one that was never admitted or is removed; CardExpired; CardRefused for all else.
         """

@@ -134,8 +134,8 @@ def check_manifest(manifest: v1.Manifest, limits: ContentLimits) -> None:
 
     Raises: TooLarge, ContentDamaged.
     """
-    _check_size("manifest", manifest.ByteSize(), limits.manifest)
-    _check_size("sections", sum(section.size for section in manifest.sections), limits.sections)
+    _check_size(N_("manifest"), manifest.ByteSize(), limits.manifest)
+    _check_size(N_("sections"), sum(section.size for section in manifest.sections), limits.sections)
     _check_names([section.name for section in manifest.sections])
     _check_names([attachment.attachment_id for attachment in manifest.attachments])
     digests = [section.sha256 for section in manifest.sections] + [entry.sha256 for entry in manifest.attachments]
@@ -250,7 +250,7 @@ class PlaintextParser:
 
     def _read_length(self, data: bytes) -> Iterator[Released]:
         size = int.from_bytes(data, "big")
-        _check_size("manifest", size, self._limits.manifest)
+        _check_size(N_("manifest"), size, self._limits.manifest)
         self._parts.append(_Whole(size, self._read_manifest))
         return iter(())
 

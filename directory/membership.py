@@ -172,7 +172,7 @@ class Membership:
         known = await self._db.read(lambda tx: _join_row(tx, member))
         if known is not None and known.digest == signed.digest:  # however late it is asked again
             return JoinState(known.state)
-        require_now(body, "JoinRequest", now)
+        require_now(body, N_("JoinRequest"), now)
         card = _card_of(body, roster, member, identity, now)
 
         def step(tx: Connection) -> JoinState:
@@ -217,7 +217,7 @@ class Membership:
         verify(signed, known.identity if known else SigningPublicKey.from_message(request.identity_key))
         if query.network != roster.network:
             raise WrongNetwork(what=N_("JoinStatusQuery"))
-        require_now(query, "JoinStatusQuery", now)
+        require_now(query, N_("JoinStatusQuery"), now)
         if known is None:
             return JoinAnswer(JoinState(row.state), reason=row.refusal_reason)
         roster.active(member)

@@ -152,7 +152,7 @@ def forget_acts(tx: Connection, case_id: str) -> None:
 def _row(tx: Connection, act_id: str) -> Row[tuple[Any, ...]]:
     row = tx.execute(_WITH_USE.where(_ACT.c.id == act_id)).one_or_none()
     if row is None:
-        raise NotFound(what="act")
+        raise NotFound(what=N_("act"))
     return row
 
 

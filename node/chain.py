@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from cordee.errors import CordeeError, NotFound
+from cordee.errors import N_, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.roster import Roster
 from cordee.signing import Signed
@@ -67,7 +67,7 @@ class Chain:
 
     def _signed(self, kind: Kind) -> Signed:
         if kind not in self.kept:
-            raise NotFound(what="transfer")
+            raise NotFound(what=N_("transfer"))
         return self.kept[kind]
 
     @property

@@ -172,12 +172,12 @@ class Fetching:
                 async for piece in self._client.get(job.id, offset=appender.size):
                     await appender.append(piece)
                     if appender.size > job.total_bytes:
-                        raise ContentDamaged(problem="more bytes than were announced")
+                        raise ContentDamaged(problem=N_("more bytes than were announced"))
                     house.changes.moved(job.id, appender.size)
             finally:
                 await appender.close()
             if spool.size_of(path) == before:
-                raise Unreachable(peer="mailbox")  # an empty answer: look again after a pause
+                raise Unreachable(peer=N_("mailbox"))  # an empty answer: look again after a pause
         house.crashpoints.reach(FETCHED)
 
     # ---- opening ----
@@ -185,7 +185,7 @@ class Fetching:
     async def _open(self, job: Transfer, chain: Chain) -> _Arrival:
         house = self._house
         if job.sealed_one_time_seed is None:
-            raise NotFound(what="transfer")
+            raise NotFound(what=N_("transfer"))
         seed = house.in_flight.unseal(job.sealed_one_time_seed, place=SEED_PLACE, row=job.id)
         offer, answer, shipment = chain.offer, chain.answer, chain.shipment
         key = open_content_key(
@@ -247,15 +247,15 @@ class Fetching:
         """Everything that has to hold before a byte of it becomes a record (protocol §5)."""
         house, manifest, berth = self._house, held.manifest, _of(held.berth)
         if manifest is None:
-            raise ContentDamaged(problem="no manifest")
+            raise ContentDamaged(problem=N_("no manifest"))
         if held.digest != shipment.manifest_digest:
-            raise ContentDamaged(problem="the manifest is not the one announced")
+            raise ContentDamaged(problem=N_("the manifest is not the one announced"))
         parties = (manifest.transfer_id, manifest.sender, manifest.recipient)
         if parties != (bytes(job.id), bytes(offer.sender), bytes(house.member)):
-            raise WrongParty(what="manifest")
+            raise WrongParty(what=N_("manifest"))
         summary = read_summary(house, job)
         if (manifest.kind, manifest.purpose) != (summary.kind, summary.purpose):
-            raise OutOfScope(item="purpose")
+            raise OutOfScope(item=N_("purpose"))
         now = house.clock.now()
         own = house.roster.card(house.member, now=now)
         sender = house.roster.card(offer.sender, now=now)
@@ -410,7 +410,7 @@ class Fetching:
 
 def _of(berth: _Berth | None) -> _Berth:
     if berth is None:
-        raise ContentDamaged(problem="no manifest")
+        raise ContentDamaged(problem=N_("no manifest"))
     return berth
 
 

@@ -127,7 +127,9 @@ async def request(
     clock: Clock,
     random: Callable[[int], bytes],
 ) -> list[str]:
-    """Ask to join with the bytes of the invitation and of the profile. The six words of this node's key are returned, to be compared by telephone. Safe to repeat.
+    """Ask to join with the bytes of the invitation and of the profile. Safe to repeat.
+
+    The six words of this node's key are returned, to be compared by telephone.
 
     Raises: InvalidRecord for the invitation or the profile; JoinRefused, Unreachable.
     """

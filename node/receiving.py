@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from cordee import statements
 from cordee.card import Card
 from cordee.case import mandatory_sections
-from cordee.errors import InvalidInput, NotFound, OfferAlreadyOpen, OutOfScope, RecordClosed, TransferOver
+from cordee.errors import N_, InvalidInput, NotFound, OfferAlreadyOpen, OutOfScope, RecordClosed, TransferOver
 from cordee.ids import TransferId
 from cordee.runtime.crashpoint import register
 from cordee.sealing import SealingKey
@@ -118,7 +118,9 @@ class Receiving:
     async def _decline(self, actor: str, transfer: TransferId, code: str, text: str) -> None:
         house = self._house
         if code not in DECLINE_REASONS:
-            raise InvalidInput(field="reason", problem="one of " + ", ".join(DECLINE_REASONS))
+            raise InvalidInput(
+                field="reason", problem=N_("it must be one of {options}"), options=", ".join(DECLINE_REASONS)
+            )
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
@@ -163,7 +165,9 @@ class Receiving:
         handler.require(Role.LEAD if not erase else Role.HANDLER)
         house = self._house
         if not erase and code not in KEEPING_REASONS:
-            raise InvalidInput(field="reason", problem="one of " + ", ".join(KEEPING_REASONS))
+            raise InvalidInput(
+                field="reason", problem=N_("it must be one of {options}"), options=", ".join(KEEPING_REASONS)
+            )
 
         def asked(tx: Connection) -> tuple[Transfer, statements.Withdrawal, Card]:
             present = _incoming(tx, transfer)
@@ -258,7 +262,7 @@ def read_summary(house: House, transfer: Transfer) -> statements_pb2.Summary:
 def read_taken(house: House, transfer: Transfer) -> tuple[str, ...]:
     """The sections that this node accepted. Raises NotFound before it has."""
     if transfer.sealed_taken is None:
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     opened = house.vault.unseal(transfer.sealed_taken, place=TAKEN_PLACE, row=transfer.id)
     return tuple(statements_pb2.SectionsTaken.FromString(opened).sections)
 
@@ -266,7 +270,7 @@ def read_taken(house: House, transfer: Transfer) -> tuple[str, ...]:
 def _incoming(tx: Connection, transfer: TransferId) -> Transfer:
     present = transfer_store.read_transfer(tx, transfer)
     if present.outgoing:
-        raise NotFound(what="offer")
+        raise NotFound(what=N_("offer"))
     return present
 
 
@@ -286,5 +290,5 @@ def _chosen(summary: statements_pb2.Summary, sections: Collection[str] | None) -
     needed = mandatory_sections(summary.purpose) & set(summary.sections)
     left_out = sorted(needed - set(sections))
     if left_out:
-        raise InvalidInput(field="sections", problem=f"“{left_out[0]}” is needed for this purpose")
+        raise InvalidInput(field="sections", problem=N_("“{section}” is needed for this purpose"), section=left_out[0])
     return tuple(name for name in summary.sections if name in set(sections))

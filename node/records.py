@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cordee.case import Case
-from cordee.errors import AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
+from cordee.errors import N_, AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
 from cordee.ids import MemberId, TransferId
 from node import acts, journal, versions
 from node import case_sealing as sealing
@@ -187,7 +187,7 @@ def update_case(
     where the content bears another id.
     """
     if case.case_id != case_id:
-        raise InvalidInput(field="meta.case_id", problem="a case keeps its id")
+        raise InvalidInput(field="meta.case_id", problem=N_("a case keeps its id"))
     _changeable(tx, case_id, expected_version)
     version = _replace_body(tx, data_key_of(tx, vault, case_id), case, now=now)
     journal.append(tx, now=now, actor=by, action="case.changed", subject=case_id, facts={"version": str(version)})
@@ -288,7 +288,7 @@ def holder_of(tx: Connection, case_id: str) -> str:
     """Who holds the case: here, handed_over or shared. Answers for an erased one too. Raises NotFound."""
     holder = tx.execute(select(_CASE.c.holder).where(_CASE.c.id == case_id)).scalar()
     if holder is None:
-        raise NotFound(what="case")
+        raise NotFound(what=N_("case"))
     return str(holder)
 
 
@@ -299,7 +299,7 @@ def hand_over(tx: Connection, case_id: str, *, transfer: TransferId, now: dateti
     """
     row = tx.execute(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == case_id)).one_or_none()
     if row is None:
-        raise NotFound(what="case")
+        raise NotFound(what=N_("case"))
     if row.holder == _HANDED_OVER:
         if row.handed_to == bytes(transfer):
             return
@@ -373,7 +373,7 @@ def file_ids(tx: Connection) -> set[str]:
 def _row(tx: Connection, case_id: str) -> Row[tuple[Any, ...]]:
     row = tx.execute(select(_CASE).where(_CASE.c.id == case_id)).one_or_none()
     if row is None or row.state == _ERASED:
-        raise NotFound(what="case")
+        raise NotFound(what=N_("case"))
     return row
 
 
@@ -381,7 +381,7 @@ def _changeable(tx: Connection, case_id: str, expected_version: int | None) -> N
     columns = (_CASE.c.state, _CASE.c.holder, _CASE.c.version)
     row = tx.execute(select(*columns).where(_CASE.c.id == case_id)).one_or_none()
     if row is None or row.state == _ERASED:
-        raise NotFound(what="case")
+        raise NotFound(what=N_("case"))
     if row.state != _OPEN or row.holder == _HANDED_OVER:
         raise RecordClosed()
     if expected_version is not None and row.version != expected_version:

@@ -15,6 +15,7 @@ from cordee.card import Card
 from cordee.checkpoint import Checkpoint, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import (
+    N_,
     CardExpired,
     CardRefused,
     CheckpointRefused,
@@ -38,6 +39,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, parse_body
+from cordee.times import span_text
 from cordee.v1 import statements_pb2
 from cordee.words import six_words
 from node import journal
@@ -170,7 +172,7 @@ class RosterSync:
             raise self._alarm
         age = now - self.checkpoint.time
         if age > self.roster.policy.freshness_limit:
-            raise RosterStale(age=str(age).split(".")[0], limit=str(self.roster.policy.freshness_limit))
+            raise RosterStale(age=span_text(age), limit=span_text(self.roster.policy.freshness_limit))
         return self.roster
 
     def card(self, member: MemberId, *, now: datetime) -> KnownCard:
@@ -310,9 +312,9 @@ class RosterSync:
         """A directory that answers, but with an old checkpoint, freezes its members."""
         age = self._clock.now() - self.checkpoint.time
         if age > self.roster.policy.freshness_limit:
-            raise RosterStale(age=str(age).split(".")[0], limit=str(self.roster.policy.freshness_limit))
+            raise RosterStale(age=span_text(age), limit=span_text(self.roster.policy.freshness_limit))
         if -age > _AHEAD:
-            raise CheckpointRefused(problem="it is dated in the future")
+            raise CheckpointRefused(problem=N_("it is dated in the future"))
 
     async def _follow_log(self) -> None:
         client = self._require_client()
@@ -321,17 +323,17 @@ class RosterSync:
         for _ in range(_ROUNDS):
             async for entry in client.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
-                    raise EntryRefused(index=0, rule="the genesis is another network's")
+                    raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
                 roster = self._admit(roster, entry)
                 added.append(entry)
             if roster is None:
-                raise EntryRefused(index=0, rule="there is no genesis")
+                raise EntryRefused(index=0, rule=N_("there is no genesis"))
             note = self._shown = await client.checkpoint()
             checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             if checkpoint.size <= self._tree.size + len(added):
                 break
         if roster is None:
-            raise EntryRefused(index=0, rule="there is no genesis")
+            raise EntryRefused(index=0, rule=N_("there is no genesis"))
         await self._judge(note, checkpoint, roster, added)
 
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
@@ -340,7 +342,7 @@ class RosterSync:
         before = roster.members.get(self._member) if roster else None
         present = after.members.get(self._member)
         if before and present and before.identity != present.identity and not self._is_ours(entry):
-            raise EntryRefused(index=after.size - 1, rule="it gives this node another identity key")
+            raise EntryRefused(index=after.size - 1, rule=N_("it gives this node another identity key"))
         return after
 
     def _is_ours(self, entry: statements_pb2.Entry) -> bool:
@@ -353,11 +355,15 @@ class RosterSync:
         known = self._tree.size
         if checkpoint.time - self._clock.now() > _AHEAD:
             # Before it is kept: whatever the directory signs later would else be older, and so refused, until that day.
-            raise CheckpointRefused(problem="it is dated in the future")
+            raise CheckpointRefused(problem=N_("it is dated in the future"))
         if self._checkpoint is not None and checkpoint.size < self._checkpoint.size:
             raise RosterRolledBack(shown=checkpoint.size, known=self._checkpoint.size)
         if checkpoint.size != known + len(added):
-            raise CheckpointRefused(problem=f"it counts {checkpoint.size} entries, {known + len(added)} were served")
+            raise CheckpointRefused(
+                problem=N_("it counts {size} entries, {served} were served"),
+                size=checkpoint.size,
+                served=known + len(added),
+            )
         tree = self._tree.copy()
         for entry in added:
             tree.append(entry_leaf(entry))
@@ -366,7 +372,7 @@ class RosterSync:
         if self._checkpoint is not None and checkpoint.time < self._checkpoint.time:
             if checkpoint.size == self._checkpoint.size:
                 return  # an older signature over the same tree: ours stays
-            raise CheckpointRefused(problem="it is dated before the one this node holds")
+            raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))
 
         def keep(tx: Connection) -> None:
             if added:
@@ -392,7 +398,7 @@ class RosterSync:
             signed = Signed.from_message(published.card)
             member = MemberId(published_member(signed))
             if published.revision <= revision:
-                raise CardRefused(member=member.hex(), problem="it was served out of order")
+                raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
             revision = published.revision
             served = kept.get(member)
             newest = served or self._cards.get(member)
@@ -402,7 +408,7 @@ class RosterSync:
             except (CardExpired, NotAMember):
                 continue  # of a member that is away or gone
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
-                raise CardRefused(member=member.hex(), problem="two cards bear the same number")
+                raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
             profile = Profile.parse(published.profile, roster.members[member].registration)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
@@ -493,4 +499,4 @@ def published_member(signed: Signed) -> bytes:
     try:
         return parse_body(signed, statements_pb2.Card).member
     except MalformedStatement as malformed:
-        raise CardRefused(member="", problem="it is malformed") from malformed
+        raise CardRefused(member="", problem=N_("it is malformed")) from malformed

@@ -238,7 +238,7 @@ class Sending:
         def step(tx: Connection) -> None:
             present = transfer_store.read_transfer(tx, transfer)
             if not present.outgoing:
-                raise NotFound(what="offer")
+                raise NotFound(what=N_("offer"))
             write_withdrawal(house, tx, present, actor=handler.account_id, now=house.clock.now())
 
         await house.db.write(step)
@@ -335,7 +335,7 @@ class Sending:
         )
         decision.require()
         if act.legal_basis == "shared_secrecy_l226_2_2" and not handler.bound_by_secrecy:
-            raise RoleMissing(role="bound by professional secrecy")
+            raise RoleMissing(role=N_("bound by professional secrecy"))
         roster.active(recipient)
         package = minimise(
             stored.case,
@@ -350,7 +350,7 @@ class Sending:
         )
         chosen = tuple(each for each in stored.attachments if each.attachment_id in attachments)
         if len(chosen) != len(set(attachments)):
-            raise NotFound(what="attachment")
+            raise NotFound(what=N_("attachment"))
         first = bytes(ground.first.id) if ground else b""
         summary = capacity_summary(
             stored.case,
@@ -379,7 +379,7 @@ class Sending:
         bound = content.size_bound(manifest)
         limit = roster.policy.content_size_limit
         if bound > limit:
-            raise TooLarge(what="content", size=bound, limit=limit)
+            raise TooLarge(what=N_("content"), size=bound, limit=limit)
         preview = Preview(
             sections=tuple(package),
             package=package,
@@ -518,9 +518,11 @@ def recipient_facts(house: House, member: MemberId, profile: Profile) -> Recipie
 
 def _require_kind(kind: str, purpose: str) -> None:
     if purpose not in PURPOSES:
-        raise InvalidInput(field="purpose", problem="one of " + ", ".join(PURPOSES))
+        raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
     if kind not in ("transfer", "referral"):
-        raise InvalidInput(field="kind", problem="“transfer” hands the case over, “referral” shares it")
+        raise InvalidInput(field="kind", problem=N_("“transfer” hands the case over, “referral” shares it"))
     if kind == "transfer" and not PURPOSES[purpose].moves_responsibility:
         # Who shares for care or for a lawyer keeps the case: two people would otherwise each believe it is the other's.
-        raise InvalidInput(field="kind", problem=f"“{purpose}” does not hand a case over; make it a referral")
+        raise InvalidInput(
+            field="kind", problem=N_("“{purpose}” does not hand a case over; make it a referral"), purpose=purpose
+        )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from cordee import content, statements
 from cordee.case import encode_sections
-from cordee.errors import ContentDamaged, NotFound
+from cordee.errors import N_, ContentDamaged, NotFound
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -131,14 +131,14 @@ class Shipping:
         """The attachments that the terms name, and no other. Raises NotFound where one was deleted since."""
         by_id = {each.attachment_id: each for each in kept}
         if not by_id.keys() >= set(terms.attachments):
-            raise NotFound(what="attachment")
+            raise NotFound(what=N_("attachment"))
         return [by_id[each] for each in terms.attachments]
 
     async def _upload(self, job: Transfer) -> None:
         house = self._house
         path: Path = house.spool(job.id, outgoing=True)
         if spool.size_of(path) != job.total_bytes:
-            raise ContentDamaged(problem="the spool file is not what was packed")
+            raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         held = await self._client.waiting_bytes(job.id)
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)

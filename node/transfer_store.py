@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from cordee.errors import Conflict, NotFound, OfferAlreadyOpen
+from cordee.errors import N_, Conflict, NotFound, OfferAlreadyOpen
 from cordee.ids import MemberId, TokenId, TransferId
 from cordee.signing import Signed
 from cordee.transfer import END_STATES, Kind, State
@@ -133,7 +133,7 @@ def read_transfer(tx: Connection, transfer: TransferId) -> Transfer:
     """Raises NotFound."""
     row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == bytes(transfer))).one_or_none()
     if row is None:
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     return _transfer(row)
 
 

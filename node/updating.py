@@ -65,11 +65,11 @@ def ground_of(
     """
     found = transfer_store.read_transfer(tx, first)
     if peer is not None and found.peer != peer:
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     if found.state is not State.RECEIVED or found.case_id is None or found.act_id is None:
-        raise NotInThisState(state=found.state, statement="update")
+        raise NotInThisState(state=found.state, statement=N_("update"))
     if found.erasure is not None or transfer_store.statement(tx, first, Kind.WITHDRAWAL) is not None:
-        raise NotInThisState(state=State.WITHDRAWN, statement="update")
+        raise NotInThisState(state=State.WITHDRAWN, statement=N_("update"))
     standing = records.standing_of(tx, found.case_id)
     if standing is None or standing.holder == "handed_over":
         raise RecordClosed()

@@ -135,7 +135,7 @@ class Vault:
             raise CannotOpen(what=N_("the vault's file"))
         aead = Aead(_stretch(passphrase, salt, opslimit, memlimit))
         try:
-            return cls(_unseal(aead, sealed, _header(salt, opslimit, memlimit), "vault"))
+            return cls(_unseal(aead, sealed, _header(salt, opslimit, memlimit), N_("vault")))
         except CannotOpen as refused:
             raise VaultLocked() from refused
 

@@ -228,7 +228,7 @@ def parse_act(data: bytes | Mapping[str, Any]) -> Act:
 
     Raises: InvalidRecord with every problem; never with a value.
     """
-    document: Any = load_json(data, limit=ACT_LIMIT, what="the act") if isinstance(data, bytes) else dict(data)
+    document: Any = load_json(data, limit=ACT_LIMIT, what=N_("the act")) if isinstance(data, bytes) else dict(data)
     ACT_FORM.check(document)
     problems = tuple(_own_rules(document))
     if problems:

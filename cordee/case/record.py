@@ -120,7 +120,7 @@ def parse_case(data: bytes) -> Case:
 
     Raises: InvalidRecord with every problem; its facts and `problems` never hold a value of the record.
     """
-    return case_of(load_json(data, limit=CASE_LIMIT, what="the case"))
+    return case_of(load_json(data, limit=CASE_LIMIT, what=N_("the case")))
 
 
 def case_of(document: Any) -> Case:

@@ -91,7 +91,7 @@ class Profile:
 
         Raises: InvalidRecord, without values.
         """
-        document = load_json(data, limit=PROFILE_LIMIT, what="the profile")
+        document = load_json(data, limit=PROFILE_LIMIT, what=N_("the profile"))
         _FORM.check(document)
         numbers = [document[key] for key in ("siret", "rna", "finess_et") if document.get(key)]
         if not any(_is_registered(document["legal_name"], number, registration) for number in numbers):

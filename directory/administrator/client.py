@@ -141,4 +141,4 @@ async def submit_genesis(front: str, *, root: bytes, genesis: v1.Entry, network:
         with reaching(_PEER):
             answer = await stub.Found(pb.FoundRequest(genesis=genesis), timeout=_CALL_SECONDS)
     if answer.network != network:
-        raise RemoteFailure(peer=_PEER, code="another network")
+        raise RemoteFailure(peer=_PEER, code=N_("another network"))
