@@ -82,6 +82,14 @@ class Output:
         if not self._quiet:
             click.echo(clean(text(message, self.language).format(**facts)), err=True)
 
+    def for_real(self) -> None:
+        """Called by a command that has no rehearsal, before it does anything: asked for one, it does nothing.
+
+        Raises: click.UsageError.
+        """
+        if self.dry_run:
+            raise click.UsageError(text(N_("This command has no dry run; nothing was done."), self.language))
+
     def confirm(self, question: str, **facts: object) -> None:
         """Ask, by a marked text, before something that cannot be undone; `--yes` answers beforehand.
 

@@ -49,6 +49,7 @@ def new(ctx: click.Context, out: Path, passphrase_file: str | None) -> None:
 
     JSON: {key, public, key_id, words: []}
     """
+    Output(ctx).for_real()
     output = Output(ctx)
     made = keyfile.create(out, read_passphrase(passphrase_file, new=True), random=os.urandom)
     output.say(N_("Keep a copy of this file, and the passphrase apart from it: nobody can make it again."))
@@ -106,6 +107,7 @@ def found(
 
     JSON: {genesis, network, administrators, threshold, signed, missing, founded}
     """
+    Output(ctx).for_real()
     output = Output(ctx)
     if founding is not None:
         if key_file is None or not administrators:
@@ -141,6 +143,7 @@ def sign_genesis(ctx: click.Context, genesis: Path, key_file: Path, passphrase_f
 
     JSON: {genesis, network, administrators, threshold, signed, missing, founded}
     """
+    Output(ctx).for_real()
     output = Output(ctx)
     made = _signed(output, Draft.parse(read_whole(genesis, limit=_GENESIS_BYTES)), key_file, passphrase_file)
     replace(genesis, made.to_bytes())
@@ -158,6 +161,7 @@ def attach(ctx: click.Context, founding: Path, network: str, home: Path) -> None
 
     JSON: {home, network}
     """
+    Output(ctx).for_real()
     try:
         identity = NetworkId(bytes.fromhex(network))
     except ValueError:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from cordee.runtime.output import Output
+
 __all__ = ["group"]
 
 data_dir_option = click.option(
@@ -40,9 +42,9 @@ def init(
     """
     from cordee.card import is_endpoint
     from cordee.runtime.clock import SystemClock
-    from cordee.runtime.output import Output
     from directory.house import House, initialise
 
+    Output(ctx).for_real()
     host = name.rpartition(":")[0] if is_endpoint(name) else name
     founding = initialise(
         data_dir,
@@ -95,6 +97,7 @@ def serve(
     from cordee.runtime.process import forbid_core_dumps
     from directory import app
 
+    Output(ctx).for_real()
     forbid_core_dumps()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
     registry = CollectorRegistry()
@@ -127,7 +130,6 @@ def status(ctx: click.Context, data_dir: Path) -> None:
     JSON: {founded, network, entries, signed, members: {active, suspended, removed}, transfers: {state: count},
     waiting_files, waiting_bytes, pending_entries}
     """
-    from cordee.runtime.output import Output
     from directory.maintenance import survey
 
     Output(ctx).record(survey(data_dir))
@@ -145,9 +147,9 @@ def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) ->
 
     JSON: {backup, files: []}
     """
-    from cordee.runtime.output import Output
     from directory.maintenance import save
 
+    Output(ctx).for_real()
     files = save(data_dir, target, with_keys=with_keys)
     Output(ctx).record({"backup": str(target), "files": files})
 
@@ -167,8 +169,8 @@ def recover(ctx: click.Context, data_dir: Path, log: Path) -> None:
 
     JSON: {entries, added}
     """
-    from cordee.runtime.output import Output
     from directory.maintenance import bring_back
 
+    Output(ctx).for_real()
     entries, added = bring_back(data_dir, log)
     Output(ctx).record({"entries": entries, "added": added})

@@ -7,16 +7,18 @@ import functools
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from cordee.runtime.output import Output
 from node.cli.session import Sessions, session_file
 
-__all__ = ["data_dir_option", "default_data_dir", "on_node", "passphrase_option", "socket_in_use"]
+__all__ = ["data_dir_option", "default_data_dir", "on_node", "passphrase_option", "rehearsed", "socket_in_use"]
 
 Callback = Callable[..., Any]
+Command = TypeVar("Command", bound=Callable[..., Any])
+_REHEARSED: set[Callable[..., Any]] = set()
 
 
 def default_data_dir() -> Path:
@@ -50,6 +52,12 @@ def _socket(given: Path | None) -> Path:
     return given or default_socket(default_data_dir())
 
 
+def rehearsed(command: Command) -> Command:
+    """Mark a command that honours --dry-run itself; all others refuse it. Stands below `on_node`."""
+    _REHEARSED.add(command)
+    return command
+
+
 def on_node(command: Callable[..., Awaitable[None]]) -> Callback:
     """Run a command against the node behind `--socket`, with the token of whoever is signed in there.
 
@@ -70,6 +78,8 @@ def on_node(command: Callable[..., Awaitable[None]]) -> Callback:
         where = _socket(socket)
         output = Output(ctx)
         ctx.meta[__name__] = where
+        if command not in _REHEARSED:
+            output.for_real()
 
         async def call() -> None:
             async with connect(where, Sessions(session_file()).token(where)) as client:

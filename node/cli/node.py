@@ -43,6 +43,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
     from node.cli.files import read_secret
     from node.cli.setup import found
 
+    Output(ctx).for_real()
     if [passphrase_file, password_file].count("-") == 2:
         raise click.UsageError("Only one secret can come from standard input.")
     passphrase, password = read_secret(passphrase_file), read_secret(password_file)
@@ -86,6 +87,7 @@ def join(
     from node.cli.spans import span
 
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
+    output.for_real()
     # Told by name if one is missing, before anything is asked of the directory.
     invited, described = read_bytes(str(invitation)), read_bytes(str(profile))
     passphrase = read_secret(passphrase_file).encode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cordee.errors import N_
-from node.cli.calling import on_node
+from node.cli.calling import on_node, rehearsed
 
 if TYPE_CHECKING:
     from cordee.runtime.output import Output
@@ -71,6 +71,7 @@ async def preview(client: Client, output: Output, **content: Any) -> None:
 @click.option("--expires-in", metavar="SPAN", help="For instance 36h or 7d [default: the network's limit].")
 @click.option("--hold", is_flag=True, help="Wait for cordee transfer ship after they accept.")
 @on_node
+@rehearsed
 async def offer(
     client: Client, output: Output, *, kind: str, expires_in: str | None, hold: bool, **content: Any
 ) -> None:

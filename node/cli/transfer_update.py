@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from node.cli.calling import on_node
+from node.cli.calling import on_node, rehearsed
 
 if TYPE_CHECKING:
     from cordee.runtime.output import Output
@@ -20,6 +20,7 @@ __all__ = ["update"]
 @click.option("--section", "sections", multiple=True, help="Only this section; may be repeated [default: as shared].")
 @click.option("--attachment", "attachments", multiple=True, help="Id of an attachment; may be repeated.")
 @on_node
+@rehearsed
 async def update(
     client: Client, output: Output, *, transfer: str, sections: tuple[str, ...], attachments: tuple[str, ...]
 ) -> None:
