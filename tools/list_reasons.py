@@ -29,7 +29,10 @@ Every refusal has a **reason**: it stands in the JSON on standard error (`--outp
 (domain `cordee`) and in logs. Words in braces are facts: ids, names of sections, limits; never anything of a case. The
 texts are shown in French or English (`--lang`).
 
-With `--output json` an error is one object: `{"reason": …, "message": …, "remedy": …, "facts": {…}}`.
+With `--output json` an error is one object: `{"reason": …, "message": …, "remedy": …, "facts": {…}}`. A fact that is
+itself a text for people (`problem`, `missing`, `rule`, …) is told whole in the message; among the facts it stands in
+English, with the names of other facts between braces. A record that breaks its schema has `problems` as well:
+`[{"path": …, "problem": …}]`, told in full, up to twenty where they come from the node.
 
 ## Exit codes
 

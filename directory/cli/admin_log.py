@@ -10,6 +10,7 @@ import click
 from cordee.entries import entry_digest
 from cordee.errors import N_, CordeeError, InvalidInput, NotFound
 from cordee.ids import KeyId, MemberId
+from cordee.runtime.texts import translate
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from directory.administrator import keyfile

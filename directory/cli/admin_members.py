@@ -12,6 +12,7 @@ import click
 from cordee.errors import N_, InvalidInput
 from cordee.invitation import Invitation, secret_digest
 from cordee.members import MemberState, registration_digest
+from cordee.runtime.texts import translate
 from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words

@@ -18,7 +18,7 @@ from cordee.runtime.texts import language_of, translate
 PART = """
 import asyncio, signal, os, sys
 import click
-from cordee.errors import OutOfScope, RosterForked
+from cordee.errors import InvalidRecord, OutOfScope, Problem, RosterForked
 
 @click.group()
 def group():
@@ -31,6 +31,17 @@ def refused():
 @group.command()
 def forked():
     raise RosterForked(size=3)
+
+@group.command()
+def problems():
+    raise InvalidRecord(
+        problems=[
+            Problem.of("family[0].role", "must be one of {options}", options="mother, father"),
+            Problem.of(
+                "{file}: {place}", "must have at most {limit} item(s)", file="a.json", place="the document", limit=3
+            ),
+        ]
+    )
 
 @group.command()
 def fault():
@@ -113,6 +124,22 @@ def test_for_programs_an_error_is_json_on_stderr(run: Run) -> None:
     assert told["facts"] == {"size": "3"}
     assert "(size 3)" in told["message"]
     assert told["remedy"]
+
+
+def test_every_problem_of_a_record_is_told_in_the_readers_language(run: Run) -> None:
+    code, _, err = run("--lang", "en", "demo", "problems")
+    assert code == 4
+    assert err.splitlines()[:2] == [
+        "Error: family[0].role: must be one of mother, father.",
+        "  a.json: the document: must have at most 3 item(s).",
+    ]
+    code, _, err = run("--lang", "fr", "--output", "json", "demo", "problems")
+    told = json.loads(err)
+    assert told["message"] == "family[0].role\u00a0: au choix\u00a0: mother, father."
+    assert told["problems"] == [
+        {"path": "family[0].role", "problem": "au choix\u00a0: mother, father"},
+        {"path": "a.json\u00a0: le document", "problem": "doit avoir au plus 3 élément(s)"},
+    ]
 
 
 @pytest.mark.parametrize("output", ["table", "json"])

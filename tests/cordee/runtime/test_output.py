@@ -17,6 +17,7 @@ def typed(body: Any, *options: str, given: str = "") -> Result:
     @click.option("--output", default="table")
     @click.option("--yes", is_flag=True)
     @click.option("--quiet", is_flag=True)
+    @click.option("--lang", default="en")
     def root(**_: object) -> None:
         pass
 
@@ -43,6 +44,13 @@ def test_one_record_is_an_object_or_lines() -> None:
     assert json.loads(typed(lambda output: output.record(ROWS[0]), "--output", "json").stdout) == ROWS[0]
     shown = typed(lambda output: output.record(ROWS[0], hide=["sections"])).stdout
     assert shown == "id        a1\nstate     offered\n"
+
+
+@pytest.mark.parametrize(("language", "shown"), [("fr", "oui non"), ("en", "yes no")])
+def test_yes_and_no_are_said_in_the_readers_language(language: str, shown: str) -> None:
+    body = lambda output: output.rows([{"a": True, "b": False}], ["a", "b"])  # noqa: E731 - it stands for a command
+    lines = typed(body, "--lang", language).stdout.splitlines()
+    assert lines[1].split() == shown.split()
 
 
 def test_messages_go_to_stderr_and_can_be_silenced() -> None:
