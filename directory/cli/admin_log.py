@@ -53,7 +53,9 @@ async def pending(session: Session) -> None:
         try:
             lines = describe(entry, session.roster, session.home.names(), session.language)
         except CordeeError as doubt:
-            session.output.say(N_("One entry is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0])
+            session.output.say(
+                N_("One entry is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0]
+            )
             continue
         rows.append(
             {

@@ -87,7 +87,9 @@ async def requests(session: Session) -> None:
     """
     applicants, doubts = await session.client.applicants(session.roster)
     for doubt in doubts:
-        session.output.say(N_("One request is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0])
+        session.output.say(
+            N_("One request is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0]
+        )
     rows = [_row(session, applicant, told) for applicant, told in applicants]
     session.output.rows([row for row in rows if row["state"] != "removed"], _COLUMNS)
 
