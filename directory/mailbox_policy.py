@@ -18,8 +18,11 @@ class TransferMailboxPolicy:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> None:
-        """Raises: NotFound, WrongParty, NotInThisState, TransferOver, TooLarge, MemberIsSuspended."""
+    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> int:
+        """The size announced.
+
+        Raises: NotFound, WrongParty, NotInThisState, TransferOver, TooLarge, MemberIsSuspended.
+        """
         transfer = await self._broker.standing(caller, transfer_id)
         if caller != transfer.sender:
             raise WrongParty(what=N_("Put"))
@@ -27,6 +30,7 @@ class TransferMailboxPolicy:
             raise NotInThisState(state=transfer.state, statement=N_("put"))
         if new_size > transfer.size_bound:
             raise TooLarge(what=N_("The content"), size=new_size, limit=transfer.size_bound)
+        return transfer.size_bound
 
     async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
         """Raises: NotFound, WrongParty, NotInThisState, TransferOver, MemberIsSuspended."""

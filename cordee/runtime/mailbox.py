@@ -32,6 +32,7 @@ BEFORE_FSYNC = register("mailbox.put.before_fsync")
 AFTER_FSYNC = register("mailbox.put.after_fsync")
 
 _BATCH = 4  # chunks that are written, or read, by one trip to a thread
+_ASK_EVERY = 1.0  # seconds for which a policy's answer holds
 _NAME = re.compile(r"[0-9a-f]{32}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -60,18 +61,20 @@ class MailboxStore:
         offset: int,
         chunks: AsyncIterator[bytes],
         *,
-        allow: Callable[[int], Awaitable[None]],
+        allow: Callable[[int], Awaitable[int]],
     ) -> int:
         """Append to a transfer's file and return its size once everything is on disk.
 
         Bytes before the end of the file are taken to be those that it holds, and skipped. `allow` is asked, with
-        the size that the file would have, before anything of it is written; what it raises ends the call. When the
-        connection breaks, what has come so far is kept; when the disk is full, the file goes back to what was
-        durable before.
+        the size that the file would have, before anything of it is written: it answers with the largest size that
+        the file may have, and is asked again before the file grows over that, and once a second; what it raises
+        ends the call. When the connection breaks, what has come so far is kept; when the disk is full, the file
+        goes back to what was durable before.
 
         Raises: OffsetBeyondEnd, StorageFull; NotFound if the transfer was erased meanwhile.
         """
-        await allow(offset)
+        allowed = _Allowed(allow)
+        await allowed.require(offset)
         lock = self._locks.setdefault(transfer_id, asyncio.Lock())
         async with lock:
             descriptor = await self._in_thread(self._open_to_append, transfer_id, offset)
@@ -79,7 +82,7 @@ class MailboxStore:
         try:
             async for batch in _batches(chunks):
                 end = position + sum(map(len, batch))
-                await allow(end)
+                await allowed.require(end)
                 async with lock:
                     await self._in_thread(self._write, transfer_id, descriptor, position, batch)
                 position = end
@@ -224,8 +227,11 @@ class MailboxStore:
 class MailboxPolicy(Protocol):
     """The host's rules. Each method returns to allow and raises to refuse."""
 
-    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> None:
-        """Whether the caller may make the transfer's file that long. Asked before every batch is written."""
+    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> int:
+        """Whether the caller may make the transfer's file that long, and how long at most, in bytes.
+
+        Asked at the start of every upload, about once a second while it lasts, and before it goes over that size.
+        """
         ...
 
     async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
@@ -273,6 +279,23 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         transfer_id = TransferId(request.transfer_id)
         await self._policy.may_stat(caller(context).member, transfer_id)
         return mailbox_pb2.StatResponse(size=await self._store.size(transfer_id))
+
+
+class _Allowed:
+    """What a policy answered, as long as it holds: asking it for every batch costs more than the batch."""
+
+    def __init__(self, ask: Callable[[int], Awaitable[int]]) -> None:
+        self._ask = ask
+        self._most = -1
+        self._until = 0.0
+
+    async def require(self, size: int) -> None:
+        """Raises what the policy raises."""
+        now = asyncio.get_running_loop().time()
+        if size <= self._most and now < self._until:
+            return
+        self._most = await self._ask(size)
+        self._until = now + _ASK_EVERY
 
 
 async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest]) -> AsyncIterator[bytes]:

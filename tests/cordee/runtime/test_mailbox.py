@@ -38,14 +38,16 @@ async def pieces(data: bytes, size: int = CHUNK) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
-async def anything(_: int) -> None:
+async def anything(_: int) -> int:
     """A policy that allows everything."""
+    return sys.maxsize
 
 
 def limit(size: int) -> Any:
-    async def allow(new_size: int) -> None:
+    async def allow(new_size: int) -> int:
         if new_size > size:
             raise TooLarge(what="shipment", size=new_size, limit=size)
+        return size
 
     return allow
 
@@ -135,12 +137,44 @@ async def test_what_is_over_the_limit_is_refused_before_it_is_written(store: Mai
 
 
 async def test_a_transfer_that_may_not_be_written_gets_no_file(store: MailboxStore) -> None:
-    async def never(_: int) -> None:
+    async def never(_: int) -> int:
         raise Refused
 
     with pytest.raises(Refused):
         await put(store, b"x", allow=never)
     assert store.names() == frozenset()
+
+
+async def test_a_policy_is_asked_at_the_start_and_again_once_a_second(
+    store: MailboxStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def allow(new_size: int) -> int:
+        asked.append(new_size)
+        if len(asked) == 4:
+            raise Refused
+        return sys.maxsize
+
+    assert await put(store, CONTENT, allow=allow) == len(CONTENT)
+    assert asked == [0]
+    monkeypatch.setattr("cordee.runtime.mailbox._ASK_EVERY", 0.0)
+    await store.erase(TRANSFER)
+    with pytest.raises(Refused):  # suspended meanwhile, say
+        await put(store, CONTENT + CONTENT, allow=allow)
+    assert asked[1:] == [0, 4 * CHUNK, 8 * CHUNK]
+    assert on_disk(store) == CONTENT[: 4 * CHUNK]
+
+
+async def test_a_policy_is_asked_before_the_size_it_allowed_is_passed(store: MailboxStore) -> None:
+    asked: list[int] = []
+
+    async def grows(new_size: int) -> int:
+        asked.append(new_size)
+        return new_size + CHUNK
+
+    assert await put(store, CONTENT, allow=grows) == len(CONTENT)
+    assert asked == [0, 4 * CHUNK, len(CONTENT)]
 
 
 async def test_a_connection_that_breaks_leaves_what_had_come(store: MailboxStore) -> None:
@@ -168,7 +202,7 @@ async def test_two_connections_of_one_sender_do_not_harm_each_other(store: Mailb
         store.append(TRANSFER, 0, slowly(), allow=anything),
         put(store, CONTENT),
     )
-    assert sizes == [len(CONTENT)] * 3
+    assert list(sizes) == [len(CONTENT)] * 3
     assert on_disk(store) == CONTENT
 
 
@@ -232,7 +266,7 @@ async def chunks(count):
         yield bytes(100_000)
 
 async def anything(size):
-    pass
+    return sys.maxsize
 
 async def main():
     store = MailboxStore(Path(sys.argv[1]))
@@ -265,7 +299,7 @@ async def chunks():
         yield bytes(range(250)) * 400
 
 async def anything(size):
-    pass
+    return sys.maxsize
 
 async def main():
     store = MailboxStore(Path(sys.argv[1]), crashpoints=Crashpoints.from_environment())
@@ -302,10 +336,11 @@ class OneSender:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> None:
+    async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> int:
         if caller[0] != 1:
             raise Refused
-        await limit(self.size)(new_size)
+        allowed: int = await limit(self.size)(new_size)
+        return allowed
 
     async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
         if caller[0] != 2:
