@@ -227,7 +227,7 @@ def _print(
         more = {"problems": [{"path": each.path, "problem": each.problem} for each in problems]} if problems else {}
         click.echo(to_json(answer | more), err=True)
         return
-    click.echo(f"{text(N_('Error'), settings.language)}: {clean(message)}", err=True)
+    click.echo(text(N_("Error: {message}"), settings.language).format(message=clean(message)), err=True)
     for each in problems[1:]:  # the message tells the first
         told = text(N_("{path}: {problem}."), settings.language)
         click.echo(f"  {clean(told.format(path=each.path, problem=each.problem))}", err=True)
