@@ -35,8 +35,8 @@ demo: ready ## Set everything up, then one directory, three associations and eve
 	$(VENV)/bin/cordee demo $(ARGS)
 
 test: ready ## Set everything up, then all tests (fast ones first)
-	$(PYTHON) -m pytest -q -m "not journey" tests
-	$(PYTHON) -m pytest -q -m journey tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey" tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m journey tests
 
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .
