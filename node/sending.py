@@ -521,6 +521,10 @@ def _require_kind(kind: str, purpose: str) -> None:
         raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
     if kind not in ("transfer", "referral"):
         raise InvalidInput(field="kind", problem=N_("“transfer” hands the case over, “referral” shares it"))
+    if not PURPOSES[purpose].needs_act:
+        # Such a purpose is a projection that names nobody. Whatever is offered rests on an act, which the token commits
+        # to and the recipient checks.
+        raise InvalidInput(field="purpose", problem=N_("“{purpose}” sends no case to anybody"), purpose=purpose)
     if kind == "transfer" and not PURPOSES[purpose].moves_responsibility:
         # Who shares for care or for a lawyer keeps the case: two people would otherwise each believe it is the other's.
         raise InvalidInput(
