@@ -25,6 +25,7 @@ from cordee.errors import (
 )
 from cordee.ids import TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.runtime.texts import problems
 from cordee.v1 import node_pb2
 from node import journal, records
 from node.app import Node
@@ -89,6 +90,18 @@ async def test_each_reading_of_a_case_is_one_line_in_the_journal(sign_in, associ
     for _ in range(2):
         await client.cases.ReadCase(node_pb2.ReadCaseRequest(case_id=case_id))
     assert await actions(association, case_id) == ["case.created", "case.read", "case.read"]
+
+
+async def test_every_place_that_breaks_the_schema_is_told(sign_in):
+    client, body = await sign_in("Hélène"), case_body()
+    body["meta"]["status"] = "Sirine Valbrume"
+    body["identity"]["birth_date"] = "Sirine Valbrume"
+    error = await refusal(client.cases.CreateCase(node_pb2.CreateCaseRequest(body=json.dumps(body).encode())))
+    assert isinstance(error, InvalidRecord)
+    told = [f"{each.path}: {each.problem}" for each in problems(error, "en")]
+    assert "identity.birth_date: must be a date such as 2026-03-14" in told
+    assert any(each.startswith("meta.status: must be one of draft, open") for each in told)
+    assert "Sirine" not in repr(error.problems)
 
 
 async def test_a_case_that_breaks_the_schema_is_refused_with_the_place_and_without_the_value(sign_in):
