@@ -61,12 +61,20 @@ class AttachmentWriter:
     """Seals one attachment as its bytes come. Ends with `finish` or `abandon`; a crash leaves an orphan to sweep."""
 
     def __init__(
-        self, folder: Path, data_key: DataKey, attachment_id: str, file_id: str, crashpoints: Crashpoints
+        self,
+        folder: Path,
+        data_key: DataKey,
+        attachment_id: str,
+        file_id: str,
+        crashpoints: Crashpoints,
+        *,
+        digest: bytes | None = None,
     ) -> None:
         self._path = folder / file_id
         self._file_id = file_id
         self._crashpoints = crashpoints
         self._encryptor = Cobblestone256Encryptor(_subkey(data_key, attachment_id), _context(attachment_id, file_id))
+        self._known = digest
         self._digest = hashlib.sha256()
         self._size = 0
         self._finished = False
@@ -75,7 +83,8 @@ class AttachmentWriter:
 
     def write(self, chunk: bytes) -> None:
         """Add plaintext, in chunks of any size. Raises StorageFull; the file is then abandoned."""
-        self._digest.update(chunk)
+        if self._known is None:
+            self._digest.update(chunk)
         self._size += len(chunk)
         self._put(self._encryptor.update(chunk))
 
@@ -91,7 +100,7 @@ class AttachmentWriter:
             self._give_up(failed)
         sync_folder(self._path.parent)
         self._finished = True
-        return Written(file_id=self._file_id, size=self._size, sha256=self._digest.digest())
+        return Written(file_id=self._file_id, size=self._size, sha256=self._known or self._digest.digest())
 
     def abandon(self) -> None:
         """Remove what was written so far. After `finish` has succeeded it does nothing."""
@@ -130,9 +139,13 @@ class AttachmentStore:
         self._random = random
         self._crashpoints = crashpoints or Crashpoints()
 
-    def writer(self, data_key: DataKey, attachment_id: str) -> AttachmentWriter:
-        """For bytes that are pushed. The caller ends it with `finish` or `abandon`."""
-        return AttachmentWriter(self._folder, data_key, attachment_id, self._random(16).hex(), self._crashpoints)
+    def writer(self, data_key: DataKey, attachment_id: str, *, digest: bytes | None = None) -> AttachmentWriter:
+        """For bytes that are pushed. The caller ends it with `finish` or `abandon`.
+
+        `digest` is the SHA-256 where the caller itself checks that the bytes have it; it is then not taken again.
+        """
+        file_id = self._random(16).hex()
+        return AttachmentWriter(self._folder, data_key, attachment_id, file_id, self._crashpoints, digest=digest)
 
     def write(self, data_key: DataKey, attachment_id: str, chunks: Iterable[bytes]) -> Written:
         """Seal a whole stream. Whatever `chunks` raises leaves no file behind. Raises StorageFull."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import TypeVar
 
 import grpc
@@ -122,7 +122,7 @@ class DirectoryClient:
 
         return (await _unary(self._mailbox.Put(requests(), timeout=_TRANSFER_SECONDS))).size
 
-    async def get(self, transfer: TransferId, *, offset: int) -> AsyncIterator[bytes]:
+    async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes, None]:
         """Read the mailbox from an offset to the end."""
         request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
         call = self._mailbox.Get(request, timeout=_TRANSFER_SECONDS)

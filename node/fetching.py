@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -42,10 +41,11 @@ from cordee.sealing import SealingKey
 from cordee.summary import RECEIPT_REASONS, Reason, open_content_key, seal_reason
 from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2
-from node import acts, journal, records, spool, transfer_store
+from node import acts, journal, records, transfer_store
 from node.attachments import StoredAttachment
 from node.chain import Chain
 from node.directory_client import DirectoryClient
+from node.feed import Feed
 from node.house import House
 from node.placing import Parcel, Place, place_of, put_in_place
 from node.receiving import REASON_PLACE, SEED_PLACE, read_summary, read_taken
@@ -64,6 +64,8 @@ FETCHED = register("node.fetch.fetched")
 QUARANTINED = register("node.fetch.quarantined")
 BEFORE_IMPORT = register("node.import.before_write")
 AFTER_IMPORT = register("node.import.after_write")
+
+_AT_ONCE = 4  # threads that open; each is one transfer's from its first byte to its last
 
 _CODES: dict[type[CordeeError], str] = {
     ContentDamaged: "damaged",
@@ -114,6 +116,7 @@ class Fetching:
     def __init__(self, house: House, client: DirectoryClient) -> None:
         self._house = house
         self._client = client
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="opening")
 
     async def run(self, transfer: TransferId) -> None:
         """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
@@ -127,13 +130,10 @@ class Fetching:
         except TransferOver as over:
             await self._end(job, chain.shipment, over)
             return
-        await self._download(job)
-        try:
-            arrival = await self._open(job, chain)
-            house.crashpoints.reach(QUARANTINED)
-            await self._import(job, chain, arrival)
-        except _REFUSALS as refusal:
-            await self._refuse(job, chain.shipment, refusal)
+        if not await self._attempt(job, chain):
+            log.warning("spool.damaged", transfer=job.id.short)
+            house.spool(job.id, outgoing=False).unlink(missing_ok=True)
+            await self._attempt(job, chain)
 
     async def _end(self, job: Transfer, shipment: statements.Shipment, over: TransferOver) -> None:
         """What is over here is over for the broker too, or else it is told so. Raises: Unreachable."""
@@ -161,28 +161,49 @@ class Fetching:
         if house.tombstones.contains(TRANSFER, job.id.hex()):
             raise TransferOver(state=State.WITHDRAWN)
 
-    async def _download(self, job: Transfer) -> None:
+    async def _attempt(self, job: Transfer, chain: Chain) -> bool:
+        """Fetch it, open it while it comes, then import or refuse it. Raises what ends the download: it is resumed.
+
+        False where it cannot be opened and part of it lay in the spool before: a power cut may have damaged that.
+        """
         house = self._house
+        held = _Quarantine()
         path = house.spool(job.id, outgoing=False)
-        while spool.size_of(path) < job.total_bytes:
+        feed = Feed(path, functools.partial(self._quarantine, job, chain, held), threads=self._threads)
+        with contextlib.ExitStack() as undo:
+            undo.callback(lambda: self._unlink(each.file_id for each in held.attachments))
+            async with contextlib.aclosing(feed):
+                await self._download(job, feed)  # what the directory answers is never a reason to refuse
+                try:
+                    await feed.finish()
+                    arrival = self._check(job, chain.offer, chain.shipment, held)
+                    house.crashpoints.reach(QUARANTINED)
+                    undo.pop_all()
+                    await self._import(job, chain, arrival)
+                except _REFUSALS as refusal:
+                    if feed.kept and isinstance(refusal, ContentDamaged | CannotOpen):
+                        return False
+                    await self._refuse(job, chain.shipment, refusal)
+        return True
+
+    async def _download(self, job: Transfer, feed: Feed) -> None:
+        """To the last byte, or until it turns out that it cannot be opened."""
+        house = self._house
+        while feed.size < job.total_bytes:
             house.crashpoints.reach(FETCHING)
-            before = spool.size_of(path)
-            appender = await asyncio.to_thread(spool.Appender, path)
-            try:
-                async for piece in self._client.get(job.id, offset=appender.size):
-                    await appender.append(piece)
-                    if appender.size > job.total_bytes:
-                        raise ContentDamaged(problem=N_("more bytes than were announced"))
-                    house.changes.moved(job.id, appender.size)
-            finally:
-                await appender.close()
-            if spool.size_of(path) == before:
+            before = feed.size
+            async with contextlib.aclosing(self._client.get(job.id, offset=before)) as pieces:
+                async for piece in pieces:
+                    if not await feed.put(piece):
+                        return
+                    house.changes.moved(job.id, feed.size)
+            if feed.size == before:
                 raise Unreachable(peer=N_("mailbox"))  # an empty answer: look again after a pause
         house.crashpoints.reach(FETCHED)
 
     # ---- opening ----
 
-    async def _open(self, job: Transfer, chain: Chain) -> _Arrival:
+    def _reader(self, job: Transfer, chain: Chain) -> content.ContentReader:
         house = self._house
         if job.sealed_one_time_seed is None:
             raise NotFound(what=N_("transfer"))
@@ -194,29 +215,21 @@ class Fetching:
             offer=offer.digest,
             answer=answer.digest,
         )
-        path = house.spool(job.id, outgoing=False)
-        reader = content.ContentReader(
+        return content.ContentReader(
             key,
             statements.transcript(offer.digest, answer.digest),
             expected_size=shipment.ciphertext_size,
             header=shipment.ciphertext_header,
         )
-        held = _Quarantine()
-        try:
-            await asyncio.to_thread(self._quarantine, job, reader, path, held)
-            return self._check(job, offer, shipment, held)
-        except BaseException:
-            for each in held.attachments:
-                house.attachments.erase(each.file_id)
-            raise
 
-    def _quarantine(self, job: Transfer, reader: content.ContentReader, path: Path, held: _Quarantine) -> None:
+    def _quarantine(self, job: Transfer, chain: Chain, held: _Quarantine, pieces: Iterator[bytes]) -> None:
         """Run in a thread. Attachments are sealed again as they come; nothing lies in clear on disk."""
         house = self._house
+        reader = self._reader(job, chain)
         entries: dict[str, statements_pb2.ManifestAttachment] = {}
         with contextlib.ExitStack() as open_writers:
             writer = None
-            for part in _parts(reader, path):
+            for part in (released for piece in pieces for released in reader.feed(piece)):
                 if isinstance(part, content.ManifestRead):
                     held.manifest, held.digest = part.message, part.digest
                     case_id = part.message.case_id
@@ -224,17 +237,17 @@ class Fetching:
                     entries = {each.attachment_id: each for each in part.message.attachments}
                 elif isinstance(part, content.SectionRead):
                     held.sections[part.name] = part.data
-                elif isinstance(part, content.AttachmentData):
-                    if writer is None:
-                        writer = house.attachments.writer(_of(held.berth).data_key, part.attachment_id)
-                        open_writers.callback(writer.abandon)
-                    writer.write(part.data)
                 else:
-                    if writer is None:
-                        writer = house.attachments.writer(_of(held.berth).data_key, part.attachment_id)
+                    entry = entries[part.attachment_id]
+                    if writer is None:  # the reader has compared the digest before it says that an attachment ends
+                        data_key = _of(held.berth).data_key
+                        writer = house.attachments.writer(data_key, entry.attachment_id, digest=entry.sha256)
                         open_writers.callback(writer.abandon)
-                    held.attachments.append(_stored(entries[part.attachment_id], writer.finish()))
-                    writer = None
+                    if isinstance(part, content.AttachmentData):
+                        writer.write(part.data)
+                    else:
+                        held.attachments.append(_stored(entry, writer.finish()))
+                        writer = None
             reader.finish()
 
     def _check(
@@ -412,12 +425,6 @@ def _of(berth: _Berth | None) -> _Berth:
     if berth is None:
         raise ContentDamaged(problem=N_("no manifest"))
     return berth
-
-
-def _parts(reader: content.ContentReader, path: Path) -> Iterator[content.Released]:
-    with path.open("rb", 0) as file:
-        while block := file.read(spool.PIECE):
-            yield from reader.feed(block)
 
 
 def _stored(entry: statements_pb2.ManifestAttachment, written: object) -> StoredAttachment:

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-__all__ = ["PIECE", "Appender", "head", "pieces", "size_of", "write"]
+__all__ = ["PIECE", "head", "pieces", "size_of", "write", "write_all"]
 
 PIECE = 262_144  # bytes of one message on the wire
 _BLOCK = 4 * PIECE
@@ -22,9 +22,9 @@ def write(path: Path, parts: Iterable[bytes]) -> int:
             size += len(part)
             batch.append(part)
             if len(batch) == 4:
-                _write_all(file.fileno(), batch)
+                write_all(file.fileno(), batch)
                 batch = []
-        _write_all(file.fileno(), batch)
+        write_all(file.fileno(), batch)
         os.fsync(file.fileno())
     _sync_folder(path.parent)
     return size
@@ -53,37 +53,8 @@ async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
                 yield block[start : start + PIECE]
 
 
-class Appender:
-    """Appends what is fetched to a spool file; `close` puts it on disk for good."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        self._path = path
-        self._batch: list[bytes] = []
-        self.size = os.fstat(self._fd).st_size
-
-    async def append(self, piece: bytes) -> None:
-        """Add one piece; every fourth time the batch is written, in a thread."""
-        self._batch.append(piece)
-        self.size += len(piece)
-        if len(self._batch) == 4:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        batch, self._batch = self._batch, []
-        await asyncio.to_thread(_write_all, self._fd, batch)
-
-    async def close(self) -> None:
-        """Write what is left, sync, close. What was appended survives a power cut from here on."""
-        try:
-            await self._flush()
-            await asyncio.to_thread(os.fsync, self._fd)
-        finally:
-            os.close(self._fd)
-        _sync_folder(self._path.parent)
-
-
-def _write_all(fd: int, batch: list[bytes]) -> None:
+def write_all(fd: int, batch: list[bytes]) -> None:
+    """Append all of it, however little the system takes at a time. Run it in a thread."""
     views = [memoryview(part) for part in batch if part]
     while views:
         written = os.writev(fd, views)
