@@ -65,7 +65,7 @@ QUARANTINED = register("node.fetch.quarantined")
 BEFORE_IMPORT = register("node.import.before_write")
 AFTER_IMPORT = register("node.import.after_write")
 
-_AT_ONCE = 4  # threads that open; each is one transfer's from its first byte to its last
+_THREADS = 16  # that open; each is one transfer's from its first byte to its last, so no fewer than the worker's jobs
 
 _CODES: dict[type[CordeeError], str] = {
     ContentDamaged: "damaged",
@@ -116,7 +116,7 @@ class Fetching:
     def __init__(self, house: House, client: DirectoryClient) -> None:
         self._house = house
         self._client = client
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="opening")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="opening")
 
     async def run(self, transfer: TransferId) -> None:
         """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
