@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ _PASSWORD = "bergamote-2026-demo"  # noqa: S105  # as above
 _HANDLER = "camille"
 _ADMINISTRATOR = "direction"
 _PAUSE = 0.05
+_DEEP = 70  # characters
 
 
 @dataclass
@@ -36,6 +39,7 @@ class House:
     folder: Path
     profile: dict[str, Any]
     program: Program
+    run: Path
     member: str = ""
     words: list[str] = field(default_factory=list)
 
@@ -47,7 +51,12 @@ class House:
     @property
     def environment(self) -> dict[str, str]:
         """How this association's people reach their node."""
-        return environment_of(self.folder)
+        return environment_of(self.folder, self.socket)
+
+    @property
+    def socket(self) -> Path:
+        """Where the node answers; the kernel takes no long path."""
+        return self.run / self.name / "s"
 
     @property
     def title(self) -> str:
@@ -74,6 +83,9 @@ class Stage:
         self.network = ""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "logs").mkdir(exist_ok=True)
+        # A socket's path has 107 bytes at most: where the folder lies deep, the sockets lie elsewhere.
+        short = len(str(folder)) <= _DEEP
+        self.run = folder / "run" if short else Path(tempfile.mkdtemp(prefix="cordee-", dir="/tmp"))  # short
         self.passphrase = _private(folder / "passphrase", _PASSPHRASE)
         self.password = _private(folder / "password", _PASSWORD)
         self.directory = Program(
@@ -92,6 +104,7 @@ class Stage:
         """Stop everything, the nodes first."""
         for program in reversed(self.programs):
             program.stop()
+        shutil.rmtree(self.run, ignore_errors=True)
 
     @contextmanager
     def open(self) -> Iterator[Stage]:
@@ -174,7 +187,7 @@ class Stage:
             name=f"{house.name} (cheating)",
             arguments=(
                 *(sys.executable, "-m", "node.demo.cheat"),
-                *(str(house.data_dir), str(house.folder / "passphrase"), str(house.folder / "run" / "s")),
+                *(str(house.data_dir), str(house.folder / "passphrase"), str(house.socket)),
             ),
             environment=honest.environment,
             log=self.folder / "logs" / f"{house.name}-cheating.log",
@@ -198,10 +211,10 @@ class Stage:
         program = Program(
             name=name,
             arguments=("node", "serve"),
-            environment=environment_of(folder),
+            environment=environment_of(folder, self.run / name / "s"),
             log=self.folder / "logs" / f"{name}.log",
         )
-        house = House(name=name, folder=folder, profile=profile, program=program)
+        house = House(name=name, folder=folder, profile=profile, program=program, run=self.run)
         made = house.command("node", "init", "--administrator", _ADMINISTRATOR, "--password-file", str(self.password))
         house.member = made["member"]
         self.houses[name] = house
@@ -225,11 +238,11 @@ class Stage:
         house.command("node", "login", _HANDLER, "--password-file", str(self.password))
 
 
-def environment_of(folder: Path) -> dict[str, str]:
+def environment_of(folder: Path, socket: Path) -> dict[str, str]:
     """How an association's commands find its node."""
     return {
         "CORDEE_NODE_DATA_DIR": str(folder / "node"),
-        "CORDEE_NODE_SOCKET": str(folder / "run" / "s"),
+        "CORDEE_NODE_SOCKET": str(socket),
         "CORDEE_NODE_PASSPHRASE_FILE": str(folder / "passphrase"),
         "CORDEE_SESSION_FILE": str(folder / "session"),
     }
