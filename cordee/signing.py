@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -229,7 +230,12 @@ def verify(signed: Signed, key: SigningPublicKey) -> None:
 
     Raises: BadSignature, whichever of the three fails.
     """
+    if signed.signer != key.key_id:
+        raise BadSignature(what=signed.type.rpartition(".")[2])
+    if _PROVED.holds(signed.digest, key):
+        return
     _verify(signed.type, signed.body, signed.signer, signed.ed25519_signature, signed.mldsa65_signature, key)
+    _PROVED.add(signed.digest, key)
 
 
 def verify_signature(signature: v1.Signature, type_name: str, body: bytes, key: SigningPublicKey) -> None:
@@ -275,6 +281,31 @@ def parse_message(data: bytes, message_class: type[M], max_size: int = MAX_BODY)
 def member_id_of(key: SigningPublicKey) -> MemberId:
     """The member whose first identity key this is: nobody can give an id to another key (protocol §2)."""
     return MemberId(blake2b_128(Label.MEMBER_ID, key.ed25519, key.mldsa65))
+
+
+class _Proved:
+    """Which statements have verified, under which key, in this process: a transfer's few statements are read at every
+    step of it. Verifying has one outcome for ever, the digest covers all that is verified, and only successes are
+    kept; so this changes what an answer costs, never the answer. The oldest go first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._known: dict[tuple[Digest, SigningPublicKey], None] = {}
+
+    def holds(self, digest: Digest, key: SigningPublicKey) -> bool:
+        return (digest, key) in self._known
+
+    def add(self, digest: Digest, key: SigningPublicKey) -> None:
+        with self._lock:
+            self._known.pop((digest, key), None)
+            if len(self._known) >= self._size:
+                del self._known[next(iter(self._known))]
+            self._known[digest, key] = None
+
+
+_PROVED = _Proved(4096)
 
 
 def _signed_bytes(type_name: str, body: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -38,24 +39,24 @@ class Chain:
         """What was taken, in order."""
         return tuple(self.kept)
 
-    @property
+    @cached_property
     def offer(self) -> Offer:
         """Raises NotFound."""
         return Offer.parse(self._signed(Kind.OFFER), self._roster, now=self._now, history=True)
 
-    @property
+    @cached_property
     def answer(self) -> Answer:
         """The acceptance. Raises NotFound."""
         signed = self._signed(Kind.ACCEPTANCE)
         return Answer.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
 
-    @property
+    @cached_property
     def shipment(self) -> Shipment:
         """Raises NotFound."""
         signed = self._signed(Kind.SHIPMENT)
         return Shipment.parse(signed, self._roster, offer=self.offer, answer=self.answer, now=self._now, history=True)
 
-    @property
+    @cached_property
     def withdrawal(self) -> Withdrawal:
         """Raises NotFound."""
         signed = self._signed(Kind.WITHDRAWAL)

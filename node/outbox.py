@@ -40,7 +40,7 @@ log = logger("node.outbox")
 
 _SKEW = timedelta(minutes=5)
 _PAUSE = 2.0
-_AT_ONCE = 12  # the directory lets a member have two dozen calls open, the event stream among them
+_AT_ONCE = 8  # the directory lets a member have two dozen calls open: these, the worker's and the event stream
 _LONGEST_PAUSE = 60.0
 # Steps that can be taken back when the broker says no for good.
 _GIVEN_UP = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.REFUSAL, Kind.SHIPMENT})

@@ -18,7 +18,7 @@ __all__ = ["Worker"]
 
 log = logger("node.worker")
 
-_AT_ONCE = 4
+_AT_ONCE = 12  # with those of the outbox and the event stream: within the two dozen calls the directory allows
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 

@@ -19,6 +19,7 @@ from cordee.signing import (
     Signed,
     SigningKey,
     SigningPublicKey,
+    _Proved,
     member_id_of,
     parse_body,
     parse_message,
@@ -119,6 +120,35 @@ def test_both_signatures_must_hold() -> None:
         verify(replace(signed, ed25519_signature=other.ed25519_signature), MARSEILLE.public)
     with pytest.raises(BadSignature):
         verify(replace(signed, mldsa65_signature=other.mldsa65_signature), MARSEILLE.public)
+
+
+def test_what_has_verified_lends_its_answer_to_nothing_else() -> None:
+    signed = MARSEILLE.sign(withdrawal())
+    for _ in range(2):
+        verify(signed, MARSEILLE.public)
+    again = MARSEILLE.sign(withdrawal())  # ML-DSA signs anew each time: a good signature, and not this one's
+    altered = bytes((signed.ed25519_signature[0] ^ 1,)) + signed.ed25519_signature[1:]
+    for other in (
+        replace(signed, signer=LILLE.public.key_id),
+        replace(signed, body=withdrawal(sender=b"x" * 16).SerializeToString(deterministic=True)),
+        replace(signed, ed25519_signature=altered),
+        replace(signed, mldsa65_signature=LILLE.sign(withdrawal()).mldsa65_signature),
+    ):
+        for _ in range(2):  # a refusal is not remembered as anything else either
+            with pytest.raises(BadSignature):
+                verify(other, MARSEILLE.public)
+    for key in (LILLE.public, SigningPublicKey(MARSEILLE.public.ed25519, LILLE.public.mldsa65)):
+        with pytest.raises(BadSignature):
+            verify(signed, key)
+    verify(again, MARSEILLE.public)
+
+
+def test_what_is_remembered_of_the_past_is_bounded() -> None:
+    proved = _Proved(3)
+    digests = [MARSEILLE.sign(withdrawal(sender=bytes((number,)) * 16)).digest for number in range(5)]
+    for digest in (*digests, digests[-1]):
+        proved.add(digest, MARSEILLE.public)
+    assert [proved.holds(each, MARSEILLE.public) for each in digests] == [False, False, True, True, True]
 
 
 def test_a_signature_for_one_type_does_not_serve_another() -> None:
