@@ -72,6 +72,8 @@ class Listener:
         if kind in ("roster_grown", "card_published"):
             await self._follow_roster()
         elif kind == "stream_ready":
+            # What the log gained between our look at it and this stream's beginning has sent no hint.
+            await self._follow_roster()
             self.caught_up.set()
         elif kind == "statement":
             await self._take(Signed.from_message(event.statement), sequence=event.sequence)
@@ -99,18 +101,20 @@ class Listener:
         if self._house.roster.alarm is not None:
             raise self._house.roster.alarm
         if not await self._judge(signed, sequence=sequence, last=False):
-            await self._house.roster.sync()  # theirs is longer than ours
+            await self._house.roster.sync()  # theirs is longer than ours, or somebody is back in good standing
             await self._judge(signed, sequence=sequence, last=True)
 
     async def _judge(self, signed: Signed, *, sequence: int, last: bool) -> bool:
         """Take it; put it aside where a suspension stops it; journal and pass over what cannot be believed. False where
-        it names a longer roster than ours, unless this is the `last` look.
+        a newer roster may change the answer, unless this is the `last` look.
         """
         try:
             await self._dispatch(signed, sequence=sequence)
         except Unreachable:
             raise
         except MemberIsSuspended:
+            if not last:
+                return False
             await self._put_aside(sequence, signed)
         except SplitView as split:
             # The directory let it pass, so this is for people to judge: the signed statement is the evidence.
