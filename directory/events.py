@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, and_, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.errors import N_, InvalidInput, StreamReplaced
@@ -24,6 +24,12 @@ __all__ = ["MAX_CURSOR", "Events", "add_event"]
 
 _EVENT, _SEQUENCE, _STATEMENT = table_of(EventRow), table_of(SequenceRow), table_of(StatementRow)
 
+_NEXT = (
+    upsert(_SEQUENCE)
+    .on_conflict_do_update(index_elements=["member"], set_={"last": _SEQUENCE.c.last + 1})
+    .returning(_SEQUENCE.c.last)
+)
+
 MAX_CURSOR = 2**53
 """Far beyond any real one, and far below what a column holds: nobody can make the next number impossible."""
 _PAGE = 64
@@ -35,14 +41,15 @@ AFTER_PRUNE = register("directory.event.after_prune")
 
 def add_event(tx: Connection, member: MemberId, *, transfer: TransferId, position: int | None, now: datetime) -> None:
     """Keep an event for a member: a statement of the transfer, or, without a position, that it expired."""
-    statement = upsert(_SEQUENCE).values(member=member, last=1)
-    statement = statement.on_conflict_do_update(index_elements=["member"], set_={"last": _SEQUENCE.c.last + 1})
-    sequence = tx.execute(statement.returning(_SEQUENCE.c.last)).scalar_one()
-    tx.execute(
-        _EVENT.insert().values(
-            member=member, sequence=sequence, time=micros(now), transfer_id=transfer, position=position
-        )
-    )
+    sequence = tx.execute(_NEXT, {"member": member, "last": 1}).scalar_one()
+    row = {
+        "member": member,
+        "sequence": sequence,
+        "time": micros(now),
+        "transfer_id": transfer,
+        "position": position,
+    }
+    tx.execute(insert(_EVENT), row)
 
 
 @dataclass

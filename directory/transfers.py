@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded
@@ -40,6 +40,18 @@ __all__ = [
 
 _TRANSFER, _STATEMENT, _ERASURE = table_of(TransferRow), table_of(StatementRow), table_of(ErasureRow)
 
+# Made once: putting such an expression together costs SQLAlchemy more than SQLite needs to run it.
+_THIS = _TRANSFER.c.id == bindparam("transfer")
+_FIND = select(_TRANSFER).where(_THIS)
+_SET = update(_TRANSFER).where(_THIS)
+_OF_THIS = select(_STATEMENT).where(_STATEMENT.c.transfer_id == bindparam("transfer")).order_by(_STATEMENT.c.position)
+_KINDS = _OF_THIS.with_only_columns(_STATEMENT.c.kind)
+_STATE_OF = select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == bindparam("statement"))
+_USED = select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
+    _TRANSFER.c.sender == bindparam("member"), _TRANSFER.c.ends_at.is_not(None)
+)
+_OF_TOKEN = select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == bindparam("token"))
+
 
 @dataclass(frozen=True)
 class Transfer:
@@ -51,6 +63,9 @@ class Transfer:
     state: State
     size_bound: int
     ends: datetime | None
+    offer_expires: datetime
+    token_expires: datetime
+    key_expires: datetime | None = None  # of the acceptance's one-time key
 
     def other(self, member: MemberId) -> MemberId:
         """The other party."""
@@ -72,7 +87,7 @@ class Taken:
 
 def find(tx: Connection, transfer: TransferId) -> Transfer | None:
     """The transfer, or None for one that was never offered."""
-    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == transfer)).one_or_none()
+    row = tx.execute(_FIND, {"transfer": transfer}).one_or_none()
     if row is None:
         return None
     return Transfer(
@@ -82,33 +97,29 @@ def find(tx: Connection, transfer: TransferId) -> Transfer | None:
         state=State(row.state),
         size_bound=row.size_bound,
         ends=moment(row.ends_at) if row.ends_at is not None else None,
+        offer_expires=moment(row.offer_expires),
+        token_expires=moment(row.token_expires),
+        key_expires=moment(row.key_expires) if row.key_expires is not None else None,
     )
 
 
 def statements_of(tx: Connection, transfer: TransferId) -> list[Taken]:
     """The statements in the order in which they were taken."""
-    query = select(_STATEMENT).where(_STATEMENT.c.transfer_id == transfer).order_by(_STATEMENT.c.position)
     return [
         Taken(kind=Kind(row.kind), signed=Signed.from_bytes(row.signed), state=State(row.state_after))
-        for row in tx.execute(query)
+        for row in tx.execute(_OF_THIS, {"transfer": transfer})
     ]
 
 
 def state_of_taken(tx: Connection, digest: Digest) -> State | None:
     """What was answered to this very statement, if it was taken before."""
-    state = tx.execute(select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == digest)).scalar()
+    state = tx.execute(_STATE_OF, {"statement": digest}).scalar()
     return State(state) if state is not None else None
 
 
 def used_by(tx: Connection, sender: MemberId) -> int:
     """Bytes announced by a member's transfers that have not ended."""
-    return int(
-        tx.execute(
-            select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
-                _TRANSFER.c.sender == sender, _TRANSFER.c.ends_at.is_not(None)
-            )
-        ).scalar_one()
-    )
+    return int(tx.execute(_USED, {"member": sender}).scalar_one())
 
 
 def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> State:
@@ -126,17 +137,16 @@ def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> 
         if not isinstance(statement, Offer):
             raise NotFound(what=N_("transfer"))  # the table lets nothing but an offer begin
         transfer = _open(tx, statement, quota=quota)
-    tx.execute(
-        insert(_STATEMENT).values(
-            transfer_id=transfer.id,
-            position=len(taken),
-            kind=statement.kind,
-            digest=statement.digest,
-            signed=statement.signed.to_bytes(),
-            state_after=state,
-        )
-    )
-    _move(tx, transfer.id, state, acceptance=statement if isinstance(statement, Answer) else None)
+    row = {
+        "transfer_id": transfer.id,
+        "position": len(taken),
+        "kind": statement.kind,
+        "digest": statement.digest,
+        "signed": statement.signed.to_bytes(),
+        "state_after": state,
+    }
+    tx.execute(insert(_STATEMENT), row)
+    _move(tx, transfer, state, acceptance=statement if isinstance(statement, Answer) else None)
     add_event(tx, transfer.other(statement.author), transfer=transfer.id, position=len(taken), now=now)
     return state
 
@@ -147,7 +157,7 @@ def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberI
     if found is None or found.state in END_STATES:
         return None
     state = next_state(found.state, Kind.EXPIRY, Party.BROKER, taken=_kinds(tx, transfer))
-    _move(tx, transfer, state)
+    _move(tx, found, state)
     for member in (found.sender, found.recipient):
         add_event(tx, member, transfer=transfer, position=None, now=now)
     return found.sender, found.recipient
@@ -184,8 +194,7 @@ def erased(tx: Connection, ended: Sequence[TransferId]) -> None:
 
 
 def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
-    query = select(_STATEMENT.c.kind).where(_STATEMENT.c.transfer_id == transfer).order_by(_STATEMENT.c.position)
-    return [Kind(kind) for kind in tx.execute(query).scalars()]
+    return [Kind(kind) for kind in tx.execute(_KINDS, {"transfer": transfer}).scalars()]
 
 
 def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
@@ -193,48 +202,53 @@ def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
     used = used_by(tx, offer.sender)
     if used + counted > quota:
         raise QuotaExceeded(used=used, limit=quota)
-    if tx.execute(select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == offer.token.id)).first() is not None:
+    if tx.execute(_OF_TOKEN, {"token": offer.token.id}).first() is not None:
         raise AnotherStatement(statement=N_("offer"))  # a consent token is for one transfer
     ends = expires_at(State.OFFERED, offer_expires=offer.expires, token_expires=offer.token.expires)
     if ends is None:
         raise ValueError("an open offer has an end")
-    tx.execute(
-        insert(_TRANSFER).values(
-            id=offer.transfer_id,
-            sender=offer.sender,
-            recipient=offer.recipient,
-            token_id=offer.token.id,
-            state=State.OFFERED,
-            size_bound=offer.size_bound,
-            offer_expires=micros(offer.expires),
-            token_expires=micros(offer.token.expires),
-            ends_at=micros(ends),
-            counted=counted,
-        )
+    row = {
+        "id": offer.transfer_id,
+        "sender": offer.sender,
+        "recipient": offer.recipient,
+        "token_id": offer.token.id,
+        "state": State.OFFERED,
+        "size_bound": offer.size_bound,
+        "offer_expires": micros(offer.expires),
+        "token_expires": micros(offer.token.expires),
+        "ends_at": micros(ends),
+        "counted": counted,
+    }
+    tx.execute(insert(_TRANSFER), row)
+    return Transfer(
+        id=offer.transfer_id,
+        sender=offer.sender,
+        recipient=offer.recipient,
+        state=State.OFFERED,
+        size_bound=offer.size_bound,
+        ends=ends,
+        offer_expires=offer.expires,
+        token_expires=offer.token.expires,
     )
-    return Transfer(offer.transfer_id, offer.sender, offer.recipient, State.OFFERED, offer.size_bound, ends)
 
 
-def _move(tx: Connection, transfer: TransferId, state: State, *, acceptance: Answer | None = None) -> None:
+def _move(tx: Connection, transfer: Transfer, state: State, *, acceptance: Answer | None = None) -> None:
     """Write the state and when it ends; in an end state also that the waiting bytes are to be erased."""
-    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == transfer)).one()
-    key_expires = moment(row.key_expires) if row.key_expires is not None else None
+    key_expires = transfer.key_expires
     if acceptance is not None and acceptance.acceptance is not None:
         key_expires = acceptance.acceptance.key_expires
     ends = expires_at(
         state,
-        offer_expires=moment(row.offer_expires),
-        token_expires=moment(row.token_expires),
+        offer_expires=transfer.offer_expires,
+        token_expires=transfer.token_expires,
         key_expires=key_expires,
     )
-    tx.execute(
-        update(_TRANSFER)
-        .where(_TRANSFER.c.id == transfer)
-        .values(
-            state=state,
-            key_expires=micros(key_expires) if key_expires is not None else None,
-            ends_at=micros(ends) if ends is not None else None,
-        )
-    )
-    if state in END_STATES and row.ends_at is not None:
-        tx.execute(upsert(_ERASURE).values(transfer_id=transfer).on_conflict_do_nothing())
+    values = {
+        "transfer": transfer.id,
+        "state": state,
+        "key_expires": micros(key_expires) if key_expires is not None else None,
+        "ends_at": micros(ends) if ends is not None else None,
+    }
+    tx.execute(_SET, values)
+    if state in END_STATES and transfer.ends is not None:
+        tx.execute(upsert(_ERASURE).values(transfer_id=transfer.id).on_conflict_do_nothing())

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from cordee.case import Case, parse_case
 from cordee.errors import N_, NotFound
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _KEY = table_of(CaseKeyRow)
+_KEY_OF = select(_KEY.c.sealed_key).where(_KEY.c.case_id == bindparam("case"))
 _KEY_PLACE = "case_key.sealed_key"
 _BODY_PLACE = "case_record.sealed_body"
 _LINE_PLACE = "case_record.sealed_line"
@@ -53,7 +54,7 @@ def keep_data_key(tx: Connection, vault: Vault, case_id: str, key: DataKey) -> N
 
 def data_key_of(tx: Connection, vault: Vault, case_id: str) -> DataKey:
     """A case's data key. Raises NotFound where there is no such case or it was erased; CannotOpen."""
-    sealed = tx.execute(select(_KEY.c.sealed_key).where(_KEY.c.case_id == case_id)).scalar()
+    sealed = tx.execute(_KEY_OF, {"case": case_id}).scalar()
     if sealed is None:
         raise NotFound(what=N_("case"))
     return unwrap(vault, case_id, sealed)

@@ -33,6 +33,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.:,;/+=@-]{0,200}")
 _NO_FACTS: Mapping[str, str] = {}
 
 _LAST = select(_JOURNAL.c.line, _JOURNAL.c.hash).order_by(_JOURNAL.c.line.desc()).limit(1)
+_ADD = insert(_JOURNAL)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def append(
         "facts": written,
         "hash": blake2b_256(Label.JOURNAL, previous, hashed),
     }
-    tx.execute(insert(_JOURNAL), row)
+    tx.execute(_ADD, row)
     return line
 
 

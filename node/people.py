@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -41,6 +41,7 @@ __all__ = [
     "check_password",
     "disable_account",
     "list_accounts",
+    "look_up",
     "set_password",
     "sign_in",
     "sign_out",
@@ -50,6 +51,11 @@ __all__ = [
 _ACCOUNT = table_of(AccountRow)
 _SESSION = table_of(SessionRow)
 _FAILURE = table_of(SignInFailureRow)
+_HOLDER = (
+    select(_ACCOUNT, _SESSION.c.opened_at, _SESSION.c.seen_at)
+    .join(_ACCOUNT, _ACCOUNT.c.id == _SESSION.c.account_id)
+    .where(_SESSION.c.token_index == bindparam("token"))
+)
 
 _PROFILE_PLACE = "account.sealed_profile"
 _PASSWORD_PLACE = "account.sealed_password"  # noqa: S105  # the name of a column
@@ -218,20 +224,24 @@ def sign_in(
 
 
 def who(tx: Connection, vault: Vault, token: str, *, now: datetime) -> Handler:
-    """Who holds this token. Raises NotSignedIn, also for a session that has ended."""
-    index = _token_index(vault, token)
-    query = (
-        select(_ACCOUNT, _SESSION.c.opened_at, _SESSION.c.seen_at)
-        .join(_ACCOUNT, _ACCOUNT.c.id == _SESSION.c.account_id)
-        .where(_SESSION.c.token_index == index)
-    )
-    row = tx.execute(query).one_or_none()
+    """Who holds this token, and that they used it just now. Raises NotSignedIn, also for a session that has ended."""
+    handler, noted = look_up(tx, vault, token, now=now)
+    if not noted:
+        tx.execute(update(_SESSION).where(_SESSION.c.token_index == _token_index(vault, token)).values(seen_at=now))
+    return handler
+
+
+def look_up(tx: Connection, vault: Vault, token: str, *, now: datetime) -> tuple[Handler, bool]:
+    """As `who`, and writes nothing: with whether the session's use is noted exactly enough already.
+
+    Raises: NotSignedIn.
+    """
+    row = tx.execute(_HOLDER, {"token": _token_index(vault, token)}).one_or_none()
     if row is None or row.disabled or now - row.seen_at >= IDLE or now - row.opened_at >= LONGEST_SESSION:
         raise NotSignedIn()
-    if now - row.seen_at >= _TOUCH:
-        tx.execute(update(_SESSION).where(_SESSION.c.token_index == index).values(seen_at=now))
     account = _account(vault, row)
-    return Handler(account.account_id, account.name, account.roles, account.bound_by_secrecy)
+    handler = Handler(account.account_id, account.name, account.roles, account.bound_by_secrecy)
+    return handler, now - row.seen_at < _TOUCH
 
 
 def sign_out(tx: Connection, vault: Vault, token: str, *, now: datetime) -> None:

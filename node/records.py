@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cordee.case import Case
@@ -59,6 +59,9 @@ _CASE = table_of(CaseRow)
 _KEY = table_of(CaseKeyRow)
 _ATTACHMENT = table_of(AttachmentRow)
 _IMPORT = table_of(ImportRow)
+_READ = select(_CASE).where(_CASE.c.id == bindparam("case"))
+_FILES = select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
+_SET = update(_CASE).where(_CASE.c.id == bindparam("case"))
 
 _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
@@ -149,12 +152,11 @@ def read_case(tx: Connection, vault: Vault, case_id: str) -> StoredCase:
     """Open a case. Raises NotFound, also where it was erased; CannotOpen."""
     row = _row(tx, case_id)
     key = data_key_of(tx, vault, case_id)
-    query = select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id).order_by(_ATTACHMENT.c.position)
     attachments = tuple(
         sealing.open_attachment(
             key, case_id=case_id, attachment_id=each.id, file_id=each.file_id, sealed=each.sealed_description
         )
-        for each in tx.execute(query)
+        for each in tx.execute(_FILES, {"case": case_id})
     )
     return StoredCase(
         case=sealing.open_body(key, case_id, row.sealed_body),
@@ -371,7 +373,7 @@ def file_ids(tx: Connection) -> set[str]:
 
 
 def _row(tx: Connection, case_id: str) -> Row[tuple[Any, ...]]:
-    row = tx.execute(select(_CASE).where(_CASE.c.id == case_id)).one_or_none()
+    row = tx.execute(_READ, {"case": case_id}).one_or_none()
     if row is None or row.state == _ERASED:
         raise NotFound(what=N_("case"))
     return row
@@ -437,7 +439,7 @@ def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) ->
 
 
 def _set(tx: Connection, case_id: str, *, now: datetime, **values: object) -> None:
-    tx.execute(update(_CASE).where(_CASE.c.id == case_id).values(updated_at=now, **values))
+    tx.execute(_SET, {"case": case_id, "updated_at": now, **values})
 
 
 def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:

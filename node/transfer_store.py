@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +28,7 @@ __all__ = [
     "insert_transfer",
     "is_withdrawn",
     "keep_cursor",
+    "kinds",
     "mark_taken",
     "next_waiting",
     "of_case",
@@ -50,6 +51,31 @@ _STATEMENT = StatementRow.__table__  # type: ignore[attr-defined]
 _WITHDRAWN = WithdrawnRow.__table__  # type: ignore[attr-defined]
 _CURSOR = CursorRow.__table__  # type: ignore[attr-defined]
 _PUT_ASIDE = PutAsideRow.__table__  # type: ignore[attr-defined]
+
+# Made once: putting such an expression together costs SQLAlchemy more than SQLite needs to run it.
+_THIS = _TRANSFER.c.id == bindparam("transfer")
+_READ = select(_TRANSFER).where(_THIS)
+_SET = update(_TRANSFER).where(_THIS)
+_WITH_JOBS = select(_TRANSFER).where(_TRANSFER.c.job.is_not(None))
+_OPEN_OFFER = select(_TRANSFER.c.id).where(
+    _TRANSFER.c.outgoing,
+    _TRANSFER.c.case_id == bindparam("case"),
+    _TRANSFER.c.peer == bindparam("to"),
+    _TRANSFER.c.state.in_([str(state) for state in State if state not in END_STATES]),
+)
+_OF_THIS = _STATEMENT.c.transfer_id == bindparam("transfer")
+_THIS_KIND = (_STATEMENT.c.kind == bindparam("step")) & _OF_THIS
+_ONE = select(_STATEMENT.c.signed).where(_THIS_KIND)
+_ALL = select(_STATEMENT.c.kind, _STATEMENT.c.signed, _STATEMENT.c.ours).where(_OF_THIS).order_by(_STATEMENT.c.position)
+_KINDS = select(_STATEMENT.c.kind, _STATEMENT.c.waits).where(_OF_THIS).order_by(_STATEMENT.c.position)
+_LAST_POSITION = select(func.coalesce(func.max(_STATEMENT.c.position), 0)).where(_OF_THIS)
+_WAITING = select(_STATEMENT).where(_STATEMENT.c.waits).order_by(_STATEMENT.c.at, _STATEMENT.c.position)
+_NEXT_WAITING = _WAITING.where(_OF_THIS, _STATEMENT.c.kind != bindparam("but")).limit(1)
+_TAKEN = update(_STATEMENT).where(_THIS_KIND).values(waits=False)
+_IS_WITHDRAWN = select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token"))
+_TAKE_UP = delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement"))
+_AT = select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory")
+_MOVE_ON = update(_CURSOR).where(_CURSOR.c.name == "directory").values(sequence=bindparam("reached"))
 
 
 @dataclass(frozen=True)
@@ -112,26 +138,18 @@ def insert_transfer(tx: Connection, transfer: Transfer) -> None:
     values.update(id=bytes(transfer.id), peer=bytes(transfer.peer), token_id=bytes(transfer.token_id))
     values["state"] = str(transfer.state)
     if transfer.outgoing:
-        open_states = [str(state) for state in State if state not in END_STATES]
-        already = tx.execute(
-            select(_TRANSFER.c.id).where(
-                _TRANSFER.c.outgoing,
-                _TRANSFER.c.case_id == transfer.case_id,
-                _TRANSFER.c.peer == bytes(transfer.peer),
-                _TRANSFER.c.state.in_(open_states),
-            )
-        ).scalar()
+        already = tx.execute(_OPEN_OFFER, {"case": transfer.case_id, "to": bytes(transfer.peer)}).scalar()
         if already is not None:
             raise OfferAlreadyOpen(transfer=TransferId(already).short)
     try:
-        tx.execute(insert(_TRANSFER).values(**values))
+        tx.execute(insert(_TRANSFER), values)
     except IntegrityError as taken:
         raise Conflict() from taken
 
 
 def read_transfer(tx: Connection, transfer: TransferId) -> Transfer:
     """Raises NotFound."""
-    row = tx.execute(select(_TRANSFER).where(_TRANSFER.c.id == bytes(transfer))).one_or_none()
+    row = tx.execute(_READ, {"transfer": bytes(transfer)}).one_or_none()
     if row is None:
         raise NotFound(what=N_("transfer"))
     return _transfer(row)
@@ -144,7 +162,7 @@ def all_transfers(tx: Connection) -> list[Transfer]:
 
 def with_jobs(tx: Connection) -> list[Transfer]:
     """Those for which this node still has something to do by itself."""
-    return [_transfer(row) for row in tx.execute(select(_TRANSFER).where(_TRANSFER.c.job.is_not(None)))]
+    return [_transfer(row) for row in tx.execute(_WITH_JOBS)]
 
 
 def of_case(tx: Connection, case_id: str) -> list[Transfer]:
@@ -162,7 +180,7 @@ def set_fields(tx: Connection, transfer: TransferId, *, now: datetime, **values:
     """Change some of a transfer's fields."""
     if "state" in values:
         values["state"] = str(values["state"])
-    tx.execute(update(_TRANSFER).where(_TRANSFER.c.id == bytes(transfer)).values(updated_at=now, **values))
+    tx.execute(_SET, {"transfer": bytes(transfer), "updated_at": now, **values})
 
 
 def end(tx: Connection, transfer: TransferId, state: State, *, now: datetime, **values: object) -> None:
@@ -191,51 +209,45 @@ def add_statement(
         if known.digest == signed.digest:
             return False
         raise Conflict()
-    position = tx.execute(
-        select(func.coalesce(func.max(_STATEMENT.c.position), 0) + 1).where(_STATEMENT.c.transfer_id == bytes(transfer))
-    ).scalar_one()
-    tx.execute(
-        insert(_STATEMENT).values(
-            transfer_id=bytes(transfer),
-            kind=str(kind),
-            position=position,
-            signed=signed.to_bytes(),
-            digest=bytes(signed.digest),
-            ours=ours,
-            waits=ours,
-            at=now,
-        )
-    )
+    values = {
+        "transfer_id": bytes(transfer),
+        "kind": str(kind),
+        "position": tx.execute(_LAST_POSITION, {"transfer": bytes(transfer)}).scalar_one() + 1,
+        "signed": signed.to_bytes(),
+        "digest": bytes(signed.digest),
+        "ours": ours,
+        "waits": ours,
+        "at": now,
+    }
+    tx.execute(insert(_STATEMENT), values)
     return True
 
 
 def statement(tx: Connection, transfer: TransferId, kind: Kind) -> Signed | None:
     """One statement of a transfer, or None."""
-    query = select(_STATEMENT.c.signed).where(
-        _STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind)
-    )
-    raw = tx.execute(query).scalar()
+    raw = tx.execute(_ONE, {"transfer": bytes(transfer), "step": str(kind)}).scalar()
     return None if raw is None else Signed.from_bytes(raw)
 
 
 def statements(tx: Connection, transfer: TransferId) -> list[tuple[Kind, Signed, bool]]:
     """All statements of a transfer in order, with whether they are ours."""
-    query = select(_STATEMENT).where(_STATEMENT.c.transfer_id == bytes(transfer)).order_by(_STATEMENT.c.position)
-    return [(Kind(row.kind), Signed.from_bytes(row.signed), row.ours) for row in tx.execute(query)]
+    rows = tx.execute(_ALL, {"transfer": bytes(transfer)})
+    return [(Kind(kind), Signed.from_bytes(signed), ours) for kind, signed, ours in rows]
+
+
+def kinds(tx: Connection, transfer: TransferId) -> list[tuple[Kind, bool]]:
+    """What was said in a transfer, in order, with whether it still waits for the broker; opens no statement."""
+    return [(Kind(kind), waits) for kind, waits in tx.execute(_KINDS, {"transfer": bytes(transfer)})]
 
 
 def waiting(tx: Connection) -> list[Waiting]:
     """Our statements that the broker has not taken yet, in the order in which they were made."""
-    query = select(_STATEMENT).where(_STATEMENT.c.waits).order_by(_STATEMENT.c.at, _STATEMENT.c.position)
-    return [_waiting(row) for row in tx.execute(query)]
+    return [_waiting(row) for row in tx.execute(_WAITING)]
 
 
 def next_waiting(tx: Connection, transfer: TransferId, *, after: Kind | None = None) -> Waiting | None:
     """The first of `waiting` for one transfer, of another kind than `after`; or None."""
-    query = select(_STATEMENT).where(_STATEMENT.c.waits, _STATEMENT.c.transfer_id == bytes(transfer))
-    if after is not None:
-        query = query.where(_STATEMENT.c.kind != str(after))
-    row = tx.execute(query.order_by(_STATEMENT.c.at, _STATEMENT.c.position).limit(1)).one_or_none()
+    row = tx.execute(_NEXT_WAITING, {"transfer": bytes(transfer), "but": str(after or "")}).one_or_none()
     return None if row is None else _waiting(row)
 
 
@@ -248,11 +260,7 @@ def _waiting(row: Row[tuple[object, ...]]) -> Waiting:
 
 def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:
     """The broker has answered for this statement."""
-    tx.execute(
-        update(_STATEMENT)
-        .where(_STATEMENT.c.transfer_id == bytes(transfer), _STATEMENT.c.kind == str(kind))
-        .values(waits=False)
-    )
+    tx.execute(_TAKEN, {"transfer": bytes(transfer), "step": str(kind)})
 
 
 def forget_waiting(tx: Connection, transfer: TransferId, kinds: Sequence[Kind]) -> None:
@@ -296,12 +304,12 @@ def replace_statement(tx: Connection, waiting: Waiting, fresh: Signed) -> bool:
 def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, now: datetime) -> None:
     """Remember a withdrawal whose offer has not come (protocol §5)."""
     if not is_withdrawn(tx, token):
-        tx.execute(insert(_WITHDRAWN).values(token_id=bytes(token), transfer_id=bytes(transfer), at=now))
+        tx.execute(insert(_WITHDRAWN), {"token_id": bytes(token), "transfer_id": bytes(transfer), "at": now})
 
 
 def is_withdrawn(tx: Connection, token: TokenId) -> bool:
     """Whether a withdrawal of this token came before its offer."""
-    return tx.execute(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bytes(token))).scalar() is not None
+    return tx.execute(_IS_WITHDRAWN, {"token": bytes(token)}).scalar() is not None
 
 
 def put_aside(tx: Connection, signed: Signed, *, now: datetime) -> None:
@@ -320,18 +328,18 @@ def put_aside_so_far(tx: Connection) -> list[Signed]:
 
 def take_up(tx: Connection, signed: Signed) -> None:
     """It was taken, or refused for good: it does not lie aside any more."""
-    tx.execute(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bytes(signed.digest)))
+    tx.execute(_TAKE_UP, {"statement": bytes(signed.digest)})
 
 
 def cursor(tx: Connection) -> int:
     """The last event of the directory's that this node has kept."""
-    return tx.execute(select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory")).scalar() or 0
+    return tx.execute(_AT).scalar() or 0
 
 
 def keep_cursor(tx: Connection, sequence: int) -> None:
     """In the same transaction as the event's effect: at least once becomes exactly once."""
     if not sequence:
         return
-    changed = tx.execute(update(_CURSOR).where(_CURSOR.c.name == "directory").values(sequence=sequence))
+    changed = tx.execute(_MOVE_ON, {"reached": sequence})
     if changed.rowcount == 0:
         tx.execute(insert(_CURSOR).values(name="directory", sequence=sequence))

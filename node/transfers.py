@@ -125,9 +125,7 @@ class TransferBook:
 
     def _line(self, tx: Connection, transfer: Transfer) -> TransferLine:
         house = self._house
-        kept = transfer_store.statements(tx, transfer.id)
-        kinds = [kind for kind, _, _ in kept]
-        waits = any(each.transfer == transfer.id for each in transfer_store.waiting(tx))
+        said = transfer_store.kinds(tx, transfer.id)
         party = Party.SENDER if transfer.outgoing else Party.RECIPIENT
         kind, purpose = self._told(tx, transfer)
         reason = self._reason(transfer)
@@ -146,10 +144,10 @@ class TransferBook:
             expires_at=transfer.expires_at,
             bytes_done=transfer.total_bytes if over else house.changes.progress.get(transfer.id, 0),
             bytes_total=transfer.total_bytes,
-            sentence=sentence(transfer.state, party, taken=kinds, shared=not transfer.hands_over),
+            sentence=sentence(transfer.state, party, taken=[kind for kind, _ in said], shared=not transfer.hands_over),
             reason_code=reason.code if reason else "",
             erasure=transfer.erasure or "",
-            waits=waits,
+            waits=any(waits for _, waits in said),
         )
 
     def _told(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:

@@ -41,6 +41,9 @@ class Desk:
         """Who calls `Service.Method`. Raises NotSignedIn, and RoleMissing where the table does not let them."""
         token = bearer(context)
         now = self._node.clock.now()
-        handler = await self._node.db.write(lambda tx: people.who(tx, self._node.vault, token, now=now))
+        node = self._node
+        handler, noted = await node.db.read(lambda tx: people.look_up(tx, node.vault, token, now=now))
+        if not noted:
+            handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now))
         check(handler, method)
         return handler
