@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from cordee import content, statements
-from cordee.act import RecipientFacts, commitment, decide, parse_act
+from cordee.act import Act, RecipientFacts, commitment, decide
 from cordee.case import PURPOSES, capacity_summary, minimise
 from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, TooLarge
 from cordee.ids import Digest, MemberId, TransferId
@@ -58,6 +58,7 @@ class Preview:
 class _Plan:
     preview: Preview
     terms: Terms
+    act: Act  # as it travels
     recipient: KnownCard
     version: int
 
@@ -361,6 +362,7 @@ class Sending:
             first_transfer=first,
             now=now,
         )
+        travels = ground.act if ground else act.for_travel()
         terms = Terms(
             kind=kind,
             purpose=purpose,
@@ -368,7 +370,7 @@ class Sending:
             ticked=ticked,
             unticked=unticked,
             attachments=tuple(each.attachment_id for each in chosen),
-            act=(ground.act if ground else act.for_travel()).to_bytes(),
+            act=travels.to_bytes(),
             nonce=nonce,
             package=package,
             first_transfer=first,
@@ -389,7 +391,7 @@ class Sending:
             rule=decision.rule,
             flags=decision.flags,
         )
-        return _Plan(preview=preview, terms=terms, recipient=known, version=stored.version)
+        return _Plan(preview=preview, terms=terms, act=travels, recipient=known, version=stored.version)
 
     def _keep_offer(
         self,
@@ -404,7 +406,7 @@ class Sending:
     ) -> None:
         house = self._house
         policy = house.roster.roster.policy
-        act = parse_act(plan.terms.act)
+        act = plan.act
         life = min(expires_in or _OFFER_LIFE.get(plan.terms.purpose, _USUAL_LIFE), policy.offer_life_limit)
         expires = min(now + life, act.valid_until)
         recipient = plan.recipient.card
@@ -431,7 +433,7 @@ class Sending:
         )
         # By the same code as everybody else: what the broker would refuse does not leave.
         statements.Offer.parse(signed, house.roster.roster, now=now, tree=house.roster.root_at, fresh=True)
-        data_key = records.read_case(tx, house.vault, case_id).data_key
+        data_key = records.data_key_of(tx, house.vault, case_id)
         transfer_store.insert_transfer(
             tx,
             Transfer(

@@ -270,17 +270,18 @@ def _engine(path: Path, *, begin: str, size: int, pragmas: tuple[str, ...] = ())
         connect_args={"check_same_thread": False},
     )
 
-    # The driver's own transactions begin late and too weak; SQLAlchemy's manual says to take them over like this.
+    # The driver's own transactions begin late and too weak, so we begin them. SQLAlchemy's manual does it by listening
+    # to the event "begin"; but an engine with such a listener goes through its events at every statement.
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         for pragma in (*_PRAGMAS, *pragmas):
             connection.execute(pragma)
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def _begin(dbapi_connection: Any) -> None:
+        dbapi_connection.dbapi_connection.execute(begin)
 
+    engine.dialect.do_begin = _begin  # type: ignore[method-assign]  # this engine's own dialect
     return engine
 
 
