@@ -13,6 +13,7 @@ class GenerateProtobuf(BuildHookInterface):  # type: ignore[type-arg]  # hatchli
     """Runs `tools/genproto.py`, so that no generated code is kept in the repository."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it builds."""
         sys.path.insert(0, str(Path(self.root) / "tools"))
         from genproto import generate
 
