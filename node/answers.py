@@ -266,12 +266,12 @@ class Answers:
         """The broker refused a step of ours for good: say why, and end what can no longer go on."""
         house = self._house
 
-        def step(tx: Connection) -> None:
+        def step(tx: Connection) -> bool:
             now = house.clock.now()
             drop_statement(tx, transfer, kind, refused, now=now)
             present = transfer_store.read_transfer(tx, transfer)
             if refused is None or present.over:
-                return
+                return present.over
             reason = statements_pb2.Reason(code=refused.reason.lower())
             sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
             if kind is Kind.OFFER and at_broker is None:
@@ -280,9 +280,11 @@ class Answers:
             elif kind is Kind.SHIPMENT and at_broker is State.ACCEPTED:
                 transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_reason=sealed)
                 write_withdrawal(house, tx, transfer_store.read_transfer(tx, transfer), actor="node", now=now)
+            return transfer_store.read_transfer(tx, transfer).over
 
-        await house.db.write(step)
-        house.drop_spool(transfer)
+        # Only then: while it goes on, its ciphertext may be on its way just now.
+        if await house.db.write(step):
+            house.drop_spool(transfer)
         house.changes.tell(transfer)
 
     # ---- helpers ----
