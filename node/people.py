@@ -34,6 +34,7 @@ from node.vault import Vault
 
 __all__ = [
     "Account",
+    "Compared",
     "Handler",
     "Role",
     "SignIn",
@@ -45,12 +46,14 @@ __all__ = [
     "set_password",
     "sign_in",
     "sign_out",
+    "to_compare",
     "who",
 ]
 
 _ACCOUNT = table_of(AccountRow)
 _SESSION = table_of(SessionRow)
 _FAILURE = table_of(SignInFailureRow)
+_NAMED = select(_ACCOUNT).where(_ACCOUNT.c.name_index == bindparam("name"))
 _HOLDER = (
     select(_ACCOUNT, _SESSION.c.opened_at, _SESSION.c.seen_at)
     .join(_ACCOUNT, _ACCOUNT.c.id == _SESSION.c.account_id)
@@ -197,22 +200,55 @@ def set_password(tx: Connection, vault: Vault, name: str, password: str, *, now:
 # ---- sessions ----
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A password, compared before the step that signs in: Argon2id takes long, and everybody's steps would wait.
+
+    `to_compare` says with what; it is still that, or `sign_in` compares again.
+    """
+
+    kept: str | None
+    right: bool
+
+    @classmethod
+    def of(cls, kept: str | None, password: str) -> Compared:
+        """Takes as long for a name that nobody has."""
+        return cls(kept, is_password(kept, password))
+
+
+def to_compare(tx: Connection, vault: Vault, name: str, *, now: datetime) -> tuple[str | None] | None:
+    """What is kept of this name's password, itself None for a name that nobody has; None while the name pauses.
+    Writes nothing.
+    """
+    index = _name_index(vault, name)
+    if _paused_until(tx, index, now) is not None:
+        return None
+    return (_kept_password(vault, tx.execute(_NAMED, {"name": index}).one_or_none()),)
+
+
 def sign_in(
-    tx: Connection, vault: Vault, name: str, password: str, *, now: datetime, random: Callable[[int], bytes]
+    tx: Connection,
+    vault: Vault,
+    name: str,
+    password: str,
+    *,
+    now: datetime,
+    random: Callable[[int], bytes],
+    compared: Compared | None = None,
 ) -> SignIn:
     """Try to open a session: idle for 30 minutes or 12 hours old, it ends. After ten wrong passwords a name pauses.
 
     An unknown name, a disabled account and a wrong password cannot be told apart, nor by the time it takes.
+    However many try at once, each is counted here, and none is let in once the name pauses.
     """
     _forget_what_ended(tx, now)
     index = _name_index(vault, name)
-    failed = tx.execute(select(_FAILURE).where(_FAILURE.c.name_index == index)).one_or_none()
-    if failed is not None and failed.failures >= FAILURES:
-        until = (failed.last_at + PAUSE).strftime("%H:%M UTC")
-        return SignIn(None, SignInPaused(until=until))
-    row = tx.execute(select(_ACCOUNT).where(_ACCOUNT.c.name_index == index)).one_or_none()
-    kept = None if row is None else vault.unseal(row.sealed_password, place=_PASSWORD_PLACE, row=row.id).decode()
-    right = is_password(kept, password)
+    until = _paused_until(tx, index, now)
+    if until is not None:
+        return SignIn(None, SignInPaused(until=until.strftime("%H:%M UTC")))
+    row = tx.execute(_NAMED, {"name": index}).one_or_none()
+    kept = _kept_password(vault, row)
+    right = compared.right if compared is not None and compared.kept == kept else is_password(kept, password)
     if row is None or not right or row.disabled:
         return _refuse(tx, index, row.id if row is not None else None, now)
     tx.execute(delete(_FAILURE).where(_FAILURE.c.name_index == index))
@@ -258,6 +294,18 @@ def _refuse(tx: Connection, index: bytes, account_id: str | None, now: datetime)
     if account_id is not None:  # attempts under unknown names must not fill the journal
         journal.append(tx, now=now, actor="node", action="session.refused", subject=account_id)
     return SignIn(None, WrongPassword())
+
+
+def _paused_until(tx: Connection, index: bytes, now: datetime) -> datetime | None:
+    failed = tx.execute(select(_FAILURE).where(_FAILURE.c.name_index == index)).one_or_none()
+    if failed is None or failed.failures < FAILURES:
+        return None
+    until: datetime = failed.last_at + PAUSE
+    return until if until > now else None
+
+
+def _kept_password(vault: Vault, row: Row[tuple[Any, ...]] | None) -> str | None:
+    return None if row is None else vault.unseal(row.sealed_password, place=_PASSWORD_PLACE, row=row.id).decode()
 
 
 def _forget_what_ended(tx: Connection, now: datetime) -> None:

@@ -132,6 +132,49 @@ async def test_ten_wrong_passwords_pause_a_name_for_a_quarter_of_an_hour_known_o
             await _sign_in(db, vault, chance, name, now=over)
 
 
+async def test_what_was_compared_before_the_step_holds_only_while_the_password_is_the_same(
+    db: Database, vault: Vault, chance: Chance, claire: people.Account
+) -> None:
+    async def compared(password: str) -> people.Compared:
+        found = await db.read(lambda tx: people.to_compare(tx, vault, claire.name, now=NOW))
+        assert found is not None
+        return people.Compared.of(found[0], password)
+
+    async def enter(password: str, before: people.Compared) -> str:
+        answer = await db.write(
+            lambda tx: people.sign_in(tx, vault, claire.name, password, now=NOW, random=chance, compared=before)
+        )
+        return answer.token
+
+    right = await compared(PASSWORD)
+    assert await enter(PASSWORD, right)
+    with pytest.raises(WrongPassword):
+        await enter("wrong password", await compared("wrong password"))
+    await db.write(lambda tx: people.set_password(tx, vault, claire.name, "un autre mot de passe", now=NOW))
+    with pytest.raises(WrongPassword):
+        await enter(PASSWORD, right)
+
+
+async def test_who_compared_before_the_name_paused_is_not_let_in_after(
+    db: Database, vault: Vault, chance: Chance, claire: people.Account
+) -> None:
+    found = await db.read(lambda tx: people.to_compare(tx, vault, claire.name, now=NOW))
+    assert found is not None
+    right, wrong = people.Compared.of(found[0], PASSWORD), people.Compared.of(found[0], "wrong password")
+    for _ in range(10):
+        answer = await db.write(
+            lambda tx: people.sign_in(tx, vault, claire.name, "wrong password", now=NOW, random=chance, compared=wrong)
+        )
+        with pytest.raises(WrongPassword):
+            _ = answer.token
+    late = await db.write(
+        lambda tx: people.sign_in(tx, vault, claire.name, PASSWORD, now=NOW, random=chance, compared=right)
+    )
+    with pytest.raises(SignInPaused):
+        _ = late.token
+    assert await db.read(lambda tx: people.to_compare(tx, vault, claire.name, now=NOW)) is None
+
+
 async def test_the_right_password_forgets_the_wrong_ones(
     db: Database, vault: Vault, chance: Chance, claire: people.Account
 ) -> None:
