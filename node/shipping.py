@@ -22,6 +22,7 @@ from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
 from node.manifests import manifest_of
+from node.sending import write_withdrawal
 from node.terms import Terms
 from node.transfer_store import Transfer
 from node.vault import DataKey
@@ -137,13 +138,34 @@ class Shipping:
     async def _upload(self, job: Transfer) -> None:
         house = self._house
         path: Path = house.spool(job.id, outgoing=True)
-        if spool.size_of(path) != job.total_bytes:
-            raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         held = await self._client.waiting_bytes(job.id)
+        if held < job.total_bytes and spool.size_of(path) != job.total_bytes:
+            await self._lost(job, held)
+            raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)
             held = await self._client.put(job.id, offset=held, pieces=self._counted(job.id, path, held))
         house.crashpoints.reach(UPLOADED)
+
+    async def _lost(self, job: Transfer, held: int) -> None:
+        """The packed file is gone, as after a disk's fault. Before any of it has left, it is packed anew with another
+        key; afterwards nobody can finish it, and the transfer is withdrawn so that the case can be offered again.
+        """
+        house = self._house
+
+        def step(tx: Connection) -> None:
+            now = house.clock.now()
+            present = transfer_store.read_transfer(tx, job.id)
+            if present.job != "ship":
+                return
+            if held:
+                write_withdrawal(house, tx, present, actor="node", now=now)
+            else:
+                unpacked = {"sealed_content_key": None, "ciphertext_header": None, "manifest_digest": None}
+                transfer_store.set_fields(tx, job.id, now=now, **unpacked)
+
+        await house.db.write(step)
+        house.changes.tell(job.id)
 
     async def _counted(self, transfer: TransferId, path: Path, offset: int) -> AsyncIterator[bytes]:
         done = offset

@@ -1,0 +1,48 @@
+"""A packed file that is gone before it left: packed anew, nothing lost; afterwards: withdrawn, and still ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cordee.transfer import State
+from node import records, transfer_store
+from node.directory_client import DirectoryClient
+from tests.neighbours import Neighbour, neighbourhood
+
+
+async def accepted(paris: Neighbour, marseille: Neighbour) -> tuple[str, object]:
+    """A case offered with `hold`, accepted, and marked as packed although there is no file."""
+    record = await paris.case()
+    transfer = await paris.offer(record, marseille, await paris.act(record, marseille), hold=True)
+    await marseille.reaches(transfer, State.OFFERED)
+    await marseille.here.receiving.accept(marseille.person, transfer)
+    await paris.reaches(transfer, State.ACCEPTED)
+    now = paris.street.clock.now()
+    key = paris.here.house.in_flight.seal(bytes(32), place="transfer.sealed_content_key", row=transfer)
+    packed = {"sealed_content_key": key, "ciphertext_header": bytes(56), "manifest_digest": bytes(32)}
+    await paris.here.db.write(lambda tx: transfer_store.set_fields(tx, transfer, now=now, **packed))
+    return record["meta"]["case_id"], transfer
+
+
+async def test_a_spool_lost_before_anything_left_is_packed_anew(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
+        _, transfer = await accepted(paris, marseille)
+        await paris.here.sending.ship(paris.person, transfer)
+        await paris.reaches(transfer, State.RECEIVED)
+
+
+async def test_a_spool_lost_after_a_part_has_left_ends_in_a_withdrawal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def some(self: DirectoryClient, transfer: object) -> int:
+        return 1
+
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
+        case_id, transfer = await accepted(paris, marseille)
+        monkeypatch.setattr(DirectoryClient, "waiting_bytes", some)  # as if one byte had arrived before the fault
+        await paris.here.sending.ship(paris.person, transfer)
+        await paris.reaches(transfer, State.WITHDRAWN)
+        await marseille.reaches(transfer, State.WITHDRAWN)
+        assert await paris.here.db.read(lambda tx: records.holder_of(tx, case_id)) == "here"
