@@ -245,7 +245,7 @@ def sign_in(
     index = _name_index(vault, name)
     until = _paused_until(tx, index, now)
     if until is not None:
-        return SignIn(None, SignInPaused(until=until.strftime("%H:%M UTC")))
+        return SignIn(None, SignInPaused(until=until.isoformat(timespec="minutes")))
     row = tx.execute(_NAMED, {"name": index}).one_or_none()
     kept = _kept_password(vault, row)
     right = compared.right if compared is not None and compared.kept == kept else is_password(kept, password)

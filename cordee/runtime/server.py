@@ -32,7 +32,7 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.ping_timeout_ms", 20_000),  # keepalive_timeout_ms alone has no effect
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # our own clients ping every 30 s
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # our own clients ping every 30 s
     ("grpc.so_reuseport", 0),  # two servers on one port by mistake would each get half of the calls
 )
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -196,17 +194,12 @@ async def test_an_unknown_name_takes_the_same_work_as_a_wrong_password(
         return real(kept, password)
 
     monkeypatch.setattr(nacl.pwhash.argon2id, "verify", counting)
-    took: dict[str, list[float]] = {claire.name: [], "nobody": []}
     for _ in range(5):
-        for name, times in took.items():
-            start = time.perf_counter()
+        for name in (claire.name, "nobody"):
             with pytest.raises(WrongPassword):
                 await _sign_in(db, vault, chance, name, "wrong password")
-            times.append(time.perf_counter() - start)
-    assert len(verified) == 10
-    assert set(verified) == {"$argon2id$v=19$m=19456,t=4,p=1"}
-    known, unknown = (statistics.median(times) for times in took.values())
-    assert 0.5 < known / unknown < 2
+    # The same number of comparisons with the same parameters: no stopwatch tells the two apart.
+    assert verified == ["$argon2id$v=19$m=19456,t=4,p=1"] * 10
 
 
 async def test_names_passwords_and_tokens_stand_nowhere_in_clear(
