@@ -42,7 +42,7 @@ from cordee.summary import RECEIPT_REASONS, Reason, open_content_key, seal_reaso
 from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
-from node.attachments import StoredAttachment
+from node.attachments import StoredAttachment, Written
 from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.feed import Feed
@@ -427,11 +427,11 @@ def _of(berth: _Berth | None) -> _Berth:
     return berth
 
 
-def _stored(entry: statements_pb2.ManifestAttachment, written: object) -> StoredAttachment:
+def _stored(entry: statements_pb2.ManifestAttachment, written: Written) -> StoredAttachment:
     """Quarantined, with what the manifest says of it; the rest comes from the section `attachments`."""
     return StoredAttachment(
         attachment_id=entry.attachment_id,
-        file_id=written.file_id,  # type: ignore[attr-defined]
+        file_id=written.file_id,
         file_name=entry.file_name,
         media_type=entry.media_type,
         kind="other",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,7 +41,6 @@ from cordee.runtime.logs import logger
 from cordee.signing import Signed, parse_body
 from cordee.times import span_text
 from cordee.v1 import statements_pb2
-from cordee.words import six_words
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
@@ -78,7 +77,6 @@ class MemberView:
     name: str
     commune: str
     departement: str
-    words: list[str]
     card_expires: datetime | None
     bound_by_secrecy: bool
     profile: Profile | None
@@ -124,9 +122,7 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
-        self._changed: list[Callable[[], None]] = []
         self.connected = False  # the stream of events is open now
-        self._words: dict[bytes, list[str]] = {}
 
     # ---- what others ask ----
 
@@ -182,14 +178,7 @@ class RosterSync:
             raise CardExpired()
         return known
 
-    def words(self, member: Member) -> list[str]:
-        """The six words of a member's identity key (stretched, so computed once)."""
-        key = bytes(member.identity.key_id)
-        if key not in self._words:
-            self._words[key] = six_words(member.identity)
-        return self._words[key]
-
-    def view(self, member: Member, *, with_words: bool = False) -> MemberView:
+    def view(self, member: Member) -> MemberView:
         """A member as people see it."""
         known = self._cards.get(member.id)
         profile = known.profile if known else None
@@ -199,7 +188,6 @@ class RosterSync:
             name=profile.display_name if profile else member.id.short,
             commune=profile.commune if profile else "",
             departement=profile.departement if profile else "",
-            words=self.words(member) if with_words else [],
             card_expires=known.card.expire_time if known else None,
             bound_by_secrecy=member.bound_by_secrecy,
             profile=profile,
@@ -208,13 +196,6 @@ class RosterSync:
     def members(self) -> list[MemberView]:
         """Every member ever admitted, in the order of their names."""
         return sorted((self.view(each) for each in self.roster.members.values()), key=lambda each: each.name)
-
-    def member_view(self, member: MemberId) -> MemberView:
-        """One member, with the six words. Raises NotAMember."""
-        found = self.roster.members.get(member)
-        if found is None:
-            raise NotAMember()
-        return self.view(found, with_words=True)
 
     def name_of(self, member: MemberId) -> str:
         """The member's name for people, or the start of its id."""
@@ -248,10 +229,6 @@ class RosterSync:
             alarm=self._alarm,
             connected=self.connected,
         )
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` whenever the roster, a card or the alarm changed."""
-        self._changed.append(listener)
 
     # ---- loading and following ----
 
@@ -388,7 +365,6 @@ class RosterSync:
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
         if added:
             log.info("roster.grown", size=tree.size)
-            self._tell()
 
     async def _follow_cards(self) -> None:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
@@ -430,8 +406,6 @@ class RosterSync:
         self._revision = revision
         self._cards.update(kept)
         self._numbers.update({member: known.card.number for member, known in kept.items()})
-        if kept:
-            self._tell()
 
     # ---- alarm ----
 
@@ -460,7 +434,6 @@ class RosterSync:
         await self._db.write(keep)
         self._alarm = refusal
         log.error("roster.alarm", reason=refusal.reason)
-        self._tell()
 
     async def _shown_note(self) -> str:
         try:
@@ -482,16 +455,11 @@ class RosterSync:
         await self._db.write(keep)
         self._alarm = None
         log.info("roster.mended")
-        self._tell()
 
     def _require_client(self) -> DirectoryClient:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
-
-    def _tell(self) -> None:
-        for listener in self._changed:
-            listener()
 
 
 def published_member(signed: Signed) -> bytes:
