@@ -6,10 +6,9 @@ The broker reads who, to whom, when and how much. All else in a statement is sea
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -22,14 +21,14 @@ from cordee.errors import (
     TransferOver,
     WrongParty,
 )
-from cordee.ids import Digest, MemberId, TransferId
+from cordee.ids import MemberId, TransferId
 from cordee.members import MemberState, Roster
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.statements import Answer, Erasure, Offer, Peek, Receipt, Shipment, Statement, Withdrawal, peek
+from cordee.statements import Answer, Erasure, Offer, Peek, Recall, Receipt, Shipment, Statement, Withdrawal, peek
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2 as v1
 from directory import transfers
@@ -52,8 +51,6 @@ _AFTER = {kind: register(f"directory.submit.{kind}.after_write") for kind in _SU
 AFTER_EXPIRY = register("directory.expiry.after_write")
 BEFORE_ERASURE = register("directory.erasure.before")
 AFTER_ERASURE = register("directory.erasure.after")
-
-S = TypeVar("S", bound=Statement)
 
 
 class Waiting(Protocol):
@@ -94,7 +91,7 @@ class Broker:
         self._waiting = waiting
         self._clock = clock
         self._crashpoints = crashpoints
-        self._read: OrderedDict[Digest, Statement] = OrderedDict()
+        self._recall = Recall(_REMEMBERED)
         self._over = asyncio.Event()
         self.reached: list[Callable[[State], None]] = []
 
@@ -117,7 +114,7 @@ class Broker:
 
     async def _submit(self, seen: Peek, signed: Signed) -> State:
         id_, now = seen.parties.transfer_id, self._clock.now()
-        again, transfer, taken = await self._db.read(
+        again, transfer, taken = self._db.look(
             lambda tx: (
                 transfers.state_of_taken(tx, signed.digest),
                 transfers.find(tx, id_),
@@ -145,7 +142,7 @@ class Broker:
         self._crashpoints.reach(_BEFORE[seen.kind])
         state = await self._db.write(step)
         self._crashpoints.reach(_AFTER[seen.kind])
-        self._remember(statement)
+        self._recall.remember(statement)
         self._events.wake(statement.recipient if statement.by is Party.SENDER else statement.sender)
         if state in END_STATES:
             self._over.set()
@@ -155,7 +152,7 @@ class Broker:
 
     async def transfer(self, caller: MemberId, id_: TransferId) -> tuple[State, list[Taken]]:
         """All that is kept of one of the caller's transfers. Raises: NotFound, also for somebody else's."""
-        found, taken = await self._db.read(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
+        found, taken = self._db.look(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
         if found is None or caller not in (found.sender, found.recipient):
             raise NotFound(what=N_("transfer"))
         if found.is_due(self._clock.now()):
@@ -170,7 +167,7 @@ class Broker:
 
         Raises: NotFound, TransferOver, NotAMember, MemberIsSuspended.
         """
-        found = await self._db.read(lambda tx: transfers.find(tx, id_))
+        found = self._db.look(lambda tx: transfers.find(tx, id_))
         if found is None or caller not in (found.sender, found.recipient):
             raise NotFound(what=N_("transfer"))
         for member in (found.sender, found.recipient):
@@ -269,20 +266,6 @@ class Broker:
         for each in self.reached:
             each(state)
 
-    def _remember(self, statement: Statement) -> None:
-        self._read[statement.digest] = statement
-        if len(self._read) > _REMEMBERED:
-            self._read.popitem(last=False)
-
-    def _recall(self, signed: Signed, kind: type[S], read: Callable[[], S]) -> S:
-        """A statement that was verified before: from memory, or read again as history."""
-        known = self._read.get(signed.digest)
-        if isinstance(known, kind):
-            return known
-        statement = read()
-        self._remember(statement)
-        return statement
-
 
 class _Before:
     """The statements that a new one follows."""
@@ -295,20 +278,20 @@ class _Before:
 
     def offer(self) -> Offer:
         signed = _of(self._taken, Kind.OFFER, None).signed
-        return self._broker._recall(
+        return self._broker._recall.recall(
             signed, Offer, lambda: Offer.parse(signed, self._roster, now=self._now, history=True)
         )
 
     def answer(self) -> Answer:
         signed, offer = _of(self._taken, Kind.ACCEPTANCE, Kind.SHIPMENT).signed, self.offer()
-        return self._broker._recall(
+        return self._broker._recall.recall(
             signed, Answer, lambda: Answer.parse(signed, self._roster, offer=offer, now=self._now, history=True)
         )
 
     def shipment(self) -> Shipment:
         signed = _of(self._taken, Kind.SHIPMENT, Kind.RECEIPT_TAKEN).signed
         offer, answer = self.offer(), self.answer()
-        return self._broker._recall(
+        return self._broker._recall.recall(
             signed,
             Shipment,
             lambda: Shipment.parse(signed, self._roster, offer=offer, answer=answer, now=self._now, history=True),
@@ -316,7 +299,7 @@ class _Before:
 
     def withdrawal(self) -> Withdrawal:
         signed, offer = _of(self._taken, Kind.WITHDRAWAL, Kind.ERASURE).signed, self.offer()
-        return self._broker._recall(
+        return self._broker._recall.recall(
             signed, Withdrawal, lambda: Withdrawal.parse(signed, self._roster, offer=offer, now=self._now, history=True)
         )
 

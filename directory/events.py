@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.errors import N_, InvalidInput, StreamReplaced
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
-from cordee.signing import Signed
+from cordee.runtime.prepared import prepared
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2
 from directory.store import micros, moment, table_of
@@ -24,15 +25,27 @@ __all__ = ["MAX_CURSOR", "Events", "add_event"]
 
 _EVENT, _SEQUENCE, _STATEMENT = table_of(EventRow), table_of(SequenceRow), table_of(StatementRow)
 
-_NEXT = (
+_NEXT = prepared(
     upsert(_SEQUENCE)
     .on_conflict_do_update(index_elements=["member"], set_={"last": _SEQUENCE.c.last + 1})
     .returning(_SEQUENCE.c.last)
 )
 
+_ADD = prepared(insert(_EVENT))
+
 MAX_CURSOR = 2**53
 """Far beyond any real one, and far below what a column holds: nobody can make the next number impossible."""
 _PAGE = 64
+_AFTER = prepared(
+    select(_EVENT.c.sequence, _EVENT.c.time, _EVENT.c.transfer_id, _STATEMENT.c.signed)
+    .outerjoin(
+        _STATEMENT,
+        and_(_STATEMENT.c.transfer_id == _EVENT.c.transfer_id, _STATEMENT.c.position == _EVENT.c.position),
+    )
+    .where(_EVENT.c.member == bindparam("member"), _EVENT.c.sequence > bindparam("after"))
+    .order_by(_EVENT.c.sequence)
+    .limit(_PAGE)
+)
 
 BEFORE_SEND = register("directory.event.before_send")
 AFTER_SEND = register("directory.event.after_send")
@@ -49,7 +62,7 @@ def add_event(tx: Connection, member: MemberId, *, transfer: TransferId, positio
         "transfer_id": transfer,
         "position": position,
     }
-    tx.execute(insert(_EVENT), row)
+    tx.execute(_ADD, row)
 
 
 @dataclass
@@ -139,27 +152,21 @@ class Events:
 
     async def _kept(self, member: MemberId, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         while True:
-            query = (
-                select(_EVENT.c.sequence, _EVENT.c.time, _EVENT.c.transfer_id, _STATEMENT.c.signed)
-                .outerjoin(
-                    _STATEMENT,
-                    and_(_STATEMENT.c.transfer_id == _EVENT.c.transfer_id, _STATEMENT.c.position == _EVENT.c.position),
-                )
-                .where(_EVENT.c.member == member, _EVENT.c.sequence > cursor)
-                .order_by(_EVENT.c.sequence)
-                .limit(_PAGE)
-            )
-            rows = await self._db.read(lambda tx, query=query: tx.execute(query).all())  # type: ignore[misc]
+            rows = self._db.look(partial(_page, member=member, after=cursor))
             for sequence, time, transfer, signed in rows:
                 cursor = sequence
                 event = directory_pb2.Event(sequence=sequence, time=timestamp_of(moment(time)))
                 if signed is None:
                     event.expired.transfer_id = transfer
                 else:
-                    event.statement.CopyFrom(Signed.from_bytes(signed).to_message())
+                    event.statement.MergeFromString(signed)
                 yield event
             if len(rows) < _PAGE:
                 return
+
+
+def _page(tx: Connection, *, member: MemberId, after: int) -> Sequence[Row[int, int, bytes, bytes | None]]:
+    return tx.execute(_AFTER, {"member": member, "after": after}).all()
 
 
 def _prune(tx: Connection, member: MemberId, cursor: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.layout import MINIMUM_SIZE
+from cordee.runtime.prepared import prepared
 from cordee.signing import Signed
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, expires_at, next_state
@@ -42,15 +44,26 @@ _TRANSFER, _STATEMENT, _ERASURE = table_of(TransferRow), table_of(StatementRow),
 
 # Made once: putting such an expression together costs SQLAlchemy more than SQLite needs to run it.
 _THIS = _TRANSFER.c.id == bindparam("transfer")
-_FIND = select(_TRANSFER).where(_THIS)
-_SET = update(_TRANSFER).where(_THIS)
-_OF_THIS = select(_STATEMENT).where(_STATEMENT.c.transfer_id == bindparam("transfer")).order_by(_STATEMENT.c.position)
-_KINDS = _OF_THIS.with_only_columns(_STATEMENT.c.kind)
-_STATE_OF = select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == bindparam("statement"))
-_USED = select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
-    _TRANSFER.c.sender == bindparam("member"), _TRANSFER.c.ends_at.is_not(None)
+_FIND = prepared(select(_TRANSFER).where(_THIS))
+_SET = prepared(update(_TRANSFER).where(_THIS))
+_OF_THIS = prepared(
+    select(_STATEMENT).where(_STATEMENT.c.transfer_id == bindparam("transfer")).order_by(_STATEMENT.c.position)
 )
-_OF_TOKEN = select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == bindparam("token"))
+_KINDS = prepared(
+    select(_STATEMENT.c.kind).where(_STATEMENT.c.transfer_id == bindparam("transfer")).order_by(_STATEMENT.c.position)
+)
+_STATE_OF = prepared(select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == bindparam("statement")))
+_USED = prepared(
+    select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
+        _TRANSFER.c.sender == bindparam("member"), _TRANSFER.c.ends_at.is_not(None)
+    )
+)
+_ADD = prepared(insert(_TRANSFER))
+_ADD_STATEMENT = prepared(insert(_STATEMENT))
+_TO_ERASE = prepared(select(_ERASURE.c.transfer_id))
+_ERASE_LATER = prepared(upsert(_ERASURE).on_conflict_do_nothing())
+_ERASED = prepared(delete(_ERASURE).where(_ERASURE.c.transfer_id == bindparam("transfer")))
+_OF_TOKEN = prepared(select(_TRANSFER.c.id).where(_TRANSFER.c.token_id == bindparam("token")))
 
 
 @dataclass(frozen=True)
@@ -106,9 +119,15 @@ def find(tx: Connection, transfer: TransferId) -> Transfer | None:
 def statements_of(tx: Connection, transfer: TransferId) -> list[Taken]:
     """The statements in the order in which they were taken."""
     return [
-        Taken(kind=Kind(row.kind), signed=Signed.from_bytes(row.signed), state=State(row.state_after))
+        Taken(kind=Kind(row.kind), signed=_opened(row.signed), state=State(row.state_after))
         for row in tx.execute(_OF_THIS, {"transfer": transfer})
     ]
+
+
+@lru_cache(maxsize=256)
+def _opened(raw: bytes) -> Signed:
+    """A statement from our own store. The few of a transfer under way are asked for at every step of it."""
+    return Signed.from_bytes(raw)
 
 
 def state_of_taken(tx: Connection, digest: Digest) -> State | None:
@@ -145,7 +164,7 @@ def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> 
         "signed": statement.signed.to_bytes(),
         "state_after": state,
     }
-    tx.execute(insert(_STATEMENT), row)
+    tx.execute(_ADD_STATEMENT, row)
     _move(tx, transfer, state, acceptance=statement if isinstance(statement, Answer) else None)
     add_event(tx, transfer.other(statement.author), transfer=transfer.id, position=len(taken), now=now)
     return state
@@ -178,7 +197,7 @@ def open_of(tx: Connection, member: MemberId) -> list[TransferId]:
 
 def to_erase(tx: Connection) -> list[TransferId]:
     """Transfers whose waiting ciphertext is still to be erased."""
-    return [TransferId(each) for each in tx.execute(select(_ERASURE.c.transfer_id)).scalars()]
+    return [TransferId(each) for each in tx.execute(_TO_ERASE).scalars()]
 
 
 def holding(tx: Connection, names: Collection[TransferId]) -> frozenset[TransferId]:
@@ -190,7 +209,7 @@ def holding(tx: Connection, names: Collection[TransferId]) -> frozenset[Transfer
 def erased(tx: Connection, ended: Sequence[TransferId]) -> None:
     """Their bytes are gone."""
     for each in ended:
-        tx.execute(delete(_ERASURE).where(_ERASURE.c.transfer_id == each))
+        tx.execute(_ERASED, {"transfer": each})
 
 
 def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
@@ -219,7 +238,7 @@ def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
         "ends_at": micros(ends),
         "counted": counted,
     }
-    tx.execute(insert(_TRANSFER), row)
+    tx.execute(_ADD, row)
     return Transfer(
         id=offer.transfer_id,
         sender=offer.sender,
@@ -251,4 +270,4 @@ def _move(tx: Connection, transfer: Transfer, state: State, *, acceptance: Answe
     }
     tx.execute(_SET, values)
     if state in END_STATES and transfer.ends is not None:
-        tx.execute(upsert(_ERASURE).values(transfer_id=transfer.id).on_conflict_do_nothing())
+        tx.execute(_ERASE_LATER, {"transfer_id": transfer.id})

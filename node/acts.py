@@ -6,13 +6,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from cordee.act import Act, parse_act
 from cordee.errors import N_, ActRefused, Conflict, NotFound
 from cordee.ids import TransferId
+from cordee.runtime.prepared import prepared
 from node import journal
 from node.case_sealing import data_key_of
 from node.store import table_of
@@ -37,6 +38,10 @@ _ACT = table_of(ActRow)
 _USE = table_of(ActUseRow)
 _IN_FORCE = ("active", "used")
 _WITH_USE = select(_ACT, exists().where(_USE.c.act_id == _ACT.c.id).label("used"))
+_ONE = prepared(_WITH_USE.where(_ACT.c.id == bindparam("act")))
+_OF_CASE = prepared(_WITH_USE.where(_ACT.c.case_id == bindparam("case")).order_by(_ACT.c.recorded_at, _ACT.c.id))
+_ADD = prepared(insert(_ACT))
+_USED = prepared(upsert(_USE).on_conflict_do_nothing())
 _ACT_PLACE = "act.sealed_act"
 _WITHDRAWAL_PLACE = "act.sealed_withdrawal"
 
@@ -54,7 +59,7 @@ def record_act(tx: Connection, vault: Vault, act: Act, *, by: str, now: datetime
         "sealed_act": key.seal(act.to_bytes(), place=_ACT_PLACE, row=act.act_id),
     }
     try:
-        tx.execute(insert(_ACT), row)
+        tx.execute(_ADD, row)
     except IntegrityError as known:
         raise Conflict() from known
     journal.append(tx, now=now, actor=by, action="act.recorded", subject=act.act_id, facts={"case": act.case_id})
@@ -65,7 +70,7 @@ def record_received(tx: Connection, vault: Vault, act: Act, *, by: str, now: dat
 
     Raises: NotFound where its case is not here; ActRefused.
     """
-    row = tx.execute(select(_ACT).where(_ACT.c.id == act.act_id)).one_or_none()
+    row = tx.execute(_ONE, {"act": act.act_id}).one_or_none()
     if row is None:
         record_act(tx, vault, act, by=by, now=now)
     elif row.withdrawn_at is not None:
@@ -93,8 +98,7 @@ def read_act(tx: Connection, vault: Vault, act_id: str) -> Act:
 def acts_of(tx: Connection, vault: Vault, case_id: str) -> list[Act]:
     """All acts of a case in the order in which they were recorded, withdrawn ones too. Raises NotFound, CannotOpen."""
     key = data_key_of(tx, vault, case_id)
-    query = _WITH_USE.where(_ACT.c.case_id == case_id).order_by(_ACT.c.recorded_at, _ACT.c.id)
-    return [_open(key, row) for row in tx.execute(query)]
+    return [_open(key, row) for row in tx.execute(_OF_CASE, {"case": case_id})]
 
 
 def withdraw_act(tx: Connection, vault: Vault, act_id: str, *, by_role: str, reason: str, now: datetime) -> None:
@@ -120,7 +124,7 @@ def is_withdrawn(tx: Connection, act_id: str) -> bool:
 
 def in_force(tx: Connection, vault: Vault, act_id: str, *, now: datetime) -> bool:
     """Whether an act is here, was not withdrawn, and `now` lies within its times. Raises CannotOpen."""
-    row = tx.execute(_WITH_USE.where(_ACT.c.id == act_id)).one_or_none()
+    row = tx.execute(_ONE, {"act": act_id}).one_or_none()
     if row is None or row.withdrawn_at is not None:
         return False
     act = _open(data_key_of(tx, vault, row.case_id), row)
@@ -132,8 +136,8 @@ def mark_used(tx: Connection, vault: Vault, act_id: str, transfer: TransferId) -
 
     A second time, or where the act was erased meanwhile, it does nothing.
     """
-    if tx.execute(select(_ACT.c.id).where(_ACT.c.id == act_id)).scalar() is not None:
-        tx.execute(upsert(_USE).values(act_id=act_id, transfer=bytes(transfer)).on_conflict_do_nothing())
+    if tx.execute(_ONE, {"act": act_id}).first() is not None:
+        tx.execute(_USED, {"act_id": act_id, "transfer": bytes(transfer)})
 
 
 def used_by(tx: Connection, act_id: str) -> list[TransferId]:
@@ -150,7 +154,7 @@ def forget_acts(tx: Connection, case_id: str) -> None:
 
 
 def _row(tx: Connection, act_id: str) -> Row[tuple[Any, ...]]:
-    row = tx.execute(_WITH_USE.where(_ACT.c.id == act_id)).one_or_none()
+    row = tx.execute(_ONE, {"act": act_id}).one_or_none()
     if row is None:
         raise NotFound(what=N_("act"))
     return row

@@ -32,7 +32,7 @@ class Answering:
         Raises: RosterStale and whatever else may pass; the job then waits.
         """
         house = self._house
-        job = await house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+        job = house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
         if job.job != "answer":
             return
         if job.state is not State.OFFERED or job.expires_at <= house.clock.now():

@@ -22,7 +22,7 @@ from node import acts, journal, records, transfer_store
 from node.chain import Chain, drop_statement
 from node.house import House
 from node.receiving import REASON_PLACE
-from node.sending import end_sent, write_withdrawal
+from node.sending import KEY_PLACE, end_sent, write_withdrawal
 from node.terms import Terms
 from node.transfer_store import Transfer
 
@@ -57,17 +57,18 @@ class Answers:
 
     async def _answer(self, transfer: TransferId, signed: Signed, kind: Kind, sequence: int) -> None:
         house = self._house
-        offer = (await self._chain(transfer)).offer
+        offer = self._chain(transfer).offer
         roster = house.roster.roster
+        content_key = house.in_flight.seal(house.random(32), place=KEY_PLACE, row=transfer)
         answer = statements.Answer.parse(signed, roster, offer=offer, now=house.clock.now(), tree=house.roster.root_at)
 
         def step(tx: Connection) -> list[TransferId]:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
-            if transfer_store.statement(tx, transfer, kind) is not None or present.over:
+            taken = [each for each, _ in transfer_store.kinds(tx, transfer)]
+            if kind in taken or present.over:
                 return []  # heard before, or overtaken by our own withdrawal
-            taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
             then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
             journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
@@ -81,7 +82,7 @@ class Answers:
                     sealed_reason=self._sealed_reason(answer, answer.sealed_reason, DECLINE_REASONS, offer.digest),
                 )
                 return []
-            return self._go_ahead(tx, present, offer, answer)
+            return self._go_ahead(tx, present, offer, answer, content_key)
 
         house.crashpoints.reach(ANSWER_BEFORE)
         others = await house.db.write(step)
@@ -94,20 +95,22 @@ class Answers:
         house.changes.tell(transfer)
 
     def _go_ahead(
-        self, tx: Connection, present: Transfer, offer: statements.Offer, answer: statements.Answer
+        self, tx: Connection, present: Transfer, offer: statements.Offer, answer: statements.Answer, content_key: bytes
     ) -> list[TransferId]:
-        """The first acceptance wins: one holder of a case at any time (protocol §6)."""
+        """The first acceptance wins: one holder of a case at any time (protocol §6). With it the content key is kept,
+        sealed, before anything is encrypted with it.
+        """
         house, now = self._house, self._house.clock.now()
         transfer_store.set_fields(tx, present.id, now=now, state=State.ACCEPTED)
-        present = transfer_store.read_transfer(tx, present.id)
+        present = replace(present, state=State.ACCEPTED)
         case_id = present.case_id or ""
         others = [each for each in transfer_store.of_case(tx, case_id) if each.outgoing and each.id != present.id]
         taken_elsewhere = records.holder_of(tx, case_id) == "handed_over" or (
             present.hands_over
             and any(each.hands_over and each.state in (State.ACCEPTED, State.SHIPPED) for each in others)
         )
-        stored = records.read_case(tx, house.vault, case_id)
-        terms = Terms.unsealed(present.sealed_terms, stored.data_key, present.id)
+        data_key = records.data_key_of(tx, house.vault, case_id)
+        terms = Terms.unsealed(present.sealed_terms, data_key, present.id)
         if parse_act(terms.act).single_use and terms.kind != "update":
             taken_elsewhere = taken_elsewhere or any(
                 each.act_id == present.act_id and each.state in (State.ACCEPTED, State.SHIPPED, State.RECEIVED)
@@ -130,7 +133,8 @@ class Answers:
             now=now,
             expires_at=answer.accepted().key_expires,
             job=None if terms.hold else "ship",
-            sealed_terms=narrowed.sealed(stored.data_key, present.id),
+            sealed_terms=narrowed.sealed(data_key, present.id),
+            sealed_content_key=None if terms.hold else content_key,
         )
         if not present.hands_over:
             return []
@@ -152,16 +156,16 @@ class Answers:
 
     async def _receipt(self, transfer: TransferId, signed: Signed, kind: Kind, sequence: int) -> None:
         house = self._house
-        chain = await self._chain(transfer)
+        chain = self._chain(transfer)
         receipt = chain.receipt(signed)
 
         def step(tx: Connection) -> list[TransferId]:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
-            if transfer_store.statement(tx, transfer, kind) is not None:
+            taken = [each for each, _ in transfer_store.kinds(tx, transfer)]
+            if kind in taken:
                 return []
-            taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
             then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
             reason = None
@@ -212,7 +216,7 @@ class Answers:
 
     async def _erasure(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
         house = self._house
-        withdrawal = (await self._chain(transfer)).withdrawal
+        withdrawal = self._chain(transfer).withdrawal
         erasure = statements.Erasure.parse(signed, house.roster.roster, withdrawal=withdrawal, now=house.clock.now())
         erased = erasure.sealed_report is not None
 
@@ -289,8 +293,8 @@ class Answers:
 
     # ---- helpers ----
 
-    async def _chain(self, transfer: TransferId) -> Chain:
-        return await self._house.db.read(lambda tx: Chain.read(self._house, tx, transfer))
+    def _chain(self, transfer: TransferId) -> Chain:
+        return self._house.db.look(lambda tx: Chain.read(self._house, tx, transfer))
 
     def _sealed_reason(
         self,

@@ -118,7 +118,7 @@ class Arrivals:
     async def _shipment(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
         house = self._house
 
-        chain = await house.db.read(lambda tx: Chain.read(house, tx, transfer))
+        chain = house.db.look(lambda tx: Chain.read(house, tx, transfer))
         shipment = statements.Shipment.parse(
             signed, house.roster.roster, offer=chain.offer, answer=chain.answer, now=house.clock.now()
         )
@@ -127,9 +127,9 @@ class Arrivals:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
-            if transfer_store.statement(tx, transfer, Kind.SHIPMENT) is not None or present.state in END_STATES:
+            taken = [each for each, _ in transfer_store.kinds(tx, transfer)]
+            if Kind.SHIPMENT in taken or present.state in END_STATES:
                 return
-            taken = [each for each, _, _ in transfer_store.statements(tx, transfer)]
             then = next_state(present.state, Kind.SHIPMENT, Party.SENDER, taken=taken)
             transfer_store.add_statement(tx, transfer, Kind.SHIPMENT, signed, ours=False, now=now)
             transfer_store.mark_taken(tx, transfer, Kind.ACCEPTANCE)
@@ -145,7 +145,7 @@ class Arrivals:
 
     async def _withdrawal(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
         house = self._house
-        chain = await house.db.read(lambda tx: Chain.read(house, tx, transfer))
+        chain = house.db.look(lambda tx: Chain.read(house, tx, transfer))
         offer = chain.offer if Kind.OFFER in chain.kinds else None
         withdrawal = statements.Withdrawal.parse(
             signed, house.roster.roster, offer=offer, now=house.clock.now(), me=house.member

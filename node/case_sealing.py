@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from cordee.case import Case, parse_case
 from cordee.errors import N_, NotFound
+from cordee.runtime.prepared import prepared
 from node.attachments import StoredAttachment
 from node.store import table_of
 from node.store.records import CaseKeyRow
@@ -30,7 +31,8 @@ __all__ = [
 ]
 
 _KEY = table_of(CaseKeyRow)
-_KEY_OF = select(_KEY.c.sealed_key).where(_KEY.c.case_id == bindparam("case"))
+_KEY_OF = prepared(select(_KEY.c.sealed_key).where(_KEY.c.case_id == bindparam("case")))
+_ADD = prepared(insert(_KEY))
 _KEY_PLACE = "case_key.sealed_key"
 _BODY_PLACE = "case_record.sealed_body"
 _LINE_PLACE = "case_record.sealed_line"
@@ -49,7 +51,7 @@ class Line:
 def keep_data_key(tx: Connection, vault: Vault, case_id: str, key: DataKey) -> None:
     """Keep a new case's data key."""
     sealed = vault.seal(bytes(key), place=_KEY_PLACE, row=case_id)
-    tx.execute(insert(_KEY), {"case_id": case_id, "sealed_key": sealed})
+    tx.execute(_ADD, {"case_id": case_id, "sealed_key": sealed})
 
 
 def data_key_of(tx: Connection, vault: Vault, case_id: str) -> DataKey:

@@ -42,19 +42,30 @@ class Chain:
     @cached_property
     def offer(self) -> Offer:
         """Raises NotFound."""
-        return Offer.parse(self._signed(Kind.OFFER), self._roster, now=self._now, history=True)
+        signed = self._signed(Kind.OFFER)
+        return self.house.recall.recall(
+            signed, Offer, lambda: Offer.parse(signed, self._roster, now=self._now, history=True)
+        )
 
     @cached_property
     def answer(self) -> Answer:
         """The acceptance. Raises NotFound."""
         signed = self._signed(Kind.ACCEPTANCE)
-        return Answer.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
+        return self.house.recall.recall(
+            signed, Answer, lambda: Answer.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
+        )
 
     @cached_property
     def shipment(self) -> Shipment:
         """Raises NotFound."""
         signed = self._signed(Kind.SHIPMENT)
-        return Shipment.parse(signed, self._roster, offer=self.offer, answer=self.answer, now=self._now, history=True)
+        return self.house.recall.recall(
+            signed,
+            Shipment,
+            lambda: Shipment.parse(
+                signed, self._roster, offer=self.offer, answer=self.answer, now=self._now, history=True
+            ),
+        )
 
     @cached_property
     def withdrawal(self) -> Withdrawal:

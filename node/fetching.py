@@ -121,10 +121,10 @@ class Fetching:
     async def run(self, transfer: TransferId) -> None:
         """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
         house = self._house
-        job = await house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+        job = house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
         if job.job != "fetch":
             return
-        chain = await house.db.read(lambda tx: Chain.read(house, tx, transfer))
+        chain = house.db.look(lambda tx: Chain.read(house, tx, transfer))
         try:
             self._require_under_way(job, chain)
         except TransferOver as over:

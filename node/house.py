@@ -14,7 +14,7 @@ from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey
-from cordee.statements import TreeHead
+from cordee.statements import Recall, TreeHead
 from node.attachments import AttachmentStore
 from node.inflight import InFlight
 from node.roster_sync import RosterSync
@@ -128,6 +128,7 @@ class House:
     roster: RosterSync
     crashpoints: Crashpoints
     changes: Changes = field(default_factory=Changes)
+    recall: Recall = field(default_factory=Recall)
 
     def tree_head(self) -> TreeHead:
         """The roster as this node knows it, for a statement. Raises RosterStale before the first one."""

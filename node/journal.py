@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, insert, or_, select
 
 from cordee.errors import N_, BadSignature, CordeeError, JournalBroken
 from cordee.frame import Label, blake2b_256, frame
+from cordee.runtime.prepared import prepared
 from cordee.signing import SigningKey, SigningPublicKey, verify_signature
 from cordee.v1 import statements_pb2
 from node.store import table_of
@@ -32,8 +33,8 @@ _START = bytes(32)
 _CODE = re.compile(r"[A-Za-z0-9_.:,;/+=@-]{0,200}")
 _NO_FACTS: Mapping[str, str] = {}
 
-_LAST = select(_JOURNAL.c.line, _JOURNAL.c.hash).order_by(_JOURNAL.c.line.desc()).limit(1)
-_ADD = insert(_JOURNAL)
+_LAST = prepared(select(_JOURNAL.c.line, _JOURNAL.c.hash).order_by(_JOURNAL.c.line.desc()).limit(1))
+_ADD = prepared(insert(_JOURNAL))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cordee.v1 import directory_pb2
 from node import journal, transfer_store
 from node.answers import Answers
 from node.arrivals import Arrivals
+from node.batches import in_batches
 from node.directory_client import DirectoryClient
 from node.house import House
 
@@ -27,6 +28,7 @@ __all__ = ["Listener"]
 
 log = logger("node.events")
 
+_AT_ONCE = 32
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 
@@ -51,10 +53,11 @@ class Listener:
                 await self._follow_roster()
                 self._house.changes.post.set()
                 self._house.changes.work.set()
-                async for event in self._client.events(cursor=await self._house.db.read(transfer_store.cursor)):
+                stream = self._client.events(cursor=self._house.db.look(transfer_store.cursor))
+                async for events in in_batches(stream, most=_AT_ONCE):
                     self._house.roster.connected = True
                     pause = _FIRST_PAUSE
-                    await self._hear(event)
+                    await self._hear_all(events)
             except CordeeError as ended:
                 log.info("events.ended", reason=ended.reason)
             finally:
@@ -67,7 +70,31 @@ class Listener:
         """Half of the pause at random, so that a directory that restarts is not met by everybody at once."""
         return pause * (0.5 + self._house.random(1)[0] / 510)
 
-    async def _hear(self, event: directory_pb2.Event) -> None:
+    async def _hear_all(self, events: list[directory_pb2.Event]) -> None:
+        """What came together. Transfers do not wait for one another; within one, order is kept. The cursor passes
+        them when all are kept: hearing one of them again after a crash changes nothing.
+        """
+        if len(events) == 1:
+            await self._hear(events[0], sequence=events[0].sequence)
+            return
+        in_order: dict[bytes, list[directory_pb2.Event]] = {}
+        for event in events:
+            in_order.setdefault(_transfer_of(event), []).append(event)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in in_order.values():
+                    group.create_task(self._hear_in_order(each))
+        except* CordeeError as failed:
+            raise _first_of(failed) from failed
+        reached = max(event.sequence for event in events)
+        if reached:
+            await self._house.db.write(lambda tx: transfer_store.keep_cursor(tx, reached))
+
+    async def _hear_in_order(self, events: list[directory_pb2.Event]) -> None:
+        for event in events:
+            await self._hear(event, sequence=0)
+
+    async def _hear(self, event: directory_pb2.Event, *, sequence: int) -> None:
         kind = event.WhichOneof("kind")
         if kind in ("roster_grown", "card_published"):
             await self._follow_roster()
@@ -76,9 +103,9 @@ class Listener:
             await self._follow_roster()
             self.caught_up.set()
         elif kind == "statement":
-            await self._take(Signed.from_message(event.statement), sequence=event.sequence)
+            await self._take(Signed.from_message(event.statement), sequence=sequence)
         elif kind == "expired":
-            await self._expire(TransferId(event.expired.transfer_id), sequence=event.sequence)
+            await self._expire(TransferId(event.expired.transfer_id), sequence=sequence)
 
     async def _follow_roster(self) -> None:
         """Synchronise; then take up what was put aside, should everybody concerned be back in good standing."""
@@ -162,7 +189,7 @@ class Listener:
         await self._house.db.write(keep)
 
     async def _expire(self, transfer: TransferId, *, sequence: int) -> None:
-        known = await self._house.db.read(lambda tx: _find(tx, transfer))
+        known = self._house.db.look(lambda tx: _find(tx, transfer))
         if known is None:
             await self._house.db.write(lambda tx: transfer_store.keep_cursor(tx, sequence))
         elif known.outgoing:
@@ -174,7 +201,7 @@ class Listener:
         self, transfer: TransferId, *, dropped: Kind | None = None, refused: CordeeError | None = None
     ) -> None:
         """Ask the broker what became of a transfer, and take over what this node has not heard yet."""
-        known = await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+        known = self._house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
         half = self._answers if known.outgoing else self._arrivals
         try:
             kept = await self._client.transfer(transfer)
@@ -189,6 +216,22 @@ class Listener:
         if kept.state == State.EXPIRED:
             await self._expire(transfer, sequence=0)
         await half.dropped(transfer, dropped, refused, at_broker=State(kept.state))
+
+
+def _transfer_of(event: directory_pb2.Event) -> bytes:
+    """By its own word, **unverified**: only to keep what concerns one transfer in order. Hints concern none."""
+    kind = event.WhichOneof("kind")
+    if kind == "expired":
+        return event.expired.transfer_id
+    try:
+        return peek(Signed.from_message(event.statement)).parties.transfer_id if kind == "statement" else b""
+    except CordeeError:
+        return b""  # whoever takes it says what is wrong
+
+
+def _first_of(failed: BaseExceptionGroup[CordeeError]) -> CordeeError:
+    first = failed.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def is_suspended(roster: Roster, member: MemberId) -> bool:

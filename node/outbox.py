@@ -39,6 +39,7 @@ __all__ = ["Outbox"]
 log = logger("node.outbox")
 
 _SKEW = timedelta(minutes=5)
+_LEAST_PAUSE = 0.1
 _PAUSE = 2.0
 _AT_ONCE = 8  # the directory lets a member have two dozen calls open: these, the worker's and the event stream
 _LONGEST_PAUSE = 60.0
@@ -54,38 +55,60 @@ class Outbox:
         self._client = client
         self._listener = listener
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._under_way: dict[TransferId, asyncio.Task[None]] = {}
+        self._posted = asyncio.Event()
         self.refusal: CordeeError | None = None  # the last answer that keeps something waiting, for the doctor
 
     async def run(self) -> None:
-        """Until cancelled."""
-        pause = _PAUSE
-        while True:
-            self._house.changes.post.clear()
-            if await self.flush():
-                pause = _PAUSE
-                await self._house.changes.post.wait()
-                continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._house.changes.post.wait(), timeout=pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        """Until cancelled. Transfers do not wait for one another."""
+        post = self._house.changes.post
+        try:
+            while True:
+                post.clear()
+                self._posted.set()
+                self._posted = asyncio.Event()
+                for transfer in self._house.db.look(transfer_store.waiting):
+                    if transfer not in self._under_way:
+                        self._under_way[transfer] = asyncio.create_task(self._work(transfer))
+                await post.wait()
+        finally:
+            tasks = list(self._under_way.values())
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def flush(self) -> bool:
         """Send what waits now. False where something still waits."""
-        waiting = await self._house.db.read(transfer_store.waiting)
-        first: dict[TransferId, Waiting] = {}
-        for each in waiting:
-            first.setdefault(each.transfer, each)
-        results = await asyncio.gather(*(self._send_all(each) for each in first.values()))
-        return all(results)
+        waiting = self._house.db.look(transfer_store.waiting)
+        return all(await asyncio.gather(*map(self._send_all, waiting)))
 
-    async def _send_all(self, first: Waiting) -> bool:
+    async def _work(self, transfer: TransferId) -> None:
+        """All of one transfer, again and again, with a pause that grows or until there is other news."""
+        pause = _PAUSE
+        try:
+            while not await self._try(transfer):
+                posted = self._posted
+                await asyncio.sleep(_LEAST_PAUSE)  # the attempt itself may have been the news
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(posted.wait(), timeout=pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        finally:
+            self._under_way.pop(transfer, None)
+            self._house.changes.post.set()  # something may have come in just after the last look
+
+    async def _try(self, transfer: TransferId) -> bool:
+        try:
+            return await self._send_all(transfer)
+        except Exception as unforeseen:  # a full disk, say: it must neither spin nor stop the others
+            log.error("outbox.waits", transfer=transfer.short, reason=type(unforeseen).__name__)
+            return False
+
+    async def _send_all(self, transfer: TransferId) -> bool:
         """What waits for one transfer, each read when its turn comes: the one before it may have changed it."""
-        each: Waiting | None = first
         async with self._places:
-            while each is not None:
+            while each := self._house.db.look(lambda tx: transfer_store.next_waiting(tx, transfer)):
                 if not await self._send(each):
                     return False
-                each = await self._house.db.read(lambda tx: transfer_store.next_waiting(tx, first.transfer))
         return True
 
     async def _send(self, waiting: Waiting) -> bool:

@@ -26,6 +26,7 @@ from cordee.errors import (
     SignInPaused,
     WrongPassword,
 )
+from cordee.runtime.prepared import prepared
 from node import journal
 from node.passwords import check_password, hash_password, is_password
 from node.store import table_of
@@ -53,8 +54,8 @@ __all__ = [
 _ACCOUNT = table_of(AccountRow)
 _SESSION = table_of(SessionRow)
 _FAILURE = table_of(SignInFailureRow)
-_NAMED = select(_ACCOUNT).where(_ACCOUNT.c.name_index == bindparam("name"))
-_HOLDER = (
+_NAMED = prepared(select(_ACCOUNT).where(_ACCOUNT.c.name_index == bindparam("name")))
+_HOLDER = prepared(
     select(_ACCOUNT, _SESSION.c.opened_at, _SESSION.c.seen_at)
     .join(_ACCOUNT, _ACCOUNT.c.id == _SESSION.c.account_id)
     .where(_SESSION.c.token_index == bindparam("token"))

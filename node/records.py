@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from cordee.case import Case
 from cordee.errors import N_, AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
 from cordee.ids import MemberId, TransferId
+from cordee.runtime.prepared import prepared
 from node import acts, journal, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
@@ -33,6 +34,7 @@ __all__ = [
     "add_attachment",
     "add_files",
     "apply_tombstones",
+    "attachments_of",
     "close_case",
     "create_case",
     "data_key_of",
@@ -59,9 +61,19 @@ _CASE = table_of(CaseRow)
 _KEY = table_of(CaseKeyRow)
 _ATTACHMENT = table_of(AttachmentRow)
 _IMPORT = table_of(ImportRow)
-_READ = select(_CASE).where(_CASE.c.id == bindparam("case"))
-_FILES = select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
-_SET = update(_CASE).where(_CASE.c.id == bindparam("case"))
+_READ = prepared(select(_CASE).where(_CASE.c.id == bindparam("case")))
+_FILES = prepared(
+    select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
+)
+_HELD = prepared(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == bindparam("case")))
+_BEFORE = prepared(select(_CASE.c.state, _CASE.c.version).where(_CASE.c.id == bindparam("case")))
+_STANDING = prepared(select(_CASE).where(_CASE.c.id == bindparam("case"), _CASE.c.state != bindparam("but")))
+_SENDERS = prepared(
+    select(_IMPORT.c.sender).where(_IMPORT.c.case_id == bindparam("case"), _IMPORT.c.at >= bindparam("since"))
+)
+_ADD = prepared(insert(_CASE))
+_ADD_IMPORT = prepared(insert(_IMPORT))
+_SET = prepared(update(_CASE).where(_CASE.c.id == bindparam("case")))
 
 _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
@@ -138,7 +150,7 @@ def note_import(tx: Connection, case_id: str, *, transfer: TransferId, sender: M
     """A transfer's content goes into a case: once. Raises AlreadyImported."""
     row = {"transfer": bytes(transfer), "case_id": case_id, "sender": bytes(sender), "at": now}
     try:
-        tx.execute(insert(_IMPORT), row)
+        tx.execute(_ADD_IMPORT, row)
     except IntegrityError as imported:
         raise AlreadyImported(transfer=transfer.short) from imported
 
@@ -152,19 +164,23 @@ def read_case(tx: Connection, vault: Vault, case_id: str) -> StoredCase:
     """Open a case. Raises NotFound, also where it was erased; CannotOpen."""
     row = _row(tx, case_id)
     key = data_key_of(tx, vault, case_id)
-    attachments = tuple(
-        sealing.open_attachment(
-            key, case_id=case_id, attachment_id=each.id, file_id=each.file_id, sealed=each.sealed_description
-        )
-        for each in tx.execute(_FILES, {"case": case_id})
-    )
     return StoredCase(
         case=sealing.open_body(key, case_id, row.sealed_body),
         version=row.version,
         holder=row.holder,
         data_key=key,
-        attachments=attachments,
+        attachments=attachments_of(tx, key, case_id),
         state=row.state,
+    )
+
+
+def attachments_of(tx: Connection, key: DataKey, case_id: str) -> tuple[StoredAttachment, ...]:
+    """A case's attachments, in the order in which they were added; its body stays shut. Raises CannotOpen."""
+    return tuple(
+        sealing.open_attachment(
+            key, case_id=case_id, attachment_id=each.id, file_id=each.file_id, sealed=each.sealed_description
+        )
+        for each in tx.execute(_FILES, {"case": case_id})
     )
 
 
@@ -263,15 +279,15 @@ class Standing:
 
 def standing_of(tx: Connection, case_id: str) -> Standing | None:
     """None where there is no such case, or it was erased."""
-    row = tx.execute(select(_CASE).where(_CASE.c.id == case_id, _CASE.c.state != _ERASED)).one_or_none()
+    row = tx.execute(_STANDING, {"case": case_id, "but": _ERASED}).one_or_none()
     if row is None:
         return None
-    query = select(_IMPORT.c.sender).where(_IMPORT.c.case_id == case_id, _IMPORT.c.at >= row.created_at)
+    senders = tx.execute(_SENDERS, {"case": case_id, "since": row.created_at}).scalars()
     return Standing(
         state=row.state,
         holder=row.holder,
         handed_to=None if row.handed_to is None else TransferId(row.handed_to),
-        senders=frozenset(MemberId(each) for each in tx.execute(query).scalars()),
+        senders=frozenset(MemberId(each) for each in senders),
     )
 
 
@@ -288,7 +304,7 @@ def touch(tx: Connection, case_id: str, *, now: datetime) -> None:
 
 def holder_of(tx: Connection, case_id: str) -> str:
     """Who holds the case: here, handed_over or shared. Answers for an erased one too. Raises NotFound."""
-    holder = tx.execute(select(_CASE.c.holder).where(_CASE.c.id == case_id)).scalar()
+    holder = tx.execute(_HELD, {"case": case_id}).scalar()
     if holder is None:
         raise NotFound(what=N_("case"))
     return str(holder)
@@ -299,7 +315,7 @@ def hand_over(tx: Connection, case_id: str, *, transfer: TransferId, now: dateti
 
     Raises: NotFound; RecordClosed where another transfer took it: there is one holder at any time.
     """
-    row = tx.execute(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == case_id)).one_or_none()
+    row = tx.execute(_HELD, {"case": case_id}).one_or_none()
     if row is None:
         raise NotFound(what=N_("case"))
     if row.holder == _HANDED_OVER:
@@ -402,9 +418,9 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
         "sealed_body": sealing.seal_body(key, case),
         "sealed_line": sealing.seal_line(key, case),
     }
-    before = tx.execute(select(_CASE.c.state, _CASE.c.version).where(_CASE.c.id == case.case_id)).one_or_none()
+    before = tx.execute(_BEFORE, {"case": case.case_id}).one_or_none()
     if before is None:
-        tx.execute(insert(_CASE), values)
+        tx.execute(_ADD, values)
     elif before.state == _ERASED:
         tx.execute(update(_CASE).where(_CASE.c.id == case.case_id).values(values | {"version": before.version + 1}))
     else:

@@ -32,8 +32,9 @@ from node.terms import Terms
 from node.transfer_store import Transfer
 from node.updating import Ground, ground_of
 
-__all__ = ["Preview", "Sending"]
+__all__ = ["KEY_PLACE", "Preview", "Sending"]
 
+KEY_PLACE = "transfer.sealed_content_key"
 _TOKEN_GRACE = timedelta(hours=72)  # an answer may come at the offer's last minute
 _BACKDATE = timedelta(minutes=5)  # the broker's clock may be a little behind ours
 _OFFER_LIFE = {"emergency_shelter": timedelta(hours=2)}  # domain §4, W3

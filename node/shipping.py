@@ -22,7 +22,7 @@ from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
 from node.manifests import manifest_of
-from node.sending import write_withdrawal
+from node.sending import KEY_PLACE, write_withdrawal
 from node.terms import Terms
 from node.transfer_store import Transfer
 from node.vault import DataKey
@@ -30,8 +30,6 @@ from node.vault import DataKey
 __all__ = ["Shipping"]
 
 log = logger("node.shipping")
-
-_KEY_PLACE = "transfer.sealed_content_key"
 
 KEY_KEPT = register("node.ship.key_kept")
 SPOOLED = register("node.ship.spooled")
@@ -51,28 +49,29 @@ class Shipping:
 
     async def run(self, transfer: TransferId) -> None:
         """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
-        job = await self._read(transfer)
+        job = self._read(transfer)
         if job.job != "ship":
             return
         # Between acceptance and shipment lie up to three days: they must still be a member in good standing.
         self._house.roster.require_fresh(self._house.clock.now()).active(job.peer)
-        if job.sealed_content_key is None:
+        if job.sealed_content_key is None:  # it was held back, or its packed file was lost
             await self._choose_key(job)
-            job = await self._read(transfer)
+            job = self._read(transfer)
+        self._house.crashpoints.reach(KEY_KEPT)
         if job.ciphertext_header is None:
             await self._pack(job)
-            job = await self._read(transfer)
+            job = self._read(transfer)
         if job.job != "ship":
             return  # withdrawn meanwhile
         await self._upload(job)
         await self._close(job)
 
-    async def _read(self, transfer: TransferId) -> Transfer:
-        return await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+    def _read(self, transfer: TransferId) -> Transfer:
+        return self._house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
 
     async def _choose_key(self, job: Transfer) -> None:
         house = self._house
-        sealed = house.in_flight.seal(house.random(32), place=_KEY_PLACE, row=job.id)
+        sealed = house.in_flight.seal(house.random(32), place=KEY_PLACE, row=job.id)
 
         def keep(tx: Connection) -> None:
             present = transfer_store.read_transfer(tx, job.id)
@@ -80,24 +79,23 @@ class Shipping:
                 transfer_store.set_fields(tx, job.id, now=house.clock.now(), sealed_content_key=sealed)
 
         await house.db.write(keep)
-        house.crashpoints.reach(KEY_KEPT)
 
     async def _pack(self, job: Transfer) -> None:
         """Encrypt into the spool. Cut off before it is recorded as packed, it begins anew: nothing of it has left."""
         house = self._house
         if job.sealed_content_key is None:
             return  # withdrawn meanwhile
-        key = house.in_flight.unseal(job.sealed_content_key, place=_KEY_PLACE, row=job.id)
+        key = house.in_flight.unseal(job.sealed_content_key, place=KEY_PLACE, row=job.id)
 
         def gather(tx: Connection) -> tuple[Terms, DataKey, list[StoredAttachment], bytes]:
-            stored = records.read_case(tx, house.vault, job.case_id or "")
-            terms = Terms.unsealed(job.sealed_terms, stored.data_key, job.id)
-            chosen = self.chosen(terms, stored.attachments)
+            data_key = records.data_key_of(tx, house.vault, job.case_id or "")
+            terms = Terms.unsealed(job.sealed_terms, data_key, job.id)
+            chosen = self.chosen(terms, records.attachments_of(tx, data_key, job.case_id or ""))
             chain = Chain.read(house, tx, job.id)
             context = statements.transcript(chain.offer.digest, chain.answer.digest)
-            return terms, stored.data_key, chosen, context
+            return terms, data_key, chosen, context
 
-        terms, data_key, attachments, context = await house.db.read(gather)
+        terms, data_key, attachments, context = house.db.look(gather)
         manifest = manifest_of(
             terms,
             attachments,
@@ -178,7 +176,7 @@ class Shipping:
         house = self._house
         if job.sealed_content_key is None or job.ciphertext_header is None or job.manifest_digest is None:
             return  # withdrawn meanwhile
-        key = house.in_flight.unseal(job.sealed_content_key, place=_KEY_PLACE, row=job.id)
+        key = house.in_flight.unseal(job.sealed_content_key, place=KEY_PLACE, row=job.id)
         header, digest = job.ciphertext_header, job.manifest_digest
 
         def step(tx: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -12,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cordee.errors import N_, Conflict, NotFound, OfferAlreadyOpen
 from cordee.ids import MemberId, TokenId, TransferId
+from cordee.runtime.prepared import prepared
 from cordee.signing import Signed
 from cordee.transfer import END_STATES, Kind, State
 from node.store.transfers import CursorRow, PutAsideRow, StatementRow, TransferRow, WithdrawnRow
@@ -27,6 +29,7 @@ __all__ = [
     "give_up_sending",
     "insert_transfer",
     "is_withdrawn",
+    "jobs",
     "keep_cursor",
     "kinds",
     "mark_taken",
@@ -42,7 +45,6 @@ __all__ = [
     "statements",
     "take_up",
     "waiting",
-    "with_jobs",
     "withdrawn_before",
 ]
 
@@ -54,28 +56,42 @@ _PUT_ASIDE = PutAsideRow.__table__  # type: ignore[attr-defined]
 
 # Made once: putting such an expression together costs SQLAlchemy more than SQLite needs to run it.
 _THIS = _TRANSFER.c.id == bindparam("transfer")
-_READ = select(_TRANSFER).where(_THIS)
-_SET = update(_TRANSFER).where(_THIS)
-_WITH_JOBS = select(_TRANSFER).where(_TRANSFER.c.job.is_not(None))
-_OPEN_OFFER = select(_TRANSFER.c.id).where(
-    _TRANSFER.c.outgoing,
-    _TRANSFER.c.case_id == bindparam("case"),
-    _TRANSFER.c.peer == bindparam("to"),
-    _TRANSFER.c.state.in_([str(state) for state in State if state not in END_STATES]),
+_READ = prepared(select(_TRANSFER).where(_THIS))
+_SET = prepared(update(_TRANSFER).where(_THIS))
+_JOBS = prepared(select(_TRANSFER.c.id).where(_TRANSFER.c.job.is_not(None)))
+_ALL_TRANSFERS = prepared(select(_TRANSFER).order_by(_TRANSFER.c.opened_at.desc()))
+_OF_CASE = prepared(select(_TRANSFER).where(_TRANSFER.c.case_id == bindparam("case")).order_by(_TRANSFER.c.opened_at))
+_ADD = prepared(insert(_TRANSFER))
+_OPEN_OFFER = prepared(
+    select(_TRANSFER.c.id).where(
+        _TRANSFER.c.outgoing,
+        _TRANSFER.c.case_id == bindparam("case"),
+        _TRANSFER.c.peer == bindparam("to"),
+        *(_TRANSFER.c.state != str(state) for state in END_STATES),
+    )
 )
 _OF_THIS = _STATEMENT.c.transfer_id == bindparam("transfer")
 _THIS_KIND = (_STATEMENT.c.kind == bindparam("step")) & _OF_THIS
-_ONE = select(_STATEMENT.c.signed).where(_THIS_KIND)
-_ALL = select(_STATEMENT.c.kind, _STATEMENT.c.signed, _STATEMENT.c.ours).where(_OF_THIS).order_by(_STATEMENT.c.position)
-_KINDS = select(_STATEMENT.c.kind, _STATEMENT.c.waits).where(_OF_THIS).order_by(_STATEMENT.c.position)
-_LAST_POSITION = select(func.coalesce(func.max(_STATEMENT.c.position), 0)).where(_OF_THIS)
-_WAITING = select(_STATEMENT).where(_STATEMENT.c.waits).order_by(_STATEMENT.c.at, _STATEMENT.c.position)
-_NEXT_WAITING = _WAITING.where(_OF_THIS, _STATEMENT.c.kind != bindparam("but")).limit(1)
-_TAKEN = update(_STATEMENT).where(_THIS_KIND).values(waits=False)
-_IS_WITHDRAWN = select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token"))
-_TAKE_UP = delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement"))
-_AT = select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory")
-_MOVE_ON = update(_CURSOR).where(_CURSOR.c.name == "directory").values(sequence=bindparam("reached"))
+_ONE = prepared(select(_STATEMENT.c.signed).where(_THIS_KIND))
+_ALL = prepared(
+    select(_STATEMENT.c.kind, _STATEMENT.c.signed, _STATEMENT.c.ours).where(_OF_THIS).order_by(_STATEMENT.c.position)
+)
+_KINDS = prepared(select(_STATEMENT.c.kind, _STATEMENT.c.waits).where(_OF_THIS).order_by(_STATEMENT.c.position))
+_LAST_POSITION = prepared(select(func.coalesce(func.max(_STATEMENT.c.position), 0)).where(_OF_THIS))
+_ADD_STATEMENT = prepared(insert(_STATEMENT))
+_IN_TURN = (_STATEMENT.c.at, _STATEMENT.c.position)
+_WAITING = prepared(select(_STATEMENT.c.transfer_id).where(_STATEMENT.c.waits).order_by(*_IN_TURN))
+_NEXT_WAITING = prepared(
+    select(_STATEMENT)
+    .where(_STATEMENT.c.waits, _OF_THIS, _STATEMENT.c.kind != bindparam("but"))
+    .order_by(*_IN_TURN)
+    .limit(1)
+)
+_TAKEN = prepared(update(_STATEMENT).where(_THIS_KIND))
+_IS_WITHDRAWN = prepared(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token")))
+_TAKE_UP = prepared(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement")))
+_AT = prepared(select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory"))
+_MOVE_ON = prepared(update(_CURSOR).where(_CURSOR.c.name == "directory"))
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ class Waiting:
 
 
 def _transfer(row: Row[tuple[object, ...]]) -> Transfer:
-    values = dict(row._mapping)
+    values = row._asdict()
     values["id"] = TransferId(values["id"])
     values["peer"] = MemberId(values["peer"])
     values["token_id"] = TokenId(values["token_id"])
@@ -142,7 +158,7 @@ def insert_transfer(tx: Connection, transfer: Transfer) -> None:
         if already is not None:
             raise OfferAlreadyOpen(transfer=TransferId(already).short)
     try:
-        tx.execute(insert(_TRANSFER), values)
+        tx.execute(_ADD, values)
     except IntegrityError as taken:
         raise Conflict() from taken
 
@@ -157,18 +173,17 @@ def read_transfer(tx: Connection, transfer: TransferId) -> Transfer:
 
 def all_transfers(tx: Connection) -> list[Transfer]:
     """Newest first."""
-    return [_transfer(row) for row in tx.execute(select(_TRANSFER).order_by(_TRANSFER.c.opened_at.desc()))]
+    return [_transfer(row) for row in tx.execute(_ALL_TRANSFERS)]
 
 
-def with_jobs(tx: Connection) -> list[Transfer]:
+def jobs(tx: Connection) -> list[TransferId]:
     """Those for which this node still has something to do by itself."""
-    return [_transfer(row) for row in tx.execute(_WITH_JOBS)]
+    return [TransferId(each) for each in tx.execute(_JOBS).scalars()]
 
 
 def of_case(tx: Connection, case_id: str) -> list[Transfer]:
     """Every transfer of one case, oldest first."""
-    query = select(_TRANSFER).where(_TRANSFER.c.case_id == case_id).order_by(_TRANSFER.c.opened_at)
-    return [_transfer(row) for row in tx.execute(query)]
+    return [_transfer(row) for row in tx.execute(_OF_CASE, {"case": case_id})]
 
 
 def open_offers(tx: Connection, case_id: str) -> list[Transfer]:
@@ -197,6 +212,12 @@ def end(tx: Connection, transfer: TransferId, state: State, *, now: datetime, **
 # ---- statements ----
 
 
+@lru_cache(maxsize=256)
+def _opened(raw: bytes) -> Signed:
+    """A statement from our own store. The few of a transfer under way are asked for at every step of it."""
+    return Signed.from_bytes(raw)
+
+
 def add_statement(
     tx: Connection, transfer: TransferId, kind: Kind, signed: Signed, *, ours: bool, now: datetime
 ) -> bool:
@@ -219,20 +240,20 @@ def add_statement(
         "waits": ours,
         "at": now,
     }
-    tx.execute(insert(_STATEMENT), values)
+    tx.execute(_ADD_STATEMENT, values)
     return True
 
 
 def statement(tx: Connection, transfer: TransferId, kind: Kind) -> Signed | None:
     """One statement of a transfer, or None."""
     raw = tx.execute(_ONE, {"transfer": bytes(transfer), "step": str(kind)}).scalar()
-    return None if raw is None else Signed.from_bytes(raw)
+    return None if raw is None else _opened(raw)
 
 
 def statements(tx: Connection, transfer: TransferId) -> list[tuple[Kind, Signed, bool]]:
     """All statements of a transfer in order, with whether they are ours."""
     rows = tx.execute(_ALL, {"transfer": bytes(transfer)})
-    return [(Kind(kind), Signed.from_bytes(signed), ours) for kind, signed, ours in rows]
+    return [(Kind(kind), _opened(signed), ours) for kind, signed, ours in rows]
 
 
 def kinds(tx: Connection, transfer: TransferId) -> list[tuple[Kind, bool]]:
@@ -240,27 +261,24 @@ def kinds(tx: Connection, transfer: TransferId) -> list[tuple[Kind, bool]]:
     return [(Kind(kind), waits) for kind, waits in tx.execute(_KINDS, {"transfer": bytes(transfer)})]
 
 
-def waiting(tx: Connection) -> list[Waiting]:
-    """Our statements that the broker has not taken yet, in the order in which they were made."""
-    return [_waiting(row) for row in tx.execute(_WAITING)]
+def waiting(tx: Connection) -> list[TransferId]:
+    """Transfers of which the broker has not taken a statement of ours yet, the one that waits longest first."""
+    return list(dict.fromkeys(TransferId(each) for each in tx.execute(_WAITING).scalars()))
 
 
 def next_waiting(tx: Connection, transfer: TransferId, *, after: Kind | None = None) -> Waiting | None:
-    """The first of `waiting` for one transfer, of another kind than `after`; or None."""
+    """Of one transfer, our first statement that the broker has not taken, of another kind than `after`; or None."""
     row = tx.execute(_NEXT_WAITING, {"transfer": bytes(transfer), "but": str(after or "")}).one_or_none()
     return None if row is None else _waiting(row)
 
 
 def _waiting(row: Row[tuple[object, ...]]) -> Waiting:
-    values = row._mapping
-    return Waiting(
-        TransferId(values["transfer_id"]), Kind(values["kind"]), Signed.from_bytes(values["signed"]), values["position"]
-    )
+    return Waiting(TransferId(row.transfer_id), Kind(row.kind), _opened(row.signed), row.position)
 
 
 def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:
     """The broker has answered for this statement."""
-    tx.execute(_TAKEN, {"transfer": bytes(transfer), "step": str(kind)})
+    tx.execute(_TAKEN, {"transfer": bytes(transfer), "step": str(kind), "waits": False})
 
 
 def forget_waiting(tx: Connection, transfer: TransferId, kinds: Sequence[Kind]) -> None:
@@ -340,6 +358,6 @@ def keep_cursor(tx: Connection, sequence: int) -> None:
     """In the same transaction as the event's effect: at least once becomes exactly once."""
     if not sequence:
         return
-    changed = tx.execute(_MOVE_ON, {"reached": sequence})
+    changed = tx.execute(_MOVE_ON, {"sequence": sequence})
     if changed.rowcount == 0:
         tx.execute(insert(_CURSOR).values(name="directory", sequence=sequence))

@@ -25,6 +25,7 @@ from node.transfer_store import Transfer
 __all__ = ["TransferBook", "TransferLine"]
 
 _ENTRY = table_of(EntryRow)
+_TOLD = 512
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class TransferBook:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._told: dict[TransferId, tuple[str, str]] = {}  # kind and purpose of what is under way: they never change
 
     async def list(self, handler: Handler) -> list[TransferLine]:
         """All transfers, newest first."""
@@ -64,7 +66,7 @@ class TransferBook:
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
         """Raises NotFound."""
         _may_read(handler)
-        return await self._house.db.read(lambda tx: self._line(tx, transfer_store.read_transfer(tx, transfer)))
+        return self._house.db.look(lambda tx: self._line(tx, transfer_store.read_transfer(tx, transfer)))
 
     async def watch(self, handler: Handler, transfer: TransferId | None = None) -> AsyncIterator[TransferLine]:
         """The present state, then a line for every change, until the caller stops listening."""
@@ -127,7 +129,7 @@ class TransferBook:
         house = self._house
         said = transfer_store.kinds(tx, transfer.id)
         party = Party.SENDER if transfer.outgoing else Party.RECIPIENT
-        kind, purpose = self._told(tx, transfer)
+        kind, purpose = self._kind_and_purpose(tx, transfer)
         reason = self._reason(transfer)
         over = transfer.state is State.RECEIVED
         return TransferLine(
@@ -150,10 +152,22 @@ class TransferBook:
             waits=any(waits for _, waits in said),
         )
 
-    def _told(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:
+    def _kind_and_purpose(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:
         if not transfer.outgoing:
             summary = read_summary(self._house, transfer)
             return summary.kind, summary.purpose
+        if transfer.over:
+            self._told.pop(transfer.id, None)  # its case may be erased, and what it was for with it
+            return self._opened(tx, transfer)
+        # It is told at every step, and to open its terms would cost more than all the rest of that.
+        known = self._told.get(transfer.id)
+        if known is None:
+            known = self._told[transfer.id] = self._opened(tx, transfer)
+            if len(self._told) > _TOLD:
+                self._told.pop(next(iter(self._told)))
+        return known
+
+    def _opened(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:
         try:
             key = records.data_key_of(tx, self._house.vault, transfer.case_id or "")
         except NotFound:

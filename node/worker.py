@@ -39,41 +39,44 @@ class Worker:
         try:
             while True:
                 self._house.changes.work.clear()
-                for job in await self._house.db.read(transfer_store.with_jobs):
-                    if job.id not in self._running:
-                        self._running[job.id] = asyncio.create_task(self._work(job))
+                for transfer in self._house.db.look(transfer_store.jobs):
+                    if transfer not in self._running:
+                        self._running[transfer] = asyncio.create_task(self._work(transfer))
                 await self._house.changes.work.wait()
         finally:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _work(self, job: Transfer) -> None:
+    async def _work(self, transfer: TransferId) -> None:
         pause = _FIRST_PAUSE
         try:
             while True:
                 try:
                     async with self._places:
-                        await self._step(job)
+                        await self._step(transfer)
                     return
                 except CordeeError as waits:
-                    log.info("job.waits", transfer=job.id.short, reason=waits.reason)
+                    log.info("job.waits", transfer=transfer.short, reason=waits.reason)
                 except Exception as unforeseen:  # a full disk, say: it must neither spin nor stop the other jobs
-                    log.error("job.waits", transfer=job.id.short, reason=type(unforeseen).__name__)
+                    log.error("job.waits", transfer=transfer.short, reason=type(unforeseen).__name__)
                 await self._house.clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
-            self._running.pop(job.id, None)
+            self._running.pop(transfer, None)
             self._house.changes.work.set()
 
-    async def _step(self, job: Transfer) -> None:
+    async def _step(self, transfer: TransferId) -> None:
         if self._house.roster.alarm is not None:
             raise self._house.roster.alarm  # while the roster is in doubt nothing leaves and nothing is imported
+        job = self._read(transfer)
         if job.job == "answer":
-            await self._answering.run(job.id)
+            await self._answering.run(transfer)
             return
         half = self._shipping if job.outgoing else self._fetching
-        await half.run(job.id)
-        present = await self._house.db.read(lambda tx: transfer_store.read_transfer(tx, job.id))
-        if present.over:
-            self._house.drop_spool(job.id)  # it may have ended while the file was being written
+        await half.run(transfer)
+        if self._read(transfer).over:
+            self._house.drop_spool(transfer)  # it may have ended while the file was being written
+
+    def _read(self, transfer: TransferId) -> Transfer:
+        return self._house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))

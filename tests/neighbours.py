@@ -172,7 +172,7 @@ class Neighbour:
         async def there() -> bool:
             waits, now = await self.here.db.read(
                 lambda tx: (
-                    [each.transfer for each in transfer_store.waiting(tx)],
+                    transfer_store.waiting(tx),
                     {each.id: each.state for each in transfer_store.all_transfers(tx)},
                 )
             )

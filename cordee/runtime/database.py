@@ -18,12 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from cordee.errors import N_, DatabaseTooNew, InvalidInput, StorageFull
 from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.prepared import Connection
 
 __all__ = ["Database", "Migration"]
 
@@ -106,8 +107,9 @@ class Database:
         """
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         _sync_folder(self.path.parent)
-        with self._writing.begin() as tx:
-            self._upgrade(tx)
+        connection = Connection(self._writing)
+        with connection, connection.begin():
+            self._upgrade(connection)
         self._writer = threading.Thread(target=self._write_for_ever, name="database-writer", daemon=True)
         self._writer.start()
 
@@ -143,8 +145,16 @@ class Database:
 
     def read_sync(self, query: Step[T]) -> T:
         """`read` in the caller's own thread."""
-        with self._reading.begin() as tx:
-            return query(tx)
+        connection = Connection(self._reading)
+        with connection, connection.begin():
+            return query(connection)
+
+    def look(self, query: Step[T]) -> T:
+        """`read` in the event loop itself, for a few rows found by an index: they cost less than the way to a thread.
+
+        In the write-ahead log a reader waits for nobody. Whatever reads many rows, or opens many, belongs in `read`.
+        """
+        return self.read_sync(query)
 
     def truncate_log(self) -> bool:
         """Move all pages from the write-ahead log into the file and empty the log: what was deleted is then in neither.
@@ -174,7 +184,8 @@ class Database:
         self._queue.put(pending)
 
     def _write_for_ever(self) -> None:
-        with self._writing.connect() as connection:
+        connection = Connection(self._writing)
+        with connection:
             while (first := self._queue.get()) is not None:
                 batch = [first]
                 last = False
@@ -224,7 +235,7 @@ def _run(connection: Connection, pending: _Pending) -> _Outcome:
         savepoint.commit()
     except BaseException as error:  # the writer thread must outlive whatever a step raises
         # A full disk ends SQLite's whole transaction by itself: the other steps of the batch are then lost as well.
-        if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's own
+        if not _driver_of(connection).in_transaction:
             raise
         savepoint.rollback()
         return _Outcome(pending, error=_typed(error))
@@ -281,8 +292,17 @@ def _engine(path: Path, *, begin: str, size: int, pragmas: tuple[str, ...] = ())
     def _begin(dbapi_connection: Any) -> None:
         dbapi_connection.dbapi_connection.execute(begin)
 
-    engine.dialect.do_begin = _begin  # type: ignore[method-assign]  # this engine's own dialect
+    dialect: Any = engine.dialect  # this engine's own
+    dialect.do_begin = _begin
+    # As they stand, but for the compiler in between: each step has its savepoint.
+    dialect.do_savepoint = lambda on, name: _driver_of(on).execute(f"SAVEPOINT {name}")
+    dialect.do_release_savepoint = lambda on, name: _driver_of(on).execute(f"RELEASE SAVEPOINT {name}")
+    dialect.do_rollback_to_savepoint = lambda on, name: _driver_of(on).execute(f"ROLLBACK TO SAVEPOINT {name}")
     return engine
+
+
+def _driver_of(connection: Any) -> Any:
+    return connection.connection.dbapi_connection
 
 
 def _path_of(url: str | Path) -> Path:

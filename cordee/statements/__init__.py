@@ -20,6 +20,7 @@ from cordee.statements.answers import Acceptance, Answer
 from cordee.statements.base import Peek, Statement, peek, time_of
 from cordee.statements.checks import MAX_STATEMENT_BODY, SKEW, RootAt, TreeHead
 from cordee.statements.offers import Offer, Token
+from cordee.statements.recall import Recall
 from cordee.statements.shipments import Receipt, Shipment
 from cordee.statements.withdrawals import Erasure, Withdrawal
 from cordee.statements.writing import (
@@ -47,6 +48,7 @@ __all__ = [
     "Offer",
     "Parties",
     "Peek",
+    "Recall",
     "Receipt",
     "RootAt",
     "Shipment",

@@ -67,8 +67,7 @@ async def _clean_rows(neighbour: Neighbour, transfer: TransferId) -> None:
     assert row.sealed_content_key is None
     assert row.sealed_one_time_seed is None
     assert row.job is None
-    waiting = await node.db.read(transfer_store.waiting)
-    assert transfer not in [each.transfer for each in waiting]
+    assert transfer not in await node.db.read(transfer_store.waiting)
     if row.outgoing:
         try:
             key = await node.db.read(lambda tx: records.data_key_of(tx, node.vault, row.case_id or ""))

@@ -543,7 +543,7 @@ async def answer_is_out(neighbour: Neighbour, transfer: TransferId) -> None:
     """Its answer has reached the directory, or was overtaken."""
 
     async def told() -> bool:
-        return not any(each.transfer == transfer for each in await neighbour.here.db.read(transfer_store.waiting))
+        return transfer not in await neighbour.here.db.read(transfer_store.waiting)
 
     await eventually(told, what="the answer")
 
@@ -618,7 +618,9 @@ async def test_what_waited_for_longer_than_five_minutes_is_signed_anew(
     await cut_off(paris)
     record = await paris.case()
     transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
-    made = time_of((await paris.here.db.read(transfer_store.waiting))[0].signed)
+    waiting = await paris.here.db.read(lambda tx: transfer_store.next_waiting(tx, transfer))
+    assert waiting is not None
+    made = time_of(waiting.signed)
     street.clock.advance(timedelta(minutes=10))
     await restart(paris)
     await marseille.reaches(transfer, State.OFFERED)
@@ -669,8 +671,9 @@ async def test_a_refused_step_is_not_forgotten_before_the_directory_has_said_how
     outbox._client.transfer = broken  # type: ignore[method-assign]  # the line breaks between two calls
     assert await outbox.flush() is False
     assert lost == [transfer]
-    waiting = await marseille.here.db.read(transfer_store.waiting)
-    assert [each.kind for each in waiting] == [Kind.ACCEPTANCE]
+    waiting = await marseille.here.db.read(lambda tx: transfer_store.next_waiting(tx, transfer))
+    assert waiting is not None
+    assert waiting.kind is Kind.ACCEPTANCE
     outbox._client.transfer = ask  # type: ignore[method-assign]
     assert await outbox.flush() is True
     await marseille.reaches(transfer, State.WITHDRAWN)
