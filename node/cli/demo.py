@@ -33,7 +33,7 @@ def command(
     from cordee.runtime.output import Output
     from cordee.runtime.texts import text
     from node.demo import report as reporting
-    from node.demo.evidence import DoesNotHold
+    from node.demo.holding import DoesNotHold
     from node.demo.processes import CommandFailed
     from node.demo.stage import Stage
     from node.demo.story import Story
