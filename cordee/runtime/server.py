@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 import cordee.runtime.contract  # noqa: F401 - registers the bounds of the network's requests
 from cordee.runtime import bounds
 from cordee.runtime.interceptors import Gate
+from cordee.runtime.memory import WINDOW
 from cordee.runtime.tls import MAX_MESSAGE
 
 __all__ = ["SERVER_OPTIONS", "Server"]
@@ -22,6 +23,7 @@ __all__ = ["SERVER_OPTIONS", "Server"]
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.compression_enabled_algorithms_bitset", 1),  # none: no bombs, and no lengths that tell about content
+    *WINDOW,
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.http2.settings_timeout", 5_000),
     ("grpc.max_concurrent_streams", 32),

@@ -31,6 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cordee.errors import N_, MalformedKey
 from cordee.ids import Digest, MemberId
 from cordee.runtime import ONLY_TLS_1_3
+from cordee.runtime.memory import WINDOW
 
 __all__ = [
     "CLIENT_OPTIONS",
@@ -57,6 +58,7 @@ MAX_MESSAGE = 512 * _KIB
 _OVERHEAD = 64 * _KIB
 
 CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (
+    *WINDOW,
     ("grpc.enable_retries", 0),  # whoever may repeat a call does so knowingly
     ("grpc.max_receive_message_length", MAX_MESSAGE + _OVERHEAD),
     ("grpc.max_send_message_length", MAX_MESSAGE),

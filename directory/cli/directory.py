@@ -92,6 +92,7 @@ def serve(
 
     from cordee.runtime import logs
     from cordee.runtime.clock import SystemClock
+    from cordee.runtime.memory import keep_few_arenas
     from cordee.runtime.metrics import Metrics, expose
     from cordee.runtime.output import to_json
     from cordee.runtime.process import forbid_core_dumps
@@ -99,6 +100,7 @@ def serve(
 
     Output(ctx).for_real()
     forbid_core_dumps()
+    keep_few_arenas()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
     registry = CollectorRegistry()
     if metrics_port is not None:

@@ -33,8 +33,6 @@ def command(
     from cordee.runtime.output import Output
     from cordee.runtime.texts import text
     from node.demo import report as reporting
-    from node.demo.evidence import DoesNotHold
-    from node.demo.processes import CommandFailed
     from node.demo.stage import Stage
     from node.demo.story import Story
     from node.demo.telling import Teller
@@ -55,16 +53,11 @@ def command(
             try:
                 story.tell()
                 reporting.show(story, teller)
-                over = [name for name, peak in reporting.peaks(stage).items() if peak > reporting.MEMORY_LIMIT]
-                if over:
-                    raise DoesNotHold(f"more memory than the limit: {', '.join(over)}")
-            except (DoesNotHold, CommandFailed, TimeoutError, RuntimeError) as failed:
-                failure = str(failed)
+                reporting.require_little(stage)
+            except Exception as failed:
+                failure = reporting.reason_of(failed)
                 teller.say(_("This does not hold: {what}").format(what=failure))
-                for program in stage.programs:
-                    if program.log.exists() and not program.last_lines().strip():
-                        continue
-                    sys.stderr.write(f"--- {program.name}\n{program.last_lines()}\n")
+                reporting.show_logs(stage, sys.stderr)
             if report is not None:
                 reporting.write(report, story, seconds=teller.seconds, ok=not failure, failure=failure)
     finally:
@@ -73,6 +66,9 @@ def command(
         else:
             shutil.rmtree(folder, ignore_errors=True)
     if failure:
+        # Again, after everything else: a log that is cut is cut before its end.
+        sys.stdout.flush()
+        click.echo(_("This does not hold: {what}").format(what=failure), err=True)
         ctx.exit(1)
     teller.say(_("All six points hold, in {seconds} seconds.").format(seconds=round(teller.seconds)))
     if picture is not None:

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["SECTIONS", "act", "cases", "profiles", "words_of"]
+__all__ = ["SECTIONS", "act", "cases", "profiles"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WRITTEN_ON = "2026-11-24"  # the day for which the data was written
-_WORD = re.compile(r"[^\W\d_]{5,}|\d{4}-\d{2}-\d{2}|\+?\d{6,}")
 
 SECTIONS = (
     "identity",
@@ -122,15 +121,6 @@ def act(
         "events": [{"at": said, "state": "active", "by_role": "éducatrice spécialisée"}],
         "recorded_by": "u-515",
     }
-
-
-def words_of(record: object) -> set[str]:
-    """Every word of five letters or more, date, and number of six digits or more in a record's values."""
-    if isinstance(record, dict):
-        return {word for value in record.values() for word in words_of(value)}
-    if isinstance(record, list):
-        return {word for value in record for word in words_of(value)}
-    return set(_WORD.findall(record)) if isinstance(record, str) else set()
 
 
 def _move(text: str, days: int) -> str:

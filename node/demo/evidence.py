@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import Engine
@@ -19,7 +13,6 @@ from cordee.act import commitment, parse_act
 from cordee.checkpoint import open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.ids import TransferId
-from cordee.jsonform import package_data
 from cordee.log import MerkleTree
 from cordee.roster import replay
 from cordee.signing import SigningKey
@@ -27,25 +20,14 @@ from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2
 from node import journal, records, transfer_store
 from node.attachments import AttachmentStore
-from node.demo.cases import words_of
+from node.demo.holding import require
 from node.demo.stage import House
 from node.joining import DATABASE, VAULT
 from node.secrets import get_secret
 from node.terms import Terms
 from node.vault import Vault
 
-__all__ = ["DoesNotHold", "Evidence", "Search", "sample_of", "secret_words"]
-
-_BLOCK = 4 * 1024 * 1024
-
-
-class DoesNotHold(Exception):
-    """Something that was to be verified is not so."""
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise DoesNotHold(what)
+__all__ = ["Evidence"]
 
 
 class Evidence:
@@ -67,17 +49,17 @@ class Evidence:
             raw = [row[0] for row in db.execute("SELECT entry FROM roster_entry ORDER BY position")]
             (note,) = db.execute("SELECT note FROM roster_head").fetchone()
         entries = [statements_pb2.Entry.FromString(each) for each in raw]
-        _require(network_id(entries[0]).hex() == network, "the genesis is the network's")
+        require(network_id(entries[0]).hex() == network, "the genesis is the network's")
         verified = replay(entries)
         tree = MerkleTree([entry_leaf(each) for each in entries])
         checkpoint = open_checkpoint(note, verified.directory_key, verified.origin)
-        _require(
+        require(
             checkpoint.size == len(entries) and checkpoint.root == tree.root(), "the signed root is that of the log"
         )
-        _require(len(verified.members) == members, f"{members} members")
-        _require(verified.policy.threshold == threshold, f"threshold {threshold}")
+        require(len(verified.members) == members, f"{members} members")
+        require(verified.policy.threshold == threshold, f"threshold {threshold}")
         for entry in entries[1:]:
-            _require(len(entry.signatures) >= threshold, "each admission bears two signatures")
+            require(len(entry.signatures) >= threshold, "each admission bears two signatures")
 
     # ---- attachments ----
 
@@ -86,13 +68,13 @@ class Evidence:
         with self._read() as tx:
             stored = records.read_case(tx, self._vault, case_id)
         store = AttachmentStore(self._house.data_dir / "attachments", random=bytes)
-        _require({each.attachment_id for each in stored.attachments} >= expected.keys(), "all attachments are there")
+        require({each.attachment_id for each in stored.attachments} >= expected.keys(), "all attachments are there")
         for each in stored.attachments:
             if each.attachment_id in expected:
                 digest = hashlib.sha256()
                 for piece in store.read(stored.data_key, each):
                     digest.update(piece)
-                _require(digest.hexdigest() == expected[each.attachment_id], "the file is the same byte for byte")
+                require(digest.hexdigest() == expected[each.attachment_id], "the file is the same byte for byte")
 
     # ---- a transfer ----
 
@@ -103,9 +85,9 @@ class Evidence:
             stored = records.read_case(tx, self._vault, row.case_id or "")
             terms = Terms.unsealed(row.sealed_terms, stored.data_key, row.id)
             signed = transfer_store.statement(tx, row.id, Kind.OFFER)
-        _require(signed is not None, "the offer is kept")
+        require(signed is not None, "the offer is kept")
         offer = statements_pb2.Offer.FromString(signed.body if signed else b"")
-        _require(offer.token.commitment == commitment(terms.act, terms.nonce), "the token commits to this act")
+        require(offer.token.commitment == commitment(terms.act, terms.nonce), "the token commits to this act")
         act = parse_act(terms.act)
         casework.check_scope(
             terms.package, terms.attachments, purpose=terms.purpose, act=act, taken=tuple(terms.offered)
@@ -118,7 +100,7 @@ class Evidence:
             row = transfer_store.read_transfer(tx, TransferId(bytes.fromhex(transfer)))
             here = records.read_case(tx, sender._vault, row.case_id or "")
             terms = Terms.unsealed(row.sealed_terms, here.data_key, row.id)
-            _require(here.holder == "handed_over", "the sender's copy is read-only")
+            require(here.holder == "handed_over", "the sender's copy is read-only")
         act = parse_act(terms.act)
         expected = casework.minimise(
             here.case,
@@ -130,16 +112,16 @@ class Evidence:
         )
         with self._read() as tx:
             there = records.read_case(tx, self._vault, row.case_id or "")
-        _require(there.holder == "here", "the recipient holds the case")
+        require(there.holder == "here", "the recipient holds the case")
         for name, value in expected.items():
             came = there.case.section(name)
             if name == "meta":
                 continue  # written anew by the recipient
             if name == "attachments":
                 value = [each | {"may_be_sent": False} for each in value]
-            _require(came == value, f"the section {name} is the same")
+            require(came == value, f"the section {name} is the same")
         extra = {name for name in there.case.sections() if name not in expected and there.case.section(name)}
-        _require(not extra - {"consents"}, "nothing else came")
+        require(not extra - {"consents"}, "nothing else came")
 
     def same_chain(self, transfer: str, other: Evidence) -> None:
         """Both nodes keep the same four statements."""
@@ -149,7 +131,7 @@ class Evidence:
         with other._read() as tx:
             theirs = [(kind, signed.digest) for kind, signed, _ in transfer_store.statements(tx, identifier)]
         wanted = [Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.RECEIPT_TAKEN]
-        _require([kind for kind, _ in mine] == wanted and mine == theirs, "the chains are the same")
+        require([kind for kind, _ in mine] == wanted and mine == theirs, "the chains are the same")
 
     def nothing_in_flight(self, transfer: str) -> bool:
         """No content key, no one-time seed, no package, no ciphertext of this transfer. False while some is left."""
@@ -171,12 +153,16 @@ class Evidence:
             return transfer_store.read_transfer(tx, TransferId(bytes.fromhex(transfer))).state
 
     def holds_nothing_of(self, case_id: str) -> None:
-        """No record of this case, and no attachment file that a record does not know."""
+        """No record of this case."""
         with self._read() as tx:
-            _require(case_id not in {each.case_id for each in records.list_cases(tx, self._vault)}, "no such case here")
+            require(case_id not in {each.case_id for each in records.list_cases(tx, self._vault)}, "no such case here")
+
+    def nothing_in_quarantine(self) -> bool:
+        """No attachment file that a record does not know. False while some is left."""
+        with self._read() as tx:
             known = records.file_ids(tx)
         files = {path.name for path in (self._house.data_dir / "attachments").iterdir() if path.is_file()}
-        _require(len(files) == len(known), "no file is left in quarantine")
+        return len(files) == len(known)
 
     # ---- the journal ----
 
@@ -184,122 +170,5 @@ class Evidence:
         """Verify the journal from the database with the node's own key; how many lines it has."""
         with self._read() as tx:
             seed = get_secret(tx, self._vault, "identity")
-            _require(seed is not None, "the node has an identity")
+            require(seed is not None, "the node has an identity")
             return journal.verify(tx, SigningKey.from_seed(seed or b"").public).lines
-
-    # ---- the directory ----
-
-
-@dataclass
-class Search:
-    """Looks for what cases hold in files and in a process's memory.
-
-    A word that was there before any case was written cannot have come from one: `before` is asked first.
-    """
-
-    words: set[str]
-    samples: list[bytes]
-    places: Sequence[Path]
-    pid: int | None = None
-    there_before: frozenset[bytes] = frozenset()
-
-    def before(self) -> None:
-        """Remember which words are there already."""
-        self.there_before = frozenset(self._look([word.encode() for word in self.words]))
-
-    def after(self) -> int:
-        """How many words, dates, numbers and pieces of files were searched for; none is there. Raises DoesNotHold."""
-        needles = [word.encode() for word in sorted(self.words)] + self.samples
-        needles = [each for each in needles if each not in self.there_before]
-        found = self._look(needles)
-        _require(len(needles) > 100, "there is enough to search for")
-        _require(not found, f"found in clear: {sorted(found)[:3]}")
-        return len(needles)
-
-    def _look(self, needles: list[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for place in self.places:
-            found |= _found_in(place, needles)
-        return found if self.pid is None else found | _found_in_memory(self.pid, needles)
-
-
-def secret_words(records: Iterable[object], public: Iterable[object]) -> set[str]:
-    """Every name, date, number and word of the cases, without what the associations publish of themselves, the codes
-    of the record's own form, and dates that are also those of what happens now.
-    """
-    known = {word.lower() for profile in public for word in words_of(profile)}
-    today = datetime.now(UTC).date()
-    days = {(today + timedelta(days=each)).isoformat() for each in range(-1, 91)}
-    words = {word for record in records for word in words_of(_told(record))}
-    return {word for word in words - days - _codes() if word.lower() not in known}
-
-
-@cache
-def _codes() -> frozenset[str]:
-    """The words of every closed list in the record's form."""
-
-    def listed(node: object) -> Iterator[str]:
-        if isinstance(node, dict):
-            for key, value in node.items():
-                yield from words_of(value) if key in ("enum", "const") else listed(value)
-        elif isinstance(node, list):
-            for each in node:
-                yield from listed(each)
-
-    return frozenset(listed(package_data("case.schema.json")))
-
-
-def _told(record: object) -> object:
-    """The record without its technical part: ids and states are no secret."""
-    if isinstance(record, dict):
-        return {key: _told(value) for key, value in record.items() if key not in ("meta", "act_id", "schema_version")}
-    return [_told(each) for each in record] if isinstance(record, list) else record
-
-
-def sample_of(path: Path) -> bytes:
-    """A piece from the middle of a file, long enough not to occur by chance."""
-    with path.open("rb") as file:
-        file.seek(path.stat().st_size // 2)
-        return file.read(48)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """A file in blocks that overlap, so that nothing is missed at an edge."""
-    rest = b""
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            yield rest + block
-            rest = block[-256:]
-
-
-def _found_in(folder: Path, needles: list[bytes]) -> set[bytes]:
-    pattern = _any_of(needles)
-    found: set[bytes] = set()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            for block in _blocks(path):
-                found |= set(pattern.findall(block))
-    return found
-
-
-def _found_in_memory(pid: int, needles: list[bytes]) -> set[bytes]:
-    """Every readable, private mapping of a process."""
-    pattern = _any_of(needles)
-    found: set[bytes] = set()
-    regions = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in regions:
-            span, rights, *_ = line.split()
-            if not rights.startswith("rw"):
-                continue
-            begin, end = (int(each, 16) for each in span.split("-"))
-            try:
-                memory.seek(begin)
-                found |= set(pattern.findall(memory.read(end - begin)))
-            except OSError:
-                continue  # a mapping that cannot be read, such as a guard page, or one that is gone
-    return found
-
-
-def _any_of(needles: list[bytes]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(re.escape(each) for each in sorted(needles, key=len, reverse=True)))

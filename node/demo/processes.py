@@ -16,8 +16,8 @@ from typing import Any
 
 __all__ = ["CommandFailed", "Program", "command_line", "peak_memory", "run"]
 
-_READY_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_READY_SECONDS = 180.0  # a slow machine, with other work, has time too
+_STOP_SECONDS = 60.0
 _COMMAND_SECONDS = 600.0
 
 

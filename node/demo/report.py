@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import platform
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from node.demo.holding import DoesNotHold, require
+from node.demo.processes import CommandFailed
 from node.demo.stage import Stage
 from node.demo.story import Story
 from node.demo.telling import Teller
 
-__all__ = ["MEMORY_LIMIT", "show", "write"]
+__all__ = ["MEMORY_LIMIT", "peaks", "reason_of", "require_little", "show", "show_logs", "write"]
 
 MEMORY_LIMIT = 150 * 1024 * 1024  # bytes, for each process
 
@@ -20,6 +23,30 @@ MEMORY_LIMIT = 150 * 1024 * 1024  # bytes, for each process
 def peaks(stage: Stage) -> dict[str, int]:
     """The highest memory of each process, in bytes."""
     return {program.name: program.measure() for program in stage.programs}
+
+
+def require_little(stage: Stage) -> None:
+    """Raises DoesNotHold where a process took more memory than the limit."""
+    over = [f"{name} {peak / 2**20:.0f} MiB" for name, peak in peaks(stage).items() if peak > MEMORY_LIMIT]
+    require(not over, f"more memory than {MEMORY_LIMIT / 2**20:.0f} MiB: {', '.join(over)}")
+
+
+def reason_of(failed: Exception) -> str:
+    """Why the demonstration failed, in one line: what does not hold, or an error of its own with its place."""
+    text = " ".join(str(failed).split())
+    if isinstance(failed, DoesNotHold | CommandFailed | TimeoutError):
+        return text
+    place = traceback.extract_tb(failed.__traceback__)[-1:]
+    where = "".join(f" ({Path(each.filename).name}:{each.lineno})" for each in place)
+    return f"{type(failed).__name__}: {text}{where}"
+
+
+def show_logs(stage: Stage, to: TextIO) -> None:
+    """The ends of the logs that are not empty."""
+    for program in stage.programs:
+        if lines := program.last_lines().strip():
+            to.write(f"--- {program.name}\n{lines}\n")
+    to.flush()
 
 
 def show(story: Story, teller: Teller) -> None:

@@ -186,7 +186,7 @@ class Stage:
         house.program = Program(
             name=f"{house.name} (cheating)",
             arguments=(
-                *(sys.executable, "-m", "node.demo.cheat"),
+                *(sys.executable, "-m", "node.demo.cheating"),
                 *(str(house.data_dir), str(house.folder / "passphrase"), str(house.socket)),
             ),
             environment=honest.environment,
@@ -197,6 +197,7 @@ class Stage:
             yield
         finally:
             house.program.stop()
+            honest.peak = max(honest.peak, house.program.peak)
             house.program = honest
             honest.start()
 
@@ -248,8 +249,17 @@ def environment_of(folder: Path, socket: Path) -> dict[str, str]:
     }
 
 
-def until(found: Callable[[], Any], *, seconds: float = 60.0, told: Callable[[Any], None] | None = None) -> Any:
-    """Ask again until something true comes back. Raises TimeoutError."""
+def until(
+    found: Callable[[], Any],
+    *,
+    seconds: float = 180.0,
+    told: Callable[[Any], None] | None = None,
+    what: str = "it",
+) -> Any:
+    """Ask again until something true comes back: by default so long that a slow machine has done it too.
+
+    Raises: TimeoutError, with `what` was waited for.
+    """
     deadline = time.monotonic() + seconds
     while True:
         answer = found()
@@ -258,7 +268,7 @@ def until(found: Callable[[], Any], *, seconds: float = 60.0, told: Callable[[An
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise TimeoutError("it did not happen in time")
+            raise TimeoutError(f"{what} did not happen in {seconds:.0f} seconds")
         time.sleep(_PAUSE)
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from node.demo import cases, files
-from node.demo.evidence import Evidence, Search, sample_of, secret_words
+from node.demo.evidence import Evidence
+from node.demo.holding import DoesNotHold
+from node.demo.needles import needles_of
+from node.demo.search import Search, sample_of
 from node.demo.stage import House, Stage, until
 from node.demo.telling import Teller
 
@@ -104,7 +107,7 @@ class Story:
         for house in self.stage.houses.values():
             self.stage.start(house)
         for house in self.stage.houses.values():
-            until(partial(_knows_all, house))
+            until(partial(_knows_all, house), what=f"{house.name}: the cards of all three")
         self._proved(self._("The six words that both sides compared are those of the keys in the verified log."))
         for house in self.stage.houses.values():
             self._evidence(house).roster(network=self.stage.network, members=3, threshold=2)
@@ -121,7 +124,8 @@ class Story:
         self.records = cases.cases(now=now, owner=self.helpline.profile["org_id"], random=self.random)
         self.made = files.make_files(self.stage.folder / "made", random=self.random, wav_bytes=self.wav_bytes)
         public = [house.profile for house in self.stage.houses.values()]
-        words, samples = secret_words(self.records, public), [sample_of(path) for path in self.made.values()]
+        words = needles_of(self.records, public, today=now.date())
+        samples = [sample_of(path) for path in self.made.values()]
         at_home = Search(words, samples, [self.helpline.data_dir])
         directory = self.stage.directory
         self.abroad = Search(
@@ -166,7 +170,7 @@ class Story:
             *("--age", "15", "--gender", "girl"),
         )
         if found[0]["member"] != self.marseille.member:
-            raise AssertionError("the search does not find Marseille first")
+            raise DoesNotHold("the search does not find Marseille first")
         self.teller.say(
             self._("Search “hébergement, 13, mineure de 15 ans”: {names}.").format(
                 names=", ".join(each["name"] for each in found)
@@ -254,9 +258,15 @@ class Story:
 
     def _nothing_left(self, transfer: str) -> None:
         for house in (self.helpline, self.marseille):
-            until(partial(self._evidence(house).nothing_in_flight, transfer), seconds=15)
+            until(partial(self._evidence(house).nothing_in_flight, transfer), what=f"{house.name}: nothing in flight")
         mailbox = self.stage.folder / "directory" / "mailbox"
-        until(lambda: not any(path.is_file() for path in mailbox.rglob(f"*{transfer}*")), seconds=15)
+        until(lambda: not any(path.is_file() for path in mailbox.rglob(f"*{transfer}*")), what="an empty mailbox")
+
+    def _holds_nothing_of(self, house: House, case_id: str) -> None:
+        """The record is never there; the files of a refused transfer go after its state is told."""
+        evidence = self._evidence(house)
+        evidence.holds_nothing_of(case_id)
+        until(evidence.nothing_in_quarantine, what=f"{house.name}: no file in quarantine")
 
     def _wait(
         self, house: House, transfer: str, state: str, *, told: Callable[[dict[str, Any]], None] | None = None
@@ -270,7 +280,7 @@ class Story:
                         return dict(line)
             return None
 
-        found: dict[str, Any] = until(look, seconds=120)
+        found: dict[str, Any] = until(look, seconds=300, what=f"{house.name}: {transfer[:8]} {state}")
         return found
 
     # ---- 5 ----
@@ -299,7 +309,7 @@ class Story:
         self.marseille.command("transfer", "decline", second, "--code", "no_capacity")
         line = self._wait(self.helpline, second, "declined")
         if line["reason_code"] != "no_capacity":
-            raise AssertionError("the reason did not reach the sender")
+            raise DoesNotHold("the reason did not reach the sender")
         self.transfers.append(
             Told(
                 second,
@@ -325,7 +335,7 @@ class Story:
             )
         )
         self._evidence(self.lille).case_equals(third, self._evidence(self.helpline))
-        self._evidence(self.marseille).holds_nothing_of(record["meta"]["case_id"])
+        self._holds_nothing_of(self.marseille, record["meta"]["case_id"])
         self._proved(self._("Declined for lack of places, the case went to Lille; Marseille holds nothing of it."))
 
     def _withdrawn(self) -> None:
@@ -348,7 +358,7 @@ class Story:
             )
         )
         self._nothing_left(transfer)
-        self._evidence(self.marseille).holds_nothing_of(record["meta"]["case_id"])
+        self._holds_nothing_of(self.marseille, record["meta"]["case_id"])
         self._proved(self._("Withdrawn after the acceptance: nothing left, and its one-time key is destroyed."))
 
     def _cheated(self) -> None:
@@ -375,8 +385,8 @@ class Story:
             )
         )
         if line["reason_code"] != "out_of_scope":
-            raise AssertionError(f"refused for another reason: {line['reason_code']}")
-        self._evidence(self.marseille).holds_nothing_of(case_id)
+            raise DoesNotHold(f"refused for another reason: {line['reason_code']}")
+        self._holds_nothing_of(self.marseille, case_id)
         self._proved(self._("The node that cheats is refused whole: out of scope, nothing imported."))
 
     # ---- 6 ----
@@ -393,7 +403,7 @@ class Story:
             "shipment",
             "receipt_taken",
         ]:
-            raise AssertionError("the proof tells another story")
+            raise DoesNotHold("the proof tells another story")
         altered = bytearray(proof.read_bytes())
         altered[len(altered) // 2] ^= 1
         spoiled = self.stage.folder / "proof-altered.bin"

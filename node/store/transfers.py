@@ -24,9 +24,8 @@ class TransferRow(NodeTable, table=True):
             "peer",
             unique=True,
             sqlite_where=text("outgoing AND state IN ('offered', 'accepted', 'shipped')"),
-            postgresql_where=text("outgoing AND state IN ('offered', 'accepted', 'shipped')"),
         ),
-        Index("transfer_by_job", "job", sqlite_where=text("job IS NOT NULL"), postgresql_where=text("job IS NOT NULL")),
+        Index("transfer_by_job", "job", sqlite_where=text("job IS NOT NULL")),
     )
 
     id: bytes = Field(primary_key=True)

@@ -1,0 +1,26 @@
+"""How much memory a server may take: what gRPC holds back for a slow reader, and what malloc keeps for its threads."""
+
+from __future__ import annotations
+
+import ctypes
+
+__all__ = ["WINDOW", "keep_few_arenas"]
+
+_WINDOW = 1024 * 1024  # bytes of one call that may be under way: four chunks
+_M_ARENA_MAX = -8  # malloc.h of glibc
+_ARENAS = 2
+
+# For both ends of a connection. gRPC's own estimate of what the network bears grows to tens of megabytes for each call,
+# all of which lie in memory as soon as a disk is slower than the network.
+WINDOW: tuple[tuple[str, int], ...] = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", _WINDOW),
+)
+
+
+def keep_few_arenas() -> bool:
+    """Let this process's threads share two of malloc's arenas: of its own it makes up to eight for each processor, and
+    each keeps what its threads once needed. To be called before threads start. False where malloc is not glibc's.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and mallopt(_M_ARENA_MAX, _ARENAS) == 1

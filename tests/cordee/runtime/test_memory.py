@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from cordee.runtime.contract import CHUNK
+from cordee.runtime.memory import WINDOW
+from cordee.runtime.server import SERVER_OPTIONS
+from cordee.runtime.tls import CLIENT_OPTIONS
+
+_PROGRAM = """
+import sys, threading
+from pathlib import Path
+from cordee.runtime.memory import keep_few_arenas
+
+def allocate():
+    held.append(set(range(10_000)))  # larger than what Python keeps for itself: malloc gives it
+    ready.wait()
+    done.wait()
+
+if sys.argv[1] == "few" and not keep_few_arenas():
+    sys.exit(77)
+held, ready, done = [], threading.Barrier(13), threading.Event()
+threads = [threading.Thread(target=allocate) for _ in range(12)]
+for each in threads:
+    each.start()
+ready.wait()
+# Each arena but the first begins at a multiple of 64 MiB.
+begins = [int(line.split("-")[0], 16) for line in Path("/proc/self/maps").read_text().splitlines() if " rw-p " in line]
+print(sum(begin % (64 << 20) == 0 for begin in begins))
+done.set()
+"""
+
+
+def arenas(how: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, how], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode == 77:
+        pytest.skip("malloc is not glibc's")
+    return int(done.stdout)
+
+
+def test_threads_share_few_arenas() -> None:
+    assert arenas("few") <= 1 < arenas("as many as it likes")
+
+
+def test_what_is_under_way_is_bounded_on_both_sides() -> None:
+    options = dict(WINDOW)
+    assert options["grpc.http2.bdp_probe"] == 0
+    assert options["grpc.http2.lookahead_bytes"] >= 4 * CHUNK
+    assert options.items() <= dict(SERVER_OPTIONS).items()
+    assert options.items() <= dict(CLIENT_OPTIONS).items()
