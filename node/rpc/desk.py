@@ -42,7 +42,7 @@ class Desk:
         token = bearer(context)
         now = self._node.clock.now()
         node = self._node
-        handler, noted = await node.db.read(lambda tx: people.look_up(tx, node.vault, token, now=now))
+        handler, noted = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=now))
         if not noted:
             handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now))
         check(handler, method)
