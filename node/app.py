@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,8 +213,9 @@ async def serve(
     clock: Clock,
     random: Callable[[int], bytes] = os.urandom,
     parts: Parts | None = None,
+    pages: Callable[[Node], AbstractAsyncContextManager[str]] | None = None,
 ) -> None:
-    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API answers.
+    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer.
 
     A part that ends by itself has failed: the node then stops, so that whatever watches it starts it again.
     """
@@ -224,8 +226,12 @@ async def serve(
     async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts) as node:
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
-        async with served(node, socket or default_socket(data_dir)) as path:
-            ready({"ready": True, "socket": str(path), "member": node.member.hex()})
+        async with contextlib.AsyncExitStack() as open_doors:
+            path = await open_doors.enter_async_context(served(node, socket or default_socket(data_dir)))
+            facts = {"ready": True, "socket": str(path), "member": node.member.hex()}
+            if pages is not None:
+                facts["pages"] = await open_doors.enter_async_context(pages(node))
+            ready(facts)
             await stop.wait()
         failed = [part.exception() for part in node.loops if part.done() and not part.cancelled()]
     for error in failed:

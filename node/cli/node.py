@@ -132,10 +132,31 @@ async def words(client: Client, output: Output) -> None:
 @data_dir_option
 @passphrase_option
 @click.option("--socket", type=click.Path(path_type=Path), envvar="CORDEE_NODE_SOCKET", help="Where to listen.")
-def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
+@click.option(
+    "--pages",
+    metavar="ADDRESS:PORT",
+    envvar="CORDEE_NODE_PAGES",
+    default="127.0.0.1:8480",
+    show_default=True,
+    help="Where handlers open their pages; “none” serves none. Port 0 takes any.",
+)
+@click.option("--pages-host", envvar="CORDEE_NODE_PAGES_HOST", default="localhost", help="Name that browsers ask for.")
+@click.option(
+    "--pages-certificate", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_CERTIFICATE", help="PEM chain."
+)
+@click.option("--pages-key", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_KEY", help="Its private key.")
+def serve(
+    data_dir: Path,
+    passphrase_file: str,
+    socket: Path | None,
+    pages: str,
+    pages_host: str,
+    pages_certificate: Path | None,
+    pages_key: Path | None,
+) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
 
-    Prints one JSON line when it is ready: {"ready": true, "socket": …, "member": …}
+    Prints one JSON line when it is ready: {"ready": true, "socket": …, "member": …, "pages": …}
     """
     import asyncio
 
@@ -158,7 +179,16 @@ def serve(data_dir: Path, passphrase_file: str, socket: Path | None) -> None:
         click.echo(to_json(facts))
 
     logs.configure()
-    asyncio.run(app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock()))
+    shown = None
+    if pages != "none":
+        from functools import partial
+
+        from node.web.server import Listening, serving
+
+        where = Listening.parse(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
+        where.require_sound()
+        shown = partial(serving, where=where)
+    asyncio.run(app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown))
 
 
 @group.command("status")

@@ -246,6 +246,7 @@ def environment_of(folder: Path, socket: Path) -> dict[str, str]:
         "CORDEE_NODE_SOCKET": str(socket),
         "CORDEE_NODE_PASSPHRASE_FILE": str(folder / "passphrase"),
         "CORDEE_SESSION_FILE": str(folder / "session"),
+        "CORDEE_NODE_PAGES": "127.0.0.1:0",
     }
 
 

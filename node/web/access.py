@@ -1,0 +1,40 @@
+"""Who may use which page: the one table of the node's pages. A route that is not in it can be used by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cordee.errors import RoleMissing
+from node.people import Role
+
+if TYPE_CHECKING:
+    from node.people import Handler
+
+__all__ = ["ROUTES", "check"]
+
+_ANYONE = frozenset(Role)
+_CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
+_HANDLERS = frozenset({Role.HANDLER})  # what leaves and what comes in is theirs to decide
+_READERS = frozenset({Role.HANDLER, Role.LEAD, Role.AUDITOR})
+_OVERSEERS = frozenset({Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR})
+_ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
+
+ROUTES: Mapping[str, frozenset[Role]] = {
+    "today": _ANYONE,
+    "sign_out": _ANYONE,
+    "leave": _ANYONE,
+    "cases": _CASE_TEAM,
+    "case_new": _CASE_TEAM,
+    "case": _CASE_TEAM,
+    "case_section": _CASE_TEAM,
+    "case_reveal": _CASE_TEAM,
+}
+"""Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
+
+
+def check(handler: Handler, route: str) -> None:
+    """Raises RoleMissing with a role that could; KeyError for a route that is missing: a fault of ours."""
+    allowed = ROUTES[route]
+    if not handler.roles & allowed:
+        raise RoleMissing(role=min(allowed))

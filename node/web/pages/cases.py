@@ -1,0 +1,138 @@
+"""Cases: the list, a new one, and the one that is open, section by section."""
+
+from __future__ import annotations
+
+import unicodedata
+import uuid
+from http import HTTPStatus
+
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from cordee.case import SECTIONS
+from cordee.case.labels import section_label
+from cordee.case.record import case_of
+from cordee.errors import CordeeError, InvalidRecord
+from cordee.runtime.texts import problems, translate
+from node import acts, journal, records
+from node.web.rendering import page
+from node.web.site import Page
+from node.web.visit import Visit
+
+__all__ = ["PAGES", "SHOWN"]
+
+SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "consents"))
+"""The sections that people fill as forms; files and acts have pages of their own."""
+
+_SCHEMA = "case/1"
+_CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
+
+
+async def _cases(visit: Visit) -> Response:
+    node = visit.node
+    wanted = visit.request.query_params.get("q", "").strip()[:100]
+    state = visit.request.query_params.get("state", "open")
+    lines = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
+    shown = [
+        each for each in lines if (state == "all" or each.state == state) and _folded(wanted) in _folded(each.pseudonym)
+    ]
+    return page("cases.html", visit.language, visit=visit, cases=shown, wanted=wanted, state=state, total=len(lines))
+
+
+async def _blank(visit: Visit) -> Response:
+    return _new_page(visit, {})
+
+
+async def _create(visit: Visit, form: FormData) -> Response:
+    """Opened with a pseudonym and what was asked; all else can come while somebody talks."""
+    node, now = visit.node, visit.node.clock.now()
+    typed = {name: str(form.get(name, "")).strip() for name in ("pseudonym", "channel", "summary", "danger")}
+    case_id = str(uuid.UUID(bytes=node.random(16), version=4))
+    moment, day = now.isoformat(timespec="seconds"), now.date().isoformat()
+    own = node.roster.card(node.member, now=now).profile
+    document = {
+        "meta": {
+            "case_id": case_id,
+            "schema_version": _SCHEMA,
+            "local_number": f"{now:%Y}-{case_id[:6]}",
+            "pseudonym": typed["pseudonym"],
+            "status": "open",
+            "opened_on": day,
+            "owner_org_id": own.org_id,
+            "owner_user_id": visit.handler.account_id,
+            "access_restriction": "team",
+            "created_at": moment,
+            "updated_at": moment,
+            "version": 1,
+        },
+        "identity": {},
+        "situation": {
+            "first_contact_on": day,
+            "first_contact_channel": typed["channel"] or "other",
+            "request_summary": typed["summary"],
+        },
+        "risk": {"immediate_danger": typed["danger"] or "unknown", "level": "not_assessed"},
+    }
+    try:
+        case = case_of(document)
+        await node.db.write(
+            lambda tx: records.create_case(
+                tx, node.vault, case, by=visit.handler.account_id, now=now, random=node.random
+            )
+        )
+    except InvalidRecord as refused:
+        return _new_page(visit, typed, refused)
+    return RedirectResponse(f"/cases/{case_id}", status_code=HTTPStatus.SEE_OTHER)
+
+
+def _new_page(visit: Visit, typed: dict[str, str], refused: CordeeError | None = None) -> Response:
+    return page(
+        "case_new.html",
+        visit.language,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+        visit=visit,
+        typed=typed,
+        channels=_CHANNELS,
+        problems=problems(refused, visit.language) if refused else [],
+        refused=translate(refused, visit.language) if refused else None,
+    )
+
+
+async def _case(visit: Visit) -> Response:
+    """That it was read is journalled in the same step (domain §1.2)."""
+    node, now, case_id = visit.node, visit.node.clock.now(), str(visit.request.path_params["case"])
+
+    def step(tx: Connection) -> tuple[records.StoredCase, int]:
+        stored = records.read_case(tx, node.vault, case_id)
+        journal.append(tx, now=now, actor=visit.handler.account_id, action="case.read", subject=case_id)
+        return stored, len(acts.acts_of(tx, node.vault, case_id))
+
+    stored, count = await node.db.write(step)
+    transfers = [each for each in await node.transfers.list(visit.handler) if each.case_id == case_id]
+    document = stored.case.to_dict()
+    return page(
+        "case.html",
+        visit.language,
+        visit=visit,
+        case=stored.case,
+        stored=stored,
+        acts=count,
+        transfers=transfers,
+        danger=document.get("risk", {}).get("immediate_danger"),
+        summary=document.get("situation", {}).get("request_summary", ""),
+        sections=[(name, section_label(name), bool(document.get(name))) for name in SHOWN],
+    )
+
+
+def _folded(name: str) -> str:
+    """Without accents and capitals: nobody types them in a hurry."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(each for each in plain if not unicodedata.combining(each))
+
+
+PAGES = (
+    Page("cases", "/cases", get=_cases),
+    Page("case_new", "/cases/new", get=_blank, post=_create),
+    Page("case", "/cases/{case:uuid}", get=_case),
+)

@@ -1,0 +1,52 @@
+"""What waits for the one who opens the node's first page. Nothing here names a child: pseudonyms only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from starlette.responses import Response
+
+from cordee.transfer import END_STATES, State
+from node import records
+from node.people import Role
+from node.transfers import TransferLine
+from node.web.rendering import page
+from node.web.site import Page
+from node.web.visit import Visit
+
+__all__ = ["PAGES"]
+
+_RECENT = timedelta(days=7)
+_CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
+
+
+async def _today(visit: Visit) -> Response:
+    node, now = visit.node, visit.node.clock.now()
+    lines: list[TransferLine] = []
+    names: dict[str, str] = {}
+    if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
+        lines = await node.transfers.list(visit.handler)
+    if visit.handler.roles & _CASE_TEAM:
+        cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
+        names = {each.case_id: each.pseudonym for each in cases}
+    status = node.roster.status()
+    return page(
+        "today.html",
+        visit.language,
+        visit=visit,
+        now=now,
+        names=names,
+        offers=[each for each in lines if each.direction == "in" and each.state is State.OFFERED],
+        to_erase=[each for each in lines if each.direction == "in" and each.erasure == "asked"],
+        under_way=[
+            each
+            for each in lines
+            if each.state not in END_STATES and not (each.direction == "in" and each.state is State.OFFERED)
+        ],
+        ended=[each for each in lines if each.state in END_STATES and now - each.updated_at < _RECENT],
+        connected=status.connected,
+        alarm=status.alarm,
+    )
+
+
+PAGES = (Page("today", "/", get=_today),)

@@ -1,0 +1,124 @@
+"""Pages out of templates: in the reader's language, with dates and numbers as they are written there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from cordee.case.labels import field_label, section_label, value_label
+from cordee.runtime.texts import text
+
+if TYPE_CHECKING:
+    from node.web.visit import Visit
+
+__all__ = ["page", "size_text"]
+
+_PARIS = ZoneInfo("Europe/Paris")  # associations in France write their times; overseas ones set TZ (a setting to come)
+_INDEX = re.compile(r"\[(\d+)\]")
+_UNITS = ("kB", "MB", "GB")
+
+
+def page(template: str, language: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, rendered. A name that the template asks for and nobody gave is a fault of ours."""
+    return HTMLResponse(_environment(language).get_template(template).render(**values), status_code=status)
+
+
+@lru_cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("node.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        _=partial(_told, language=language),
+        language=language,
+        other_language="en" if language == "fr" else "fr",
+        form_token=_form_token,
+        section_label=section_label,
+        value_label=value_label,
+    )
+    environment.filters.update(
+        day=partial(_day, language=language),
+        moment=partial(_moment, language=language),
+        span=partial(_span, language=language),
+        number=partial(format_decimal, locale=language),
+        size=partial(size_text, language=language),
+        words=partial(_words, language=language),
+        anchor=_anchor,
+        place=partial(_place, language=language),
+        wall_time=_wall_time,
+    )
+    return environment
+
+
+def _told(message: str, /, *, language: str, **facts: object) -> Markup | str:
+    """A marked text, its facts escaped as everything else is."""
+    told = text(message, language)
+    return Markup(told).format(**facts) if facts else told  # noqa: S704  # our own text; facts are escaped by format
+
+
+def _words(message: str, *, language: str) -> str:
+    return text(message, language)
+
+
+def _form_token(visit: Visit) -> Markup:
+    """First in each form, before anything that is long."""
+    return Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token)
+
+
+def _anchor(path: str) -> str:
+    """A field's place on the page."""
+    return re.sub(r"[^a-z0-9_]+", "-", path)
+
+
+def _place(path: str, *, language: str) -> str:
+    """A path of the record as people read it: its label, and which entry it is."""
+    known = _INDEX.sub("", path)
+    number = _INDEX.search(path)
+    try:
+        label = text(field_label(known) if "." in known else section_label(known), language)
+    except KeyError:
+        return path
+    return f"{label} ({int(number[1]) + 1})" if number else label
+
+
+def _wall_time(value: str) -> str:
+    """As an input of a local date and time takes it."""
+    return datetime.fromisoformat(value).astimezone(_PARIS).strftime("%Y-%m-%dT%H:%M")
+
+
+def _day(value: date | str, *, language: str) -> str:
+    known = date.fromisoformat(value[:10]) if isinstance(value, str) else value
+    return format_date(known, "long", locale=language)
+
+
+def _moment(value: datetime | str, *, language: str) -> str:
+    known = datetime.fromisoformat(value) if isinstance(value, str) else value
+    known = known if known.tzinfo else known.replace(tzinfo=UTC)
+    return format_datetime(known.astimezone(_PARIS), "medium", locale=language, tzinfo=_PARIS)
+
+
+def _span(value: timedelta, *, language: str) -> str:
+    return format_timedelta(value, locale=language, threshold=1.2)
+
+
+def size_text(size: int, *, language: str) -> str:
+    """Bytes as people read them: powers of ten, one decimal."""
+    amount, unit = float(size), "B" if language == "en" else "o"
+    for larger in _UNITS:
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger if language == "en" else larger[0] + "o"
+    return f"{format_decimal(amount, '#,##0.#', locale=language)}\u00a0{unit}"

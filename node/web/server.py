@@ -1,0 +1,104 @@
+"""The pages, served in the node's own event loop, beside its gRPC API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from cordee.errors import N_, InvalidInput
+from node.web.app import application
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+__all__ = ["Listening", "serving"]
+
+_GRACE = 2  # seconds; a page that is followed live would otherwise keep the node from stopping for ever
+_IDLE = 30
+_AT_ONCE = 400
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where the pages are served: on this machine alone, or, with a certificate, under `host` on a network."""
+
+    address: str = "127.0.0.1"
+    port: int = 0
+    host: str = "localhost"
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, host: str, certificate: Path | None, key: Path | None) -> Listening:
+        """From `address:port`. Raises InvalidInput."""
+        address, _, port = text.rpartition(":")
+        if not address or not port.isascii() or not port.isdecimal() or int(port) > 65_535:
+            raise InvalidInput(field="pages", problem=N_("an address and a port, such as 127.0.0.1:8480"))
+        return cls(address.strip("[]"), int(port), host, certificate, key)
+
+    @property
+    def secure(self) -> bool:
+        """With TLS."""
+        return self.certificate is not None
+
+    def require_sound(self) -> None:
+        """Raises InvalidInput where a network could read along."""
+        local = self.address in ("127.0.0.1", "::1", "localhost")
+        if not local and not self.secure:
+            raise InvalidInput(
+                field="listen", problem=N_("beyond this machine the pages need a certificate and its key")
+            )
+        if (self.certificate is None) != (self.key is None):
+            raise InvalidInput(field="certificate", problem=N_("certificate and key go together"))
+
+
+class _Server(uvicorn.Server):
+    """The node owns the signals: uvicorn would end the process before the node has ended its work."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
+    """Serve until the block ends; the address to open is given. Raises InvalidInput, OSError."""
+    where.require_sound()
+    listener = socket.create_server((where.address, where.port))
+    hosts = _LOCAL if not where.secure else (where.host, "localhost")
+    config = uvicorn.Config(
+        application(node, hosts=hosts, secure=where.secure),
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # paths name cases
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=_AT_ONCE,
+        timeout_keep_alive=_IDLE,
+        timeout_graceful_shutdown=_GRACE,
+        ssl_certfile=where.certificate,
+        ssl_keyfile=where.key,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not running.done():  # noqa: ASYNC110  # uvicorn tells nobody of it
+            await asyncio.sleep(0.01)
+        if running.done():
+            running.result()
+        port = listener.getsockname()[1]
+        yield f"{'https' if where.secure else 'http'}://{where.host}:{port}/"
+    finally:
+        server.should_exit = True
+        await asyncio.gather(running, return_exceptions=True)
+        listener.close()

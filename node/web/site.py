@@ -1,0 +1,149 @@
+"""The site, put together: routes, errors in words, the door before it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from cordee.errors import N_, CordeeError, NotSignedIn
+from cordee.runtime.logs import logger
+from cordee.runtime.texts import problems, translate
+from node.web.door import Door
+from node.web.rendering import page
+from node.web.visit import Visit, entered, language_for, require_own_form
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+__all__ = ["Page", "Site", "build"]
+
+log = logger("node.web")
+
+_STATUS = {
+    "INVALID_ARGUMENT": 422,
+    "NOT_FOUND": 404,
+    "PERMISSION_DENIED": 403,
+    "UNAUTHENTICATED": 401,
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "FAILED_PRECONDITION": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNAVAILABLE": 503,
+}
+_MANY_FIELDS = 2000
+
+Answer = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its name is its row in the table of routes and roles. `post` gets a form that is surely ours."""
+
+    name: str
+    path: str
+    get: Answer | None = None
+    post: Callable[[Visit, FormData], Awaitable[Response]] | None = None
+
+
+class Site:
+    """What makes a page an answer: who may, errors in words, forms that are ours."""
+
+    def __init__(self, node: Node, *, secure: bool) -> None:
+        self.node = node
+        self.secure = secure
+
+    def route(self, shown: Page) -> Route:
+        """The route of a page, with everything around it."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                visit = await entered(self.node, request, shown.name, secure=self.secure)
+                if request.method != "POST":
+                    return await shown.get(visit) if shown.get is not None else _nothing()
+                if shown.post is None:
+                    return _nothing()
+                async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
+                    require_own_form(visit, str(form.get("form_token", "")))
+                    return await shown.post(visit, form)
+            except NotSignedIn:
+                return self.sign_in_first(request)
+            except CordeeError as refused:
+                return self.refusal(request, refused)
+
+        methods = [method for method, there in (("GET", shown.get), ("POST", shown.post)) if there is not None]
+        return Route(shown.path, answer, name=shown.name, methods=methods)
+
+    def sign_in_first(self, request: Request) -> Response:
+        """To the first page, and back afterwards where that is safe to repeat."""
+        back = f"?next={request.url.path}" if request.method == "GET" and request.url.path != "/" else ""
+        return RedirectResponse(f"/sign-in{back}", status_code=HTTPStatus.SEE_OTHER)
+
+    def refusal(self, request: Request, refused: CordeeError) -> Response:
+        """What is wrong and what to do next, in the reader's language."""
+        language = language_for(request)
+        message, remedy = translate(refused, language)
+        return page(
+            "refusal.html",
+            language,
+            status=_STATUS.get(refused.status, 500),
+            message=message,
+            remedy=remedy,
+            problems=problems(refused, language),
+            visit=None,
+        )
+
+
+def build(
+    node: Node, *, hosts: Collection[str], secure: bool, pages: Collection[Page], open_routes: Collection[Route]
+) -> ASGIApp:
+    """The whole site as one ASGI application."""
+    site = Site(node, secure=secure)
+
+    async def missing(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return page(
+            "refusal.html",
+            language_for(request),
+            status=status,
+            message=N_("There is no such page.") if status == 404 else HTTPStatus(status).phrase,
+            remedy="",
+            problems=[],
+            visit=None,
+        )
+
+    async def failed(request: Request, error: Exception) -> Response:
+        # Its text may hold what was in the form: nobody outside, and no log, sees it.
+        log.error("page.failed", reason=type(error).__name__)
+        return page(
+            "refusal.html",
+            language_for(request),
+            status=500,
+            message=N_("Something failed here, and nothing was saved."),
+            remedy=N_("Go back and try again; if it happens again, tell your administrator the time."),
+            problems=[],
+            visit=None,
+        )
+
+    routes: list[Any] = [
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
+        *open_routes,
+        *(site.route(each) for each in pages),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: missing, Exception: failed})
+    return Door(app, hosts=hosts, secure=secure)
+
+
+def _nothing() -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)

@@ -1,0 +1,93 @@
+"""One request by one person: who they are, in which language, and what the pages need of the node."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from cordee.errors import CordeeError, NotSignedIn
+from cordee.runtime.texts import LANGUAGES
+from node import people
+from node.web.access import ROUTES, check
+
+if TYPE_CHECKING:
+    from node.app import Node
+    from node.people import Handler
+
+__all__ = ["LANGUAGE_COOKIE", "ForgedForm", "Visit", "cookie_name", "language_for"]
+
+LANGUAGE_COOKIE = "language"
+_FORM_SIZE = 16
+
+
+class ForgedForm(CordeeError):
+    """A form that this session did not get from us."""
+
+    status = "PERMISSION_DENIED"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who is asking. Pages get one from `entered`, which also asks the table of routes and roles."""
+
+    node: Node
+    request: Request
+    handler: Handler
+    token: str
+    language: str
+
+    def may(self, route: str) -> bool:
+        """Whether a route is theirs to use: what is not is not shown either."""
+        return bool(self.handler.roles & ROUTES[route])
+
+    @property
+    def form_token(self) -> str:
+        """Stands in each form and comes back with it: bound to the session, so nobody else can know it."""
+        return form_token(self.token)
+
+
+def form_token(session: str) -> str:
+    """The token of a session's forms; it tells nothing of the session's own."""
+    return hashlib.blake2b(b"cordee/web/form", key=session.encode()[:64], digest_size=_FORM_SIZE).hexdigest()
+
+
+def require_own_form(visit: Visit, given: str) -> None:
+    """Raises ForgedForm."""
+    if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
+        raise ForgedForm()
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The session's cookie: with TLS under a name that no other host can set."""
+    return "__Host-session" if secure else "session"
+
+
+def language_for(request: Request) -> str:
+    """What the person chose, else the first of their browser's languages that we have; French otherwise."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return str(chosen)
+    wanted = (
+        each.partition(";")[0].strip()[:2].lower() for each in request.headers.get("accept-language", "").split(",")
+    )
+    return next((each for each in wanted if each in LANGUAGES), "fr")
+
+
+async def entered(node: Node, request: Request, route: str, *, secure: bool) -> Visit:
+    """Let somebody in who holds a session and may use this route.
+
+    Raises: NotSignedIn, RoleMissing.
+    """
+    token = request.cookies.get(cookie_name(secure=secure), "")
+    if not token:
+        raise NotSignedIn()
+    now = node.clock.now()
+    handler, noted = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=now))
+    if not noted:
+        handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now))
+    check(handler, route)
+    return Visit(node=node, request=request, handler=handler, token=token, language=language_for(request))
