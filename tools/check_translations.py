@@ -70,7 +70,8 @@ def extracted() -> Catalog:
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)
     catalog = Catalog(project="Cordée", charset="utf-8", creation_date=_STARTED)
-    for path in sorted(each for folder in FOLDERS for each in (ROOT / folder).rglob("*.py")):
+    sources = (each for folder in FOLDERS for kind in ("*.py", "*.html") for each in (ROOT / folder).rglob(kind))
+    for path in sorted(sources):
         name = path.relative_to(ROOT).as_posix()
         method = next((method for pattern, method in methods if pathmatch(pattern, name)), "ignore")
         if method == "ignore":
