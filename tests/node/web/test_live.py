@@ -119,8 +119,8 @@ async def test_it_is_for_nobody_who_is_not_signed_in(address: str) -> None:
 
 async def test_a_session_has_four_at_once_and_another_when_one_is_closed(street: Street, reader: Browser) -> None:
     async with AsyncExitStack() as open_ones:
-        for _ in range(live.STREAMS):
-            lines = await open_ones.enter_async_context(stream(reader))
+        streams = [await open_ones.enter_async_context(stream(reader)) for _ in range(live.STREAMS)]
+        for lines in streams:
             await anext(lines)
         answer = await reader.client.get("/live")
         assert answer.status_code == 429
