@@ -14,7 +14,7 @@ from starlette.responses import Response
 from cordee.case import SECTIONS
 from cordee.case.form import LIST_SECTIONS
 from cordee.case.labels import section_label
-from cordee.errors import CordeeError, NotFound
+from cordee.errors import N_, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.texts import translate
 from node import journal, records, versions
@@ -79,6 +79,7 @@ class Row:
     path: str
     label: str
     values: tuple[str, ...] | None
+    kind: str = "text"
     entry: int | None = None  # which one of a list
 
 
@@ -90,11 +91,7 @@ class Pair:
     label: str
     here: tuple[Row, ...]
     there: tuple[Row, ...]
-
-    @property
-    def same(self) -> bool:
-        """Nothing differs, as far as it is shown."""
-        return self.here == self.there
+    same: bool  # also in what is hidden: whether it differs is told, how only to those who ask
 
 
 async def _versions(visit: Visit) -> Response:
@@ -146,15 +143,15 @@ def is_field_hidden(path: str) -> bool:
 
 def _pairs(here: Mapping[str, Any], there: Mapping[str, Any], revealed: Collection[str]) -> list[Pair]:
     names = [name for name in SECTIONS if name in there and name not in ("meta", "attachments", "consents")]
-    return [
-        Pair(
-            name,
-            section_label(name),
-            tuple(_rows(name, here.get(name), revealed)),
-            tuple(_rows(name, there[name], revealed)),
-        )
-        for name in names
-    ]
+    return [_pair(name, here.get(name), there[name], revealed) for name in names]
+
+
+def _pair(name: str, here: Any, there: Any, revealed: Collection[str]) -> Pair:
+    ours, theirs = tuple(_rows(name, here, revealed)), tuple(_rows(name, there, revealed))
+    hidden = {row.path for row in (*ours, *theirs) if row.values is None}
+    everything = {*revealed, *hidden}
+    same = list(_rows(name, here, everything)) == list(_rows(name, there, everything))
+    return Pair(name, section_label(name), ours, theirs, same)
 
 
 def _rows(section: str, content: Any, revealed: Collection[str]) -> Iterator[Row]:
@@ -169,19 +166,19 @@ def _rows(section: str, content: Any, revealed: Collection[str]) -> Iterator[Row
 def _told(fields: Iterable[Field], entry: int | None = None) -> Iterator[Row]:
     for field in fields:
         if not field.shown:
-            yield Row(field.path, field.label, None, entry)
+            yield Row(field.path, field.label, None, entry=entry)
         elif field.kind == "entries":
             for each in field.entries:
                 if each.key != "new":
                     yield from _told(each.fields, entry=int(each.key))
         elif field.value not in (None, "", []):
-            yield Row(field.path, field.label, _values(field), entry)
+            yield Row(field.path, field.label, _values(field), field.kind, entry)
 
 
 def _values(field: Field) -> tuple[str, ...]:
     labels = dict(field.choices)
     if isinstance(field.value, bool):
-        return ("yes" if field.value else "no",)
+        return (N_("Yes") if field.value else N_("No"),)
     many: Sequence[Any] = field.value if isinstance(field.value, list) else [field.value]
     return tuple(labels.get(str(each), str(each)) for each in many)
 

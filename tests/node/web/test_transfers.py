@@ -186,6 +186,51 @@ async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
 
 
+async def test_what_is_shipped_to_somebody_away_is_withdrawn(street: Street, pages: tuple[Browser, Browser]) -> None:
+    paris, _ = pages
+    away = await street.settle("Lyon", len(street.neighbours))
+    await away.start()
+    await eventually(lambda: away.member in {each.member for each in paris.neighbour.here.roster.members()})
+    await eventually(lambda: paris.neighbour.here.roster.card(away.member, now=street.clock.now()))
+    _, transfer = await offered(paris.neighbour, away, hold=True)
+    await away.here.receiving.accept(away.person, transfer)
+    await paris.neighbour.reaches(transfer, State.ACCEPTED)
+    await away.reaches(transfer, State.ACCEPTED)
+    await away.stop()
+    await paris.send(at(transfer, "/ship"))
+    await paris.neighbour.reaches(transfer, State.SHIPPED)
+    assert "What waits for them is erased, with its key." in await paris.ask(at(transfer, "/withdraw"))
+    await paris.send(at(transfer, "/withdraw"))
+    await paris.neighbour.reaches(transfer, State.WITHDRAWN)
+
+
+@pytest.mark.parametrize("end", ["declined", "withdrawn", "received"])
+async def test_what_is_over_is_neither_accepted_nor_declined(pages: tuple[Browser, Browser], end: str) -> None:
+    paris, marseille = pages
+    if end == "received":
+        _, transfer = await received(paris, marseille)
+    else:
+        _, transfer = await offered(paris.neighbour, marseille.neighbour)
+        if end == "declined":
+            await marseille.send(at(transfer, "/decline"), code="no_capacity")
+        else:
+            await paris.send(at(transfer, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State(end))
+    await marseille.send(at(transfer, "/accept"), status=409, conflict="no", areas="no")
+    await marseille.send(at(transfer, "/decline"), status=409, code="no_capacity")
+    assert await marseille.neighbour.state(transfer) is State(end)
+
+
+async def test_what_is_over_without_having_come_is_not_withdrawn(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    await marseille.send(at(transfer, "/decline"), code="no_capacity")
+    await paris.neighbour.reaches(transfer, State.DECLINED)
+    assert "/withdraw" not in await paris.ask(at(transfer))
+    await paris.ask(at(transfer, "/withdraw"), status=303)
+    await paris.send(at(transfer, "/withdraw"), status=409)
+
+
 async def received(paris: Browser, marseille: Browser, **options: Any) -> tuple[dict[str, Any], TransferId]:
     record, transfer = await offered(paris.neighbour, marseille.neighbour, **options)
     await marseille.neighbour.here.receiving.accept(marseille.neighbour.person, transfer)
@@ -266,6 +311,17 @@ async def test_an_update_of_a_referral_stands_beside_the_case(pages: tuple[Brows
     shown = await marseille.ask(f"/cases/{record['meta']['case_id']}/versions")
     assert "Side by side" in shown
     assert "Here, now" in shown
+    assert "Show (this is recorded)" in shown
+    shown = (
+        await marseille.send(
+            f"/cases/{record['meta']['case_id']}/versions", status=200, field=["risk.retaliation_risk", "meta", "x.y"]
+        )
+    ).text
+    assert "Show (this is recorded)" not in shown
+    node = marseille.neighbour.here
+    lines = await node.db.read(lambda tx: journal.of_subject(tx, record["meta"]["case_id"]))
+    viewed = [each.facts["field"] for each in lines if each.action == "field.viewed"]
+    assert viewed == ["risk.retaliation_risk"]
     nothing = await paris.send(at(first, "/update"), status=409)
     assert 'id="errors"' in nothing.text
 
