@@ -15,6 +15,8 @@ from cordee.case import mandatory_sections
 from cordee.ids import TransferId
 from cordee.transfer import State
 from node import journal, records, transfer_store
+from node.app import Parts
+from node.demo.cheat import CheatingShipping
 from node.people import Role
 from tests.neighbours import Street, eventually, neighbourhood
 from tests.node.web.following import Browser, browser, offered
@@ -182,6 +184,7 @@ async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:
     await accept(marseille, transfer)
     await paris.neighbour.reaches(transfer, State.ACCEPTED)
     assert "Nothing leaves until you let it go." in await paris.ask(at(transfer))
+    assert "it waits for your word" in await paris.ask("/")
     await paris.send(at(transfer, "/ship"))
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
 
@@ -237,6 +240,30 @@ async def received(paris: Browser, marseille: Browser, **options: Any) -> tuple[
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
     await paris.neighbour.reaches(transfer, State.RECEIVED)
     return record, transfer
+
+
+async def test_what_is_refused_on_arrival_says_why_on_both_sides(
+    street: Street, pages: tuple[Browser, Browser]
+) -> None:
+    _, marseille = pages
+    cheat = await street.settle("Brest", len(street.neighbours))
+    await cheat.start(parts=Parts(shipping=CheatingShipping))
+    await eventually(lambda: cheat.here.roster.card(marseille.neighbour.here.member, now=street.clock.now()))
+    await eventually(lambda: cheat.member in {each.member for each in marseille.neighbour.here.roster.members()})
+    record = await cheat.case()
+    await cheat.attach(record["meta"]["case_id"], b"nothing that the act covers")
+    transfer = await cheat.offer(record, marseille.neighbour, await cheat.act(record, marseille.neighbour))
+    await marseille.neighbour.reaches(transfer, State.OFFERED)
+    await accept(marseille, transfer)
+    await marseille.neighbour.reaches(transfer, State.REFUSED)
+    shown = await marseille.ask(at(transfer))
+    assert "something lay outside what the act covers" in shown
+    assert "Refused on arrival" in shown
+    assert "unchanged to its last byte" not in shown
+    await cheat.reaches(transfer, State.REFUSED)
+    async with browser(cheat, "Camille", Role.HANDLER) as sender:
+        assert "something lay outside what the act covers" in await sender.ask(at(transfer))
+    await cheat.stop()
 
 
 async def asked_to_erase(paris: Browser, marseille: Browser) -> tuple[dict[str, Any], TransferId]:
