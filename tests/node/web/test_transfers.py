@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from cordee import proof
 from cordee.case import mandatory_sections
+from cordee.errors import CardExpired
 from cordee.ids import TransferId
 from cordee.transfer import State
 from node import journal, records, transfer_store
@@ -154,6 +155,21 @@ async def test_a_decline_without_a_reason_comes_back_with_what_was_typed(
     assert 'id="errors"' in back.text
     assert typed.get("text", "") in back.text
     assert await marseille.neighbour.state(transfer) is State.OFFERED
+
+
+async def test_what_was_typed_comes_back_where_the_node_cannot_answer_now(
+    pages: tuple[Browser, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise CardExpired()
+
+    monkeypatch.setattr(marseille.neighbour.here.receiving, "decline", refuse)
+    back = await marseille.send(at(transfer, "/decline"), status=422, code="other", text="Un long texte, pas perdu")
+    assert "no valid card" in back.text
+    assert "Un long texte, pas perdu" in back.text
 
 
 # ---- withdrawing ----
