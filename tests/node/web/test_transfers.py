@@ -351,6 +351,7 @@ async def test_an_update_of_a_referral_stands_beside_the_case(pages: tuple[Brows
     sent = await paris.send(at(first, "/update"), section=["risk"])
     update = TransferId(bytes.fromhex(sent.headers["location"].rpartition("/")[2]))
     await marseille.neighbour.reaches(update, State.RECEIVED)
+    assert "/versions" in await marseille.ask(f"/cases/{record['meta']['case_id']}")
     shown = await marseille.ask(f"/cases/{record['meta']['case_id']}/versions")
     assert "Side by side" in shown
     assert "Here, now" in shown
