@@ -127,6 +127,30 @@ async def test_it_is_not_accepted_before_a_person_says_that_no_conflict_is_there
     assert await marseille.neighbour.state(transfer) is State.OFFERED
 
 
+async def test_where_areas_are_to_be_avoided_a_person_answers_for_them_too(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    node, record = paris.neighbour.here, await paris.neighbour.case()
+    case_id, now = record["meta"]["case_id"], paris.neighbour.here.clock.now()
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
+    changed = stored.case.with_section("housing", {**record["housing"], "areas_to_avoid": ["59", "62"]})
+    await node.db.write(
+        lambda tx: records.update_case(
+            tx, node.vault, case_id, changed, expected_version=stored.version, by="camille", now=now
+        )
+    )
+    act = await paris.neighbour.act(record, marseille.neighbour)
+    transfer = await paris.neighbour.offer(record, marseille.neighbour, act)
+    await marseille.neighbour.reaches(transfer, State.OFFERED)
+    assert "in an area to avoid?" in await marseille.ask(at(transfer))
+    back = await marseille.send(at(transfer, "/accept"), status=422, conflict="no")
+    assert 'href="#areas"' in back.text
+    await accept(marseille, transfer)
+    lines = await marseille.neighbour.here.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
+    answered = next(each for each in lines if each.action == "transfer.compatible")
+    assert answered.facts == {"conflict": "no", "areas": "no"}
+    assert answered.actor == marseille.neighbour.person.account_id
+
+
 async def test_an_unknown_section_comes_back_as_an_error_in_words(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     _, transfer = await offered(paris.neighbour, marseille.neighbour)
