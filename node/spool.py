@@ -7,7 +7,9 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-__all__ = ["PIECE", "head", "pieces", "size_of", "write", "write_all"]
+from cordee.runtime.bulk import WriteBehind
+
+__all__ = ["PIECE", "head", "pieces", "size_of", "write"]
 
 PIECE = 262_144  # bytes of one message on the wire
 _BLOCK = 4 * PIECE
@@ -16,15 +18,14 @@ _BLOCK = 4 * PIECE
 def write(path: Path, parts: Iterable[bytes]) -> int:
     """Write a spool file from the start and put it on disk for good; its size. Run it in a thread."""
     size = 0
-    with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb", buffering=0) as file:
-        batch: list[bytes] = []
+    with (
+        open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb", buffering=0) as file,
+        WriteBehind(file.fileno()) as behind,
+    ):
         for part in parts:
             size += len(part)
-            batch.append(part)
-            if len(batch) == 4:
-                write_all(file.fileno(), batch)
-                batch = []
-        write_all(file.fileno(), batch)
+            behind.write(part)
+        behind.flush()
         os.fsync(file.fileno())
     _sync_folder(path.parent)
     return size
@@ -51,17 +52,6 @@ async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
         while block := await asyncio.to_thread(file.read, _BLOCK):
             for start in range(0, len(block), PIECE):
                 yield block[start : start + PIECE]
-
-
-def write_all(fd: int, batch: list[bytes]) -> None:
-    """Append all of it, however little the system takes at a time. Run it in a thread."""
-    views = [memoryview(part) for part in batch if part]
-    while views:
-        written = os.writev(fd, views)
-        while views and written >= len(views[0]):
-            written -= len(views.pop(0))
-        if views:
-            views[0] = views[0][written:]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
 from cordee.ids import MemberId, TransferId
+from cordee.runtime.bulk import Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.guard import caller
@@ -78,16 +80,28 @@ class MailboxStore:
         lock = self._locks.setdefault(transfer_id, asyncio.Lock())
         async with lock:
             descriptor = await self._in_thread(self._open_to_append, transfer_id, offset)
-        position = offset
+        appender, position = Appender(descriptor), offset
+        writing: asyncio.Task[None] | None = None  # one batch, while the next one comes
+
+        async def write(position: int, batch: Sequence[bytes]) -> None:
+            async with lock:
+                await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
+
         try:
             async for batch in _batches(chunks):
                 end = position + sum(map(len, batch))
                 await allowed.require(end)
-                async with lock:
-                    await self._in_thread(self._write, transfer_id, descriptor, position, batch)
+                if writing is not None:
+                    await asyncio.shield(writing)
+                writing = asyncio.create_task(write(position, batch))
                 position = end
+            if writing is not None:
+                await asyncio.shield(writing)
         finally:
             # Also where the connection broke: what is on disk need not be sent again.
+            if writing is not None:
+                await asyncio.wait({writing})
+                writing.exception()  # it was raised above, or something else was
             async with lock:
                 size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
         if size is None:
@@ -96,17 +110,26 @@ class MailboxStore:
 
     async def read(self, transfer_id: TransferId, offset: int) -> AsyncIterator[bytes]:
         """The file from an offset to its end, in pieces of 256 KiB. Raises: NotFound, OffsetBeyondEnd."""
-        descriptor = await self._in_thread(self._open_to_read, transfer_id)
+        reader = await self._in_thread(self._open_to_read, transfer_id)
+        ahead: asyncio.Future[list[bytes]] | None = None  # one block, while the one before is sent
         try:
-            size = os.fstat(descriptor).st_size
+            size = reader.size
             if offset > size:
                 raise OffsetBeyondEnd(held=size, offset=offset)
-            while offset < size:
-                for piece in await self._in_thread(_read_batch, descriptor, offset):
+            if offset < size:
+                ahead = self._block(reader, offset)
+            while ahead is not None:
+                block = await ahead
+                if not block:
+                    raise NotFound(what=N_("mailbox"))  # shortened while it was read
+                offset += sum(map(len, block))
+                ahead = self._block(reader, offset) if offset < size else None
+                for piece in block:
                     yield piece
-                    offset += len(piece)
         finally:
-            os.close(descriptor)
+            if ahead is not None:
+                await asyncio.wait({ahead})
+            reader.close()
 
     async def size(self, transfer_id: TransferId) -> int:
         """How many bytes are durable; 0 where there is no file."""
@@ -125,6 +148,9 @@ class MailboxStore:
         """The transfers that have a file: for sweeping up after a crash."""
         found = (path.name for path in self._folder.iterdir())
         return frozenset(TransferId(bytes.fromhex(name)) for name in found if _NAME.fullmatch(name))
+
+    def _block(self, reader: BlockReader, offset: int) -> asyncio.Future[list[bytes]]:
+        return asyncio.ensure_future(self._in_thread(functools.partial(reader.read, offset, piece=CHUNK)))
 
     # ---- in a thread ----
 
@@ -157,7 +183,14 @@ class MailboxStore:
             raise
         return descriptor
 
-    def _write(self, transfer_id: TransferId, descriptor: int, position: int, batch: Sequence[bytes]) -> None:
+    def _write(
+        self,
+        transfer_id: TransferId,
+        descriptor: int,
+        appender: Appender,
+        position: int,
+        batch: Sequence[bytes],
+    ) -> None:
         size = os.fstat(descriptor).st_size
         if position > size:
             raise OffsetBeyondEnd(held=size, offset=position)
@@ -169,12 +202,7 @@ class MailboxStore:
             pieces[0] = pieces[0][skip:]
         try:
             with _typed():
-                while pieces:
-                    done = os.writev(descriptor, pieces)
-                    while pieces and done >= len(pieces[0]):
-                        done -= len(pieces.pop(0))
-                    if pieces and done:
-                        pieces[0] = pieces[0][done:]
+                appender.append(pieces, position=size)
         except StorageFull:
             os.ftruncate(descriptor, self._durable.get(transfer_id, 0))
             raise
@@ -194,16 +222,16 @@ class MailboxStore:
         finally:
             os.close(descriptor)
 
-    def _open_to_read(self, transfer_id: TransferId) -> int:
+    def _open_to_read(self, transfer_id: TransferId) -> BlockReader:
         try:
-            return os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return BlockReader(self._path(transfer_id), flags=os.O_NOFOLLOW)
         except FileNotFoundError:
             raise NotFound(what=N_("mailbox")) from None
 
     def _size_on_disk(self, transfer_id: TransferId) -> int:
         try:
-            descriptor = self._open_to_read(transfer_id)
-        except NotFound:
+            descriptor = os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
             return 0
         try:
             os.fsync(descriptor)
@@ -299,13 +327,13 @@ class _Allowed:
 
 
 async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest]) -> AsyncIterator[bytes]:
-    if first.data:
-        yield first.data
+    if data := first.data:  # each look at the field is a copy
+        yield data
     async for request in others:
         if request.transfer_id or request.offset:
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
-        if request.data:
-            yield request.data
+        if data := request.data:
+            yield data
 
 
 async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
@@ -323,19 +351,6 @@ async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
         raise
     if batch:
         yield batch
-
-
-def _read_batch(descriptor: int, offset: int) -> list[bytes]:
-    pieces: list[bytes] = []
-    for index in range(_BATCH):
-        piece = os.pread(descriptor, CHUNK, offset + index * CHUNK)
-        if piece:
-            pieces.append(piece)
-        if len(piece) < CHUNK:
-            break
-    if not pieces:
-        raise NotFound(what=N_("mailbox"))  # shortened while it was read
-    return pieces
 
 
 @contextmanager
