@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from mmap import mmap
 from pathlib import Path
@@ -88,11 +88,13 @@ class WriteBehind:
     """Appends to an open file while the caller goes on: one block is written in a thread, the next is being filled.
 
     Holds two blocks at most. What the disk refuses is raised by the next call, whichever that is. Not for two threads.
+    `written` hears, in either thread, how many bytes of the file can be read.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, written: Callable[[int], None] = lambda size: None) -> None:
         self._descriptor = descriptor
         self._appender = Appender(descriptor)
+        self._written = written
         self._position = os.fstat(descriptor).st_size
         self._memory: list[mmap] = []
         self._filled = 0
@@ -147,6 +149,7 @@ class WriteBehind:
     def _write_block(self, memory: mmap, size: int, position: int) -> None:
         with memoryview(memory) as block:
             self._appender.append_block(block[:size], position=position)
+        self._written(position + size)
 
     def _advance(self) -> None:
         self._position += self._filled

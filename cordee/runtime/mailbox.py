@@ -64,10 +64,12 @@ class MailboxStore:
         chunks: AsyncIterator[bytes],
         *,
         allow: Callable[[int], Awaitable[int]],
+        anew: bool = False,
     ) -> int:
         """Append to a transfer's file and return its size once everything is on disk.
 
-        Bytes before the end of the file are taken to be those that it holds, and skipped. `allow` is asked, with
+        Bytes before the end of the file are taken to be those that it holds, and skipped; with `anew`, from offset 0,
+        the file is another one, and who still appends to the one before hears NotFound. `allow` is asked, with
         the size that the file would have, before anything of it is written: it answers with the largest size that
         the file may have, and is asked again before the file grows over that, and once a second; what it raises
         ends the call. When the connection breaks, what has come so far is kept; when the disk is full, the file
@@ -79,7 +81,7 @@ class MailboxStore:
         await allowed.require(offset)
         lock = self._locks.setdefault(transfer_id, asyncio.Lock())
         async with lock:
-            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset)
+            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew)
         appender, position = Appender(descriptor), offset
         writing: asyncio.Task[None] | None = None  # one batch, while the next one comes
 
@@ -160,8 +162,11 @@ class MailboxStore:
     def _path(self, transfer_id: TransferId) -> Path:
         return self._folder / TransferId(transfer_id).hex()
 
-    def _open_to_append(self, transfer_id: TransferId, offset: int) -> int:
+    def _open_to_append(self, transfer_id: TransferId, offset: int, anew: bool) -> int:
         path = self._path(transfer_id)
+        if anew:
+            self._durable.pop(transfer_id, None)
+            path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with _typed():
             try:
@@ -286,12 +291,15 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.transfer_id:
             raise InvalidInput(field="transfer_id", problem=N_("missing in the first message"))
+        if first.anew and first.offset:
+            raise InvalidInput(field="anew", problem=N_("only from offset 0"))
         transfer_id = TransferId(first.transfer_id)
         size = await self._store.append(
             transfer_id,
             first.offset,
             _data(first, request_iterator),
             allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
+            anew=first.anew,
         )
         return mailbox_pb2.PutResponse(size=size)
 
@@ -330,7 +338,7 @@ async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2
     if data := first.data:  # each look at the field is a copy
         yield data
     async for request in others:
-        if request.transfer_id or request.offset:
+        if request.transfer_id or request.offset or request.anew:
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if data := request.data:
             yield data
