@@ -107,7 +107,7 @@ def told(act: Act, *, members: Iterable[MemberView], persons: Mapping[str, str],
         act_id=act.act_id,
         kind=text(value_label("consents.kind", act.kind), language),
         state=text(STATES[state_of(act, now=now)], language),
-        standing=can_be_withdrawn(act, now=now),
+        standing=can_be_withdrawn(act),
         purpose=", ".join(text(value_label("consents.purposes", each), language) for each in sorted(act.purposes)),
         recipients=tuple(recipient_told(each, known, language) for each in act.recipients),
         recorded_on=_moment(act.decided_at, language),
@@ -128,7 +128,7 @@ def state_of(act: Act, *, now: datetime) -> str:
     return "future" if now < act.valid_from else act.status
 
 
-def can_be_withdrawn(act: Act, *, now: datetime) -> bool:
+def can_be_withdrawn(act: Act) -> bool:
     """What has ended by itself can be withdrawn too: what rests on it may still be with others."""
     return act.status in _STANDING
 

@@ -146,7 +146,7 @@ def _withdrawal(
         roles=sorted(_BY, key=lambda each: (each not in asked, _BY.index(each))),
         by_role=typed.get("by_role", ""),
         reason=typed.get("reason", ""),
-        possible=can_be_withdrawn(act, now=now),
+        possible=can_be_withdrawn(act),
         troubles=[
             {
                 "field": each.path,
