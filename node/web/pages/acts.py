@@ -26,7 +26,7 @@ __all__ = ["PAGES"]
 _BY = ("minor", "parental_authority_holder", "guardian", "ase", "judge", "ad_hoc_administrator", "professional")
 _REASON_LIMIT = 2000
 _WHAT_ENDS = {
-    State.OFFERED: N_("not answered yet: the offer is taken back; they keep nothing but the summary’s trace"),
+    State.OFFERED: N_("not answered yet: the offer is taken back, nothing of the case was sent"),
     State.ACCEPTED: N_("accepted, but not sent yet: nothing is sent"),
     State.SHIPPED: N_("on its way: it is called back; if they have opened it meanwhile, they are asked to erase it"),
     State.RECEIVED: N_("received: they are asked to erase it, and must answer"),
