@@ -213,7 +213,7 @@ def document_of(
             "read_aloud": typed.one("read_aloud") == "on",
             "interpreter": typed.one("interpreter") == "on",
         },
-        "information": _information(typed, function),
+        "information": _information(typed, deciders),
         "events": [{"at": stamp, "state": "refused" if refused else "active", "by_role": function}],
         "recorded_by": by,
     }
@@ -237,10 +237,11 @@ def _missing(choice: Choice, typed: Typed, deciders: Sequence[Mapping[str, Any]]
         found.append(Problem("minor_answer", N_("nobody has said no")))
     if not typed.one("function"):
         found.append(Problem("function", N_("say who you are in this: your function, not your name")))
-    if not typed.one("informed_minor"):
-        found.append(Problem("informed_minor", N_("choose an answer")))
-    if not typed.one("informed_parents"):
-        found.append(Problem("informed_parents", N_("choose an answer")))
+    informed = _information(typed, deciders)
+    if not informed["minor"]:
+        found.append(Problem("informed_minor", N_("say why the minor was not told")))
+    if not informed["parents"]:
+        found.append(Problem("informed_parents", N_("say why no parent was told, or that none is known")))
     if choice.kind == "information_only":
         found += [
             Problem(name, N_("without this condition the law does not allow it"))
@@ -310,10 +311,16 @@ def _evidence(typed: Typed) -> dict[str, str]:
     return found | {key: typed.one(name) for key, name in named.items() if typed.one(name)}
 
 
-def _information(typed: Typed, function: str) -> dict[str, str]:
-    found = {"minor": typed.one("informed_minor"), "parents": typed.one("informed_parents")}
+def _information(typed: Typed, deciders: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Whoever answered was told; of the others the form says why not. Empty where it does not."""
+    minor = any(each["role"] == "minor" and each["answer"] in _ANSWERED for each in deciders)
+    parents = any("person_id" in each and each["answer"] in _ANSWERED for each in deciders)
+    found = {
+        "minor": typed.one("informed_minor") or ("done" if minor else ""),
+        "parents": typed.one("informed_parents") or ("done" if parents else ""),
+    }
     if typed.one("reason_not_informed"):
-        found |= {"reason_not_informed": typed.one("reason_not_informed"), "decided_by_role": function}
+        found |= {"reason_not_informed": typed.one("reason_not_informed"), "decided_by_role": typed.one("function")}
     return found
 
 

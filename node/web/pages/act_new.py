@@ -226,7 +226,6 @@ def _defaults(choice: Choice, stored: records.StoredCase, kept: Sequence[Act], n
             "notice_language": [spoken[0]],
             "read_aloud": ["on"],
             "interpreter": ["on"] if case.value("identity.interpreter_needed") == "yes" else [],
-            "informed_minor": ["done"] if choice.kind in ("consent", "refusal") else [],
             "informed_parents": [] if holders_of(case) else ["none_known"],
             "review": [
                 f"{(now + (DURATIONS['72h'] if choice.purpose in _URGENT else _REVIEW)).astimezone(_PARIS):%Y-%m-%d}"

@@ -21,7 +21,6 @@ GIVEN = {
     "minor_answer": "agrees",
     "function": "éducatrice spécialisée",
     "duration": "90d",
-    "informed_minor": "done",
     "informed_parents": "done",
     "sections": ["family", "housing"],
     "notice_language": "fr",
