@@ -238,7 +238,7 @@ def _missing(choice: Choice, typed: Typed, deciders: Sequence[Mapping[str, Any]]
     if not typed.one("function"):
         found.append(Problem("function", N_("say who you are in this: your function, not your name")))
     informed = _information(typed, deciders)
-    if not informed["minor"]:
+    if typed.one("minor_answer") and not informed["minor"]:
         found.append(Problem("informed_minor", N_("say why the minor was not told")))
     if not informed["parents"]:
         found.append(Problem("informed_parents", N_("say why no parent was told, or that none is known")))

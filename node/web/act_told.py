@@ -229,7 +229,7 @@ def _person(entry: Mapping[str, Any], persons: Mapping[str, str], language: str)
     parts = [text(value_label("consents.decided_by.answer", entry["answer"]), language)]
     if entry["answer"] in _SAID and "channel" in entry:
         parts.append(text(value_label("consents.decided_by.channel", entry["channel"]), language))
-    if "discernment" in entry:
+    if entry.get("discernment", {}).get("result", "not_assessed") != "not_assessed":
         found = entry["discernment"]
         parts.append(text(value_label("consents.decided_by.discernment.result", found["result"]), language))
     return say(N_("{who}: {what}"), language, who=who, what=" · ".join(parts))
