@@ -21,9 +21,9 @@ from cordee.errors import N_
 from cordee.profile import Profile
 from cordee.runtime.texts import text
 from node.web.act_told import Told, day_of
-from node.web.act_words import say
+from node.web.act_words import PURPOSES, say
 
-__all__ = ["House", "receipt", "sheet"]
+__all__ = ["House", "receipt", "sheet", "writable"]
 
 _ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
 _LOOSE: Final = {"\u202f": "\u00a0", "\u2011": "-", "\u2212": "-", "→": "-", "←": "-"}
@@ -67,11 +67,11 @@ def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str
     pdf.set_lang(language)
     pdf.set_title("Notes")
     pdf.set_creation_date(now)
-    pdf.set_margin(22)
-    pdf.set_auto_page_break(True, margin=20)
+    pdf.set_margin(20)
+    pdf.set_auto_page_break(True, margin=16)
     pdf.add_page()
     for kind, words in sheet(act, shown, house, now=now, language=language):
-        _put(pdf, kind, _writable(words))
+        _put(pdf, kind, writable(words))
     return bytes(pdf.output())
 
 
@@ -86,7 +86,7 @@ def sheet(act: Act, shown: Told, house: House, *, now: datetime, language: str) 
     yield "heading", text(N_("To whom"), language)
     yield from _items(shown.recipients)
     yield "heading", text(N_("What for"), language)
-    yield from _items((shown.purpose,))
+    yield from _items([text(PURPOSES.get(each, ""), language) for each in sorted(act.purposes)])
     if act.kind == "refusal":
         yield "heading", text(N_("What happens now"), language)
         yield "text", text(N_("Nothing is sent to them for this. We go on helping you just the same."), language)
@@ -101,10 +101,9 @@ def sheet(act: Act, shown: Told, house: House, *, now: datetime, language: str) 
         yield "text", text(N_("Tell us whenever you like. We write down your new answer."), language)
     else:
         yield "heading", text(N_("What they are told"), language)
-        yield from _items(shown.sections)
+        yield "text", ", ".join(shown.sections) + "."
         if shown.left_out:
-            yield "text", text(N_("They are not told:"), language)
-            yield from _items(shown.left_out)
+            yield "text", say(N_("They are not told: {what}."), language, what=", ".join(shown.left_out))
         if act.attachment_ids:
             yield "text", say(N_("Files that go with it: {count}."), language, count=str(len(act.attachment_ids)))
         yield "text", text(N_("They may not pass it on to anybody else without asking again."), language)
@@ -163,7 +162,7 @@ def _put(pdf: FPDF, kind: str, words: str) -> None:
     pdf.multi_cell(0, height, words, new_x="LMARGIN", new_y="NEXT", align="L")
 
 
-def _writable(words: str) -> str:
+def writable(words: str) -> str:
     """In letters that the font has: a name in others keeps its base letters, and nothing ever fails for a letter."""
     found = []
     for each in "".join(_LOOSE.get(letter, letter) for letter in words):

@@ -37,6 +37,8 @@ _PARIS = ZoneInfo("Europe/Paris")
 _DEPARTEMENTS = ("01", "02", "03", "04", "05", "06", "07", "08", "09", *map(str, range(10, 20)), "2A", "2B",
                  *map(str, range(21, 96)), "971", "972", "973", "974", "976")  # fmt: skip
 _LANGUAGES = ("fr", "en", "ar", "bm", "es", "it", "ln", "pt", "ro", "ru", "sq", "tr", "uk", "vi", "wo", "zh")
+_FIRST = ("kind", "purpose", "to", "category", "departement")
+_LONGEST = 64  # of what the first step gives: ids and codes
 _REVIEW = timedelta(days=7)
 _URGENT = frozenset({"emergency_shelter", "missing_child"})
 _MINOR_ANSWERS = {
@@ -80,10 +82,14 @@ _LABELS = {
 async def _blank(visit: Visit) -> Response:
     """The first step without a choice in the address, the form with one. The reading is journalled in the same step."""
     stored, kept = await _read(visit)
-    asked = visit.request.query_params
-    choice, problems = _choice(asked, visit.node.roster.members())
-    if choice is None:
-        return _start(visit, stored, Typed({key: asked.getlist(key) for key in asked}), problems if asked else ())
+    members = visit.node.roster.members()
+    asked = {name: visit.request.query_params.get(name, "")[:_LONGEST] for name in _FIRST}
+    asked["to"] = _org_id(asked["to"], members)
+    choice, problems = _choice(asked, members)
+    if choice is None:  # without a kind nobody has filled the first step: a link that knows the rest led here
+        return _start(
+            visit, stored, Typed({key: [each] for key, each in asked.items()}), problems if asked["kind"] else ()
+        )
     return _form(visit, stored, choice, _defaults(choice, stored, kept, visit.node.clock.now()), ())
 
 
@@ -91,7 +97,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
     node, now = visit.node, visit.node.clock.now()
     typed = Typed({key: [str(each) for each in form.getlist(key)] for key in form})
     stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, _case_id(visit)))
-    given = {name: typed.one(name) for name in ("kind", "purpose", "to", "category", "departement")}
+    given = {name: typed.one(name) for name in _FIRST}
     choice, problems = _choice(given, node.roster.members())
     if choice is None:
         return _start(visit, stored, typed, problems)
@@ -145,6 +151,11 @@ def _choice(given: Mapping[str, str], members: Sequence[MemberView]) -> tuple[Ch
     if problems:
         return None, problems
     return Choice(kind, purpose, org_id, "" if org_id else category, "" if org_id else departement), ()
+
+
+def _org_id(given: str, members: Sequence[MemberView]) -> str:
+    """A recipient as an act names it; a link may name the member instead."""
+    return next((each.profile.org_id for each in members if each.profile and each.member.hex() == given), given)
 
 
 def _start(visit: Visit, stored: records.StoredCase, typed: Typed, problems: Sequence[Problem]) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,12 @@ import httpx
 import pytest
 
 from cordee.act import Act
+from cordee.transfer import State
 from node import acts, journal
+from node.people import Handler, Role
+from node.web.act_told import told
+from node.web.receipt import House as ReceiptHouse
+from node.web.receipt import sheet, writable
 
 from ..association import act_body, profiles
 from .acting import House, house_with_a_case
@@ -222,3 +228,49 @@ async def test_every_reading_of_acts_is_journalled(house: House, form: dict[str,
         await person.get(path)
     told = [each.action for each in await house.node.db.read(lambda tx: journal.entries(tx))]
     assert {"acts.read", "act.read", "act.printed", "act.recorded"} <= set(told)
+
+
+async def test_a_link_that_knows_purpose_and_member_fills_the_first_step(house: House) -> None:
+    other = house.node.roster.members()[1]
+    assert other.profile is not None
+    shown = await (await house.person("Hélène")).get(f"{house.acts}/new?purpose=relocation&to={other.member.hex()}")
+    assert shown.status_code == 200
+    assert f'value="{other.profile.org_id}" selected' in shown.text
+    assert 'value="relocation" selected' in shown.text
+
+
+async def test_taking_back_tells_before_what_it_ends_and_ends_it(house: House, form: dict[str, Any]) -> None:
+    place = (await sent(house, form)).headers["location"]
+    node, [act] = house.node, await recorded(house)
+    [named] = [each for each in node.roster.members() if each.profile and each.profile.org_id == form["to"]]
+    sender = Handler("u-1", "Hélène", frozenset({Role.HANDLER}), bound_by_secrecy=True)
+    transfer = await node.sending.offer(
+        sender,
+        case_id=house.record["meta"]["case_id"],
+        recipient=named.member,
+        purpose=form["purpose"],
+        act_id=act.act_id,
+    )
+    person = await house.person("Hélène")
+    before = await person.get(f"{place}/withdraw")
+    assert f"{named.name}: not answered yet" in html.unescape(before.text)
+    await person.post(f"{place}/withdraw", {"by_role": "minor", "reason": ""})
+    assert (await node.transfers.get(sender, transfer)).state is State.WITHDRAWN
+
+
+async def test_the_sheet_says_how_to_take_it_back_and_where_to_call(house: House, form: dict[str, Any]) -> None:
+    await sent(house, {**form, "excluded": ["identity.birth_date"]})
+    node, [act] = house.node, await recorded(house)
+    now = node.clock.now()
+    shown = told(act, members=node.roster.members(), persons={}, now=now, language="fr")
+    own = ReceiptHouse.of(node.roster.card(node.member, now=now).profile)
+    words = "\n".join(line for _, line in sheet(act, shown, own, now=now, language="fr"))
+    assert own.name in words
+    assert "Si tu changes d’avis" in words
+    assert "On ne leur dit pas\u00a0: Date de naissance" in words
+    assert "119" in words
+    assert house.record["meta"]["pseudonym"] not in words
+
+
+def test_a_letter_that_the_font_lacks_never_stops_the_sheet() -> None:
+    assert writable("Łódź — « œuvre » 中") == "?ódz — « œuvre » ?"
