@@ -29,6 +29,11 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "case": _CASE_TEAM,
     "case_section": _CASE_TEAM,
     "case_reveal": _CASE_TEAM,
+    "acts": _CASE_TEAM,
+    "act_new": _CASE_TEAM,
+    "act": _CASE_TEAM,
+    "act_receipt": _CASE_TEAM,
+    "act_withdraw": _HANDLERS,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 
