@@ -29,6 +29,13 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "case": _CASE_TEAM,
     "case_section": _CASE_TEAM,
     "case_reveal": _CASE_TEAM,
+    "members": _ANYONE,
+    "member": _ANYONE,
+    "send_who": _HANDLERS,
+    "send_why": _HANDLERS,
+    "send_what": _HANDLERS,
+    "send_confirm": _HANDLERS,
+    "send_reveal": _HANDLERS,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 
