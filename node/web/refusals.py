@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
+from functools import partial
 
-from cordee.case import SECTIONS
+from cordee.case import PURPOSES, SECTIONS
 from cordee.case.labels import section_label, value_label
 from cordee.errors import (
     N_,
@@ -18,8 +18,9 @@ from cordee.errors import (
     RoleMissing,
     StaleRecord,
     TooLarge,
+    filled,
 )
-from cordee.runtime.texts import translate
+from cordee.runtime.texts import text
 from node.web.visit import Visit
 
 __all__ = ["Refusal", "refusal_of"]
@@ -72,17 +73,16 @@ def refusal_of(
     if purpose:
         ways.append((purpose, N_("Choose another purpose")))
     ways.append((back, N_("Choose another association")))
-    message, remedy = translate(_in_words(refused), visit.language)
+    facts, translated = _in_words(refused), partial(text, language=visit.language)
+    message, remedy = (filled(each, facts, translated) for each in (refused.message, refused.remedy))
     return Refusal(message, remedy, tuple(ways))
 
 
-def _in_words(refused: CordeeError) -> CordeeError:
-    """The same refusal with codes as people read them; facts that are texts are translated where it is told."""
+def _in_words(refused: CordeeError) -> dict[str, str]:
+    """Its facts, with codes as people read them; those that are texts are translated where it is told."""
     facts = dict(refused.facts)
     if facts.get("section") in SECTIONS:
         facts["section"] = section_label(facts["section"])
-    if "purpose" in facts:
+    if facts.get("purpose") in PURPOSES:
         facts["purpose"] = value_label("purpose", facts["purpose"])
-    told = copy.copy(refused)
-    told.facts = facts
-    return told
+    return facts
