@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from cordee.act import Act, Decision, decide
 from cordee.case import PURPOSES
 from cordee.case.labels import value_label
-from cordee.errors import N_, CordeeError, InvalidInput, StaleRecord, filled
+from cordee.errors import N_, CordeeError, StaleRecord, filled
 from cordee.profile import departement_name
 from cordee.runtime.texts import text
 from node import acts, journal, records, transfer_store
@@ -58,6 +58,7 @@ _STEPS: Final = (
 )
 _AREAS: Final = "housing.areas_to_avoid"
 _MANY: Final = 50
+_OTHERWISE: Final = 10  # the last row of the decision table
 
 
 class _Opened:
@@ -144,6 +145,8 @@ def _who_page(opened: _Opened, revealed: Collection[str]) -> Response:
 async def _why(visit: Visit) -> Response:
     opened = await _open(visit)
     choice = Choice.read(opened.params)
+    if not choice.to:
+        return _from_the_start(opened)
     recipient = member_of(visit, choice.recipient)
     try:
         if recipient.profile is None:
@@ -189,7 +192,8 @@ def _way(opened: _Opened, recipient: MemberView, purpose: str) -> dict[str, Any]
             for act in allowed
             for kind in kinds
         ],
-        "missing": _missing(visit, refused) if refused else "",
+        # That there is no act at all need not be said of every purpose.
+        "missing": _missing(visit, refused) if refused and (named or refused.rule < _OTHERWISE) else "",
         "record": _new_act(opened, purpose, recipient.member.hex()),
     }
 
@@ -226,7 +230,8 @@ async def _what(visit: Visit) -> Response:
 
 async def _what_page(opened: _Opened, revealed: Collection[str], refused: CordeeError | None = None) -> Response:
     visit, choice = opened.visit, Choice.read(opened.params)
-    _require_whole(choice)
+    if not (choice.purpose and choice.to):
+        return _from_the_start(opened)
     recipient = member_of(visit, choice.recipient)
     preview: Preview | None = None
     try:
@@ -288,7 +293,8 @@ async def _confirm_page(
     opened: _Opened, revealed: Collection[str], *, typed: str = "", mistake: str = "", hold: bool = False
 ) -> Response:
     visit, choice = opened.visit, Choice.read(opened.params)
-    _require_whole(choice)
+    if not (choice.purpose and choice.to):
+        return _from_the_start(opened)
     if not choice.version:  # an address of this step that did not come from the one before it
         return RedirectResponse(opened.link("/what"), status_code=HTTPStatus.SEE_OTHER)
     try:
@@ -323,7 +329,8 @@ async def _confirm_page(
 async def _offer(visit: Visit, form: FormData) -> Response:
     """The only step that sends anything: the sealed summary; the case itself waits for a person there."""
     choice = Choice.read(visit.request.query_params)
-    _require_whole(choice)
+    if not (choice.purpose and choice.to):
+        return _from_the_start(await _open(visit))
     recipient = member_of(visit, choice.recipient)
     typed, hold = str(form.get("departement", ""))[:100], form.get("hold") == "on"
     if is_shelter(recipient) and departement_code(typed) != recipient.departement:
@@ -357,10 +364,14 @@ async def _reveal(visit: Visit, form: FormData) -> Response:
     return _who_page(opened, wanted)
 
 
-def _require_whole(choice: Choice) -> None:
-    """Raises InvalidInput for an address of a late step that leaves out what an early one chose."""
-    if not choice.purpose:
-        raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
+async def _unrevealed(visit: Visit) -> Response:
+    """Where a browser asks for that page again without its form."""
+    return _from_the_start(await _open(visit))
+
+
+def _from_the_start(opened: _Opened) -> Response:
+    """For an address of a late step that leaves out what an early one chose."""
+    return RedirectResponse(opened.link(""), status_code=HTTPStatus.SEE_OTHER)
 
 
 def _flags(preview: Preview | None) -> list[str]:
@@ -386,5 +397,5 @@ PAGES = (
     Page("send_why", "/cases/{case:uuid}/send/why", get=_why),
     Page("send_what", "/cases/{case:uuid}/send/what", get=_what),
     Page("send_confirm", "/cases/{case:uuid}/send/confirm", get=_confirm, post=_offer),
-    Page("send_reveal", "/cases/{case:uuid}/send/reveal", post=_reveal),
+    Page("send_reveal", "/cases/{case:uuid}/send/reveal", get=_unrevealed, post=_reveal),
 )
