@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, Final
 
 from babel import Locale
@@ -154,7 +155,8 @@ async def _members(visit: Visit) -> Response:
     seats = seats_of(visit, lines)
     own = member_of(visit, visit.node.member)
     facts = facts_of(visit, criteria, lines, seats)
-    return page("members.html", visit.language, visit=visit, mistakes=mistakes, own=own, avoided=None, **facts)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if mistakes else HTTPStatus.OK
+    return page("members.html", visit.language, status=status, visit=visit, mistakes=mistakes, own=own, **facts)
 
 
 def seats_of(visit: Visit, lines: Collection[Found]) -> list[str]:

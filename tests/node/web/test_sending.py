@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from html import unescape
@@ -35,7 +36,18 @@ _LINK = re.compile(r'href="([^"]+)"')
 def profiles() -> list[dict[str, Any]]:
     """Ours, a shelter in the Nord that the act names, another one."""
     ours, shelter, other = sample()
-    shelter["services"][0]["specialities"].append("emergency_shelter")
+    service = shelter["services"][0]
+    service["specialities"].append("emergency_shelter")
+    service |= {"emergency_24_7": True, "accepts_runaways": True, "intake_status": "open", "age_min": 12, "age_max": 20}
+    service["territory"] = {"scope": "national", "departements": [], "accepts_from_elsewhere": True}
+    service["shelter"] = {
+        "places_total": 4,
+        "places_closed": 0,
+        "places_occupied": 2,
+        "places_available": 2,
+        "updated_at": "2026-04-30T08:00:00Z",
+        "address_confidential": True,
+    }
     return [ours, shelter, other]
 
 
@@ -179,6 +191,25 @@ async def test_four_screens_end_in_an_offer(visitor: Visitor, case_id: str, reci
     assert offer.peer.hex() == recipient
 
 
+async def test_an_emergency_takes_six_steps_from_the_case_to_the_offer(
+    visitor: Visitor, case_id: str, recipient: str
+) -> None:
+    node, now = visitor.node, visitor.node.clock.now()
+    act = parse_act(act_body() | {"act_id": str(uuid.UUID(int=7, version=4)), "purposes": ["emergency_shelter"]})
+    await node.db.write(lambda tx: acts.record_act(tx, node.vault, act, by="test", now=now))
+    address, taps = f"/cases/{case_id}", 0
+    for wanted in ("/send?purpose=emergency_shelter", f"to={recipient}", "/send/what?"):
+        address = next(each for each in links_in(await visitor.get(address)) if wanted in each)
+        taps += 1
+    assert "purpose=emergency_shelter" in address
+    last = await confirmed(visitor, address)
+    taps += 1
+    answer = await visitor.post(last, departement="Nord")
+    taps += 2  # the département and the button
+    assert answer.status_code == 303
+    assert taps == 6
+
+
 async def test_nothing_leaves_before_the_last_button(visitor: Visitor, case_id: str, what: str) -> None:
     for step in (f"/cases/{case_id}/send", what, await confirmed(visitor, what)):
         await visitor.get(step)
@@ -315,3 +346,30 @@ async def test_vital_fields_are_hidden_until_somebody_asks_and_that_is_journalle
     assert notice.search(answer.text)
     told = await node.db.read(lambda tx: list(journal.entries(tx)))
     assert (told[-1].action, told[-1].facts) == ("field.viewed", {"field": "housing.areas_to_avoid"})
+
+
+async def test_anybody_finds_an_association_and_reads_its_six_words(visitor: Visitor, recipient: str) -> None:
+    page = await visitor.get("/members?q=1&tonight=1&free=1")
+    assert f"/members/{recipient}" in links_in(page)
+    assert "places free: 2" in unescape(page)
+    entry = await visitor.get(f"/members/{recipient}")
+    assert "Its six words" in entry
+    words = entry.partition('class="six"')[2].partition("</ol>")[0]
+    assert words.count("<li>") == 6
+
+
+async def test_old_figures_are_told_as_old(visitor: Visitor) -> None:
+    assert "old: ask by telephone" in await visitor.get("/members?q=1&free=1")
+
+
+async def test_a_bad_search_comes_back_as_it_was_typed(visitor: Visitor) -> None:
+    page = await visitor.get("/members?q=1&age=fifteen&name=Lucioles", status=422)
+    assert 'value="fifteen"' in page
+    assert 'value="Lucioles"' in page
+    assert 'href="#age"' in page
+
+
+async def test_half_an_address_leads_to_the_first_screen(visitor: Visitor, case_id: str) -> None:
+    for step in ("why", "what", "confirm"):
+        answer = await visitor.client.get(f"/cases/{case_id}/send/{step}")
+        assert answer.headers["location"] == f"/cases/{case_id}/send"
