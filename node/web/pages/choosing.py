@@ -34,7 +34,7 @@ _OTHERWISE: Final = 10  # the last row of the decision table
 
 
 async def _who(visit: Visit) -> Response:
-    return who_page(await open_to_send(visit), frozenset())
+    return who_page(await open_to_send(visit), ())
 
 
 def who_page(opened: Opened, revealed: Collection[str]) -> Response:

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from cordee.act import Act
-from cordee.case import PURPOSES
+from cordee.case import PURPOSES, encode_sections
 from cordee.errors import N_, CordeeError, StaleRecord
 from cordee.profile import departement_name
 from node import transfer_store
@@ -51,7 +51,7 @@ _MANY: Final = 50
 
 
 async def _what(visit: Visit) -> Response:
-    return await _what_page(await open_to_send(visit), frozenset())
+    return await _what_page(await open_to_send(visit), ())
 
 
 async def _what_page(opened: Opened, revealed: Collection[str], refused: CordeeError | None = None) -> Response:
@@ -75,10 +75,12 @@ async def _what_page(opened: Opened, revealed: Collection[str], refused: CordeeE
         preview=preview,
         act=act,
         refusal=refusal_told,
+        weight=_weight(preview),
         sections=sections_of(opened.case, choice, preview, act, revealed=revealed),
         files=_files(opened, choice, act),
         flags=_flags(preview),
         revealed=revealed,
+        newest=list(revealed)[-1:],
         carried=[(k, v) for k, v in opened.params.multi_items()[:_MANY] if k in _BEFORE],
         language_names=Locale.parse(visit.language).languages,
     )
@@ -88,6 +90,14 @@ _BEFORE: Final = frozenset(
     {"q", "need", "dep", "far", "age", "gender", "lang", "name", "tonight", "runaways", "free", "avoid"}
     | {"to", "purpose", "kind", "act"}
 )
+
+
+def _weight(preview: Preview | None) -> int:
+    """Bytes of what leaves before it is sealed and filled up to a size that says nothing."""
+    if preview is None:
+        return 0
+    sections = sum(map(len, encode_sections(preview.package).values()))
+    return sections + sum(each.size for each in preview.attachments)
 
 
 def _files(opened: Opened, choice: Choice, act: Act | None) -> list[dict[str, Any]]:
@@ -112,7 +122,7 @@ def _files(opened: Opened, choice: Choice, act: Act | None) -> list[dict[str, An
 
 
 async def _confirm(visit: Visit) -> Response:
-    return await _confirm_page(await open_to_send(visit), frozenset())
+    return await _confirm_page(await open_to_send(visit), ())
 
 
 async def _confirm_page(
@@ -128,7 +138,7 @@ async def _confirm_page(
         if choice.version != preview.version:
             raise StaleRecord(present=preview.version, given=choice.version)
     except CordeeError as refused:
-        return await _what_page(opened, frozenset(), refused)
+        return await _what_page(opened, (), refused)
     recipient = member_of(visit, choice.recipient)
     before = await visit.node.db.read(transfer_store.all_transfers)
     return opened.page(
@@ -148,6 +158,8 @@ async def _confirm_page(
         hold=hold,
         summary=preview.summary,
         lines=summary_lines(preview.summary, revealed=revealed),
+        newest=list(revealed)[-1:],
+        act=next(each for each in opened.acts if each.act_id == choice.act),  # the preview found it
         language_names=Locale.parse(visit.language).languages,
     )
 
@@ -161,7 +173,7 @@ async def _offer(visit: Visit, form: FormData) -> Response:
     typed, hold = str(form.get("departement", ""))[:100], form.get("hold") == "on"
     if is_shelter(recipient) and departement_code(typed) != recipient.departement:
         mistake = N_("this is not the département of this association: check who it is")
-        return await _confirm_page(await open_to_send(visit), frozenset(), typed=typed, mistake=mistake, hold=hold)
+        return await _confirm_page(await open_to_send(visit), (), typed=typed, mistake=mistake, hold=hold)
     try:
         transfer = await visit.node.sending.offer(
             visit.handler,
@@ -171,7 +183,7 @@ async def _offer(visit: Visit, form: FormData) -> Response:
             **choice.asked(),
         )
     except CordeeError as refused:
-        return await _what_page(await open_to_send(visit), frozenset(), refused)
+        return await _what_page(await open_to_send(visit), (), refused)
     return RedirectResponse(f"/transfers/{transfer.hex()}", status_code=HTTPStatus.SEE_OTHER)
 
 
@@ -180,8 +192,8 @@ async def _offer(visit: Visit, form: FormData) -> Response:
 
 async def _reveal(visit: Visit, form: FormData) -> Response:
     """A step again, with the vital fields that were asked for; each view is journalled (domain §1.2)."""
-    wanted = frozenset(each for each in map(str, form.getlist("field")[:_MANY]) if is_vital(each))
-    opened = await open_to_send(visit, viewed=wanted)
+    wanted = [each for each in map(str, form.getlist("field")[:_MANY]) if is_vital(each)]
+    opened = await open_to_send(visit, viewed=frozenset(wanted))
     step = form.get("step")
     if step == "what":
         return await _what_page(opened, wanted)

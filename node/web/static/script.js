@@ -23,3 +23,8 @@ leaving?.addEventListener("change", () => {
     for (const total of leaving.querySelectorAll(".total")) total.textContent = told?.textContent ?? "";
   }, 400);
 });
+
+// Showing a field keeps what was ticked since.
+document.querySelector("#reveal")?.addEventListener("submit", (event) => {
+  if (leaving) event.target.action = `${event.target.action.split("?")[0]}?${new URLSearchParams(new FormData(leaving))}`;
+});
