@@ -34,6 +34,13 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "act": _CASE_TEAM,
     "act_receipt": _CASE_TEAM,
     "act_withdraw": _HANDLERS,
+    "members": _ANYONE,
+    "member": _ANYONE,
+    "send_who": _HANDLERS,
+    "send_why": _HANDLERS,
+    "send_what": _HANDLERS,
+    "send_confirm": _HANDLERS,
+    "send_reveal": _HANDLERS,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

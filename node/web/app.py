@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import act_new, acts, cases, entrance, sections, today
+from node.web.pages import (
+    act_new,
+    acts,
+    cases,
+    choosing,
+    entrance,
+    search,
+    sections,
+    sending,
+    today,
+)
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -15,7 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "application"]
 
-PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES, *act_new.PAGES, *acts.PAGES)
+PAGES: tuple[Page, ...] = (
+    *today.PAGES,
+    *entrance.PAGES,
+    *cases.PAGES,
+    *sections.PAGES,
+    *act_new.PAGES,
+    *acts.PAGES,
+    *choosing.PAGES,
+    *search.PAGES,
+    *sending.PAGES,
+)
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
