@@ -41,6 +41,18 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "send_what": _HANDLERS,
     "send_confirm": _HANDLERS,
     "send_reveal": _HANDLERS,
+    "transfers": _READERS,
+    "transfer": _READERS,
+    "transfer_proof": _READERS,
+    "transfer_accept": _HANDLERS,
+    "transfer_decline": _HANDLERS,
+    "transfer_withdraw": _HANDLERS,
+    "transfer_ship": _HANDLERS,
+    "transfer_return": _HANDLERS,
+    "transfer_erasure": _CASE_TEAM,
+    "transfer_update": _HANDLERS,
+    "case_versions": _CASE_TEAM,
+    "live": _READERS,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

@@ -13,10 +13,14 @@ from node.web.pages import (
     cases,
     choosing,
     entrance,
+    live,
+    receiving,
     search,
     sections,
     sending,
     today,
+    transfers,
+    updates,
 )
 from node.web.site import Page, build
 
@@ -33,8 +37,12 @@ PAGES: tuple[Page, ...] = (
     *act_new.PAGES,
     *acts.PAGES,
     *choosing.PAGES,
+    *live.PAGES,
+    *receiving.PAGES,
     *search.PAGES,
     *sending.PAGES,
+    *transfers.PAGES,
+    *updates.PAGES,
 )
 
 
