@@ -448,6 +448,14 @@ async def test_the_same_case_is_not_offered_twice_to_the_same_association(visito
     assert len(await visitor.offered()) == 1
 
 
+async def test_an_offer_that_is_open_is_told_before_anything_is_chosen_again(
+    visitor: Visitor, case_id: str, recipient: str, what: str
+) -> None:
+    first = await visitor.post(await confirmed(visitor, what), departement=own_departement(1))
+    page = await visitor.get(f"/cases/{case_id}/send/why?to={recipient}")
+    assert first.headers["location"] in links_in(page)
+
+
 async def test_who_may_not_send_sees_no_screen_of_it(visitor: Visitor, case_id: str) -> None:
     for step in ("", "/why", "/what", "/confirm"):
         visitor.client.cookies.clear()
