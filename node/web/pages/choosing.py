@@ -22,7 +22,7 @@ from node.roster_sync import MemberView
 from node.sending import recipient_facts
 from node.web.choice import Choice
 from node.web.criteria import Criteria
-from node.web.pages.search import facts_of, found, member_of, seats_of
+from node.web.pages.search import facts_of, found, member_of, seats_of, telephone_of
 from node.web.refusals import refusal_of
 from node.web.site import Page
 from node.web.steps import CONTENT, Opened, from_the_start, new_act, open_to_send
@@ -91,6 +91,7 @@ async def _why(visit: Visit) -> Response:
         "send_why.html",
         1,
         recipient=recipient,
+        telephone=telephone_of(profile),
         refusal=None,
         under_way=[
             (each.id.hex(), visit.node.roster.name_of(each.peer), each.peer == recipient.member) for each in offers

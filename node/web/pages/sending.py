@@ -24,7 +24,7 @@ from node.web.choice import Choice, sections_of
 from node.web.criteria import departement_code
 from node.web.lines import is_vital, summary_lines
 from node.web.pages.choosing import who_page
-from node.web.pages.search import is_shelter, member_of
+from node.web.pages.search import is_shelter, member_of, telephone_of
 from node.web.refusals import Refusal, refusal_of
 from node.web.site import Page
 from node.web.steps import CONTENT, Opened, from_the_start, new_act, open_to_send
@@ -146,6 +146,7 @@ async def _confirm_page(
         3,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if mistake else HTTPStatus.OK,
         recipient=recipient,
+        telephone=telephone_of(recipient.profile),
         departement=departement_name(recipient.departement),
         choice=choice,
         preview=preview,
