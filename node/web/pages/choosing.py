@@ -79,6 +79,7 @@ async def _why(visit: Visit) -> Response:
             status=HTTPStatus.CONFLICT,
             recipient=recipient,
             refusal=refusal,
+            telephone="",
             under_way=[],
             ready=[],
             other=[],
