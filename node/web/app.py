@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import cases, choosing, entrance, search, sections, sending, today
+from node.web.pages import (
+    act_new,
+    acts,
+    cases,
+    choosing,
+    entrance,
+    live,
+    receiving,
+    search,
+    sections,
+    sending,
+    today,
+    transfers,
+    updates,
+)
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -20,9 +34,15 @@ PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *cases.PAGES,
     *sections.PAGES,
-    *search.PAGES,
+    *act_new.PAGES,
+    *acts.PAGES,
     *choosing.PAGES,
+    *live.PAGES,
+    *receiving.PAGES,
+    *search.PAGES,
     *sending.PAGES,
+    *transfers.PAGES,
+    *updates.PAGES,
 )
 
 
