@@ -461,3 +461,11 @@ async def test_who_may_not_send_sees_no_screen_of_it(visitor: Visitor, case_id: 
         visitor.client.cookies.clear()
         answer = await visitor.client.get(f"/cases/{case_id}/send{step}")
         assert answer.headers["location"].startswith("/sign-in")
+
+
+async def test_another_language_keeps_the_screen(visitor: Visitor, case_id: str, recipient: str) -> None:
+    address = f"/cases/{case_id}/send/why?to={recipient}"
+    found = re.search(r'name="next" value="([^"]+)"', await visitor.get(address))
+    assert found is not None
+    answer = await visitor.client.post("/language", data={"language": "fr", "next": unescape(found[1])})
+    assert answer.headers["location"] == address
