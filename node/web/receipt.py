@@ -26,7 +26,18 @@ from node.web.act_words import PURPOSES, say
 __all__ = ["House", "receipt", "sheet", "writable"]
 
 _ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
-_LOOSE: Final = {"\u202f": "\u00a0", "\u2011": "-", "\u2212": "-", "→": "-", "←": "-"}
+_LOOSE: Final = {
+    "\u202f": "\u00a0",
+    "\u2011": "-",
+    "\u2212": "-",
+    "→": "-",
+    "←": "-",
+    "Ł": "L",
+    "ł": "l",
+    "Đ": "D",
+    "đ": "d",
+    "ı": "i",
+}
 _TITLES: Final = {
     "consent": N_("What you agreed to"),
     "refusal": N_("You said no: what that means"),
