@@ -23,7 +23,8 @@ from cordee.runtime.texts import problems as problems_of
 from cordee.runtime.texts import text
 from node import acts, journal, records
 from node.roster_sync import MemberView
-from node.web.act_form import BASES, DURATIONS, Choice, Typed, document_of, holders_of, offered, place_of
+from node.web.act_form import Typed, document_of, place_of
+from node.web.act_offer import BASES, DURATIONS, Choice, holders_of, offered
 from node.web.act_told import recipient_told
 from node.web.act_words import ALOUD, HINTS, KINDS, say
 from node.web.act_words import PURPOSES as SAID
