@@ -61,7 +61,7 @@ async def _show(visit: Visit) -> Response:
     act = _one(seen, visit)
     node, now, language = visit.node, visit.node.clock.now(), visit.language
     members = node.roster.members()
-    standing = state_of(act, now=now) in ("active", "used", "future")
+    judged = state_of(act, now=now) in ("active", "used", "future") and not seen.stored.read_only
     return page(
         "act_show.html",
         language,
@@ -78,8 +78,9 @@ async def _show(visit: Visit) -> Response:
             now=now,
             language=language,
         )
-        if standing and not seen.stored.read_only
+        if judged
         else (),
+        judged=judged,
         languages=LANGUAGES,
         transfers=[(node.roster.name_of(each.peer), str(each.state), each.id.hex()) for each in seen.resting],
     )
