@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from cordee.act.form import LEGAL
@@ -12,7 +12,7 @@ from cordee.case import PURPOSES
 from cordee.case.form import LIST_SECTIONS, SECTIONS, is_field, known_part
 from cordee.case.record import Case
 
-__all__ = ["BASES", "DURATIONS", "Choice", "Holder", "Offered", "holders_of", "offered"]
+__all__ = ["BASES", "DURATIONS", "Choice", "Holder", "Offered", "holders_of", "of_age_on", "offered"]
 
 _AUTHORITY = {"joint": "parental_authority_holder", "sole": "parental_authority_holder", "delegated": "guardian"}
 _PARENTS = frozenset({"mother", "father"})
@@ -104,6 +104,17 @@ def holders_of(case: Case) -> tuple[Holder, ...]:
             )
         )
     return tuple(found)
+
+
+def of_age_on(case: Case, *, after: date, within: timedelta) -> date | None:
+    """The 18th birthday, where it lies ahead and soon: an act that was given before it ends with it (domain §2.3)."""
+    born = case.birth_date
+    if born is None:
+        return None
+    years = int(LEGAL["adult_at"])
+    leap_day = (born.month, born.day) == (2, 29)
+    birthday = date(born.year + years, 3, 1) if leap_day else born.replace(year=born.year + years)
+    return birthday if after < birthday <= after + within else None
 
 
 def _filled(case: Case, name: str, listed: Sequence[str] | None) -> tuple[str, ...]:

@@ -118,7 +118,9 @@ async def _withdraw(visit: Visit, form: FormData) -> Response:
     try:
         await visit.node.sending.withdraw_act(visit.handler, act.act_id, **typed)
     except Conflict:
-        pass  # withdrawn meanwhile, which is what was wanted: the page says by whom
+        node = visit.node
+        if not await node.db.read(lambda tx: acts.is_withdrawn(tx, act.act_id)):
+            raise  # one of its transfers took another step at this moment
     except InvalidRecord:
         return _withdrawal(visit, seen, act, typed, [Problem("reason", N_("this cannot be kept: shorten it"))])
     return RedirectResponse(f"/cases/{act.case_id}/acts/{act.act_id}", status_code=HTTPStatus.SEE_OTHER)

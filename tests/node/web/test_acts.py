@@ -297,3 +297,13 @@ async def test_a_form_of_another_session_records_nothing(house: House, form: dic
     answer = await person.client.post(f"{house.acts}/new", data={**form, "form_token": "0" * 32})
     assert answer.status_code == 403
     assert await recorded(house) == []
+
+
+async def test_a_form_that_is_sent_twice_is_recorded_once(house: House, form: dict[str, Any]) -> None:
+    person = await house.person("Hélène")
+    shown = await person.get(asked(house, form))
+    act_id = re.search(r'name="act_id" value="([^"]+)"', shown.text)
+    assert act_id is not None
+    places = {(await sent(house, {**form, "act_id": act_id[1]})).headers["location"] for _ in range(2)}
+    assert places == {f"{house.acts}/{act_id[1]}"}
+    assert len(await recorded(house)) == 1
