@@ -80,3 +80,11 @@ def test_a_sheet_says_so_where_the_act_was_taken_back_since() -> None:
     words = words_of(act_of("consent", status="withdrawn", withdrawal=withdrawal), "en")
     assert "This was taken back since." in words
     assert "If you change your mind" not in words
+
+
+def test_nobody_is_told_to_have_agreed_who_did_not() -> None:
+    agreed = act_of("consent").to_dict()
+    agreed["decided_by"][0]["answer"] = "dissents"
+    words = words_of(parse_act(agreed), "en")
+    assert "you agreed" not in words
+    assert "those who answer for you agreed" in words
