@@ -86,5 +86,5 @@ def test_nobody_is_told_to_have_agreed_who_did_not() -> None:
     agreed = act_of("consent").to_dict()
     agreed["decided_by"][0]["answer"] = "dissents"
     words = words_of(parse_act(agreed), "en")
-    assert "you agreed" not in words
+    assert ", you agreed" not in words
     assert "those who answer for you agreed" in words
