@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NotSignedIn
+from cordee.errors import N_, CordeeError, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
 from node.web.door import Door
@@ -43,6 +43,7 @@ _STATUS = {
     "UNAVAILABLE": 503,
 }
 _MANY_FIELDS = 2000
+_DOORS: dict[type[NotSignedIn], str] = {SecondFactorNeeded: "/second", SessionLocked: "/unlock"}
 
 Answer = Callable[[Visit], Awaitable[Response]]
 
@@ -77,18 +78,18 @@ class Site:
                 async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
                     require_own_form(visit, str(form.get("form_token", "")))
                     return await shown.post(visit, form)
-            except NotSignedIn:
-                return self.sign_in_first(request)
+            except NotSignedIn as missing:
+                return self.sign_in_first(request, _DOORS.get(type(missing), "/sign-in"))
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
         methods = [method for method, there in (("GET", shown.get), ("POST", shown.post)) if there is not None]
         return Route(shown.path, answer, name=shown.name, methods=methods)
 
-    def sign_in_first(self, request: Request) -> Response:
+    def sign_in_first(self, request: Request, door: str = "/sign-in") -> Response:
         """To the first page, and back afterwards where that is safe to repeat."""
         back = f"?next={request.url.path}" if request.method == "GET" and request.url.path != "/" else ""
-        return RedirectResponse(f"/sign-in{back}", status_code=HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{door}{back}", status_code=HTTPStatus.SEE_OTHER)
 
     def refusal(self, request: Request, refused: CordeeError) -> Response:
         """What is wrong and what to do next, in the reader's language."""
