@@ -22,9 +22,3 @@ def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
     """The node's pages for people who ask for one of `hosts`."""
     doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
     return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)
-        node,
-        hosts=hosts,
-        secure=secure,
-        pages=PAGES,
-        open_routes=[*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure)],
-    )
