@@ -46,7 +46,7 @@ async def _people(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, {})
+    return _new_page(visit, {"name": "", "roles": (), "bound": False})
 
 
 async def _add(visit: Visit, form: FormData) -> Response:
