@@ -39,6 +39,13 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "person_new": _ADMINISTRATORS,
     "person": _ADMINISTRATORS,
     "person_change": _ADMINISTRATORS,
+    "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
+    "health": _OVERSEERS,
+    "journal": _OVERSEERS,
+    "journal_verify": _OVERSEERS,
+    "journal_export": _OVERSEERS,
+    "six_words": _ANYONE,
+    "six_words_of": _ANYONE,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

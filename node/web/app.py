@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import access, cases, entrance, people, second, sections, today
+from node.web.pages import access, cases, entrance, looking_after, people, places, second, sections, today
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "application"]
 
-PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES, *access.PAGES, *people.PAGES)
+PAGES: tuple[Page, ...] = (
+    *today.PAGES,
+    *entrance.PAGES,
+    *cases.PAGES,
+    *sections.PAGES,
+    *access.PAGES,
+    *people.PAGES,
+    *places.PAGES,
+    *looking_after.PAGES,
+)
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
