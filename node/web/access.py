@@ -44,6 +44,9 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "journal": _OVERSEERS,
     "journal_verify": _OVERSEERS,
     "journal_export": _OVERSEERS,
+    "case_reason": _CASE_TEAM,
+    "case_team": _CASE_TEAM,
+    "openings": frozenset({Role.LEAD}),
     "six_words": _ANYONE,
     "six_words_of": _ANYONE,
 }
