@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from cordee.errors import N_, InvalidInput, NotFound, RecordClosed, StorageFull
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database

@@ -1,8 +1,8 @@
 """Who may open a case: its team. Anybody else of the association says why, and a lead looks at it afterwards.
 
 `meta.access_restriction` says how narrow the team is: `team`, every handler and lead; `named_users`, the referent and
-those named beside; `sealed`, those and the leads. A reason opens a case for half a day. It is sealed with the case's own
-data key and erased with it; the journal says that there is one, not what it says (domain §1.2).
+those named beside; `sealed`, those and the leads. A reason opens a case for half a day. It is sealed with the case's
+own data key and erased with it; the journal says that there is one, not what it says (domain §1.2).
 """
 
 from __future__ import annotations

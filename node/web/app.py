@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import access, cases, entrance, looking_after, people, places, second, sections, today
+from node.web.pages import access, cases, entrance, knowing, looking_after, people, places, second, sections, today
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     *people.PAGES,
     *places.PAGES,
     *looking_after.PAGES,
+    *knowing.PAGES,
 )
 
 
