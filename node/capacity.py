@@ -71,7 +71,7 @@ def with_places(profile: bytes, service_id: str, free: int, *, now: datetime) ->
         raise NotFound(what=N_("service"))
     most = max(0, shelter["places_total"] - shelter["places_closed"])
     if not 0 <= free <= most:
-        raise InvalidInput(field="places", problem=N_("it is from 0 to {maximum}"), maximum=most)
+        raise InvalidInput(field=N_("places"), problem=N_("it is from 0 to {maximum}"), maximum=most)
     shelter.update(places_available=free, places_occupied=most - free, updated_at=_stamp(now))
     return canonical(document)
 

@@ -109,7 +109,7 @@ def open_for_reason(
     said = reason.strip()
     if not _SHORTEST <= len(said) <= _LONGEST:
         raise InvalidInput(
-            field="reason",
+            field=N_("reason"),
             problem=N_("it needs {minimum} to {maximum} characters"),
             minimum=_SHORTEST,
             maximum=_LONGEST,

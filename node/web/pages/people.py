@@ -25,6 +25,7 @@ _TOLD = {
     Role.ADMINISTRATOR: N_("looks after people, places and the node; opens no case"),
     Role.AUDITOR: N_("reads the journal and the transfers, changes nothing"),
 }
+_FIELDS = (N_("roles"), N_("name"), N_("password"))  # what the domain calls them, for the catalogue
 _DONE = {
     "added": N_(
         "The account is there. Tell the person their name here and their password. "

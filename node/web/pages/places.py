@@ -64,7 +64,7 @@ async def _tell(visit: Visit, form: FormData) -> Response:
 def _number(text: str) -> int:
     plain = text.strip()
     if not plain.isascii() or not plain.isdecimal() or len(plain) > 4:
-        raise InvalidInput(field="places", problem=N_("it is a number"))
+        raise InvalidInput(field=N_("places"), problem=N_("it is a number"))
     return int(plain)
 
 
