@@ -7,7 +7,27 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import access, cases, entrance, knowing, looking_after, people, places, second, sections, today
+from node.web.pages import (
+    access,
+    act_new,
+    acts,
+    cases,
+    choosing,
+    entrance,
+    knowing,
+    live,
+    looking_after,
+    people,
+    places,
+    receiving,
+    search,
+    second,
+    sections,
+    sending,
+    today,
+    transfers,
+    updates,
+)
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -20,6 +40,15 @@ PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *cases.PAGES,
     *sections.PAGES,
+    *act_new.PAGES,
+    *acts.PAGES,
+    *choosing.PAGES,
+    *live.PAGES,
+    *receiving.PAGES,
+    *search.PAGES,
+    *sending.PAGES,
+    *transfers.PAGES,
+    *updates.PAGES,
     *access.PAGES,
     *people.PAGES,
     *places.PAGES,

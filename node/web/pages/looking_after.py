@@ -12,7 +12,7 @@ from cordee.errors import N_, JournalBroken, NotFound
 from cordee.ids import MemberId
 from cordee.runtime.texts import translate
 from cordee.words import six_words
-from node import journal, people
+from node import journal, need_to_know, people
 from node.health import health_of
 from node.web.journal_words import ACTIONS, OUTCOMES, TOPICS
 from node.web.rendering import page
@@ -21,7 +21,24 @@ from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 
+_ABOUT = (
+    ("people", "/people", N_("People"), N_("accounts and roles, help for who cannot come in")),
+    ("openings", "/openings", N_("Openings"), N_("cases that were opened without being of the team")),
+    ("health", "/node", N_("The node"), N_("whether it is well: connection, disk, certificate, backup")),
+    ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
+    ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
+    ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
+)
 _AT_ONCE = 50  # lines on a page
+
+
+async def _association(visit: Visit) -> Response:
+    """What there is besides cases, as far as it is the visitor's."""
+    shown = [each for each in _ABOUT if visit.may(each[0])]
+    waiting = 0
+    if visit.may("openings"):
+        waiting = len(await visit.node.db.read(lambda tx: need_to_know.openings(tx, visit.node.vault)))
+    return page("association.html", visit.language, visit=visit, about=shown, waiting=waiting)
 
 
 async def _health(visit: Visit) -> Response:
@@ -119,6 +136,7 @@ async def _words(visit: Visit) -> Response:
 
 
 PAGES = (
+    Page("association", "/association", get=_association),
     Page("health", "/node", get=_health),
     Page("journal", "/journal", get=_journal),
     Page("journal_verify", "/journal/verify", post=_verify),
