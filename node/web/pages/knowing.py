@@ -89,7 +89,8 @@ async def _team_page(visit: Visit, refused: CordeeError | None = None) -> Respon
 async def _change_team(visit: Visit, form: FormData) -> Response:
     node, now, case_id = visit.node, visit.node.clock.now(), str(visit.request.path_params["case"])
     by = visit.handler.account_id
-    version = int(str(form.get("version", "0"))[:9] or 0)
+    told = str(form.get("version", ""))
+    version = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 0  # 0: never the present one
     restriction, owner = str(form.get("restriction", "team")), str(form.get("owner", "-"))[:64]
     others = [str(each)[:64] for each in form.getlist("others")][:_MANY]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from starlette.responses import Response
 
 from cordee.transfer import END_STATES, State
-from node import records
+from node import need_to_know, records
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.rendering import page
@@ -32,6 +32,9 @@ async def _today(visit: Visit) -> Response:
     if visit.handler.roles & _CASE_TEAM:
         cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
         names = {each.case_id: each.pseudonym for each in cases}
+    openings = 0
+    if Role.LEAD in visit.handler.roles:
+        openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))
     status = node.roster.status()
     trouble = [each for each in lines if _is_in_trouble(each, now)]
     return page(
@@ -53,6 +56,7 @@ async def _today(visit: Visit) -> Response:
             if each.state in END_STATES and now - each.updated_at < _RECENT and each not in trouble
         ],
         trouble=trouble,
+        openings=openings,
         soon=_SOON,
         connected=status.connected,
         alarm=status.alarm,
