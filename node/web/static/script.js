@@ -66,6 +66,8 @@ if (live && "EventSource" in window) {
   });
   stream.addEventListener("over", () => stream.close());
   addEventListener("pagehide", () => stream.close());
+}
+
 // Passkeys: the browser signs, the form carries it.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
 const text64 = (buffer) =>
