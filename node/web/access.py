@@ -53,6 +53,27 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "transfer_update": _HANDLERS,
     "case_versions": _CASE_TEAM,
     "live": _READERS,
+    "lock": _ANYONE,
+    "access": _ANYONE,
+    "access_recovery": _ANYONE,
+    "access_password": _ANYONE,
+    "access_passkey": _ANYONE,
+    "access_passkey_remove": _ANYONE,
+    "people": _ADMINISTRATORS,
+    "person_new": _ADMINISTRATORS,
+    "person": _ADMINISTRATORS,
+    "person_change": _ADMINISTRATORS,
+    "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
+    "health": _OVERSEERS,
+    "journal": _OVERSEERS,
+    "journal_verify": _OVERSEERS,
+    "journal_export": _OVERSEERS,
+    "case_reason": _CASE_TEAM,
+    "case_team": _CASE_TEAM,
+    "openings": frozenset({Role.LEAD}),
+    "association": _ANYONE,
+    "six_words": _ANYONE,
+    "six_words_of": _ANYONE,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

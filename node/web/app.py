@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from node.web.pages import (
+    access,
     act_new,
     acts,
     cases,
     choosing,
     entrance,
+    knowing,
     live,
+    looking_after,
+    people,
+    places,
     receiving,
     search,
+    second,
     sections,
     sending,
     today,
@@ -43,9 +49,15 @@ PAGES: tuple[Page, ...] = (
     *sending.PAGES,
     *transfers.PAGES,
     *updates.PAGES,
+    *access.PAGES,
+    *people.PAGES,
+    *places.PAGES,
+    *looking_after.PAGES,
+    *knowing.PAGES,
 )
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
     """The node's pages for people who ask for one of `hosts`."""
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=entrance.open_routes(node, secure=secure))
+    doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
+    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)

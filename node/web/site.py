@@ -17,9 +17,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NotSignedIn
+from cordee.errors import N_, CordeeError, NeedToKnow, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
+from node import need_to_know
 from node.web.door import Door
 from node.web.rendering import page
 from node.web.visit import Visit, entered, language_for, require_own_form
@@ -43,6 +44,8 @@ _STATUS = {
     "UNAVAILABLE": 503,
 }
 _MANY_FIELDS = 2000
+_REASON = "case_reason"  # the one page of a case for who is not of its team
+_DOORS: dict[type[NotSignedIn], str] = {SecondFactorNeeded: "/second", SessionLocked: "/unlock"}
 
 Answer = Callable[[Visit], Awaitable[Response]]
 
@@ -70,6 +73,7 @@ class Site:
         async def answer(request: Request) -> Response:
             try:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
+                await self._may_know(visit, shown)
                 if request.method != "POST":
                     return await shown.get(visit) if shown.get is not None else _nothing()
                 if shown.post is None:
@@ -77,18 +81,36 @@ class Site:
                 async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
                     require_own_form(visit, str(form.get("form_token", "")))
                     return await shown.post(visit, form)
-            except NotSignedIn:
-                return self.sign_in_first(request)
+            except NotSignedIn as missing:
+                return self.sign_in_first(request, _DOORS.get(type(missing), "/sign-in"))
+            except NeedToKnow:
+                return self.reason_first(request)
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
         methods = [method for method, there in (("GET", shown.get), ("POST", shown.post)) if there is not None]
         return Route(shown.path, answer, name=shown.name, methods=methods)
 
-    def sign_in_first(self, request: Request) -> Response:
+    async def _may_know(self, visit: Visit, shown: Page) -> None:
+        """Every page of a case, whoever wrote it, is its team's. Raises NeedToKnow."""
+        case = visit.request.path_params.get("case")
+        if case is None or shown.name == _REASON:
+            return
+        node, now = self.node, self.node.clock.now()
+        await node.db.read(lambda tx: need_to_know.require(tx, node.vault, visit.handler, str(case), now=now))
+
+    def reason_first(self, request: Request) -> Response:
+        """To the page that asks why, where it is known which case it is about."""
+        case = request.path_params.get("case")
+        if case is None:
+            return self.refusal(request, NeedToKnow())
+        back = f"?next={request.url.path}" if request.method == "GET" else ""
+        return RedirectResponse(f"/cases/{case}/reason{back}", status_code=HTTPStatus.SEE_OTHER)
+
+    def sign_in_first(self, request: Request, door: str = "/sign-in") -> Response:
         """To the first page, and back afterwards where that is safe to repeat."""
         back = f"?next={request.url.path}" if request.method == "GET" and request.url.path != "/" else ""
-        return RedirectResponse(f"/sign-in{back}", status_code=HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{door}{back}", status_code=HTTPStatus.SEE_OTHER)
 
     def refusal(self, request: Request, refused: CordeeError) -> Response:
         """What is wrong and what to do next, in the reader's language."""
