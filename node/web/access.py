@@ -29,6 +29,8 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "case": _CASE_TEAM,
     "case_section": _CASE_TEAM,
     "case_reveal": _CASE_TEAM,
+    "files": _CASE_TEAM,
+    "file": _CASE_TEAM,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

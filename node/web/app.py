@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import cases, entrance, sections, today
+from node.web.pages import cases, entrance, files, sections, today
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "application"]
 
-PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES)
+PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES, *files.PAGES)
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:

@@ -46,6 +46,7 @@ def _environment(language: str) -> Environment:
         language=language,
         other_language="en" if language == "fr" else "fr",
         form_token=_form_token,
+        field_label=field_label,
         section_label=section_label,
         value_label=value_label,
     )

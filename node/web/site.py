@@ -49,12 +49,16 @@ Answer = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its name is its row in the table of routes and roles. `post` gets a form that is surely ours."""
+    """One page: its name is its row in the table of routes and roles. `post` gets a form that is surely ours.
+
+    `upload` stands in the place of `post` where a file comes: it reads the body itself, the form's token first.
+    """
 
     name: str
     path: str
     get: Answer | None = None
     post: Callable[[Visit, FormData], Awaitable[Response]] | None = None
+    upload: Answer | None = None
 
 
 class Site:
@@ -72,6 +76,8 @@ class Site:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
                 if request.method != "POST":
                     return await shown.get(visit) if shown.get is not None else _nothing()
+                if shown.upload is not None:
+                    return await shown.upload(visit)
                 if shown.post is None:
                     return _nothing()
                 async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
@@ -82,7 +88,9 @@ class Site:
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
-        methods = [method for method, there in (("GET", shown.get), ("POST", shown.post)) if there is not None]
+        methods = [
+            method for method, there in (("GET", shown.get), ("POST", shown.post or shown.upload)) if there is not None
+        ]
         return Route(shown.path, answer, name=shown.name, methods=methods)
 
     def sign_in_first(self, request: Request) -> Response:
