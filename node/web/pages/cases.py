@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from cordee.case import SECTIONS
+from cordee.case import SECTIONS, missing_for
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
-from cordee.errors import CordeeError, InvalidRecord
+from cordee.errors import N_, CordeeError, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
 from node import acts, journal, records
 from node.web.rendering import page
@@ -27,6 +27,7 @@ SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "
 
 _SCHEMA = "case/1"
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
+_ASKED = ("pseudonym", "channel", "summary", "danger")
 
 
 async def _cases(visit: Visit) -> Response:
@@ -41,13 +42,13 @@ async def _cases(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, {})
+    return _new_page(visit, dict.fromkeys(_ASKED, ""))
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
     """Opened with a pseudonym and what was asked; all else can come while somebody talks."""
     node, now = visit.node, visit.node.clock.now()
-    typed = {name: str(form.get(name, "")).strip() for name in ("pseudonym", "channel", "summary", "danger")}
+    typed = {name: str(form.get(name, "")).strip() for name in _ASKED}
     case_id = str(uuid.UUID(bytes=node.random(16), version=4))
     moment, day = now.isoformat(timespec="seconds"), now.date().isoformat()
     own = node.roster.card(node.member, now=now).profile
@@ -76,6 +77,9 @@ async def _create(visit: Visit, form: FormData) -> Response:
     }
     try:
         case = case_of(document)
+        lacking = missing_for(case, "open", sections=("meta", "situation"))
+        if lacking:
+            raise InvalidRecord(problems=[Problem(path, N_("missing")) for path in lacking])
         await node.db.write(
             lambda tx: records.create_case(
                 tx, node.vault, case, by=visit.handler.account_id, now=now, random=node.random
