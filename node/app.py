@@ -39,7 +39,7 @@ from node.rpc.address import default_socket
 from node.rpc.listener import served
 from node.sending import Sending
 from node.shipping import Shipping
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.tombstones import Tombstones
 from node.transfers import TransferBook
 from node.upkeep import Upkeep
@@ -130,7 +130,7 @@ async def opened(
     parts = parts or Parts()
     membership = Membership.load(data_dir)
     certificate = data_dir / CERTIFICATE
-    with Database(data_dir / DATABASE, NodeTable.metadata, crashpoints=crashpoints) as db:
+    with node_database(data_dir / DATABASE, crashpoints=crashpoints) as db:
         keys, transport = await db.read(lambda tx: open_keys(tx, vault))
         client = DirectoryClient(
             membership.members,

@@ -29,8 +29,20 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "case": _CASE_TEAM,
     "case_section": _CASE_TEAM,
     "case_reveal": _CASE_TEAM,
+    "lock": _ANYONE,
+    "access": _ANYONE,
+    "access_recovery": _ANYONE,
+    "access_password": _ANYONE,
+    "access_passkey": _ANYONE,
+    "access_passkey_remove": _ANYONE,
+    "people": _ADMINISTRATORS,
+    "person_new": _ADMINISTRATORS,
+    "person": _ADMINISTRATORS,
+    "person_change": _ADMINISTRATORS,
     "files": _CASE_TEAM,
     "file": _CASE_TEAM,
+    "draft": _CASE_TEAM,
+    "draft_discard": _CASE_TEAM,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

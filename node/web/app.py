@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import cases, entrance, files, sections, today
+from node.web.pages import access, cases, drafts, entrance, files, people, second, sections, today
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "application"]
 
-PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES, *files.PAGES)
+PAGES: tuple[Page, ...] = (
+    *today.PAGES,
+    *entrance.PAGES,
+    *cases.PAGES,
+    *sections.PAGES,
+    *access.PAGES,
+    *people.PAGES,
+    *files.PAGES,
+    *drafts.PAGES,
+)
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
     """The node's pages for people who ask for one of `hosts`."""
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=entrance.open_routes(node, secure=secure))
+    doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
+    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)

@@ -15,7 +15,7 @@ from cordee.case.labels import field_label, value_label
 from cordee.errors import N_
 from cordee.runtime.texts import text
 
-__all__ = ["as_text", "is_prose", "vital_fields"]
+__all__ = ["as_text", "is_prose", "is_vital", "vital_fields"]
 
 _VITAL = 4
 _PROSE = 1000  # characters
@@ -43,14 +43,18 @@ def as_text(path: str, value: Any, language: str) -> str:
 
 def is_prose(path: str) -> bool:
     """A long text, of which two make one that is still a text."""
-    node = CASE_FORM.node_at(_parts(path)) or {}
+    node = _schema_of(path)
     return int(node.get("maxLength") or 0) > _PROSE and "enum" not in node
+
+
+def is_vital(path: str) -> bool:
+    """Whether a field, at any depth, is shown only when somebody asks for it. False for what is no field."""
+    return int(_schema_of(path).get("x-sensitivity", 0)) >= _VITAL
 
 
 def vital_fields(path: str, *values: Any) -> Iterator[str]:
     """The vital fields (`section.field`) that showing these values shows."""
-    node = CASE_FORM.node_at(_parts(path)) or {}
-    if int(node.get("x-sensitivity", 0)) >= _VITAL:
+    if is_vital(path):
         yield _INDEX.sub("", path)
     for value in values:
         if isinstance(value, Mapping):
@@ -62,7 +66,7 @@ def vital_fields(path: str, *values: Any) -> Iterator[str]:
 
 
 def _plain(path: str, value: Any, language: str) -> str:
-    node = CASE_FORM.node_at(_parts(path)) or {}
+    node = _schema_of(path)
     node = CASE_FORM.resolved(node.get("items", {})) if node.get("type") == "array" else node
     written: Callable[[str], str] = str
     if "enum" in node:
@@ -96,11 +100,17 @@ def _label(path: str, language: str) -> str:
         return ""
 
 
-def _parts(path: str) -> list[str | int]:
+def _schema_of(path: str) -> Mapping[str, Any]:
+    """What the schema says of a place, whether its path says which entry of a list or not; nothing of what is none."""
+    node: Mapping[str, Any] = {"properties": {}}
     parts: list[str | int] = []
     for step in path.split("."):
         found = _STEP.fullmatch(step)
-        if found is not None:
-            parts.append(found[1])
-            parts.extend([0] * found[2].count("["))
-    return parts
+        if found is None:
+            return {}
+        if node.get("type") == "array":
+            parts.append(0)
+        parts.append(found[1])
+        parts.extend([0] * found[2].count("["))
+        node = CASE_FORM.node_at(parts) or {}
+    return node

@@ -35,9 +35,10 @@ _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 
 @dataclass(frozen=True)
 class Field:
-    """One field as the page shows it. `name` is the form's, `path` the record's."""
+    """One field as the page shows it. `name` is the form's, `path` the record's; `place` also says in which entry."""
 
     path: str
+    place: str
     name: str
     label: str
     kind: str  # text, lines, date, datetime, number, choice, radio, several, list, yes, entries
@@ -71,7 +72,7 @@ def is_hidden(path: str) -> bool:
 
 def fields_of(section: str, content: Mapping[str, Any] | None, *, revealed: Collection[str] = ()) -> Fields:
     """The fields of a section that is no list."""
-    return tuple(_fields(section, [section], dict(content or {}), prefix="", revealed=revealed))
+    return tuple(_fields(section, section, [section], dict(content or {}), prefix="", revealed=revealed))
 
 
 def entries_of(
@@ -79,12 +80,22 @@ def entries_of(
 ) -> tuple[Entry, ...]:
     """The entries of a list section, and an empty one to fill."""
     kept = [
-        Entry(str(index), tuple(_fields(section, [section, 0], dict(entry), prefix=f"{index}.", revealed=revealed)))
+        Entry(
+            str(index),
+            tuple(
+                _fields(
+                    section, f"{section}[{index}]", [section, 0], dict(entry), prefix=f"{index}.", revealed=revealed
+                )
+            ),
+        )
         for index, entry in enumerate(content or ())
     ]
     return (
         *kept,
-        Entry("new", tuple(_fields(section, [section, 0], {}, prefix="new.", revealed=revealed, fresh=True))),
+        Entry(
+            "new",
+            tuple(_fields(section, f"{section}[new]", [section, 0], {}, prefix="new.", revealed=revealed, fresh=True)),
+        ),
     )
 
 
@@ -115,6 +126,7 @@ def section_from(
 
 def _fields(
     path: str,
+    place: str,
     parts: list[str | int],
     content: dict[str, Any],
     *,
@@ -132,6 +144,7 @@ def _fields(
         kind = _kind(node)
         yield Field(
             path=own,
+            place=f"{place}.{name}",
             name=prefix + name,
             label=field_label(own),
             kind=kind,
@@ -142,19 +155,26 @@ def _fields(
             level=level,
             shown=shown,
             longest=node.get("maxLength") or CASE_FORM.resolved(node.get("items", {})).get("maxLength"),
-            entries=tuple(_sub_entries(own, [*parts, name], content.get(name), f"{prefix}{name}.", revealed))
+            entries=tuple(
+                _sub_entries(own, f"{place}.{name}", [*parts, name], content.get(name), f"{prefix}{name}.", revealed)
+            )
             if kind == "entries" and shown
             else (),
         )
 
 
 def _sub_entries(
-    path: str, parts: list[str | int], content: Any, prefix: str, revealed: Collection[str]
+    path: str, place: str, parts: list[str | int], content: Any, prefix: str, revealed: Collection[str]
 ) -> Iterator[Entry]:
     inside = [*parts, 0]
     for index, entry in enumerate(content or ()):
-        yield Entry(str(index), tuple(_fields(path, inside, entry, prefix=f"{prefix}{index}.", revealed=revealed)))
-    yield Entry("new", tuple(_fields(path, inside, {}, prefix=f"{prefix}new.", revealed=revealed, fresh=True)))
+        yield Entry(
+            str(index),
+            tuple(_fields(path, f"{place}[{index}]", inside, entry, prefix=f"{prefix}{index}.", revealed=revealed)),
+        )
+    yield Entry(
+        "new", tuple(_fields(path, f"{place}[new]", inside, {}, prefix=f"{prefix}new.", revealed=revealed, fresh=True))
+    )
 
 
 def _kind(node: Mapping[str, Any]) -> str:

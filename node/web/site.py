@@ -17,17 +17,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NotSignedIn
+from cordee.errors import N_, CordeeError, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
 from node.web.door import Door
+from node.web.drafting import keep_after_end
 from node.web.rendering import page
 from node.web.visit import Visit, entered, language_for, require_own_form
 
 if TYPE_CHECKING:
     from node.app import Node
 
-__all__ = ["Page", "Site", "build"]
+__all__ = ["ELSEWHERE", "Page", "Site", "build"]
 
 log = logger("node.web")
 
@@ -43,6 +44,12 @@ _STATUS = {
     "UNAVAILABLE": 503,
 }
 _MANY_FIELDS = 2000
+_NOTHING_TYPED = frozenset({"sign_out", "lock", "leave"})
+
+ELSEWHERE = "https://www.service-public.fr/"
+"""A site that anybody may have open: where leaving quickly leads, also when the session has ended."""
+
+_DOORS: dict[type[NotSignedIn], str] = {SecondFactorNeeded: "/second", SessionLocked: "/unlock"}
 
 Answer = Callable[[Visit], Awaitable[Response]]
 
@@ -83,8 +90,8 @@ class Site:
                 async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
                     require_own_form(visit, str(form.get("form_token", "")))
                     return await shown.post(visit, form)
-            except NotSignedIn:
-                return self.sign_in_first(request)
+            except NotSignedIn as missing:
+                return await self.sign_in_first(request, shown, _DOORS.get(type(missing), "/sign-in"))
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
@@ -93,10 +100,16 @@ class Site:
         ]
         return Route(shown.path, answer, name=shown.name, methods=methods)
 
-    def sign_in_first(self, request: Request) -> Response:
-        """To the first page, and back afterwards where that is safe to repeat."""
-        back = f"?next={request.url.path}" if request.method == "GET" and request.url.path != "/" else ""
-        return RedirectResponse(f"/sign-in{back}", status_code=HTTPStatus.SEE_OTHER)
+    async def sign_in_first(self, request: Request, shown: Page, door: str = "/sign-in") -> Response:
+        """To the first page, and back afterwards where that is safe to repeat. What was sent is kept, or told lost."""
+        path = request.url.path
+        back = f"?next={path}" if shown.get is not None and path != "/" else ""
+        if request.method != "POST" or shown.name in _NOTHING_TYPED:
+            to = ELSEWHERE if shown.name == "leave" else f"{door}{back}"
+            return RedirectResponse(to, status_code=HTTPStatus.SEE_OTHER)
+        kept = shown.upload is None and await keep_after_end(self.node, request, shown.name, secure=self.secure)
+        status = HTTPStatus.UNAUTHORIZED
+        return page("ended.html", language_for(request), status=status, visit=None, kept=kept, door=f"{door}{back}")
 
     def refusal(self, request: Request, refused: CordeeError) -> Response:
         """What is wrong and what to do next, in the reader's language."""

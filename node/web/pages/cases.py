@@ -15,7 +15,8 @@ from cordee.case.labels import section_label
 from cordee.case.record import case_of
 from cordee.errors import N_, CordeeError, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
-from node import acts, journal, records
+from node import acts, drafts, journal, records
+from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -27,6 +28,7 @@ SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "
 
 _SCHEMA = "case/1"
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
+_DRAFT = "case-new"
 _ASKED = ("pseudonym", "channel", "summary", "danger")
 
 
@@ -42,7 +44,9 @@ async def _cases(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, dict.fromkeys(_ASKED, ""))
+    draft = await waiting(visit, _DRAFT)
+    typed = {name: str(draft.form.get(name, "")) if draft is not None and draft.taken else "" for name in _ASKED}
+    return _new_page(visit, typed, draft=draft)
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
@@ -80,23 +84,29 @@ async def _create(visit: Visit, form: FormData) -> Response:
         lacking = missing_for(case, "open", sections=("meta", "situation"))
         if lacking:
             raise InvalidRecord(problems=[Problem(path, N_("missing")) for path in lacking])
-        await node.db.write(
-            lambda tx: records.create_case(
-                tx, node.vault, case, by=visit.handler.account_id, now=now, random=node.random
-            )
-        )
+
+        def step(tx: Connection) -> None:
+            by = visit.handler.account_id
+            records.create_case(tx, node.vault, case, by=by, now=now, random=node.random)
+            drafts.discard(tx, node.vault, by, _DRAFT)
+
+        await node.db.write(step)
     except InvalidRecord as refused:
         return _new_page(visit, typed, refused)
     return RedirectResponse(f"/cases/{case_id}", status_code=HTTPStatus.SEE_OTHER)
 
 
-def _new_page(visit: Visit, typed: dict[str, str], refused: CordeeError | None = None) -> Response:
+def _new_page(
+    visit: Visit, typed: dict[str, str], refused: CordeeError | None = None, draft: Waiting | None = None
+) -> Response:
     return page(
         "case_new.html",
         visit.language,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
         visit=visit,
         typed=typed,
+        draft=draft,
+        draft_key=_DRAFT,
         channels=_CHANNELS,
         problems=problems(refused, visit.language) if refused else [],
         refused=translate(refused, visit.language) if refused else None,

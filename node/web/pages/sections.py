@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -16,10 +17,11 @@ from cordee.case.labels import section_label
 from cordee.case.threeway import Choice, Merged, merge
 from cordee.errors import N_, CannotOpen, CordeeError, InvalidRecord, NotFound, StaleRecord
 from cordee.runtime.texts import problems, translate
-from node import journal, records
+from node import drafts, journal, records
 from node.web import begun
-from node.web.differences import as_text, is_prose, vital_fields
-from node.web.forms import entries_of, fields_of, is_hidden, section_from
+from node.web.differences import as_text, is_prose, is_vital, vital_fields
+from node.web.drafting import Waiting, waiting
+from node.web.forms import entries_of, fields_of, section_from
 from node.web.pages.cases import SHOWN
 from node.web.rendering import page
 from node.web.site import Page
@@ -29,6 +31,7 @@ __all__ = ["PAGES"]
 
 _CHOSEN = "choose:"
 _TRIES = 5
+_PRESENT: Any = object()
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class _Place:
 
     case_id: str
     section: str
+
+    @property
+    def key(self) -> str:
+        """Of this form's draft."""
+        return f"{self.case_id}/{self.section}"
 
     @classmethod
     def of(cls, visit: Visit) -> _Place:
@@ -49,15 +57,22 @@ class _Place:
 
 async def _show(visit: Visit) -> Response:
     place = _Place.of(visit)
-    stored = await _read(visit, place, [("case.read", {"section": place.section})])
-    return _form(visit, place, stored, stored.case.section(place.section))
+    draft = await waiting(visit, place.key)
+    taken = draft.form if draft is not None and draft.taken else None
+    revealed = _revealed(place, taken) if taken is not None else set()
+    views = [("field.viewed", {"field": each}) for each in sorted(revealed)]
+    stored = await _read(visit, place, [("case.read", {"section": place.section}), *views])
+    if taken is None:
+        return _form(visit, place, stored, stored.case.section(place.section), draft=draft)
+    base, mine = _typed(visit, place, stored, taken)
+    return _form(visit, place, stored, mine, base=base, revealed=revealed, draft=draft)
 
 
 async def _reveal(visit: Visit, form: FormData) -> Response:
     """Show vital fields of a section; each view is journalled (domain §1.2)."""
     place = _Place.of(visit)
     wanted = {
-        each for each in map(str, form.getlist("field")) if each.startswith(f"{place.section}.") and is_hidden(each)
+        each for each in map(str, form.getlist("field")) if each.startswith(f"{place.section}.") and is_vital(each)
     }
     stored = await _read(visit, place, [("field.viewed", {"field": each}) for each in sorted(wanted)])
     return _form(visit, place, stored, stored.case.section(place.section), revealed=wanted)
@@ -79,8 +94,7 @@ async def _save(visit: Visit, form: FormData) -> Response:
         except StaleRecord:  # somebody saved between our reading and our writing: put it together once more
             continue
         except InvalidRecord as refused:
-            revealed = {str(each) for each in form.getlist("revealed")}
-            return _form(visit, place, stored, content, revealed=revealed, refused=refused)
+            return _form(visit, place, stored, content, revealed=_revealed(place, form), refused=refused)
         joined = "?joined=1" if merged.taken else f"#{place.section}"
         path = f"/cases/{place.case_id}/sections/{place.section}" if merged.taken else f"/cases/{place.case_id}"
         return RedirectResponse(f"{path}{joined}", status_code=HTTPStatus.SEE_OTHER)
@@ -91,17 +105,13 @@ async def _keep(visit: Visit, place: _Place, stored: records.StoredCase, content
     """Raises InvalidRecord, StaleRecord, RecordClosed."""
     node, now = visit.node, visit.node.clock.now()
     changed = stored.case.with_section(place.section, content)
-    await node.db.write(
-        lambda tx: records.update_case(
-            tx,
-            node.vault,
-            place.case_id,
-            changed,
-            expected_version=stored.version,
-            by=visit.handler.account_id,
-            now=now,
-        )
-    )
+    by, version = visit.handler.account_id, stored.version
+
+    def step(tx: Connection) -> None:
+        records.update_case(tx, node.vault, place.case_id, changed, expected_version=version, by=by, now=now)
+        drafts.discard(tx, node.vault, by, place.key)
+
+    await node.db.write(step)
 
 
 def _typed(visit: Visit, place: _Place, stored: records.StoredCase, form: FormData) -> tuple[Any, Any]:
@@ -121,12 +131,20 @@ def _typed(visit: Visit, place: _Place, stored: records.StoredCase, form: FormDa
     except CannotOpen:
         unchanged = stored.version == _version(form)
         return present if unchanged else None, section_from(place.section, present, form, **given)
-    if "mine" in form:
-        try:
+    try:
+        if "mine" in form:  # both sides were shown, and the form holds choices only
             return base, begun.opened(stored.data_key, place.case_id, place.section, str(form["mine"]))
-        except CannotOpen:
-            return base, base
-    return base, section_from(place.section, base, form, **given)
+        filled = str(form.get("filled", ""))
+        shown = begun.opened(stored.data_key, place.case_id, place.section, filled) if filled else base
+    except CannotOpen:
+        shown = base
+    return base, section_from(place.section, shown, form, **given)
+
+
+def _revealed(place: _Place, form: FormData) -> set[str]:
+    """The vital fields that the form showed."""
+    given = {str(each) for each in form.getlist("revealed")}
+    return {each for each in given if each.startswith(f"{place.section}.") and is_vital(each)}
 
 
 def _choices(form: FormData, version: int) -> Mapping[str, Choice]:
@@ -176,6 +194,7 @@ async def _conflict(visit: Visit, place: _Place, base: Any, mine: Any, merged: M
         section=place.section,
         label=section_label(place.section),
         version=stored.version,
+        draft_key=place.key,
         base=sealed(base),
         mine=sealed(mine),
         unchosen=again,
@@ -198,9 +217,15 @@ def _form(
     stored: records.StoredCase,
     content: Any,
     *,
+    base: Any = _PRESENT,
     revealed: set[str] | frozenset[str] = frozenset(),
     refused: CordeeError | None = None,
+    draft: Waiting | None = None,
 ) -> Response:
+    """The form, filled with `content`. `base` is what a merge starts from: what is kept now where it is not given."""
+    present = stored.case.section(place.section)
+    base = present if base is _PRESENT else base
+    sealed = partial(begun.sealed, stored.data_key, place.case_id, place.section)
     section, listed = place.section, place.section in LIST_SECTIONS
     number = SHOWN.index(section)
     return page(
@@ -213,7 +238,10 @@ def _form(
         section=section,
         label=section_label(section),
         version=stored.version,
-        base=begun.sealed(stored.data_key, place.case_id, section, stored.case.section(section)),
+        base=sealed(base),
+        filled="" if content == base else sealed(content),
+        draft=draft,
+        draft_key=place.key,
         joined=visit.request.query_params.get("joined") == "1" and refused is None,
         fields=() if listed else fields_of(section, content, revealed=revealed),
         entries=entries_of(section, content, revealed=revealed) if listed else (),

@@ -10,6 +10,7 @@ import httpx
 
 from node import people
 from node.app import Node
+from node.people import Stage
 
 from ..association import PASSWORD
 
@@ -111,7 +112,9 @@ class Browser(httpx.AsyncClient):
         assert kept is not None
         right = people.Compared(kept[0], right=True)
         opened = await node.db.write(
-            lambda tx: people.sign_in(tx, node.vault, name, PASSWORD, now=now, random=node.random, compared=right)
+            lambda tx: people.sign_in(
+                tx, node.vault, name, PASSWORD, now=now, random=node.random, compared=right, stage=Stage.FULL
+            )
         )
         self.cookies.set("session", opened.token)
         self.token = opened.token
