@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import access, cases, drafts, entrance, files, people, second, sections, today
+from node.web.pages import (
+    access,
+    act_new,
+    acts,
+    cases,
+    choosing,
+    drafts,
+    entrance,
+    files,
+    people,
+    search,
+    second,
+    sections,
+    sending,
+    today,
+)
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -20,6 +35,11 @@ PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *cases.PAGES,
     *sections.PAGES,
+    *act_new.PAGES,
+    *acts.PAGES,
+    *choosing.PAGES,
+    *search.PAGES,
+    *sending.PAGES,
     *access.PAGES,
     *people.PAGES,
     *files.PAGES,

@@ -11,6 +11,23 @@ addEventListener("keydown", (event) => {
 // What is wrong is read out first.
 document.querySelector("#errors")?.focus();
 
+// What would leave is counted again whenever a box changes.
+const leaving = document.querySelector("form.leaving");
+let counting = 0;
+leaving?.addEventListener("change", () => {
+  clearTimeout(counting);
+  counting = setTimeout(async () => {
+    const address = `${leaving.querySelector(".recount").formAction}?${new URLSearchParams(new FormData(leaving))}`;
+    const page = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
+    const told = page.querySelector(".total") ?? page.querySelector("#errors h2");
+    for (const total of leaving.querySelectorAll(".total")) total.textContent = told?.textContent ?? "";
+  }, 400);
+});
+
+// Showing a field keeps what was ticked since.
+document.querySelector("#reveal")?.addEventListener("submit", (event) => {
+  if (leaving) event.target.action = `${event.target.action.split("?")[0]}?${new URLSearchParams(new FormData(leaving))}`;
+});
 // Passkeys: the browser signs, the form carries it.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
 const text64 = (buffer) =>
