@@ -16,7 +16,6 @@ from .browser import Browser
 
 Browse = Callable[..., Awaitable[Browser]]
 ID = "00000000-0000-4000-8000-000000000000"
-EVERY = [(name, page) for name in ACCOUNTS for page in PAGES]
 
 
 def path_of(page: Page) -> str:
