@@ -132,7 +132,14 @@ function keepDrafts(form) {
     }
   }
 
-  const later = () => { changed = true; clearTimeout(timer); timer = setTimeout(keep, 2000); };
+  // An older draft waits to be taken up or thrown away: what is typed beside it must not take its place.
+  const waits = Boolean(document.querySelector("[data-draft-waits]"));
+  const later = () => {
+    if (waits) return tell(said?.dataset.draftWaiting);
+    changed = true;
+    clearTimeout(timer);
+    timer = setTimeout(keep, 2000);
+  };
   form.addEventListener("input", later);
   form.addEventListener("change", later);
   form.addEventListener("submit", () => { saved = true; clearTimeout(timer); running?.abort(); });
@@ -170,7 +177,15 @@ function sendFiles(form) {
     button.disabled = false;
     input.value = "";
     button.focus();
+    await showKept();
   });
+
+  async function showKept() {
+    const answer = await fetch(form.action);
+    if (!answer.ok || answer.redirected) return;
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#kept-files");
+    if (shown) document.querySelector("#kept-files").replaceWith(shown);
+  }
 
   async function sendOne(file, fields) {
     const item = list.appendChild(document.createElement("div"));
