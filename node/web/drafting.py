@@ -30,12 +30,17 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Waiting:
-    """A draft of a form. `form` is what was typed; `taken` whether the person has asked to see it."""
+    """A draft of a form. `form` is what was typed; `taken` whether the person has asked to see it.
+
+    `here` is the page with its query, `link` the same with the draft in the form.
+    """
 
     key: str
     saved_at: datetime
     form: FormData
     taken: bool
+    here: str
+    link: str
 
 
 async def waiting(visit: Visit, key: str) -> Waiting | None:
@@ -44,8 +49,15 @@ async def waiting(visit: Visit, key: str) -> Waiting | None:
     found = await node.db.read(lambda tx: drafts.read(tx, node.vault, visit.handler.account_id, key, now=now))
     if found is None:
         return None
-    taken = visit.request.query_params.get("draft") == "1"
-    return Waiting(key, found.saved_at, FormData(list(found.fields)), taken)
+    url = visit.request.url
+    return Waiting(
+        key=key,
+        saved_at=found.saved_at,
+        form=FormData(list(found.fields)),
+        taken=visit.request.query_params.get("draft") == "1",
+        here=f"{url.path}?{url.query}" if url.query else url.path,
+        link=f"?{url.include_query_params(draft=1).query}",
+    )
 
 
 def fields_of_form(form: FormData) -> Iterable[tuple[str, str]]:

@@ -21,12 +21,13 @@ from cordee.errors import N_, InvalidRecord, Problem, RecordClosed, filled
 from cordee.profile import departement_name
 from cordee.runtime.texts import problems as problems_of
 from cordee.runtime.texts import text
-from node import acts, journal, records
+from node import acts, drafts, journal, records
 from node.roster_sync import MemberView
 from node.web.act_form import BASES, DURATIONS, Choice, Typed, document_of, holders_of, offered, place_of
 from node.web.act_told import recipient_told
 from node.web.act_words import ALOUD, HINTS, KINDS, say
 from node.web.act_words import PURPOSES as SAID
+from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -90,7 +91,12 @@ async def _blank(visit: Visit) -> Response:
         return _start(
             visit, stored, Typed({key: [each] for key, each in asked.items()}), problems if asked["kind"] else ()
         )
-    return _form(visit, stored, choice, _defaults(choice, stored, kept, visit.node.clock.now()), ())
+    draft = await waiting(visit, _draft_key(visit, choice))
+    if draft is not None and draft.taken:
+        typed = Typed({key: [str(each) for each in draft.form.getlist(key)] for key in draft.form})
+    else:
+        typed = _defaults(choice, stored, kept, visit.node.clock.now())
+    return _form(visit, stored, choice, typed, (), draft=draft)
 
 
 async def _record(visit: Visit, form: FormData) -> Response:
@@ -116,6 +122,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
         if records.read_case(tx, node.vault, act.case_id).read_only:
             raise RecordClosed()
         acts.record_act(tx, node.vault, act, by=visit.handler.account_id, now=now)
+        drafts.discard(tx, node.vault, visit.handler.account_id, _draft_key(visit, choice))
 
     await node.db.write(step)
     return RedirectResponse(f"/cases/{act.case_id}/acts/{act_id}", status_code=HTTPStatus.SEE_OTHER)
@@ -178,8 +185,18 @@ def _start(visit: Visit, stored: records.StoredCase, typed: Typed, problems: Seq
     )
 
 
+def _draft_key(visit: Visit, choice: Choice) -> str:
+    return f"act/{_case_id(visit)}/{choice.kind}/{choice.purpose}"
+
+
 def _form(
-    visit: Visit, stored: records.StoredCase, choice: Choice, typed: Typed, problems: Sequence[Problem]
+    visit: Visit,
+    stored: records.StoredCase,
+    choice: Choice,
+    typed: Typed,
+    problems: Sequence[Problem],
+    *,
+    draft: Waiting | None = None,
 ) -> Response:
     node, language, case = visit.node, visit.language, stored.case
     known = {each.profile.org_id: each for each in node.roster.members() if each.profile}
@@ -193,6 +210,8 @@ def _form(
         case=case,
         stored=stored,
         choice=choice,
+        draft=draft,
+        draft_key=_draft_key(visit, choice),
         kind_label=KINDS[choice.kind],
         who=who,
         aloud=[

@@ -14,7 +14,7 @@ from node.people import Stage
 
 from ..association import PASSWORD
 
-__all__ = ["Browser", "Form", "forms_in"]
+__all__ = ["Browser", "Form", "forms_in", "whole_session"]
 
 ADDRESS = "http://localhost:8480"
 
@@ -97,6 +97,20 @@ def forms_in(page: str) -> list[Form]:
     return reader.forms
 
 
+async def whole_session(node: Node, name: str) -> str:
+    """The token of a session that has passed the second step, without the time that comparing a password takes."""
+    now = node.clock.now()
+    kept = await node.db.read(lambda tx: people.to_compare(tx, node.vault, name, now=now))
+    assert kept is not None
+    right = people.Compared(kept[0], right=True)
+    opened = await node.db.write(
+        lambda tx: people.sign_in(
+            tx, node.vault, name, PASSWORD, now=now, random=node.random, compared=right, stage=Stage.FULL
+        )
+    )
+    return opened.token
+
+
 class Browser(httpx.AsyncClient):
     """Follows no redirect by itself, so that a test sees each."""
 
@@ -106,18 +120,9 @@ class Browser(httpx.AsyncClient):
         )
 
     async def sign_in(self, node: Node, name: str) -> None:
-        """As the first page would; without the time that comparing a password takes."""
-        now = node.clock.now()
-        kept = await node.db.read(lambda tx: people.to_compare(tx, node.vault, name, now=now))
-        assert kept is not None
-        right = people.Compared(kept[0], right=True)
-        opened = await node.db.write(
-            lambda tx: people.sign_in(
-                tx, node.vault, name, PASSWORD, now=now, random=node.random, compared=right, stage=Stage.FULL
-            )
-        )
-        self.cookies.set("session", opened.token)
-        self.token = opened.token
+        """As the first page and the second step would."""
+        self.token = await whole_session(node, name)
+        self.cookies.set("session", self.token)
 
     async def form(self, path: str, *, action: str | None = None) -> Form:
         """The form of a page that is sent to `action`, or to the page itself."""

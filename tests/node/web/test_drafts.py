@@ -196,3 +196,19 @@ async def test_a_new_case_is_drafted_too(association: Node, browse: Browse) -> N
     answer = await browser.submit(next(each for each in forms_in(taken.text) if each.value("pseudonym")))
     assert answer.status_code == 303
     assert "You have a draft" not in (await browser.get("/cases/new")).text
+
+
+async def test_an_act_is_drafted_too(association: Node, browse: Browse, case_id: str) -> None:
+    browser = await browse()
+    path = f"/cases/{case_id}/acts/new"
+    first = {"kind": "refusal", "purpose": "relocation", "category": "ase"}
+    shown = await browser.get(path, params=first)
+    form = next(each for each in forms_in(shown.text) if each.value("draft_key"))
+    await browser.submit(form.put("words", TYPED), "/draft")
+
+    waits = await browser.get(path, params=first)
+    taken = await browser.get(path, params=first | {"draft": "1"})
+
+    assert "You have a draft of" in waits.text
+    assert "draft=1" in waits.text
+    assert next(each for each in forms_in(taken.text) if each.value("draft_key")).value("words") == TYPED

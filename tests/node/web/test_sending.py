@@ -112,6 +112,7 @@ async def visitor(association: Node) -> AsyncIterator[Visitor]:
                 now=now,
                 random=association.random,
                 compared=people.Compared(kept[0], right=True),
+                stage=people.Stage.FULL,
             )
         )
         client.cookies.set("session", signed_in.token)
