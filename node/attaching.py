@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from cordee.errors import N_, InvalidInput, NotFound, RecordClosed, StorageFull
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
-from node import journal, records
+from node import journal, need_to_know, records
 from node.attachments import AttachmentStore, AttachmentWriter, StoredAttachment, Written
 from node.media import BEGINNING, may_stand_in, media_type_of
 from node.people import Handler
@@ -67,7 +69,7 @@ class Attaching:
         come than were announced, or for what may not be kept beside its section; Conflict, InvalidRecord. Nothing is
         kept then.
         """
-        case = await self._db.read(lambda tx: records.read_case(tx, self._vault, described.case_id))
+        case = await self._db.read(lambda tx: self._opened(tx, handler, described.case_id))
         if case.read_only:
             raise RecordClosed()
         if described.size > self.room:
@@ -114,7 +116,7 @@ class Attaching:
 
         Raises: NotFound; ContentDamaged while the pieces are read.
         """
-        case = await self._db.read(lambda tx: records.read_case(tx, self._vault, case_id))
+        case = await self._db.read(lambda tx: self._opened(tx, handler, case_id))
         stored = next((each for each in case.attachments if each.attachment_id == attachment_id), None)
         if stored is None:
             raise NotFound(what=N_("attachment"))
@@ -130,6 +132,11 @@ class Attaching:
             )
         )
         return stored, self._pieces(case, stored)
+
+    def _opened(self, tx: Connection, handler: Handler, case_id: str) -> records.StoredCase:
+        stored = records.read_case(tx, self._vault, case_id)
+        need_to_know.require_case(tx, handler, stored.case, now=self._clock.now())
+        return stored
 
     async def _pieces(self, case: records.StoredCase, stored: StoredAttachment) -> AsyncGenerator[bytes, None]:
         pieces = iter(self._store.read(case.data_key, stored))

@@ -25,7 +25,7 @@ from node.store.people import SessionRow
 from node.store.second_factor import PasskeyRow
 from node.vault import Vault
 
-__all__ = ["Passkey", "Place", "answer", "ask", "offer", "passkeys_of", "register", "remove"]
+__all__ = ["Passkey", "Place", "answer", "ask", "load", "offer", "passkeys_of", "register", "remove"]
 
 _SESSION = table_of(SessionRow)
 _PASSKEY = table_of(PasskeyRow)
@@ -64,6 +64,11 @@ class Passkey:
     public_key: bytes
     count: int
     host: str
+
+
+def load() -> None:
+    """Import the library: outside a step, which would make everybody wait, and in a thread."""
+    import webauthn  # noqa: F401
 
 
 def passkeys_of(tx: Connection, vault: Vault, account_id: str) -> list[Passkey]:

@@ -47,6 +47,7 @@ __all__ = [
     "add_account",
     "check_password",
     "count_failure",
+    "count_wrong_password",
     "disable_account",
     "ended_lately",
     "list_accounts",
@@ -407,6 +408,12 @@ def count_failure(tx: Connection, index: bytes, account_id: str | None, now: dat
     tx.execute(row.on_conflict_do_update(index_elements=["name_index"], set_=counted))
     if account_id is not None:  # attempts under unknown names must not fill the journal
         journal.append(tx, now=now, actor="node", action="session.refused", subject=account_id)
+
+
+def count_wrong_password(tx: Connection, vault: Vault, name: str, *, now: datetime) -> None:
+    """A wrong password of somebody who is in: it counts as at the door. Raises NotFound."""
+    row = account_row(tx, vault, name)
+    count_failure(tx, row.name_index, row.id, now)
 
 
 def paused(until: datetime) -> SignInPaused:

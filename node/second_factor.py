@@ -28,6 +28,7 @@ from node.vault import Vault
 __all__ = [
     "Factors",
     "Outcome",
+    "again",
     "answer",
     "confirm",
     "draw_recovery_codes",
@@ -199,6 +200,21 @@ def takes(tx: Connection, vault: Vault, account_id: str, code: str, *, now: date
     if used:
         journal.append(tx, now=now, actor=account_id, action="recovery_code.used", subject=account_id)
     return used
+
+
+def again(tx: Connection, vault: Vault, token: str, code: str, *, now: datetime) -> CordeeError | None:
+    """Whether somebody who is in shows a code once more, before something that an open screen alone must not allow.
+
+    The refusal is returned, and counted as at the door; None where the code is right. Raises NotSignedIn.
+    """
+    row = people.session_of(tx, vault, token, now=now, stages={Stage.FULL})
+    until = people.paused_until(tx, row.name_index, now)
+    if until is not None:
+        return people.paused(until)
+    if takes(tx, vault, row.id, code, now=now):
+        return None
+    people.count_failure(tx, row.name_index, row.id, now)
+    return WrongCode()
 
 
 def looks_like_a_code(typed: str) -> bool:

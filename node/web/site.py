@@ -17,9 +17,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NotSignedIn, SecondFactorNeeded, SessionLocked
+from cordee.errors import N_, CordeeError, NeedToKnow, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
+from node import need_to_know
 from node.web.door import Door
 from node.web.drafting import keep_after_end
 from node.web.rendering import page
@@ -44,6 +45,7 @@ _STATUS = {
     "UNAVAILABLE": 503,
 }
 _MANY_FIELDS = 2000
+_REASON = "case_reason"  # the one page of a case for who is not of its team
 _NOTHING_TYPED = frozenset({"sign_out", "lock", "leave"})
 
 ELSEWHERE = "https://www.service-public.fr/"
@@ -81,6 +83,7 @@ class Site:
         async def answer(request: Request) -> Response:
             try:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
+                await self._may_know(visit, shown)
                 if request.method != "POST":
                     return await shown.get(visit) if shown.get is not None else _nothing()
                 if shown.upload is not None:
@@ -92,6 +95,8 @@ class Site:
                     return await shown.post(visit, form)
             except NotSignedIn as missing:
                 return await self.sign_in_first(request, shown, _DOORS.get(type(missing), "/sign-in"))
+            except NeedToKnow:
+                return self.reason_first(request)
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
@@ -99,6 +104,22 @@ class Site:
             method for method, there in (("GET", shown.get), ("POST", shown.post or shown.upload)) if there is not None
         ]
         return Route(shown.path, answer, name=shown.name, methods=methods)
+
+    async def _may_know(self, visit: Visit, shown: Page) -> None:
+        """Every page of a case, whoever wrote it, is its team's. Raises NeedToKnow."""
+        case = visit.request.path_params.get("case")
+        if case is None or shown.name == _REASON:
+            return
+        node, now = self.node, self.node.clock.now()
+        await node.db.read(lambda tx: need_to_know.require(tx, node.vault, visit.handler, str(case), now=now))
+
+    def reason_first(self, request: Request) -> Response:
+        """To the page that asks why, where it is known which case it is about."""
+        case = request.path_params.get("case")
+        if case is None:
+            return self.refusal(request, NeedToKnow())
+        back = f"?next={request.url.path}" if request.method == "GET" else ""
+        return RedirectResponse(f"/cases/{case}/reason{back}", status_code=HTTPStatus.SEE_OTHER)
 
     async def sign_in_first(self, request: Request, shown: Page, door: str = "/sign-in") -> Response:
         """To the first page, and back afterwards where that is safe to repeat. What was sent is kept, or told lost."""

@@ -119,6 +119,7 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
             roster=roster,
             listener=nobody,
             outbox=nobody,
+            publishing=nobody,
             loops=nobody,
         )
 

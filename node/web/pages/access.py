@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from cordee.errors import N_, CordeeError, InvalidInput, WrongCode, WrongPassword
+from cordee.errors import N_, CordeeError, InvalidInput, WrongPassword
 from cordee.runtime.texts import translate
 from node import passkeys, people, second_factor
 from node.passwords import LONGEST, SHORTEST
@@ -31,6 +31,7 @@ async def _shown(
 ) -> Response:
     node, now, place = visit.node, visit.node.clock.now(), place_of(visit.request)
     account = visit.handler.account_id
+    await asyncio.to_thread(passkeys.load)
 
     def step(tx: Connection) -> tuple[second_factor.Factors, list[passkeys.Passkey], str]:
         offered = ""
@@ -61,14 +62,15 @@ async def _recovery(visit: Visit, form: FormData) -> Response:
     node, now, account = visit.node, visit.node.clock.now(), visit.handler.account_id
     code = str(form.get("code", ""))
 
-    def step(tx: Connection) -> list[str] | None:
-        if not second_factor.takes(tx, node.vault, account, code, now=now):
-            return None
-        return second_factor.draw_recovery_codes(tx, node.vault, account, now=now, random=node.random)
+    def step(tx: Connection) -> tuple[CordeeError | None, list[str]]:
+        refused = second_factor.again(tx, node.vault, visit.token, code, now=now)
+        if refused is not None:
+            return refused, []
+        return None, second_factor.draw_recovery_codes(tx, node.vault, account, now=now, random=node.random)
 
-    codes = await node.db.write(step)
-    if codes is None:
-        return await _shown(visit, refused=WrongCode(), where="code")
+    refused, codes = await node.db.write(step)
+    if refused is not None:
+        return await _shown(visit, refused=refused, where="code")
     return page("recovery_codes.html", visit.language, visit=visit, codes=codes, following="/access")
 
 
@@ -79,6 +81,7 @@ async def _password(visit: Visit, form: FormData) -> Response:
     name = visit.handler.name
     found = await node.db.read(lambda tx: people.to_compare(tx, node.vault, name, now=now))
     if found is None or not (await asyncio.to_thread(Compared.of, found[0], present)).right:
+        await node.db.write(lambda tx: people.count_wrong_password(tx, node.vault, name, now=now))
         return await _shown(visit, refused=WrongPassword(), where="present")
     try:
         people.check_password(wanted)

@@ -30,6 +30,7 @@ _FIELDS = 8
 def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
     """What somebody who is not signed in may ask for."""
     cookie = cookie_name(secure=secure)
+    comparing = asyncio.Lock()  # one at a time: Argon2id takes much memory
 
     async def sign_in(request: Request) -> Response:
         language = language_for(request)
@@ -46,7 +47,8 @@ def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
             name, password = str(form.get("name", "")), str(form.get("password", ""))
             following = inside(str(form.get("next", "")))
         try:
-            token = await _token(node, name, password)
+            async with comparing:
+                token = await _token(node, name, password)
         except CordeeError as refused:
             told = " ".join(translate(refused, language))
             return page("sign_in.html", language, status=401, visit=None, refused=told, name=name, next=following)

@@ -25,6 +25,7 @@ _TOLD = {
     Role.ADMINISTRATOR: N_("looks after people, places and the node; opens no case"),
     Role.AUDITOR: N_("reads the journal and the transfers, changes nothing"),
 }
+_FIELDS = (N_("roles"), N_("name"), N_("password"))  # what the domain calls them, for the catalogue
 _DONE = {
     "added": N_(
         "The account is there. Tell the person their name here and their password. "
@@ -46,7 +47,7 @@ async def _people(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, {})
+    return _new_page(visit, {"name": "", "roles": (), "bound": False})
 
 
 async def _add(visit: Visit, form: FormData) -> Response:

@@ -47,6 +47,7 @@ class Half:
     name: str
     following: str
     place: Place
+    passkeys: int
 
     @property
     def form_token(self) -> str:
@@ -153,12 +154,13 @@ async def _entered(node: Node, request: Request, following: str | None, cookie: 
     """Raises NotSignedIn."""
     token, now = request.cookies.get(cookie, ""), node.clock.now()
 
-    def query(tx: Connection) -> tuple[str, str]:
+    def query(tx: Connection) -> tuple[str, str, int]:
         row = people.session_of(tx, node.vault, token, now=now, stages={stage})
-        return row.id, people.account_named(tx, node.vault, row.id).name
+        kept = second_factor.factors_of(tx, row.id).passkeys
+        return row.id, people.account_named(tx, node.vault, row.id).name, kept
 
-    account_id, name = node.db.look(query)
-    return Half(node, request, token, account_id, name, inside(following), place_of(request))
+    account_id, name, kept = node.db.look(query)
+    return Half(node, request, token, account_id, name, inside(following), place_of(request), kept)
 
 
 async def _answered(
@@ -171,6 +173,7 @@ async def _answered(
     """With a passkey where the script filled one in, else with what was typed."""
     node, credential = half.node, str(form.get("credential", ""))
     if credential:
+        await asyncio.to_thread(passkeys.load)
         now = node.clock.now()
         outcome = await node.db.write(
             lambda tx: passkeys.answer(
@@ -206,6 +209,8 @@ async def _unlock_tried(half: Half, typed: str) -> Outcome:
 
 async def _code_page(half: Half, template: str, refused: CordeeError | None = None) -> Response:
     node, now = half.node, half.node.clock.now()
+    if half.passkeys:
+        await asyncio.to_thread(passkeys.load)
     options = await node.db.write(
         lambda tx: passkeys.ask(tx, node.vault, half.token, half.place, now=now, random=node.random)
     )

@@ -20,8 +20,8 @@ from node.app import Node
 from node.web.app import application
 from tests.builders import Network, seeded_random
 
-from ..association import case_body, opened, profiles, with_people
-from .browser import whole_session
+from ..association import PASSWORD, case_body, opened, profiles, with_people
+from .coming_in import come_in
 
 HEADERS = {"sec-fetch-site": "same-origin", "accept-language": "en"}
 
@@ -61,7 +61,7 @@ class House:
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app), base_url="http://localhost", headers=HEADERS
             )
-            client.cookies.set("session", await whole_session(self.node, name))
+            await come_in(client, self.node, name, PASSWORD)
             self.people[name] = Person(client)
         return self.people[name]
 
