@@ -49,6 +49,7 @@ __all__ = [
     "count_failure",
     "count_wrong_password",
     "disable_account",
+    "ended_lately",
     "list_accounts",
     "lock",
     "look_up",
@@ -347,6 +348,20 @@ def look_up(
     return handler, now - row.seen_at < _TOUCH
 
 
+def ended_lately(tx: Connection, vault: Vault, token: str, *, now: datetime) -> Handler | None:
+    """Who had the pages open with this token until it was locked or ended, half an hour ago at most; else None.
+
+    It lets nobody in. What was typed meanwhile is kept for this person, who must sign in to see it.
+    """
+    row = tx.execute(_HOLDER, {"token": token_index(vault, token)}).one_or_none()
+    if row is None or row.disabled or row.stage not in (Stage.FULL, Stage.LOCKED):
+        return None
+    if now - min(row.seen_at + IDLE, row.opened_at + LONGEST_SESSION) >= IDLE:
+        return None
+    account = _account(vault, row)
+    return Handler(account.account_id, account.name, account.roles, account.bound_by_secrecy)
+
+
 def sign_out(tx: Connection, vault: Vault, token: str, *, now: datetime) -> None:
     """End a session. Raises NotSignedIn where it has ended."""
     row = session_of(tx, vault, token, now=now, stages=frozenset(Stage))
@@ -421,7 +436,8 @@ def _kept_password(vault: Vault, row: Row[tuple[Any, ...]] | None) -> str | None
 
 def _forget_what_ended(tx: Connection, now: datetime) -> None:
     tx.execute(delete(_FAILURE).where(_FAILURE.c.last_at <= now - PAUSE))
-    ended = or_(_SESSION.c.seen_at <= now - IDLE, _SESSION.c.opened_at <= now - LONGEST_SESSION)
+    # One that has just ended still tells for whom to keep what was typed.
+    ended = or_(_SESSION.c.seen_at <= now - 2 * IDLE, _SESSION.c.opened_at <= now - LONGEST_SESSION - IDLE)
     tx.execute(delete(_SESSION).where(ended))
 
 

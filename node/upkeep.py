@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey
-from node import journal, transfer_store
+from node import drafts, journal, transfer_store
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
@@ -69,6 +69,7 @@ class Upkeep:
             except CordeeError as failed:
                 log.warning("upkeep.failed", reason=failed.reason)
         await self._house.db.write(self._publishing.forget_old_keys)
+        await self._house.db.write(lambda tx: drafts.forget_old(tx, now=self._house.clock.now()))
         days = await self._house.db.read(self._days_in_use)
         self._house.in_flight.prune(days)
         await self._house.db.write(

@@ -33,13 +33,28 @@ _SECOND_FACTOR = (
 )
 
 
+_DRAFTS = (
+    """CREATE TABLE draft (
+        account_id VARCHAR NOT NULL, key_index BLOB NOT NULL, case_id VARCHAR REFERENCES case_record (id),
+        saved_at DATETIME NOT NULL, sealed_fields BLOB NOT NULL, PRIMARY KEY (account_id, key_index))""",
+    "CREATE INDEX ix_draft_case_id ON draft (case_id)",
+    "CREATE INDEX ix_draft_saved_at ON draft (saved_at)",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor,)
+def _drafts(tx: Connection) -> None:
+    """From 2 to 3: what was typed and not yet saved."""
+    for statement in _DRAFTS:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts)
 """In order; what is appended makes the next version."""
 
 

@@ -74,6 +74,10 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "association": _ANYONE,
     "six_words": _ANYONE,
     "six_words_of": _ANYONE,
+    "files": _CASE_TEAM,
+    "file": _CASE_TEAM,
+    "draft": _CASE_TEAM,
+    "draft_discard": _CASE_TEAM,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

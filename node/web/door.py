@@ -84,6 +84,8 @@ class Door:
             return None
         if not self._from_here(headers, hosts[0]):
             return 403, "Forms of another site are refused."
+        if "transfer-encoding" in headers:  # a form without a length could be of any
+            return 411, "The length is missing."
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdecimal():
             return 400, "The length is no number."

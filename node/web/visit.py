@@ -65,8 +65,17 @@ def form_token(session: str) -> str:
 
 def require_own_form(visit: HasFormToken, given: str) -> None:
     """Raises ForgedForm."""
-    if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
+    if not _is_same(given, visit.form_token):
         raise ForgedForm()
+
+
+def is_own_form(session: str, given: str) -> bool:
+    """Whether this session got the form from us, also where the session has ended."""
+    return _is_same(given, form_token(session))
+
+
+def _is_same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
 
 
 def inside(path: str | None) -> str:

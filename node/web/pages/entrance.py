@@ -16,7 +16,7 @@ from cordee.errors import CordeeError
 from cordee.runtime.texts import LANGUAGES, translate
 from node import people
 from node.web.rendering import page
-from node.web.site import Page
+from node.web.site import ELSEWHERE, Page
 from node.web.visit import LANGUAGE_COOKIE, Visit, cookie_name, inside, language_for
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "open_routes"]
 
-_ELSEWHERE = "https://www.service-public.fr/"  # a site that anybody may have open
 _FIELDS = 8
 
 
@@ -106,7 +105,7 @@ async def _lock(visit: Visit, form: FormData) -> Response:
 async def _leave(visit: Visit, form: FormData) -> Response:
     """At once, and to a page that tells nothing."""
     await _end(visit)
-    return _without_cookie(visit, _ELSEWHERE)
+    return _without_cookie(visit, ELSEWHERE)
 
 
 async def _end(visit: Visit) -> None:
