@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Health", "health_of"]
 
 _LITTLE = 5 * 1024**3  # bytes: some dozens of the largest cases
+_UNSIGNED = timedelta(hours=3)  # it is signed once an hour, the first time soon after the start
 _SOON = timedelta(days=7)  # certificates and cards are renewed at two thirds of their life: this near, it failed
 
 
@@ -40,6 +41,7 @@ class Health:
     waiting: int  # messages that could not be handed over yet
     journal_lines: int
     journal_signed_at: datetime | None
+    journal_well: bool
 
     @property
     def well(self) -> bool:
@@ -51,6 +53,7 @@ class Health:
             and self.certificate_well
             and self.card_well
             and self.disk_well
+            and self.journal_well
         )
 
 
@@ -66,6 +69,7 @@ async def health_of(node: Node) -> Health:
         card, limit = None, timedelta(0)
     waiting = await node.db.read(lambda tx: len(transfer_store.waiting(tx)))
     last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
+    first = await node.db.read(lambda tx: journal.entries(tx, limit=1))
     signed = await node.db.read(lambda tx: journal.latest(tx, action="journal.signed", limit=1))
     return Health(
         connected=status.connected,
@@ -82,6 +86,7 @@ async def health_of(node: Node) -> Health:
         waiting=waiting,
         journal_lines=last[0].line if last else 0,
         journal_signed_at=signed[0].at if signed else None,
+        journal_well=all(now - each.at < _UNSIGNED for each in (signed or first)),
     )
 
 

@@ -23,6 +23,7 @@ from node.web.pages import (
     places,
     receiving,
     search,
+    second,
     sections,
     sending,
     today,
@@ -62,4 +63,5 @@ PAGES: tuple[Page, ...] = (
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
     """The node's pages for people who ask for one of `hosts`."""
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=entrance.open_routes(node, secure=secure))
+    doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
+    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)

@@ -83,15 +83,17 @@ class Site:
         async def answer(request: Request) -> Response:
             try:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
-                await self._may_know(visit, shown)
                 if request.method != "POST":
+                    await self._may_know(visit, shown)
                     return await shown.get(visit) if shown.get is not None else _nothing()
                 if shown.upload is not None:
+                    await self._may_know(visit, shown)
                     return await shown.upload(visit)
                 if shown.post is None:
                     return _nothing()
                 async with request.form(max_files=0, max_fields=_MANY_FIELDS) as form:
                     require_own_form(visit, str(form.get("form_token", "")))
+                    await self._may_know(visit, shown)
                     return await shown.post(visit, form)
             except NotSignedIn as missing:
                 return await self.sign_in_first(request, shown, _DOORS.get(type(missing), "/sign-in"))

@@ -82,6 +82,17 @@ async def test_an_administrator_looks_after_accounts_and_a_handler_does_not(sock
     assert {each["name"]: each["disabled"] for each in listed}["Nadia"] is True
 
 
+async def test_an_administrator_gives_somebody_codes_for_the_pages(socket: Path, cordee: Cordee):
+    await cordee("node", "login", "Adrien", "--password-file", "-", stdin=PASSWORD)
+    given = (await cordee("--yes", "node", "user", "second-factor", "Hélène")).json
+    assert given["name"] == "Hélène"
+    assert given["otpauth_uri"].startswith("otpauth://totp/Notes:")
+    # The command line goes on as before: it asks for the password alone.
+    assert (await cordee("node", "login", "Hélène", "--password-file", "-", stdin=PASSWORD)).code == 0
+    refused = await cordee("--yes", "node", "user", "second-factor", "Adrien")
+    assert (refused.code, refused.error["reason"]) == (5, "ROLE_MISSING")
+
+
 async def test_a_case_is_opened_shown_changed_and_listed(signed_in: Cordee, case_id: str, written):
     shown = (await signed_in("case", "show", case_id, "--section", "situation")).json
     assert (shown["version"], list(shown["case"])) == (1, ["situation"])
