@@ -28,6 +28,7 @@ leaving?.addEventListener("change", () => {
 document.querySelector("#reveal")?.addEventListener("submit", (event) => {
   if (leaving) event.target.action = `${event.target.action.split("?")[0]}?${new URLSearchParams(new FormData(leaving))}`;
 });
+
 // What a page shows of transfers follows them. The stream holds a sentence and numbers, already in the reader's words.
 const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {
@@ -66,6 +67,8 @@ if (live && "EventSource" in window) {
   });
   stream.addEventListener("over", () => stream.close());
   addEventListener("pagehide", () => stream.close());
+}
+
 // Passkeys: the browser signs, the form carries it.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
 const text64 = (buffer) =>
