@@ -48,7 +48,7 @@ async def test_whoever_has_no_role_for_a_page_gets_nothing_of_it(browse: Browse,
         if page.name in ("sign_out", "leave", "lock"):
             continue
         allowed = bool(ACCOUNTS[name] & ROUTES[page.name])
-        if page.get is not None:
+        if page.get is not None and not (page.name == "live" and allowed):  # that stream has no end
             answer = await browser.get(path_of(page))
             if (answer.status_code == 403) == allowed:
                 wrong.append(("GET", page.name, answer.status_code))
