@@ -23,7 +23,6 @@ from node.web.pages import (
     places,
     receiving,
     search,
-    second,
     sections,
     sending,
     today,
@@ -42,26 +41,25 @@ PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *cases.PAGES,
     *sections.PAGES,
+    *access.PAGES,
     *act_new.PAGES,
     *acts.PAGES,
     *choosing.PAGES,
+    *drafts.PAGES,
+    *files.PAGES,
+    *knowing.PAGES,
     *live.PAGES,
+    *looking_after.PAGES,
+    *people.PAGES,
+    *places.PAGES,
     *receiving.PAGES,
     *search.PAGES,
     *sending.PAGES,
     *transfers.PAGES,
     *updates.PAGES,
-    *access.PAGES,
-    *people.PAGES,
-    *places.PAGES,
-    *looking_after.PAGES,
-    *knowing.PAGES,
-    *files.PAGES,
-    *drafts.PAGES,
 )
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
     """The node's pages for people who ask for one of `hosts`."""
-    doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)
+    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=entrance.open_routes(node, secure=secure))

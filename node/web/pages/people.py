@@ -19,6 +19,7 @@ from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 
+_ENOUGH = 2  # administrators: where the only one loses telephone and codes, nobody lets them in again
 _TOLD = {
     Role.HANDLER: N_("works on cases, sends and receives them"),
     Role.LEAD: N_("works on cases, decides what the law makes us keep, looks at who opened what"),
@@ -43,7 +44,17 @@ _DONE = {
 async def _people(visit: Visit) -> Response:
     node, now = visit.node, visit.node.clock.now()
     everybody = await node.db.read(lambda tx: staff.people_of(tx, node.vault, now=now))
-    return page("people.html", visit.language, visit=visit, people=everybody, done=_done(visit))
+    administrators = [
+        each for each in everybody if Role.ADMINISTRATOR in each.account.roles and not each.account.disabled
+    ]
+    return page(
+        "people.html",
+        visit.language,
+        visit=visit,
+        people=everybody,
+        alone=len(administrators) < _ENOUGH,
+        done=_done(visit),
+    )
 
 
 async def _blank(visit: Visit) -> Response:
