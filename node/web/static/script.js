@@ -28,6 +28,7 @@ leaving?.addEventListener("change", () => {
 document.querySelector("#reveal")?.addEventListener("submit", (event) => {
   if (leaving) event.target.action = `${event.target.action.split("?")[0]}?${new URLSearchParams(new FormData(leaving))}`;
 });
+
 // What a page shows of transfers follows them. The stream holds a sentence and numbers, already in the reader's words.
 const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {

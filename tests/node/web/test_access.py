@@ -48,9 +48,10 @@ async def test_whoever_has_no_role_for_a_page_gets_nothing_of_it(browse: Browse,
         if page.name in ("sign_out", "leave", "lock"):
             continue
         allowed = bool(ACCOUNTS[name] & ROUTES[page.name])
-        if page.get is not None:
+        if page.get is not None and not (page.name == "live" and allowed):  # that stream has no end
             answer = await browser.get(path_of(page))
-            if (answer.status_code == 403) == allowed:
+            lacks_role = answer.status_code == 403 and "role" in answer.text
+            if lacks_role == allowed:
                 wrong.append(("GET", page.name, answer.status_code))
         if page.post is not None or page.upload is not None:
             refused = (await browser.post(path_of(page), data={"form_token": "x"})).text
@@ -73,9 +74,11 @@ async def test_without_a_session_there_is_only_the_entrance(anyone: Browser, pag
 
 
 @pytest.mark.parametrize("page", [each for each in PAGES if each.post], ids=lambda page: page.name)
-async def test_a_form_without_this_sessions_token_is_refused(browse: Browse, page: Page) -> None:
+async def test_a_form_without_this_sessions_token_is_refused(browse: Browse, page: Page, case_id: str) -> None:
     name = next(each for each, roles in ACCOUNTS.items() if roles & ROUTES[page.name])
 
-    answer = await (await browse(name)).post(path_of(page), data={"form_token": "0" * 32})
+    path = path_of(page).replace(ID, case_id)  # of a case that is not here nothing is told, token or not
+
+    answer = await (await browse(name)).post(path, data={"form_token": "0" * 32})
 
     assert answer.status_code == 403
