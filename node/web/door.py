@@ -7,7 +7,6 @@ filled in from elsewhere, and a name that is not this node's own is not answered
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -84,10 +83,13 @@ class Door:
             return None
         if not self._from_here(headers, hosts[0]):
             return 403, "Forms of another site are refused."
+        upload = scope["path"].startswith(_UPLOADS)
+        if "transfer-encoding" in headers and not upload:  # no browser sends a form so, and its end is not known
+            return 411, "Say how long it is."
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdecimal():
             return 400, "The length is no number."
-        if int(length) > _FORM_LIMIT and not scope["path"].startswith(_UPLOADS):
+        if int(length) > _FORM_LIMIT and not upload:
             return 413, "That is more than a form can hold."
         return None
 
@@ -95,7 +97,7 @@ class Door:
         """By what every current browser says of itself; by the origin where it is an older one. Neither: refused."""
         site = headers.get("sec-fetch-site")
         origin = headers.get("origin", _UNTOLD)  # with our own "no-referrer" browsers say "null" of a form
-        if origin != _UNTOLD and (urlsplit(origin).scheme, urlsplit(origin).netloc) != (self._scheme, host):
+        if origin not in (_UNTOLD, f"{self._scheme}://{host}"):
             return False
         return site in _OWN if site is not None else origin != _UNTOLD
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cordee.errors import N_, InvalidInput
 from node.web.app import application
@@ -23,6 +25,7 @@ __all__ = ["Listening", "serving"]
 _GRACE = 2  # seconds; a page that is followed live would otherwise keep the node from stopping for ever
 _IDLE = 30
 _AT_ONCE = 400
+_SPARE = 20  # connections below that limit, so that a new one still finds room
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -69,6 +72,35 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Connection(H11Protocol):
+    """Where there are too many connections, a new one takes the place of the request that has told the least so far.
+
+    Whoever opens hundreds and sends nothing, or a byte at a time, displaces only themselves.
+    """
+
+    told = 0  # bytes
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Make room first."""
+        if len(self.connections) >= _AT_ONCE - _SPARE:
+            waiting = [each for each in self.connections if isinstance(each, _Connection) and each.is_incomplete]
+            if waiting:
+                slowest = min(waiting, key=lambda each: each.told)
+                self.connections.discard(slowest)
+                slowest.transport.abort()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Count it."""
+        self.told += len(data)
+        super().data_received(data)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the other side has still to say something before it can be answered."""
+        return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+
+
 @contextlib.asynccontextmanager
 async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
     """Serve until the block ends; the address to open is given. Raises InvalidInput, OSError."""
@@ -77,6 +109,7 @@ async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
     hosts = _LOCAL if not where.secure else (where.host, "localhost")
     config = uvicorn.Config(
         application(node, hosts=hosts, secure=where.secure),
+        http=_Connection,
         lifespan="off",
         log_config=None,
         access_log=False,  # paths name cases

@@ -59,7 +59,7 @@ async def _reveal(visit: Visit, form: FormData) -> Response:
 async def _save(visit: Visit, form: FormData) -> Response:
     case_id, section = _where(visit)
     node, now = visit.node, visit.node.clock.now()
-    version = int(str(form.get("version", "0"))[:9] or 0)
+    version = _version(str(form.get("version", "")))
     stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
     typed = section_from(section, stored.case.section(section), form, now=now, random=node.random)
     revealed = {str(each) for each in form.getlist("revealed")}
@@ -121,6 +121,11 @@ def _form(
         before=SHOWN[place - 1] if place else None,
         after=SHOWN[place + 1] if place + 1 < len(SHOWN) else None,
     )
+
+
+def _version(given: str) -> int:
+    """What is no version is none that is kept: the form comes back as after a conflict."""
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
 
 
 def _where(visit: Visit) -> tuple[str, str]:
