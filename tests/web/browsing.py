@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 from playwright.sync_api import Page
 
@@ -17,7 +21,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP rebound.example 127.0.0.1",  # a name that somebody else's server sends here
 ]
+_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
 WAITING = 60_000  # milliseconds; a slow machine has its time
 
 
@@ -30,11 +36,18 @@ def sign_in(page: Page, house: House, who: str = EVERYTHING) -> None:
     page.wait_for_url(house.pages)
 
 
-def signed_in(house: House, who: str = EVERYTHING, *, language: str = "fr") -> httpx.Client:
+@contextmanager
+def signed_in(house: House, who: str = EVERYTHING, *, language: str = "fr") -> Iterator[httpx.Client]:
     """The same over plain requests, as one who holds a session."""
-    client = httpx.Client(
-        base_url=house.pages, timeout=60, headers={"Accept-Language": language, "Sec-Fetch-Site": "same-origin"}
-    )
-    answer = client.post("/sign-in", data={"name": who, "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
-    return client
+    headers = {"Accept-Language": language, "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=house.pages, timeout=60, headers=headers) as client:
+        answer = client.post("/sign-in", data={"name": who, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        yield client
+
+
+def form_token(client: httpx.Client) -> str:
+    """What stands in each form of this session."""
+    found = _TOKEN.search(client.get("/").text)
+    assert found is not None
+    return found[1]

@@ -25,7 +25,7 @@ def reached(town: Town) -> dict[tuple[str, str], list[Found]]:
     for who in WHO:
         for language in ("fr", "en"):
             with signed_in(town.helpline, who, language=language) as client:
-                found[who, language] = crawl(client, first=[f"/cases/{town.full}"])
+                found[who, language] = crawl(client, first=[f"/cases/{town.full}"] if who == EVERYTHING else [])
     return found
 
 

@@ -26,6 +26,7 @@ SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "
 """The sections that people fill as forms; files and acts have pages of their own."""
 
 _SCHEMA = "case/1"
+_ASKED = ("pseudonym", "channel", "summary", "danger")
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
 
 
@@ -41,13 +42,13 @@ async def _cases(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, {})
+    return _new_page(visit, dict.fromkeys(_ASKED, ""))
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
     """Opened with a pseudonym and what was asked; all else can come while somebody talks."""
     node, now = visit.node, visit.node.clock.now()
-    typed = {name: str(form.get(name, "")).strip() for name in ("pseudonym", "channel", "summary", "danger")}
+    typed = {name: str(form.get(name, "")).strip() for name in _ASKED}
     case_id = str(uuid.UUID(bytes=node.random(16), version=4))
     moment, day = now.isoformat(timespec="seconds"), now.date().isoformat()
     own = node.roster.card(node.member, now=now).profile
