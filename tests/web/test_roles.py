@@ -20,11 +20,10 @@ from node.web.access import ROUTES
 from node.web.app import PAGES
 from node.web.site import Page
 from tests.web.browsing import form_token, signed_in
-from tests.web.town import PEOPLE, Town
+from tests.web.town import Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-_WHO = {Role(role): name for name, role in PEOPLE.items()}
 _PAGES = {each.name: each for each in PAGES}
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MISSING = {translate(RoleMissing(role=each), "fr")[0] for each in Role}
@@ -41,13 +40,13 @@ CELLS = [(name, method, role) for name, page in _PAGES.items() for method in _me
 
 @pytest.fixture(scope="module")
 def person(town: Town) -> Iterator[Callable[[Role], httpx.Client]]:
-    """Somebody who holds one role; whoever signed themselves out comes in again."""
+    """Somebody who holds one role; whoever signed themselves out is followed by another."""
     clients: dict[Role, httpx.Client] = {}
     with ExitStack() as stack:
 
         def of(role: Role) -> httpx.Client:
             if role not in clients or clients[role].get("/").status_code != 200:
-                clients[role] = stack.enter_context(signed_in(town.helpline, _WHO[role]))
+                clients[role] = stack.enter_context(signed_in(town.helpline, town.newcomer(role)))
             return clients[role]
 
         yield of

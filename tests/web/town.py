@@ -51,6 +51,13 @@ class Town:
         self._command(house, record, "case", "new")
         return record
 
+    def newcomer(self, role: str = "handler") -> str:
+        """Somebody who was never here: the name of an account of the helpline's, for a test that ends its session."""
+        name = f"{role} {os.urandom(4).hex()}"
+        given = ("--role", role, "--bound-by-secrecy", "--password-file", str(self.stage.password))
+        as_administrator(self.helpline, "node", "user", "add", name, *given)
+        return name
+
     def act(self, record: dict[str, Any]) -> str:
         """The agreement to share a case of the helpline's with the shelter; its id."""
         act = cases.act(
