@@ -17,7 +17,8 @@ _HEAD = "| row | workload | ratio | min … max | goal | floor | slope | Cordée
 def table(document: dict[str, Any]) -> str:
     """A run's results as Markdown."""
     rows = "".join(_row(each) for each in document["results"])
-    notes = "".join(f"- {note}\n" for note in document["notes"])
+    told = (*(line["told"] for line in document.get("lines", ())), *document["notes"])
+    notes = "".join(f"- {note}\n" for note in told)
     heading = f"{document['date'][:10]}, {document['machine']}, {document['rounds']} rounds:\n\n"
     return f"{heading}{_HEAD}{rows}\n{notes}"
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from bench.goals import GOALS, Better, Goal
 from bench.rounds import Spread
 
-__all__ = ["Report", "Result"]
+__all__ = ["Line", "Report", "Result"]
 
 _ORDER = tuple(GOALS)
 _REMARKS = (
@@ -52,6 +52,21 @@ class Result:
         return "goal reached" if self.goal.reaches_goal(self.spread.median) else "at or above floor"
 
 
+@dataclass(frozen=True)
+class Line:
+    """A ratio to read a row by. It has neither goal nor floor: it says what can be reached, not what was."""
+
+    name: str
+    means: str  # what against what
+    spread: Spread
+    told: str = ""  # for reading: the median behind it, in its own unit
+
+    def __str__(self) -> str:
+        spread = self.spread
+        text = f"{self.name} ({self.means}): {spread.median:.2f} × ({spread.least:.2f} … {spread.greatest:.2f})"
+        return f"{text}, {self.told}" if self.told else text
+
+
 @dataclass
 class Report:
     """All results of a run, and what was seen besides."""
@@ -61,6 +76,7 @@ class Report:
     results: list[Result] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)  # every figure that was measured, by name
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)  # MiB by process: before and after 1 GB
+    lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
@@ -97,7 +113,7 @@ class Report:
         for each in self.results:
             table.add_row(*self._cells(each))
         console.print(table)
-        for note in (*self.notes, *_REMARKS):
+        for note in (*map(str, self.lines), *self.notes, *_REMARKS):
             console.print(f"· {note}", highlight=False)
 
     def _cells(self, result: Result) -> Iterable[str]:
@@ -130,6 +146,7 @@ class Report:
             "machine": _machine(),
             "versions": {name: version(name) for name in ("cordee", "grpcio", "cryptography", "pynacl", "sqlmodel")},
             "results": [_told(each) for each in self.results],
+            "lines": [_line(each) for each in self.lines],
             "remarks": _REMARKS,
             "seconds": self.seconds,
             "memory_mib": {name: {"before": old, "after": new} for name, (old, new) in self.memory.items()},
@@ -145,6 +162,10 @@ def _told(result: Result) -> dict[str, object]:
     if result.spread is not None:
         told["ratio"] = asdict(result.spread)
     return told
+
+
+def _line(line: Line) -> dict[str, object]:
+    return {"name": line.name, "means": line.means, "ratio": asdict(line.spread), "told": str(line)}
 
 
 def _figure(value: float) -> str:

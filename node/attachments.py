@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -14,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 
 from cordee.errors import N_, ContentDamaged, StorageFull
 from cordee.frame import Label, frame
+from cordee.runtime.bulk import BlockReader, WriteBehind
 from cordee.runtime.crashpoint import Crashpoints, register
 from node.files import private_folder, sync_folder
 from node.vault import DataKey
@@ -28,7 +30,6 @@ BEFORE_FSYNC = register("attachments.write.before_fsync")
 _HEADER = 56  # salt and key commitment of C2SP chunked encryption
 _CHUNK = 16_384
 _TAG = 16
-_BLOCK = PIECE // _CHUNK * (_CHUNK + _TAG)  # ciphertext of one piece
 _FILE_ID = frozenset("0123456789abcdef")
 
 
@@ -79,7 +80,8 @@ class AttachmentWriter:
         self._size = 0
         self._finished = False
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=4 * PIECE)  # noqa: SIM115  # finish closes
+        self._file = open(os.open(self._path, flags, 0o600), "wb", buffering=0)  # noqa: SIM115  # finish closes
+        self._behind = WriteBehind(self._file.fileno())
 
     def write(self, chunk: bytes) -> None:
         """Add plaintext, in chunks of any size. Raises StorageFull; the file is then abandoned."""
@@ -92,8 +94,8 @@ class AttachmentWriter:
         """Seal the end and flush to disk: what is returned survives a power cut. Raises StorageFull."""
         self._put(self._encryptor.finalize())
         try:
-            with self._file as file:
-                file.flush()
+            with self._file as file, self._behind as behind:
+                behind.flush()
                 self._crashpoints.reach(BEFORE_FSYNC)
                 os.fsync(file.fileno())
         except OSError as failed:
@@ -106,17 +108,13 @@ class AttachmentWriter:
         """Remove what was written so far. After `finish` has succeeded it does nothing."""
         if self._finished:
             return
-        try:
-            self._file.close()
-        except OSError as failed:
-            if failed.errno != errno.ENOSPC:  # what could not be flushed is removed below
-                raise
-        finally:
-            self._path.unlink(missing_ok=True)
+        self._behind.close()
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
     def _put(self, sealed: bytes) -> None:
         try:
-            self._file.write(sealed)
+            self._behind.write(sealed)
         except OSError as failed:
             self._give_up(failed)
 
@@ -167,12 +165,11 @@ class AttachmentStore:
         key = _subkey(data_key, stored.attachment_id)
         try:
             decryptor = Cobblestone256Decryptor(key, _context(stored.attachment_id, stored.file_id))
-            with self._path(stored.file_id).open("rb", buffering=0) as file:
-                if os.fstat(file.fileno()).st_size != _sealed_size(stored.size):
+            with contextlib.closing(BlockReader(self._path(stored.file_id))) as file:
+                if file.size != _sealed_size(stored.size):
                     raise ContentDamaged(problem=N_("an attachment has another length on disk"))
-                yield from _cut(decryptor.update(_read_block(file.fileno(), _HEADER)))
-                while block := _read_block(file.fileno(), _BLOCK):
-                    yield from _cut(decryptor.update(block))
+                for sealed in file.pieces(piece=PIECE):
+                    yield from _cut(decryptor.update(sealed))
             yield from _cut(decryptor.finalize())
         except FileNotFoundError as missing:
             raise ContentDamaged(problem=N_("an attachment is missing on disk")) from missing
@@ -214,14 +211,6 @@ def _context(attachment_id: str, file_id: str) -> bytes:
 def _sealed_size(size: int) -> int:
     """The last chunk is always a short one, if need be an empty one: so many chunks, so many tags."""
     return _HEADER + size + _TAG * (size // _CHUNK + 1)
-
-
-def _read_block(descriptor: int, size: int) -> bytes:
-    """As many bytes as were asked for, unless the file ends."""
-    block = os.read(descriptor, size)
-    while 0 < len(block) < size and (more := os.read(descriptor, size - len(block))):
-        block += more
-    return block
 
 
 def _cut(data: bytes) -> Iterator[bytes]:

@@ -110,11 +110,11 @@ class DirectoryClient:
         request = mailbox_pb2.StatRequest(transfer_id=transfer)
         return (await _unary(self._mailbox.Stat(request, timeout=_CALL_SECONDS))).size
 
-    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes]) -> int:
-        """Append to the mailbox; what it holds durably afterwards."""
+    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
+        """Append to the mailbox; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
 
         async def requests() -> AsyncIterator[mailbox_pb2.PutRequest]:
-            first = mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset)
+            first = mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew)
             async for piece in pieces:
                 first.data = piece
                 yield first

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from queue import SimpleQueue
 
+from cordee.runtime.bulk import WriteBehind
 from node import spool
 
 __all__ = ["Feed"]
@@ -73,17 +74,25 @@ class Feed:
     # ---- in the thread ----
 
     def _pieces(self) -> Iterator[bytes]:
-        with open(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600), "rb", buffering=0) as file:
+        flags = os.O_CREAT | os.O_APPEND | os.O_RDWR
+        with (
+            open(os.open(self._path, flags, 0o600), "rb", buffering=0) as file,
+            WriteBehind(file.fileno()) as behind,
+        ):
             left = self.kept
             while left and (piece := os.pread(file.fileno(), min(left, spool.PIECE), self.kept - left)):
                 left -= len(piece)
                 self._go_on()
                 yield piece
-            while (batch := self._blocks.get()) is not None:
-                self._go_on()
-                spool.write_all(file.fileno(), batch)
-                yield from batch
-                self._loop.call_soon_threadsafe(self._places.release)
+            try:
+                while (batch := self._blocks.get()) is not None:
+                    self._go_on()
+                    for piece in batch:
+                        behind.write(piece)
+                    yield from batch
+                    self._loop.call_soon_threadsafe(self._places.release)
+            finally:
+                behind.flush()  # also where the connection broke off: it need not be fetched again
             self._go_on()
 
     def _go_on(self) -> None:

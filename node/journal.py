@@ -23,7 +23,7 @@ from cordee.v1 import statements_pb2
 from node.store import table_of
 from node.store.journal import JournalHeadRow, JournalRow
 
-__all__ = ["JournalEntry", "JournalReport", "append", "entries", "export", "sign_head", "verify"]
+__all__ = ["JournalEntry", "JournalReport", "append", "entries", "export", "of_subject", "sign_head", "verify"]
 
 _JOURNAL = table_of(JournalRow)
 _HEAD = table_of(JournalHeadRow)
@@ -146,6 +146,12 @@ def entries(
         query = query.where(or_(_JOURNAL.c.subject == about, named))
     if limit is not None:
         query = query.limit(limit)
+    return [_entry(row) for row in tx.execute(query)]
+
+
+def of_subject(tx: Connection, subject: str) -> list[JournalEntry]:
+    """Lines in order whose subject is this id, by its index: `entries` looks at every line there is."""
+    query = select(_JOURNAL).where(_JOURNAL.c.subject == subject).order_by(_JOURNAL.c.line)
     return [_entry(row) for row in tx.execute(query)]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from cordee import content, statements
 from cordee.act import Act, RecipientFacts, commitment, decide
 from cordee.case import PURPOSES, capacity_summary, minimise
-from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, TooLarge
+from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, StaleRecord, TooLarge
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.profile import Profile
 from cordee.statements import Parties, new_token, new_transfer_id
@@ -53,6 +53,8 @@ class Preview:
     size_bound: int
     rule: int
     flags: frozenset[str]
+    version: int  # of the case that was looked at
+    expires: datetime  # of the offer, if it were made now
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,6 @@ class _Plan:
     terms: Terms
     act: Act  # as it travels
     recipient: KnownCard
-    version: int
 
 
 class Sending:
@@ -122,13 +123,15 @@ class Sending:
         attachments: Collection[str] = (),
         expires_in: timedelta | None = None,
         hold: bool = False,
+        expected_version: int | None = None,
     ) -> TransferId:
         """Offer a case. Only the sealed summary leaves until a person there accepts.
 
         With `hold`, the case leaves only when `ship` is called after the acceptance: for a minor who wants to meet
-        them first, or an arrival that is not settled yet.
+        them first, or an arrival that is not settled yet. `expected_version`: of the case that a person looked at; a
+        case that changed since then is not offered.
 
-        Raises: as `preview`; OfferAlreadyOpen.
+        Raises: as `preview`; OfferAlreadyOpen; StaleRecord.
         """
         handler.require(Role.HANDLER)
         _require_kind(kind, purpose)
@@ -150,6 +153,8 @@ class Sending:
                 attachments=tuple(attachments),
                 nonce=nonce,
             )
+            if expected_version is not None and plan.preview.version != expected_version:
+                raise StaleRecord(present=plan.preview.version, given=expected_version)
             plan = replace(plan, terms=replace(plan.terms, hold=hold))
             self._keep_offer(tx, handler, transfer, plan, case_id, act_id, expires_in, now)
 
@@ -391,8 +396,16 @@ class Sending:
             size_bound=bound,
             rule=decision.rule,
             flags=decision.flags,
+            version=stored.version,
+            expires=self._expires(purpose, travels, None, now),
         )
-        return _Plan(preview=preview, terms=terms, act=travels, recipient=known, version=stored.version)
+        return _Plan(preview=preview, terms=terms, act=travels, recipient=known)
+
+    def _expires(self, purpose: str, act: Act, asked: timedelta | None, now: datetime) -> datetime:
+        """Until when an offer can be accepted: never longer than the network's policy and the act allow."""
+        policy = self._house.roster.roster.policy
+        life = min(asked or _OFFER_LIFE.get(purpose, _USUAL_LIFE), policy.offer_life_limit)
+        return min(now + life, act.valid_until)
 
     def _keep_offer(
         self,
@@ -406,10 +419,8 @@ class Sending:
         now: datetime,
     ) -> None:
         house = self._house
-        policy = house.roster.roster.policy
         act = plan.act
-        life = min(expires_in or _OFFER_LIFE.get(plan.terms.purpose, _USUAL_LIFE), policy.offer_life_limit)
-        expires = min(now + life, act.valid_until)
+        expires = self._expires(plan.terms.purpose, act, expires_in, now)
         recipient = plan.recipient.card
         parties = Parties(house.network, transfer, house.member, recipient.member)
         token = new_token(

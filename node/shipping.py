@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cordee import content, statements
 from cordee.case import encode_sections
-from cordee.errors import N_, ContentDamaged, NotFound
+from cordee.errors import N_, ContentDamaged, NotFound, Unreachable
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -58,13 +58,18 @@ class Shipping:
             await self._choose_key(job)
             job = self._read(transfer)
         self._house.crashpoints.reach(KEY_KEPT)
-        if job.ciphertext_header is None:
-            await self._pack(job)
-            job = self._read(transfer)
-        if job.job != "ship":
-            return  # withdrawn meanwhile
-        await self._upload(job)
-        await self._close(job)
+        sending: asyncio.Task[int | None] | None = None
+        try:
+            if job.ciphertext_header is None:
+                sending = await self._pack(job)
+                job = self._read(transfer)
+            if job.job != "ship":
+                return  # withdrawn meanwhile
+            await self._upload(job, sending)
+            await self._close(job)
+        finally:
+            if sending is not None:
+                sending.cancel()
 
     def _read(self, transfer: TransferId) -> Transfer:
         return self._house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
@@ -80,11 +85,14 @@ class Shipping:
 
         await house.db.write(keep)
 
-    async def _pack(self, job: Transfer) -> None:
-        """Encrypt into the spool. Cut off before it is recorded as packed, it begins anew: nothing of it has left."""
+    async def _pack(self, job: Transfer) -> asyncio.Task[int | None] | None:
+        """Encrypt into the spool, and send along what is there already: the task that sends, which `_upload` awaits.
+
+        Cut off before it is recorded as packed, it begins anew, and so does what the mailbox holds of it.
+        """
         house = self._house
         if job.sealed_content_key is None:
-            return  # withdrawn meanwhile
+            return None  # withdrawn meanwhile
         key = house.in_flight.unseal(job.sealed_content_key, place=KEY_PLACE, row=job.id)
 
         def gather(tx: Connection) -> tuple[Terms, DataKey, list[StoredAttachment], bytes]:
@@ -108,11 +116,8 @@ class Shipping:
         files = (house.attachments.read(data_key, each) for each in attachments)
         parts = content.write_content(manifest, sections, files, key=key, context=context)
         path = house.spool(job.id, outgoing=True)
-        size = await asyncio.to_thread(spool.write, path, parts)
-        header = await asyncio.to_thread(spool.head, path, content.HEADER_SIZE)
-        house.crashpoints.reach(SPOOLED)
 
-        def keep(tx: Connection) -> None:
+        def keep(tx: Connection, header: bytes, size: int) -> None:
             if transfer_store.read_transfer(tx, job.id).job == "ship":
                 transfer_store.set_fields(
                     tx,
@@ -123,8 +128,30 @@ class Shipping:
                     total_bytes=size,
                 )
 
-        await house.db.write(keep)
+        growth = spool.Growth()
+        sending = asyncio.create_task(self._send_along(job.id, path, growth))
+        try:
+            size = await asyncio.to_thread(spool.write, path, parts, grown=growth.grown)
+            growth.end()
+            header = await asyncio.to_thread(spool.head, path, content.HEADER_SIZE)
+            house.crashpoints.reach(SPOOLED)
+            await house.db.write(lambda tx: keep(tx, header, size))
+        except BaseException:
+            sending.cancel()
+            raise
         house.crashpoints.reach(PACKED)
+        return sending
+
+    async def _send_along(self, transfer: TransferId, path: Path, growth: spool.Growth) -> int | None:
+        """Upload the spool as it grows. The bytes that then wait; None where the connection broke before."""
+        self._house.crashpoints.reach(UPLOADING)
+        pieces = self._counted(transfer, spool.pieces(path, offset=0, growth=growth), 0)
+        try:
+            return await self._client.put(transfer, offset=0, pieces=pieces, anew=True)
+        except Unreachable:
+            return None
+        except NotFound:  # replaced meanwhile by what an earlier process of ours had sent
+            return 0
 
     def chosen(self, terms: Terms, kept: Sequence[StoredAttachment]) -> list[StoredAttachment]:
         """The attachments that the terms name, and no other. Raises NotFound where one was deleted since."""
@@ -133,16 +160,20 @@ class Shipping:
             raise NotFound(what=N_("attachment"))
         return [by_id[each] for each in terms.attachments]
 
-    async def _upload(self, job: Transfer) -> None:
+    async def _upload(self, job: Transfer, sending: asyncio.Task[int | None] | None) -> None:
+        """Until all of it waits: what was sent along, and then the rest."""
         house = self._house
         path: Path = house.spool(job.id, outgoing=True)
-        held = await self._client.waiting_bytes(job.id)
+        held = None if sending is None else await sending
+        if held is None:
+            held = await self._client.waiting_bytes(job.id)
         if held < job.total_bytes and spool.size_of(path) != job.total_bytes:
             await self._lost(job, held)
             raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)
-            held = await self._client.put(job.id, offset=held, pieces=self._counted(job.id, path, held))
+            pieces = self._counted(job.id, spool.pieces(path, offset=held), held)
+            held = await self._client.put(job.id, offset=held, pieces=pieces, anew=not held)
         house.crashpoints.reach(UPLOADED)
 
     async def _lost(self, job: Transfer, held: int) -> None:
@@ -165,9 +196,11 @@ class Shipping:
         await house.db.write(step)
         house.changes.tell(job.id)
 
-    async def _counted(self, transfer: TransferId, path: Path, offset: int) -> AsyncIterator[bytes]:
+    async def _counted(
+        self, transfer: TransferId, pieces: AsyncIterator[bytes], offset: int
+    ) -> AsyncGenerator[bytes, None]:
         done = offset
-        async for piece in spool.pieces(path, offset=offset):
+        async for piece in pieces:
             yield piece
             done += len(piece)
             self._house.changes.moved(transfer, done)

@@ -16,4 +16,8 @@ Three processes, as with us: a directory and two nodes. The same in both:
 Left out: signatures, sealing, hashes and encryption but for TLS; parsing of statements; the transfer table; databases,
 files, fsync; roster, acts, cases, minimisation, journal; sessions. The limits of each caller are counted but set too
 high to be reached.
+
+The same processes are also the line to read W4 by (`skeleton(…, protected=True)`): they then do exactly the
+cryptography that the protocol demands, each in the process that does it in a real transfer, and still nothing else of
+what is left out. `bench/skeleton/protected.py` lists it.
 """

@@ -1,6 +1,7 @@
 """The directory without its work: `python -m bench.skeleton.directory FOLDER MEMBER MEMBER`.
 
-In FOLDER: server.key, server.der, ca.der. A member is KEY_DIGEST:MEMBER_ID, both in hexadecimal.
+In FOLDER: server.key, server.der, ca.der. A member is KEY_DIGEST:MEMBER_ID, both in hexadecimal. Where there are keys
+for signing (NAME.public), it verifies every statement, in the event loop as the real broker does.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from bench.skeleton.protected import Checks, PublicKeys
+from bench.skeleton.work import kind_of
 from cordee.errors import NotAMember
 from cordee.ids import Digest, MemberId
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.interceptors import CallerLimits, ConnectionGuard, Gate, caller
 from cordee.runtime.server import Server
 from cordee.runtime.tls import TransportKey, server_credentials
-from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc
+from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc, statements_pb2
 
 __all__ = ["Broker", "Events", "Mailbox", "serve"]
 
@@ -53,17 +56,19 @@ class Events(directory_pb2_grpc.EventsServicer):
 
 
 class Broker(directory_pb2_grpc.BrokerServicer):
-    """Passes each statement on."""
+    """Passes each statement on, once `check` has not raised."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, check: Callable[[statements_pb2.Signed], None]) -> None:
         self._events = events
+        self._check = check
 
     async def Submit(self, request: directory_pb2.SubmitRequest, context: Any) -> directory_pb2.SubmitResponse:
         """To the other member."""
+        self._check(request.statement)
         event = directory_pb2.Event(statement=request.statement)
         event.time.GetCurrentTime()
         self._events.tell_other(caller(context).member, event)
-        return directory_pb2.SubmitResponse(state=_NEXT[request.statement.type.rpartition(".")[2]])
+        return directory_pb2.SubmitResponse(state=_NEXT[kind_of(request.statement)])
 
     async def GetTransfer(
         self, request: directory_pb2.GetTransferRequest, context: Any
@@ -112,7 +117,7 @@ async def serve(folder: Path, members: dict[Digest, MemberId]) -> None:
     events = Events(list(members.values()))
     services = {**directory_pb2.DESCRIPTOR.services_by_name, **mailbox_pb2.DESCRIPTOR.services_by_name}
     server.add(services["Events"], directory_pb2_grpc.add_EventsServicer_to_server, events)
-    server.add(services["Broker"], directory_pb2_grpc.add_BrokerServicer_to_server, Broker(events))
+    server.add(services["Broker"], directory_pb2_grpc.add_BrokerServicer_to_server, Broker(events, _check(folder)))
     server.add(services["Mailbox"], mailbox_pb2_grpc.add_MailboxServicer_to_server, Mailbox())
     key = TransportKey.from_pem((folder / "server.key").read_bytes())
     root = (folder / "ca.der").read_bytes()
@@ -124,6 +129,11 @@ async def serve(folder: Path, members: dict[Digest, MemberId]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
     await server.stop(0.5)
+
+
+def _check(folder: Path) -> Callable[[statements_pb2.Signed], None]:
+    keys = [PublicKeys.read(folder, path.stem).signing for path in folder.glob("*.public")]
+    return Checks(keys) if keys else lambda _: None
 
 
 def _members(words: list[str]) -> dict[Digest, MemberId]:

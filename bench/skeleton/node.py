@@ -1,6 +1,8 @@
-"""A node without its work: `python -m bench.skeleton.node FOLDER NAME PORT SOCKET SIZES`.
+"""A node without its work: `python -m bench.skeleton.node FOLDER NAME PORT SOCKET SIZES [PEER]`.
 
 In FOLDER: ca.der, NAME.key, NAME.der. It does what a node's tools see of a transfer, and makes the calls of one.
+With PEER (and NAME.seeds, PEER.public in FOLDER) it does the cryptography of a transfer with that one too, in the
+event loop: a real node signs and decrypts in threads, which costs more on two processors and gains nothing here.
 """
 
 from __future__ import annotations
@@ -15,12 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import node.rpc.bounds  # noqa: F401 - registers the bounds of the node's own requests
+from bench.skeleton.protected import OwnKeys, Protected, PublicKeys
 from bench.skeleton.sizes import Sizes
+from bench.skeleton.work import Bare, Work, kind_of
 from cordee.ids import TransferId
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.server import Server
 from cordee.runtime.tls import TransportKey, channel
-from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc, node_pb2, node_pb2_grpc
+from cordee.v1 import (
+    directory_pb2,
+    directory_pb2_grpc,
+    mailbox_pb2,
+    mailbox_pb2_grpc,
+    node_pb2,
+    node_pb2_grpc,
+    statements_pb2,
+)
 
 __all__ = ["Node", "serve"]
 
@@ -29,11 +41,11 @@ _SECONDS = 30.0
 
 
 class Node(node_pb2_grpc.TransfersServicer):
-    """Both halves of a transfer, hollow."""
+    """Both halves of a transfer, hollow but for what `work` does."""
 
-    def __init__(self, connection: Any, sizes: Sizes) -> None:
+    def __init__(self, connection: Any, sizes: Sizes, work: Work) -> None:
         self._sizes = sizes
-        self._ciphertext = os.urandom(sizes.ciphertext)
+        self._work = work
         self._broker = directory_pb2_grpc.BrokerStub(connection)
         self._events = directory_pb2_grpc.EventsStub(connection)
         self._mailbox = mailbox_pb2_grpc.MailboxStub(connection)
@@ -47,9 +59,9 @@ class Node(node_pb2_grpc.TransfersServicer):
         self, request: node_pb2.OfferTransferRequest, context: Any
     ) -> node_pb2.OfferTransferResponse:
         """Answered at once; the offer goes out by itself, as it does from an outbox."""
-        transfer_id = os.urandom(TransferId.length)
+        transfer_id = TransferId(os.urandom(TransferId.length))
         self._peers[transfer_id] = request.content.recipient
-        self._begin(self._submit("offer", transfer_id))
+        self._begin(self._submit(self._work.offer(transfer_id)))
         self._tell(transfer_id, "offered", direction="out")
         return node_pb2.OfferTransferResponse(transfer_id=transfer_id)
 
@@ -57,7 +69,7 @@ class Node(node_pb2_grpc.TransfersServicer):
         self, request: node_pb2.AcceptTransferRequest, context: Any
     ) -> node_pb2.AcceptTransferResponse:
         """As for an offer."""
-        self._begin(self._submit("answer", request.transfer_id))
+        self._begin(self._submit(self._work.answer(TransferId(request.transfer_id))))
         return node_pb2.AcceptTransferResponse(transfer=self._tell(request.transfer_id, "accepted"))
 
     async def WatchTransfers(
@@ -79,8 +91,9 @@ class Node(node_pb2_grpc.TransfersServicer):
         async for event in self._events.Watch(directory_pb2.WatchRequest()):
             if event.WhichOneof("kind") != "statement":
                 continue
-            kind = event.statement.type.rpartition(".")[2]
-            transfer_id = event.statement.body[: TransferId.length]
+            kind = kind_of(event.statement)
+            transfer_id = TransferId(event.statement.body[: TransferId.length])
+            self._work.hear(transfer_id, event.statement)
             if kind == "Offer":
                 self._tell(transfer_id, "offered")
             elif kind == "Answer":
@@ -92,31 +105,34 @@ class Node(node_pb2_grpc.TransfersServicer):
             else:
                 self._tell(transfer_id, "received", direction="out")
 
-    async def _ship(self, transfer_id: bytes) -> None:
+    async def _ship(self, transfer_id: TransferId) -> None:
+        ciphertext = self._work.pack(transfer_id)
         held = await self._mailbox.Stat(mailbox_pb2.StatRequest(transfer_id=transfer_id), timeout=_SECONDS)
 
         async def requests() -> AsyncIterator[mailbox_pb2.PutRequest]:
             request = mailbox_pb2.PutRequest(transfer_id=transfer_id, offset=held.size)
-            for start in range(0, len(self._ciphertext), _PIECE):
-                request.data = self._ciphertext[start : start + _PIECE]
+            for start in range(0, len(ciphertext), _PIECE):
+                request.data = ciphertext[start : start + _PIECE]
                 yield request
                 request = mailbox_pb2.PutRequest()
 
         await self._mailbox.Put(requests(), timeout=_SECONDS)
+        statement = self._work.shipment(transfer_id)
         self._tell(transfer_id, "shipped", direction="out")
-        await self._submit("shipment", transfer_id)
+        await self._submit(statement)
 
-    async def _fetch(self, transfer_id: bytes) -> None:
-        size = 0
+    async def _fetch(self, transfer_id: TransferId) -> None:
+        ciphertext = bytearray()
         async for answer in self._mailbox.Get(mailbox_pb2.GetRequest(transfer_id=transfer_id), timeout=_SECONDS):
-            size += len(answer.data)
-        if size != len(self._ciphertext):
-            raise RuntimeError(f"{size} bytes came, {len(self._ciphertext)} were sent")
+            ciphertext += answer.data
+        if len(ciphertext) != self._sizes.ciphertext:
+            raise RuntimeError(f"{len(ciphertext)} bytes came, {self._sizes.ciphertext} were sent")
+        self._work.unpack(transfer_id, bytes(ciphertext))
+        statement = self._work.receipt(transfer_id)
         self._tell(transfer_id, "received")
-        await self._submit("receipt", transfer_id)
+        await self._submit(statement)
 
-    async def _submit(self, name: str, transfer_id: bytes) -> None:
-        statement = self._sizes.statement(name, transfer_id)
+    async def _submit(self, statement: statements_pb2.Signed) -> None:
         await self._broker.Submit(directory_pb2.SubmitRequest(statement=statement), timeout=_SECONDS)
 
     def _tell(self, transfer_id: bytes, state: str, *, direction: str = "in") -> node_pb2.TransferRecord:
@@ -150,8 +166,11 @@ class Node(node_pb2_grpc.TransfersServicer):
             os.kill(os.getpid(), signal.SIGTERM)  # the driver must not wait for a call that failed
 
 
-async def serve(folder: Path, name: str, port: int, socket: Path, sizes: Sizes) -> None:
-    """Until SIGTERM."""
+async def serve(folder: Path, name: str, port: int, socket: Path, sizes: Sizes, peer: str = "") -> None:
+    """Until SIGTERM. Raises: ValueError where the sizes are not those of a real transfer and `peer` is given."""
+    work: Work = Bare(sizes)
+    if peer:
+        work = Protected(sizes, OwnKeys.read(folder, name), PublicKeys.read(folder, peer))
     connection = channel(
         f"127.0.0.1:{port}",
         root=(folder / "ca.der").read_bytes(),
@@ -160,7 +179,7 @@ async def serve(folder: Path, name: str, port: int, socket: Path, sizes: Sizes) 
     )
     async with connection:
         await asyncio.wait_for(connection.channel_ready(), _SECONDS)
-        hollow = Node(connection, sizes)  # type: ignore[abstract]  # what no transfer needs is left out
+        hollow = Node(connection, sizes, work)  # type: ignore[abstract]  # what no transfer needs is left out
         server = Server(Gate(guard=None, limits=None))
         transfers = node_pb2.DESCRIPTOR.services_by_name["Transfers"]
         server.add(transfers, node_pb2_grpc.add_TransfersServicer_to_server, hollow)
@@ -177,5 +196,5 @@ async def serve(folder: Path, name: str, port: int, socket: Path, sizes: Sizes) 
 
 
 if __name__ == "__main__":
-    _folder, _name, _port, _socket, _sizes = sys.argv[1:]
-    asyncio.run(serve(Path(_folder), _name, int(_port), Path(_socket), Sizes.from_json(_sizes)))
+    _folder, _name, _port, _socket, _sizes, *_peer = sys.argv[1:]
+    asyncio.run(serve(Path(_folder), _name, int(_port), Path(_socket), Sizes.from_json(_sizes), *_peer))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from cordee.ids import KeyId, TransferId
+from cordee.ids import KeyId
 from cordee.v1 import statements_pb2
 
 __all__ = ["Sizes"]
@@ -42,12 +42,19 @@ class Sizes:
         """For a command line."""
         return json.dumps(asdict(self))
 
+    def body(self, name: str, transfer_id: bytes, *parts: bytes) -> bytes:
+        """A body of that size: whose transfer it is, then the parts, then noise. Raises: ValueError without room."""
+        size: int = getattr(self, name)
+        told = transfer_id + b"".join(parts)
+        if len(told) > size:
+            raise ValueError(f"{len(told)} bytes do not fit into a body of {size}")
+        return told + os.urandom(size - len(told))
+
     def statement(self, name: str, transfer_id: bytes) -> statements_pb2.Signed:
         """A statement of that size that says nothing but whose transfer it is."""
-        size: int = getattr(self, name)
         return statements_pb2.Signed(
             type=f"cordee.v1.{name.capitalize()}",
-            body=transfer_id + os.urandom(size - TransferId.length),
+            body=self.body(name, transfer_id),
             signer=bytes(KeyId.length),
             ed25519_signature=bytes(64),
             mldsa65_signature=bytes(3309),

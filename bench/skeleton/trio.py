@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.certificates import write_certificates
 from bench.driver import Desk, drive
 from bench.relay.trio import companion
+from bench.skeleton.protected import write_keys
 from bench.skeleton.sizes import Sizes
 from bench.workload import PURPOSE
 from cordee.runtime.tls import TransportKey
@@ -39,10 +40,12 @@ class Hollow:
 
 
 @contextlib.contextmanager
-def skeleton(folder: Path, sizes: Sizes) -> Iterator[Hollow]:
-    """A hollow directory and two hollow nodes, running."""
+def skeleton(folder: Path, sizes: Sizes, *, protected: bool = False) -> Iterator[Hollow]:
+    """A hollow directory and two hollow nodes, running. With `protected` they do the cryptography of each transfer."""
     folder.chmod(0o700)
     names = ("sender", "recipient")
+    if protected:
+        write_keys(folder, names)
     members = write_certificates(folder, clients=names)
     digests = {name: TransportKey.from_pem((folder / f"{name}.key").read_bytes()).digest for name in names}
     with contextlib.ExitStack() as running:
@@ -55,9 +58,9 @@ def skeleton(folder: Path, sizes: Sizes) -> Iterator[Hollow]:
             )
         )
         desks = []
-        for name in names:
+        for name, peer in zip(names, reversed(names), strict=True):
             socket = folder / name[0]
-            words = (folder, name, directory.ready["port"], socket, sizes.to_json())
+            words = (folder, name, directory.ready["port"], socket, sizes.to_json(), *([peer] if protected else []))
             running.enter_context(companion("bench.skeleton.node", *words, log=folder / f"{name}.log"))
             desks.append(Desk(socket=socket, token=os.urandom(32).hex(), member=members[name]))
         yield Hollow(*desks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from cordee.runtime.bounds import Binary, Message, Number, Repeated, Text, register
+from cordee.runtime.bounds import Binary, Flag, Message, Number, Repeated, Text, register
 from cordee.v1 import directory_pb2, mailbox_pb2
 
 __all__ = ["CHUNK", "PROFILE_SIZE", "STATEMENT_SIZE", "entry", "signed"]
@@ -72,7 +72,7 @@ register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 register(
     mailbox_pb2.PutRequest,
-    Message(transfer_id=_transfer_id(empty=True), offset=Number(_SIZE), data=Binary(CHUNK, empty=True)),
+    Message(transfer_id=_transfer_id(empty=True), offset=Number(_SIZE), data=Binary(CHUNK, empty=True), anew=Flag()),
 )
 register(mailbox_pb2.GetRequest, Message(transfer_id=_transfer_id(), offset=Number(_SIZE)))
 register(mailbox_pb2.StatRequest, Message(transfer_id=_transfer_id()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
 from cordee.ids import MemberId, TransferId
+from cordee.runtime.bulk import Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.guard import caller
@@ -62,10 +64,12 @@ class MailboxStore:
         chunks: AsyncIterator[bytes],
         *,
         allow: Callable[[int], Awaitable[int]],
+        anew: bool = False,
     ) -> int:
         """Append to a transfer's file and return its size once everything is on disk.
 
-        Bytes before the end of the file are taken to be those that it holds, and skipped. `allow` is asked, with
+        Bytes before the end of the file are taken to be those that it holds, and skipped; with `anew`, from offset 0,
+        the file is another one, and who still appends to the one before hears NotFound. `allow` is asked, with
         the size that the file would have, before anything of it is written: it answers with the largest size that
         the file may have, and is asked again before the file grows over that, and once a second; what it raises
         ends the call. When the connection breaks, what has come so far is kept; when the disk is full, the file
@@ -77,17 +81,29 @@ class MailboxStore:
         await allowed.require(offset)
         lock = self._locks.setdefault(transfer_id, asyncio.Lock())
         async with lock:
-            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset)
-        position = offset
+            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew)
+        appender, position = Appender(descriptor), offset
+        writing: asyncio.Task[None] | None = None  # one batch, while the next one comes
+
+        async def write(position: int, batch: Sequence[bytes]) -> None:
+            async with lock:
+                await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
+
         try:
             async for batch in _batches(chunks):
                 end = position + sum(map(len, batch))
                 await allowed.require(end)
-                async with lock:
-                    await self._in_thread(self._write, transfer_id, descriptor, position, batch)
+                if writing is not None:
+                    await asyncio.shield(writing)
+                writing = asyncio.create_task(write(position, batch))
                 position = end
+            if writing is not None:
+                await asyncio.shield(writing)
         finally:
             # Also where the connection broke: what is on disk need not be sent again.
+            if writing is not None:
+                await asyncio.wait({writing})
+                writing.exception()  # it was raised above, or something else was
             async with lock:
                 size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
         if size is None:
@@ -96,17 +112,26 @@ class MailboxStore:
 
     async def read(self, transfer_id: TransferId, offset: int) -> AsyncIterator[bytes]:
         """The file from an offset to its end, in pieces of 256 KiB. Raises: NotFound, OffsetBeyondEnd."""
-        descriptor = await self._in_thread(self._open_to_read, transfer_id)
+        reader = await self._in_thread(self._open_to_read, transfer_id)
+        ahead: asyncio.Future[list[bytes]] | None = None  # one block, while the one before is sent
         try:
-            size = os.fstat(descriptor).st_size
+            size = reader.size
             if offset > size:
                 raise OffsetBeyondEnd(held=size, offset=offset)
-            while offset < size:
-                for piece in await self._in_thread(_read_batch, descriptor, offset):
+            if offset < size:
+                ahead = self._block(reader, offset)
+            while ahead is not None:
+                block = await ahead
+                if not block:
+                    raise NotFound(what=N_("mailbox"))  # shortened while it was read
+                offset += sum(map(len, block))
+                ahead = self._block(reader, offset) if offset < size else None
+                for piece in block:
                     yield piece
-                    offset += len(piece)
         finally:
-            os.close(descriptor)
+            if ahead is not None:
+                await asyncio.wait({ahead})
+            reader.close()
 
     async def size(self, transfer_id: TransferId) -> int:
         """How many bytes are durable; 0 where there is no file."""
@@ -126,6 +151,9 @@ class MailboxStore:
         found = (path.name for path in self._folder.iterdir())
         return frozenset(TransferId(bytes.fromhex(name)) for name in found if _NAME.fullmatch(name))
 
+    def _block(self, reader: BlockReader, offset: int) -> asyncio.Future[list[bytes]]:
+        return asyncio.ensure_future(self._in_thread(functools.partial(reader.read, offset, piece=CHUNK)))
+
     # ---- in a thread ----
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -134,8 +162,11 @@ class MailboxStore:
     def _path(self, transfer_id: TransferId) -> Path:
         return self._folder / TransferId(transfer_id).hex()
 
-    def _open_to_append(self, transfer_id: TransferId, offset: int) -> int:
+    def _open_to_append(self, transfer_id: TransferId, offset: int, anew: bool) -> int:
         path = self._path(transfer_id)
+        if anew:
+            self._durable.pop(transfer_id, None)
+            path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with _typed():
             try:
@@ -157,7 +188,14 @@ class MailboxStore:
             raise
         return descriptor
 
-    def _write(self, transfer_id: TransferId, descriptor: int, position: int, batch: Sequence[bytes]) -> None:
+    def _write(
+        self,
+        transfer_id: TransferId,
+        descriptor: int,
+        appender: Appender,
+        position: int,
+        batch: Sequence[bytes],
+    ) -> None:
         size = os.fstat(descriptor).st_size
         if position > size:
             raise OffsetBeyondEnd(held=size, offset=position)
@@ -169,12 +207,7 @@ class MailboxStore:
             pieces[0] = pieces[0][skip:]
         try:
             with _typed():
-                while pieces:
-                    done = os.writev(descriptor, pieces)
-                    while pieces and done >= len(pieces[0]):
-                        done -= len(pieces.pop(0))
-                    if pieces and done:
-                        pieces[0] = pieces[0][done:]
+                appender.append(pieces, position=size)
         except StorageFull:
             os.ftruncate(descriptor, self._durable.get(transfer_id, 0))
             raise
@@ -194,16 +227,16 @@ class MailboxStore:
         finally:
             os.close(descriptor)
 
-    def _open_to_read(self, transfer_id: TransferId) -> int:
+    def _open_to_read(self, transfer_id: TransferId) -> BlockReader:
         try:
-            return os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return BlockReader(self._path(transfer_id), flags=os.O_NOFOLLOW)
         except FileNotFoundError:
             raise NotFound(what=N_("mailbox")) from None
 
     def _size_on_disk(self, transfer_id: TransferId) -> int:
         try:
-            descriptor = self._open_to_read(transfer_id)
-        except NotFound:
+            descriptor = os.open(self._path(transfer_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
             return 0
         try:
             os.fsync(descriptor)
@@ -258,12 +291,15 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.transfer_id:
             raise InvalidInput(field="transfer_id", problem=N_("missing in the first message"))
+        if first.anew and first.offset:
+            raise InvalidInput(field="anew", problem=N_("only from offset 0"))
         transfer_id = TransferId(first.transfer_id)
         size = await self._store.append(
             transfer_id,
             first.offset,
             _data(first, request_iterator),
             allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
+            anew=first.anew,
         )
         return mailbox_pb2.PutResponse(size=size)
 
@@ -299,13 +335,13 @@ class _Allowed:
 
 
 async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest]) -> AsyncIterator[bytes]:
-    if first.data:
-        yield first.data
+    if data := first.data:  # each look at the field is a copy
+        yield data
     async for request in others:
-        if request.transfer_id or request.offset:
+        if request.transfer_id or request.offset or request.anew:
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
-        if request.data:
-            yield request.data
+        if data := request.data:
+            yield data
 
 
 async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
@@ -323,19 +359,6 @@ async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
         raise
     if batch:
         yield batch
-
-
-def _read_batch(descriptor: int, offset: int) -> list[bytes]:
-    pieces: list[bytes] = []
-    for index in range(_BATCH):
-        piece = os.pread(descriptor, CHUNK, offset + index * CHUNK)
-        if piece:
-            pieces.append(piece)
-        if len(piece) < CHUNK:
-            break
-    if not pieces:
-        raise NotFound(what=N_("mailbox"))  # shortened while it was read
-    return pieces
 
 
 @contextmanager

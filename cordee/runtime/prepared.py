@@ -19,7 +19,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, MultipleResultsFound, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["Connection", "prepared"]
+__all__ = ["Connection", "is_prepared", "prepared"]
 
 S = TypeVar("S", bound=sqlalchemy.Executable)
 _Process = Callable[[Any], Any]
@@ -45,7 +45,7 @@ class Connection(sqlalchemy.Connection):
         except TypeError:  # several rows at once
             form = None
         if form is None:
-            if type(parameters) is not dict or not _is_marked(statement):
+            if type(parameters) is not dict or not is_prepared(statement):
                 return super().execute(statement, parameters or None, execution_options=execution_options)
             form = _FORMS[statement, tuple(parameters)] = _compile(statement, tuple(parameters))
         driver: Any = self.connection.dbapi_connection
@@ -115,7 +115,8 @@ class Rows:
         return found
 
 
-def _is_marked(statement: Any) -> bool:
+def is_prepared(statement: object) -> bool:
+    """Whether `prepared` made it."""
     return isinstance(statement, sqlalchemy.Executable) and bool(statement.get_execution_options().get(_MARK))
 
 

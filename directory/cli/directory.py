@@ -92,7 +92,7 @@ def serve(
 
     from cordee.runtime import logs
     from cordee.runtime.clock import SystemClock
-    from cordee.runtime.memory import keep_few_arenas
+    from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
     from cordee.runtime.metrics import Metrics, expose
     from cordee.runtime.output import to_json
     from cordee.runtime.process import forbid_core_dumps
@@ -101,6 +101,7 @@ def serve(
     Output(ctx).for_real()
     forbid_core_dumps()
     keep_few_arenas()
+    keep_freed_memory()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
     registry = CollectorRegistry()
     if metrics_port is not None:

@@ -5,6 +5,7 @@ There is nothing of a case in them: ids, states, times, sizes and signed stateme
 
 from __future__ import annotations
 
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from directory.store import DirectoryTable
@@ -16,6 +17,8 @@ class TransferRow(DirectoryTable, table=True):
     """Where one transfer stands."""
 
     __tablename__ = "transfer"
+    # What a sender has under way, without going through everything it ever sent.
+    __table_args__ = (Index("open_by_sender", "sender", "counted", sqlite_where=text("ends_at IS NOT NULL")),)
 
     id: bytes = Field(primary_key=True)
     sender: bytes = Field(index=True)

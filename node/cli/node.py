@@ -160,13 +160,14 @@ def serve(
     """
     import asyncio
 
-    from cordee.runtime.memory import keep_few_arenas
+    from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
     from cordee.runtime.process import forbid_core_dumps
     from node.cli.files import read_secret
     from node.vault import FILE, Vault
 
     forbid_core_dumps()
     keep_few_arenas()
+    keep_freed_memory()
     # Before the node itself is imported: Argon2id takes its memory while little else is there.
     vault = Vault.open(data_dir / FILE, read_secret(passphrase_file).encode())
 

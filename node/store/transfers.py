@@ -25,6 +25,7 @@ class TransferRow(NodeTable, table=True):
             unique=True,
             sqlite_where=text("outgoing AND state IN ('offered', 'accepted', 'shipped')"),
         ),
+        Index("transfer_by_case", "case_id"),
         Index("transfer_by_job", "job", sqlite_where=text("job IS NOT NULL")),
     )
 

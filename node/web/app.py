@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from node.web.pages import cases, entrance, sections, today
+from node.web.pages import (
+    act_new,
+    acts,
+    cases,
+    choosing,
+    entrance,
+    live,
+    receiving,
+    search,
+    sections,
+    sending,
+    today,
+    transfers,
+    updates,
+)
 from node.web.site import Page, build
 
 if TYPE_CHECKING:
@@ -15,7 +29,21 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "application"]
 
-PAGES: tuple[Page, ...] = (*today.PAGES, *entrance.PAGES, *cases.PAGES, *sections.PAGES)
+PAGES: tuple[Page, ...] = (
+    *today.PAGES,
+    *entrance.PAGES,
+    *cases.PAGES,
+    *sections.PAGES,
+    *act_new.PAGES,
+    *acts.PAGES,
+    *choosing.PAGES,
+    *live.PAGES,
+    *receiving.PAGES,
+    *search.PAGES,
+    *sending.PAGES,
+    *transfers.PAGES,
+    *updates.PAGES,
+)
 
 
 def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:

@@ -46,8 +46,10 @@ def _environment(language: str) -> Environment:
     environment.globals.update(
         _=partial(_told, language=language),
         language=language,
+        colon="\u00a0: " if language == "fr" else ": ",
         other_language="en" if language == "fr" else "fr",
         form_token=_form_token,
+        field_label=field_label,
         section_label=section_label,
         value_label=value_label,
     )

@@ -7,7 +7,7 @@ import copy
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -416,11 +416,11 @@ def packs(alter: Callable[[Terms], Terms]) -> type[Shipping]:
     """A node that offers honestly and packs something else."""
 
     class Cheat(Shipping):
-        async def _pack(self, job: Transfer) -> None:
+        async def _pack(self, job: Transfer) -> asyncio.Task[int | None] | None:
             house = self._house
             key = await house.db.read(lambda tx: records.data_key_of(tx, house.vault, job.case_id or ""))
             altered = alter(Terms.unsealed(job.sealed_terms, key, job.id))
-            await super()._pack(replace(job, sealed_terms=altered.sealed(key, job.id)))
+            return await super()._pack(replace(job, sealed_terms=altered.sealed(key, job.id)))
 
     return Cheat
 
@@ -444,14 +444,14 @@ def widens_the_act(terms: Terms) -> Terms:
 
 
 class Flips(Shipping):
-    """One bit of the ciphertext, on the sender's own disk or on the way."""
+    """One bit of the ciphertext, on the way."""
 
-    async def _upload(self, job: Transfer) -> None:
-        path = self._house.spool(job.id, outgoing=True)
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
-        await super()._upload(job)
+    async def _counted(
+        self, transfer: TransferId, pieces: AsyncIterator[bytes], offset: int
+    ) -> AsyncGenerator[bytes, None]:
+        async for piece in super()._counted(transfer, pieces, offset):
+            middle = len(piece) // 2
+            yield piece[:middle] + bytes([piece[middle] ^ 1]) + piece[middle + 1 :]
 
 
 NOTE = {

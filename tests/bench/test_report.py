@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from bench.__main__ import _rows
+from bench.cases import lines
 from bench.goals import GOALS
 from bench.publish import publish
-from bench.report import Report, Result
+from bench.report import Line, Report, Result
 from bench.rounds import Spread
 
 
@@ -87,6 +88,32 @@ def test_a_run_is_published_between_the_marks_of_the_page_and_again_in_their_pla
     assert "0.50 ×" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+
+
+def test_a_line_to_read_by_is_told_in_table_file_and_page_and_is_never_below_a_floor(tmp_path):
+    page, file = tmp_path / "page.md", tmp_path / "run.json"
+    page.write_text("<!-- results: begin -->\n<!-- results: end -->\n")
+    report = Report(
+        quick=False, rounds=2, lines=[Line("W4 ceiling", "this to that", Spread.of([0.4, 0.6]), "9 cases/s")]
+    )
+    told = "W4 ceiling (this to that): 0.50 × (0.40 … 0.60), 9 cases/s"
+    shown = io.StringIO()
+    report.show(Console(file=shown, width=250))
+    report.write(file)
+    publish(file, page)
+
+    assert told in shown.getvalue()
+    assert told in page.read_text()
+    (line,) = json.loads(file.read_text())["lines"]
+    assert (line["name"], line["ratio"]["median"], line["told"]) == ("W4 ceiling", 0.5, told)
+    assert report.below_floor == []
+
+
+def test_w4_is_read_by_what_the_cryptography_leaves_and_by_what_we_make_of_that():
+    ceiling, ours = lines(ours=[20.0, 40.0], hollow=[1.0, 2.0], ceiling=[2.0, 4.0], cases=100)
+    assert (ceiling.name, ceiling.spread.each) == ("W4 ceiling", (0.5, 0.5))
+    assert (ours.name, ours.spread.each) == ("W4 against its ceiling", (0.1, 0.1))
+    assert (ceiling.told, ours.told) == ("33.3 cases/s", "3.3 cases/s")
 
 
 def test_a_quick_run_is_not_published(tmp_path):

@@ -10,12 +10,14 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from cordee.act import Act
 from cordee.case import SECTIONS
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
 from cordee.errors import CordeeError, InvalidRecord
 from cordee.runtime.texts import problems, translate
 from node import acts, journal, records
+from node.web.act_told import can_be_withdrawn, told
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -104,12 +106,12 @@ async def _case(visit: Visit) -> Response:
     """That it was read is journalled in the same step (domain §1.2)."""
     node, now, case_id = visit.node, visit.node.clock.now(), str(visit.request.path_params["case"])
 
-    def step(tx: Connection) -> tuple[records.StoredCase, int]:
+    def step(tx: Connection) -> tuple[records.StoredCase, list[Act]]:
         stored = records.read_case(tx, node.vault, case_id)
         journal.append(tx, now=now, actor=visit.handler.account_id, action="case.read", subject=case_id)
-        return stored, len(acts.acts_of(tx, node.vault, case_id))
+        return stored, acts.acts_of(tx, node.vault, case_id)
 
-    stored, count = await node.db.write(step)
+    stored, kept = await node.db.write(step)
     transfers = [each for each in await node.transfers.list(visit.handler) if each.case_id == case_id]
     document = stored.case.to_dict()
     return page(
@@ -118,7 +120,12 @@ async def _case(visit: Visit) -> Response:
         visit=visit,
         case=stored.case,
         stored=stored,
-        acts=count,
+        acts=[
+            told(each, members=node.roster.members(), persons={}, now=now, language=visit.language)
+            for each in reversed(kept)
+            if can_be_withdrawn(each)
+        ],
+        acts_count=len(kept),
         transfers=transfers,
         danger=document.get("risk", {}).get("immediate_danger"),
         summary=document.get("situation", {}).get("request_summary", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
@@ -17,6 +17,9 @@ from node.web.visit import Visit
 __all__ = ["PAGES"]
 
 _RECENT = timedelta(days=7)
+_SOON = timedelta(minutes=30)  # an emergency's offer lives for two hours
+_SLOW = timedelta(minutes=10)  # after which what still waits for the network is worth a look
+_UNWANTED = frozenset({State.DECLINED, State.REFUSED, State.EXPIRED})
 _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
 
 
@@ -30,6 +33,7 @@ async def _today(visit: Visit) -> Response:
         cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
         names = {each.case_id: each.pseudonym for each in cases}
     status = node.roster.status()
+    trouble = [each for each in lines if _is_in_trouble(each, now)]
     return page(
         "today.html",
         visit.language,
@@ -43,10 +47,23 @@ async def _today(visit: Visit) -> Response:
             for each in lines
             if each.state not in END_STATES and not (each.direction == "in" and each.state is State.OFFERED)
         ],
-        ended=[each for each in lines if each.state in END_STATES and now - each.updated_at < _RECENT],
+        ended=[
+            each
+            for each in lines
+            if each.state in END_STATES and now - each.updated_at < _RECENT and each not in trouble
+        ],
+        trouble=trouble,
+        soon=_SOON,
         connected=status.connected,
         alarm=status.alarm,
     )
+
+
+def _is_in_trouble(line: TransferLine, now: datetime) -> bool:
+    """Nothing of ours arrived and nobody took it, or it does not leave: somebody has to think of another way."""
+    if line.waits and now - line.updated_at > _SLOW:
+        return True
+    return line.direction == "out" and line.state in _UNWANTED and now - line.updated_at < _RECENT
 
 
 PAGES = (Page("today", "/", get=_today),)

@@ -421,3 +421,31 @@ async def test_over_the_wire_a_sender_that_vanishes_can_go_on(hosting: Any, netw
         assert held >= 4 * CHUNK
         assert (await stub.Put(iter(requests(CONTENT[held:], held)))).size == len(CONTENT)
     assert on_disk(store) == CONTENT
+
+
+async def test_what_is_put_anew_replaces_what_was_there(store: MailboxStore) -> None:
+    await put(store, CONTENT)
+    other = CONTENT[::-1][:CHUNK]
+    assert await store.append(TRANSFER, 0, pieces(other), allow=anything, anew=True) == CHUNK
+    assert await get(store) == other
+    assert await store.size(TRANSFER) == CHUNK
+
+
+async def test_who_still_appends_to_what_was_replaced_hears_of_it_and_changes_nothing(store: MailboxStore) -> None:
+    begun, replaced = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield bytes(CHUNK)
+        begun.set()
+        await replaced.wait()
+        yield bytes(CHUNK)
+
+    stale = asyncio.create_task(store.append(TRANSFER, 0, slowly(), allow=anything))
+    await begun.wait()
+    await store.append(TRANSFER, 0, pieces(CONTENT), allow=anything, anew=True)
+    replaced.set()
+    with pytest.raises(NotFound):
+        await stale
+    assert await get(store) == CONTENT
+    assert await store.size(TRANSFER) == len(CONTENT)

@@ -53,3 +53,28 @@ def test_what_is_under_way_is_bounded_on_both_sides() -> None:
     assert options["grpc.http2.lookahead_bytes"] >= 4 * CHUNK
     assert options.items() <= dict(SERVER_OPTIONS).items()
     assert options.items() <= dict(CLIENT_OPTIONS).items()
+
+
+_KEEPING = """
+import sys
+from cordee.runtime.memory import keep_freed_memory
+def faults():
+    return int(open("/proc/self/stat").read().rpartition(")")[2].split()[7])
+def used():
+    before = faults()
+    for _ in range(200):
+        pieces = [bytearray(262_144) for _ in range(8)]
+        del pieces
+    return faults() - before
+if not keep_freed_memory():
+    sys.exit(77)
+used()
+print(used())
+"""
+
+
+def test_memory_that_was_freed_is_used_again_without_a_page_fault() -> None:
+    done = subprocess.run([sys.executable, "-c", _KEEPING], capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("malloc is not glibc's")
+    assert int(done.stdout) < 2_000

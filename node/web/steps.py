@@ -1,0 +1,90 @@
+"""What the screens of sending share: the case that was opened, the steps, the links between them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from starlette.datastructures import QueryParams
+from starlette.responses import RedirectResponse, Response
+
+from cordee.act import Act
+from cordee.errors import N_
+from node import acts, journal, records
+from node.web.choice import address
+from node.web.rendering import page
+from node.web.visit import Visit
+
+__all__ = ["CONTENT", "Opened", "from_the_start", "new_act", "open_to_send"]
+
+_STEPS: Final = (
+    ("", N_("Who")),
+    ("/why", N_("What for")),
+    ("/what", N_("What leaves")),
+    ("/confirm", N_("Confirm")),
+)
+CONTENT: Final = ("own", "s", "x", "file", "v")
+"""What was chosen of a case; for another purpose it does not fit."""
+
+
+class Opened:
+    """A case that was opened to be sent, with the acts on record and what the address says."""
+
+    def __init__(self, visit: Visit, stored: records.StoredCase, on_record: list[Act]) -> None:
+        self.visit = visit
+        self.stored = stored
+        self.case = stored.case
+        self.acts = on_record
+        self.params: QueryParams = visit.request.query_params
+        self.base = f"/cases/{stored.case.case_id}/send"
+
+    def link(self, step: str, *without: str, **changes: str) -> str:
+        """Another step with the same choices."""
+        query = address(self.params, *without, **changes)
+        return f"{self.base}{step}{'?' if query else ''}{query}"
+
+    def page(self, template: str, step: int, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
+        """One step as a page; the steps before it are links back."""
+        return page(
+            template,
+            self.visit.language,
+            status=status,
+            visit=self.visit,
+            case=self.case,
+            base=self.base,
+            trail=[
+                (number, words, self.link(path) if number < step else "") for number, (path, words) in enumerate(_STEPS)
+            ],
+            step=step,
+            link=self.link,
+            query=address(self.params),
+            **values,
+        )
+
+
+async def open_to_send(visit: Visit, *, viewed: Collection[str] = ()) -> Opened:
+    """That the case was read, and which vital fields were shown, is journalled in the same step. Raises NotFound."""
+    node, now, case_id = visit.node, visit.node.clock.now(), str(visit.request.path_params["case"])
+
+    def step(tx: Connection) -> tuple[records.StoredCase, list[Act]]:
+        stored = records.read_case(tx, node.vault, case_id)
+        by = visit.handler.account_id
+        journal.append(tx, now=now, actor=by, action="case.read", subject=case_id, facts={"section": "sending"})
+        for field in sorted(viewed):
+            journal.append(tx, now=now, actor=by, action="field.viewed", subject=case_id, facts={"field": field})
+        return stored, acts.acts_of(tx, node.vault, case_id)
+
+    stored, on_record = await node.db.write(step)
+    return Opened(visit, stored, on_record)
+
+
+def new_act(opened: Opened, purpose: str, to: str) -> str:
+    """Where an act for this purpose and recipient is recorded."""
+    return f"/cases/{opened.case.case_id}/acts/new?purpose={purpose}&to={to}"
+
+
+def from_the_start(opened: Opened) -> Response:
+    """For an address of a late step that leaves out what an early one chose."""
+    return RedirectResponse(opened.link(""), status_code=HTTPStatus.SEE_OTHER)

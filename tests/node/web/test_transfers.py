@@ -1,0 +1,379 @@
+"""Offers answered and transfers followed at the pages of two whole nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from cordee import proof
+from cordee.case import mandatory_sections
+from cordee.ids import TransferId
+from cordee.transfer import State
+from node import journal, records, transfer_store
+from node.people import Role
+from tests.neighbours import Street, eventually, neighbourhood
+from tests.node.web.following import Browser, browser, offered
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
+    async with neighbourhood(tmp_path_factory.mktemp("pages"), "Paris", "Marseille") as (town, _):
+        yield town
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pages(street: Street) -> AsyncIterator[tuple[Browser, Browser]]:
+    """A handler of Paris and one of Marseille, each also a lead."""
+    async with AsyncExitStack() as stack:
+        paris, marseille = [
+            await stack.enter_async_context(browser(each, "Camille", Role.HANDLER, Role.LEAD))
+            for each in street.neighbours.values()
+        ]
+        yield paris, marseille
+
+
+def at(transfer: TransferId, step: str = "") -> str:
+    return f"/transfers/{transfer.hex()}{step}"
+
+
+async def accept(browser: Browser, transfer: TransferId, **typed: Any) -> None:
+    await browser.send(at(transfer, "/accept"), conflict="no", areas="no", **typed)
+
+
+async def words_of(browser: Browser, transfer: TransferId) -> list[str]:
+    """Everything in the record that a person typed of themselves: none of it may be seen before it is theirs."""
+    node = browser.neighbour.here
+    row = await node.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, row.case_id or ""))
+    document = stored.case.to_dict()
+    identity = [value for value in document["identity"].values() if isinstance(value, str) and len(value) > 6]
+    return [document["meta"]["pseudonym"], document["situation"]["request_summary"], *identity]
+
+
+# ---- an offer ----
+
+
+async def test_an_offer_is_told_in_words_and_shows_nothing_that_is_sealed(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    shown = await marseille.ask(at(transfer))
+    assert "Time left" in shown
+    assert "Is a minor of the same group with you" in shown
+    assert 'name="section"' in shown
+    for word in await words_of(paris, transfer):
+        assert word not in shown
+    assert "Ouvrir" not in shown
+
+
+async def test_todays_page_has_an_offer_and_its_time_left(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour, expires_in=timedelta(minutes=20))
+    shown = await marseille.ask("/")
+    assert at(transfer) in shown
+    assert "soon over" in shown
+
+
+async def test_it_is_accepted_whole_and_the_case_arrives_with_how_to_make_contact_first(
+    pages: tuple[Browser, Browser],
+) -> None:
+    paris, marseille = pages
+    record, transfer = await offered(paris.neighbour, marseille.neighbour, ticked={"health"})
+    node = marseille.neighbour.here
+    summary = await node.transfers.summary(marseille.neighbour.person, transfer)
+    await accept(marseille, transfer, section=list(summary.sections))
+    await marseille.neighbour.reaches(transfer, State.RECEIVED)
+    await paris.neighbour.reaches(transfer, State.RECEIVED)
+    shown = await marseille.ask(at(transfer))
+    assert record["contact"]["instructions"].split("’")[0].split("'")[0] in shown
+    assert shown.index("how to make contact") < shown.index("Open the case")
+    assert "unchanged to its last byte" in shown
+    lines = await node.db.read(lambda tx: journal.entries(tx, about=record["meta"]["case_id"]))
+    assert ("case.read", "contact") in [(each.action, each.facts.get("section")) for each in lines]
+
+
+async def test_fewer_sections_are_accepted_but_never_fewer_than_the_purpose_needs(
+    pages: tuple[Browser, Browser],
+) -> None:
+    paris, marseille = pages
+    record, transfer = await offered(paris.neighbour, marseille.neighbour)
+    await accept(marseille, transfer, section=[])
+    await marseille.neighbour.reaches(transfer, State.RECEIVED)
+    node = marseille.neighbour.here
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, record["meta"]["case_id"]))
+    needed = mandatory_sections("relocation")
+    assert needed <= set(stored.case.sections())
+    assert "weak_signals" not in stored.case.sections()
+
+
+@pytest.mark.parametrize("answer", ["", "yes"])
+async def test_it_is_not_accepted_before_a_person_says_that_no_conflict_is_there(
+    pages: tuple[Browser, Browser], answer: str
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    back = await marseille.send(at(transfer, "/accept"), status=422, conflict=answer, areas="no")
+    assert 'id="errors"' in back.text
+    assert 'href="#conflict"' in back.text
+    assert await marseille.neighbour.state(transfer) is State.OFFERED
+
+
+async def test_an_unknown_section_comes_back_as_an_error_in_words(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    back = await marseille.send(at(transfer, "/accept"), status=422, conflict="no", areas="no", section="links")
+    assert "outside what the act covers" in back.text
+
+
+async def test_it_is_declined_with_a_reason_that_its_sender_reads(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    await marseille.send(at(transfer, "/decline"), code="no_capacity", text="Une place samedi <b>")
+    await paris.neighbour.reaches(transfer, State.DECLINED)
+    shown = await paris.ask(at(transfer))
+    assert "no free place" in shown
+    assert "Une place samedi &lt;b&gt;" in shown
+    assert "Did not go as it should" in await paris.ask("/")
+
+
+@pytest.mark.parametrize("typed", [{}, {"code": "lazy"}, {"code": "other"}, {"code": "other", "text": "x" * 2001}])
+async def test_a_decline_without_a_reason_comes_back_with_what_was_typed(
+    pages: tuple[Browser, Browser], typed: dict[str, str]
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    back = await marseille.send(at(transfer, "/decline"), status=422, **typed)
+    assert 'id="errors"' in back.text
+    assert typed.get("text", "") in back.text
+    assert await marseille.neighbour.state(transfer) is State.OFFERED
+
+
+# ---- withdrawing ----
+
+
+async def test_an_offer_is_withdrawn_after_a_page_that_says_what_that_does(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    assert "They can no longer accept it." in await paris.ask(at(transfer, "/withdraw"))
+    await paris.send(at(transfer, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State.WITHDRAWN)
+    assert "/accept" not in await marseille.ask(at(transfer))
+
+
+async def test_a_held_one_is_withdrawn_after_acceptance(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
+    await accept(marseille, transfer)
+    await paris.neighbour.reaches(transfer, State.ACCEPTED)
+    assert "Nothing of the case leaves any more." in await paris.ask(at(transfer, "/withdraw"))
+    await paris.send(at(transfer, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State.WITHDRAWN)
+
+
+async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
+    await accept(marseille, transfer)
+    await paris.neighbour.reaches(transfer, State.ACCEPTED)
+    assert "Nothing leaves until you let it go." in await paris.ask(at(transfer))
+    await paris.send(at(transfer, "/ship"))
+    await marseille.neighbour.reaches(transfer, State.RECEIVED)
+
+
+async def test_what_is_shipped_to_somebody_away_is_withdrawn(street: Street, pages: tuple[Browser, Browser]) -> None:
+    paris, _ = pages
+    away = await street.settle("Lyon", len(street.neighbours))
+    await away.start()
+    await eventually(lambda: away.member in {each.member for each in paris.neighbour.here.roster.members()})
+    await eventually(lambda: paris.neighbour.here.roster.card(away.member, now=street.clock.now()))
+    _, transfer = await offered(paris.neighbour, away, hold=True)
+    await away.here.receiving.accept(away.person, transfer)
+    await paris.neighbour.reaches(transfer, State.ACCEPTED)
+    await away.reaches(transfer, State.ACCEPTED)
+    await away.stop()
+    await paris.send(at(transfer, "/ship"))
+    await paris.neighbour.reaches(transfer, State.SHIPPED)
+    assert "What waits for them is erased, with its key." in await paris.ask(at(transfer, "/withdraw"))
+    await paris.send(at(transfer, "/withdraw"))
+    await paris.neighbour.reaches(transfer, State.WITHDRAWN)
+
+
+@pytest.mark.parametrize("end", ["declined", "withdrawn", "received"])
+async def test_what_is_over_is_neither_accepted_nor_declined(pages: tuple[Browser, Browser], end: str) -> None:
+    paris, marseille = pages
+    if end == "received":
+        _, transfer = await received(paris, marseille)
+    else:
+        _, transfer = await offered(paris.neighbour, marseille.neighbour)
+        if end == "declined":
+            await marseille.send(at(transfer, "/decline"), code="no_capacity")
+        else:
+            await paris.send(at(transfer, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State(end))
+    await marseille.send(at(transfer, "/accept"), status=409, conflict="no", areas="no")
+    await marseille.send(at(transfer, "/decline"), status=409, code="no_capacity")
+    assert await marseille.neighbour.state(transfer) is State(end)
+
+
+async def test_what_is_over_without_having_come_is_not_withdrawn(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    await marseille.send(at(transfer, "/decline"), code="no_capacity")
+    await paris.neighbour.reaches(transfer, State.DECLINED)
+    assert "/withdraw" not in await paris.ask(at(transfer))
+    await paris.ask(at(transfer, "/withdraw"), status=303)
+    await paris.send(at(transfer, "/withdraw"), status=409)
+
+
+async def received(paris: Browser, marseille: Browser, **options: Any) -> tuple[dict[str, Any], TransferId]:
+    record, transfer = await offered(paris.neighbour, marseille.neighbour, **options)
+    await marseille.neighbour.here.receiving.accept(marseille.neighbour.person, transfer)
+    await marseille.neighbour.reaches(transfer, State.RECEIVED)
+    await paris.neighbour.reaches(transfer, State.RECEIVED)
+    return record, transfer
+
+
+async def asked_to_erase(paris: Browser, marseille: Browser) -> tuple[dict[str, Any], TransferId]:
+    record, transfer = await received(paris, marseille)
+    assert "have to answer with a signature" in await paris.ask(at(transfer, "/withdraw"))
+    await paris.send(at(transfer, "/withdraw"))
+    await erasure_is(marseille, transfer, "asked")
+    return record, transfer
+
+
+async def erasure_is(browser: Browser, transfer: TransferId, answer: str) -> None:
+    node = browser.neighbour.here
+
+    async def said() -> bool:
+        return (await node.db.read(lambda tx: transfer_store.read_transfer(tx, transfer))).erasure == answer
+
+    await eventually(said, what=f"erasure {answer}")
+
+
+async def test_what_was_received_is_erased_on_request_once_somebody_is_sure(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    record, transfer = await asked_to_erase(paris, marseille)
+    assert "You are asked to erase this" in await marseille.ask(at(transfer))
+    assert "To be erased" in await marseille.ask("/")
+    back = await marseille.send(at(transfer, "/erasure"), status=422, answer="erase")
+    assert "cannot be undone" in back.text
+    await marseille.ask(f"/cases/{record['meta']['case_id']}")
+    await marseille.send(at(transfer, "/erasure"), answer="erase", sure="on")
+    await erasure_is(paris, transfer, "done")
+    assert "Erased on request" in await paris.ask(at(transfer))
+    await marseille.ask(f"/cases/{record['meta']['case_id']}", status=404)
+    await marseille.ask(at(transfer))
+
+
+async def test_what_the_law_has_them_keep_is_kept_with_the_reason(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await asked_to_erase(paris, marseille)
+    back = await marseille.send(at(transfer, "/erasure"), status=422, answer="keep", code="because")
+    assert "Choose a reason." in back.text
+    await marseille.send(at(transfer, "/erasure"), answer="keep", code="legal_obligation", text="Signalement en cours")
+    await erasure_is(paris, transfer, "refused")
+    shown = await paris.ask(at(transfer))
+    assert "the law obliges us to keep it" in shown
+    assert "Signalement en cours" in shown
+
+
+async def test_not_for_us_is_noted_and_erases_nothing_before_the_sender_takes_it_back(
+    pages: tuple[Browser, Browser],
+) -> None:
+    paris, marseille = pages
+    record, transfer = await received(paris, marseille)
+    await marseille.ask(at(transfer, "/return"))
+    back = await marseille.send(at(transfer, "/return"), status=200)
+    assert "Noted in the journal" in back.text
+    node = marseille.neighbour.here
+    lines = await node.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
+    assert "transfer.not_for_us" in [each.action for each in lines]
+    await marseille.ask(f"/cases/{record['meta']['case_id']}")
+
+
+# ---- updates ----
+
+
+async def test_an_update_of_a_referral_stands_beside_the_case(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    record, first = await received(paris, marseille, purpose="joint_followup", kind="referral")
+    assert "Send what is new in this case" in await paris.ask(at(first))
+    await paris.ask(at(first, "/update"))
+    sent = await paris.send(at(first, "/update"), section=["risk"])
+    update = TransferId(bytes.fromhex(sent.headers["location"].rpartition("/")[2]))
+    await marseille.neighbour.reaches(update, State.RECEIVED)
+    shown = await marseille.ask(f"/cases/{record['meta']['case_id']}/versions")
+    assert "Side by side" in shown
+    assert "Here, now" in shown
+    assert "Show (this is recorded)" in shown
+    shown = (
+        await marseille.send(
+            f"/cases/{record['meta']['case_id']}/versions", status=200, field=["risk.retaliation_risk", "meta", "x.y"]
+        )
+    ).text
+    assert "Show (this is recorded)" not in shown
+    node = marseille.neighbour.here
+    lines = await node.db.read(lambda tx: journal.of_subject(tx, record["meta"]["case_id"]))
+    viewed = [each.facts["field"] for each in lines if each.action == "field.viewed"]
+    assert viewed == ["risk.retaliation_risk"]
+    nothing = await paris.send(at(first, "/update"), status=409)
+    assert 'id="errors"' in nothing.text
+
+
+# ---- the list, the proof, and what is nobody's business ----
+
+
+async def test_the_list_names_pseudonyms_and_associations_and_is_filtered(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    record, transfer = await offered(paris.neighbour, marseille.neighbour)
+    ours = await paris.ask("/transfers?state=under_way&direction=out")
+    assert at(transfer) in ours
+    assert record["meta"]["pseudonym"] in ours
+    assert at(transfer) not in await paris.ask("/transfers?state=ended")
+    theirs = await marseille.ask("/transfers?state=waiting")
+    assert at(transfer) in theirs
+    assert at(transfer) not in await marseille.ask("/transfers?direction=out")
+
+
+async def test_a_proof_is_a_file_that_verifies(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await received(paris, marseille)
+    answer = await paris.client.get(at(transfer, "/proof"))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    report = proof.verify(answer.content, network=paris.neighbour.here.house.network)
+    assert (report.transfer_id, report.outcome) == (transfer, State.RECEIVED)
+
+
+@pytest.mark.parametrize("step", ["", "/proof", "/withdraw", "/return", "/erasure", "/update"])
+@pytest.mark.parametrize("name", ["0" * 32, "z" * 32, "12", "%2e%2e"])
+async def test_a_transfer_that_is_not_here_is_not_found(pages: tuple[Browser, Browser], name: str, step: str) -> None:
+    await pages[0].ask(f"/transfers/{name}{step}", status=404)
+
+
+async def test_an_offer_of_ours_cannot_be_answered_by_us(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    await paris.send(at(transfer, "/accept"), status=404, conflict="no")
+    await paris.send(at(transfer, "/decline"), status=404, code="no_capacity")
+    await paris.ask(at(transfer, "/return"), status=404)
+    assert await paris.neighbour.state(transfer) is State.OFFERED
+
+
+async def test_who_is_no_handler_reads_and_decides_nothing(street: Street, pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    async with browser(marseille.neighbour, "Audrey", Role.AUDITOR) as auditor:
+        assert "/accept" not in await auditor.ask(at(transfer))
+        await auditor.send(at(transfer, "/accept"), status=403, conflict="no")
+        await auditor.send(at(transfer, "/decline"), status=403, code="no_capacity")
+    async with browser(marseille.neighbour, "Direction", Role.ADMINISTRATOR) as administrator:
+        await administrator.ask(at(transfer), status=403)
+        await administrator.ask("/transfers", status=403)
+        await administrator.ask("/live", status=403)
