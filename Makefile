@@ -71,6 +71,10 @@ docs: ready ## Draw the pictures of docs/ again
 	$(PYTHON) tools/list_reasons.py
 	LC_ALL=C.UTF-8 $(VENV)/bin/cordee demo --picture docs/demo.svg
 
+pictures: ready browser ## Take the pictures of the pages in docs/pictures/ again
+	$(PYTHON) tools/take_pictures.py
+.PHONY: pictures
+
 format: ready ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .

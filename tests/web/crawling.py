@@ -1,4 +1,4 @@
-"""Every page of a node, found as a person finds them: from the list of pages, then by every link."""
+"""Every page of a node, found as a person finds them: from the list of pages, then by every link and form."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from tests.web.markup import links
 
 __all__ = ["Found", "crawl", "page_of"]
 
-_ID = re.compile(r"(?<=/)([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=/|$|\?)")
+_ID = re.compile(r"(?<=[/=])([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=[/?&]|$)")
 _ALIKE = {"/transfers/*": 6}
 """How many pages that differ only by an id are looked at, where it is more than one."""
+_ASKED = 6
+"""How many pages that differ only by what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ def crawl(client: httpx.Client, *, first: Iterable[str] = ()) -> list[Found]:
     while waiting:
         address = waiting.pop(0)
         kind = _ID.sub("*", address)
-        if address in known or alike[kind] >= _ALIKE.get(kind, 1):
+        path = kind.partition("?")[0] + "?"
+        if address in known or alike[kind] >= _ALIKE.get(kind, 1) or alike[path] >= _ALIKE.get(path[:-1], _ASKED):
             continue
         known.add(address)
         alike[kind] += 1
+        alike[path] += 1
         seen = Found(address, _ask(client, address))
         found.append(seen)
         if not seen.is_page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -33,9 +34,38 @@ def complaints(html: str, language: str) -> list[str]:
 
 
 def links(html: str) -> list[str]:
-    """Where its links lead, in their order."""
+    """Where its links lead, in their order, and its forms that only ask for a page."""
     root = html5lib.parse(html, namespaceHTMLElements=False)
-    return [each.get("href", "") for each in root.iter("a")]
+    forms = (each for each in root.iter("form") if each.get("method", "get").lower() == "get")
+    return [*(each.get("href", "") for each in root.iter("a")), *map(_asked, forms)]
+
+
+def _asked(form: Element) -> str:
+    """The address that a form asks for as it stands; where it needs a choice, with the first one."""
+    given: list[tuple[str, str]] = []
+    chosen = {
+        each.get("name") for each in form.iter("input") if each.get("type") == "radio" and "checked" in each.attrib
+    }
+    for each in form.iter():
+        name, kind = each.get("name"), each.get("type", "")
+        if not name or "disabled" in each.attrib:
+            continue
+        if each.tag == "select":
+            options = list(each.iter("option"))
+            first = next((option for option in options if "selected" in option.attrib), options[0] if options else None)
+            given += [(name, first.get("value", ""))] if first is not None else []
+        elif each.tag == "textarea":
+            given.append((name, each.text or ""))
+        elif each.tag == "button" and kind in ("", "submit"):
+            given.append((name, each.get("value", "")))
+        elif each.tag == "input" and kind in ("radio", "checkbox"):
+            first_of_needed = kind == "radio" and name not in chosen
+            if "checked" in each.attrib or first_of_needed:
+                given.append((name, each.get("value", "on")))
+                chosen.add(name)
+        elif each.tag == "input":
+            given.append((name, each.get("value", "")))
+    return f"{form.get('action', '').partition('?')[0]}?{urlencode(given)}"
 
 
 def _about_ids(root: Element) -> Iterator[str]:
@@ -83,7 +113,7 @@ def _about_code(root: Element) -> Iterator[str]:
     for each in root.iter():
         if not isinstance(each.tag, str):
             continue
-        for name in each.keys():  # noqa: SIM118  # an element is no dictionary
+        for name in each.attrib:
             if name.startswith("on") or name == "style":
                 yield f"{each.tag} has code or style inline: {name}"
         source = each.get("src") or (each.get("href") if each.tag == "link" else None) or ""

@@ -25,7 +25,7 @@ def reached(town: Town) -> dict[tuple[str, str], list[Found]]:
     for who in WHO:
         for language in ("fr", "en"):
             with signed_in(town.helpline, who, language=language) as client:
-                found[who, language] = crawl(client, first=[f"/cases/{town.full}"] if who == EVERYTHING else [])
+                found[who, language] = crawl(client, first=_seeds(town) if who == EVERYTHING else [])
     return found
 
 
@@ -96,6 +96,10 @@ def test_every_page_fits_in_english_too(
             if page.evaluate("document.documentElement.scrollWidth") > 320:
                 wrong.append(found.address)
     assert not wrong
+
+
+def _seeds(town: Town) -> list[str]:
+    return [f"/cases/{town.full}", f"/cases/{town.ready}/send"]
 
 
 def _look_at(page: Page, town: Town, all_found: list[Found]) -> list[str]:

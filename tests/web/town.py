@@ -34,11 +34,18 @@ class Town:
     helpline: House
     shelter: House
     records: list[dict[str, Any]]
+    ended: str = ""  # a transfer to the shelter that came to its end
+    waiting: str = ""  # an offer to the shelter that nobody has answered yet
 
     @property
     def full(self) -> str:
         """The id of the helpline's case that fills the most sections."""
         return str(self.records[0]["meta"]["case_id"])
+
+    @property
+    def ready(self) -> str:
+        """The id of a case with an agreement that was not used yet."""
+        return str(self.records[2]["meta"]["case_id"])
 
     def journal(self, house: House) -> list[dict[str, Any]]:
         """What the node's journal says."""
@@ -120,11 +127,12 @@ def opened(folder: Path) -> Iterator[Town]:
         town = Town(stage, helpline, shelter, records)
         for record in records:
             town._command(helpline, record, "case", "new")
-        ended, waiting = (town.offer(record, town.act(record)) for record in records[:2])
-        shelter.command("transfer", "accept", ended)
+        town.act(records[2])
+        town.ended, town.waiting = (town.offer(record, town.act(record)) for record in records[:2])
+        shelter.command("transfer", "accept", town.ended)
         for house in (helpline, shelter):
-            town.wait(house, ended, "received")
-        town.wait(shelter, waiting, "offered")
+            town.wait(house, town.ended, "received")
+        town.wait(shelter, town.waiting, "offered")
         yield town
 
 
