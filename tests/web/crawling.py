@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 from node.web.app import PAGES
 from tests.web.markup import links
 
-__all__ = ["Found", "crawl", "page_of"]
+__all__ = ["Found", "crawl", "kind_of", "page_of"]
 
 _ID = re.compile(r"(?<=[/=])([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=[/?&]|$)")
 _ALIKE = {"/transfers/*": 6}
@@ -44,7 +44,7 @@ def crawl(client: httpx.Client, *, first: Iterable[str] = ()) -> list[Found]:
     waiting, known, alike, found = ["/", *first, *own], set(), Counter[str](), []
     while waiting:
         address = waiting.pop(0)
-        kind = _ID.sub("*", address)
+        kind = kind_of(address)
         path = kind.partition("?")[0] + "?"
         if address in known or alike[kind] >= _ALIKE.get(kind, 1) or alike[path] >= _ALIKE.get(path[:-1], _ASKED):
             continue
@@ -68,6 +68,11 @@ def _ask(client: httpx.Client, address: str) -> httpx.Response:
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             answer.read()
         return answer
+
+
+def kind_of(address: str) -> str:
+    """The same for addresses that differ only by an id."""
+    return _ID.sub("*", address)
 
 
 def page_of(address: str) -> str | None:

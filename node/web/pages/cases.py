@@ -59,7 +59,7 @@ async def _create(visit: Visit, form: FormData) -> Response:
             "case_id": case_id,
             "schema_version": _SCHEMA,
             "local_number": f"{now:%Y}-{case_id[:6]}",
-            "pseudonym": typed["pseudonym"],
+            **({"pseudonym": typed["pseudonym"]} if typed["pseudonym"] else {}),  # without one it has no name in lists
             "status": "open",
             "opened_on": day,
             "owner_org_id": own.org_id,
@@ -73,7 +73,7 @@ async def _create(visit: Visit, form: FormData) -> Response:
         "situation": {
             "first_contact_on": day,
             "first_contact_channel": typed["channel"] or "other",
-            "request_summary": typed["summary"],
+            **({"request_summary": typed["summary"]} if typed["summary"] else {}),
         },
         "risk": {"immediate_danger": typed["danger"] or "unknown", "level": "not_assessed"},
     }
