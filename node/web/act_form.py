@@ -1,4 +1,4 @@
-"""The form of an act: what it offers for a purpose, and what was typed turned into the act that the schema wants.
+"""The form of an act, typed: turned into the act that the schema wants.
 
 Nothing is decided here: the act's own rules judge what comes out, and their problems are brought beside the fields.
 """
@@ -8,48 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from cordee.act.form import LEGAL
-from cordee.case import PURPOSES
-from cordee.case.form import LIST_SECTIONS, SECTIONS, is_field, known_part
+from cordee.case.form import is_field
 from cordee.case.record import Case
 from cordee.errors import N_, Problem
+from node.web.act_offer import BASES, DURATIONS, Choice, Holder, holders_of, offered
 from node.web.act_words import NOTICE
 
-__all__ = [
-    "BASES",
-    "DURATIONS",
-    "Choice",
-    "Holder",
-    "Offered",
-    "Typed",
-    "document_of",
-    "holders_of",
-    "offered",
-    "place_of",
-]
+__all__ = ["Typed", "document_of", "place_of"]
 
 _HERE = ZoneInfo("Europe/Paris")  # a time without an offset is the one on the wall
-_AUTHORITY = {"joint": "parental_authority_holder", "sole": "parental_authority_holder", "delegated": "guardian"}
-_PARENTS = frozenset({"mother", "father"})
-_UNTOLD = frozenset({None, "", "unknown"})
-_NEVER = frozenset({"meta", "notes", "consents", "attachments"})  # always covered, never sent, or chosen one by one
 _AGREES = frozenset({"agrees", "assents"})
 _REFUSES = frozenset({"refuses", "dissents"})
 _ANSWERED = _AGREES | _REFUSES | {"informed", "orders"}
-
-DURATIONS: Final[Mapping[str, timedelta]] = {
-    "72h": timedelta(hours=72),
-    "90d": timedelta(days=90),
-    "180d": timedelta(days=180),
-}
-"""Proposed (domain §2.3): an emergency, one transfer, following together."""
-
-BASES: Final = tuple(name for name, rule in LEGAL["bases"].items() if rule["path"] == "C")
-"""The legal bases of a decision for danger or duty."""
 
 _PLACES: Final = (  # where the act's own problems belong on the page
     (r"decided_by\[\d+\]\.discernment", "function"),
@@ -74,25 +49,6 @@ _PLACES: Final = (  # where the act's own problems belong on the page
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What is chosen first: the kind, the purpose, and to whom."""
-
-    kind: str
-    purpose: str
-    org_id: str = ""
-    category: str = ""
-    departement: str = ""
-
-    @property
-    def recipient(self) -> dict[str, str]:
-        """As an act names it."""
-        if self.org_id:
-            return {"kind": "organisation", "org_id": self.org_id}
-        place = {"departement": self.departement} if self.departement else {}
-        return {"kind": "category", "category": self.category, **place}
-
-
-@dataclass(frozen=True)
 class Typed:
     """What stands in the form, whoever put it there."""
 
@@ -109,63 +65,6 @@ class Typed:
     def has(self, name: str, value: str) -> bool:
         """Whether this box is ticked."""
         return value in self.many(name)
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Somebody in the family who holds parental authority, or may."""
-
-    person_id: str
-    role: str  # of the act
-    family_role: str
-    first_name: str
-    careful: bool  # the record says that one should not simply call
-    unclear: bool  # nobody has noted whether they hold it
-
-    @property
-    def field(self) -> str:
-        """The name of their answer in the form."""
-        return f"holder-{self.person_id}"
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A section that may leave for the purpose: by which mode, and which of its fields are filled."""
-
-    name: str
-    mode: str  # R always, D unless unticked, C if ticked, M in part
-    fields: tuple[str, ...]
-
-
-def offered(case: Case, purpose: str) -> tuple[Offered, ...]:
-    """The sections of the matrix for this purpose, in the record's order; what never leaves is not among them."""
-    rule = PURPOSES[purpose]
-    return tuple(
-        Offered(name, rule.modes[name], _filled(case, name, rule.fields.get(name)))
-        for name in SECTIONS
-        if name not in _NEVER and rule.modes[name] != "X"
-    )
-
-
-def holders_of(case: Case) -> tuple[Holder, ...]:
-    """Those of the family who hold parental authority, and the parents of whom nobody has noted it."""
-    found = []
-    for each in case.section("family") or ():
-        authority, role = each.get("parental_authority"), each.get("role", "other")
-        unclear = authority in _UNTOLD and role in _PARENTS
-        if "person_id" not in each or not (authority in _AUTHORITY or unclear or role == "legal_guardian"):
-            continue
-        found.append(
-            Holder(
-                person_id=each["person_id"],
-                role="guardian" if role == "legal_guardian" else _AUTHORITY.get(authority, "parental_authority_holder"),
-                family_role=role,
-                first_name=each.get("first_name", ""),
-                careful=each.get("contact_allowed") in ("forbidden", "with_caution") or each.get("implicated") == "yes",
-                unclear=unclear,
-            )
-        )
-    return tuple(found)
 
 
 def place_of(path: str) -> str:
@@ -287,16 +186,6 @@ def _sections(choice: Choice, typed: Typed, case: Case, attachments: bool) -> li
     rows = offered(case, choice.purpose)
     chosen = [each.name for each in rows if each.mode == "R" or typed.has("sections", each.name)]
     return [*chosen, "attachments"] if attachments else chosen
-
-
-def _filled(case: Case, name: str, listed: Sequence[str] | None) -> tuple[str, ...]:
-    """The fields of a section that hold something and could leave, as `section.field`."""
-    content = known_part(name, case.section(name) or ([] if name in LIST_SECTIONS else {}))
-    entries = content if isinstance(content, list) else [content]
-    only = None if listed is None else {each.partition(".")[0] for each in listed}
-    keys = dict.fromkeys(key for entry in entries for key, value in entry.items() if value not in (None, "", [], {}))
-    paths = (f"{name}.{key}" for key in keys if only is None or key in only)
-    return tuple(path for path in paths if not path.endswith(("_id", "_ids")) and is_field(path))
 
 
 def _basis(choice: Choice, typed: Typed) -> str:

@@ -94,6 +94,8 @@ class Verdict:
     """Whether a case may leave to one member under the act, and what to know or do."""
 
     name: str
+    member: str  # hex
+    purpose: str
     allowed: bool
     missing: str
     notes: tuple[str, ...]
@@ -174,7 +176,7 @@ def verdicts(
             decision = decide(
                 act=act, acts_on_record=acts_on_record, case=case, purpose=purpose, recipient=facts, now=now
             )
-            found.append(_verdict(each.name, decision, language))
+            found.append(_verdict(each, purpose, decision, language))
     return tuple(found[:_MANY])
 
 
@@ -200,13 +202,13 @@ def _facts(member: MemberView, now: datetime) -> RecipientFacts | None:
     )
 
 
-def _verdict(name: str, decision: Decision, language: str) -> Verdict:
+def _verdict(member: MemberView, purpose: str, decision: Decision, language: str) -> Verdict:
     facts = {key: _role(value, language) if key == "who" else value for key, value in decision.facts}
     notes = [text(_FLAGS[each], language) for each in sorted(decision.flags) if each in _FLAGS]
     if not decision.allowed and decision.rule in _NEXT:
         notes.insert(0, text(_NEXT[decision.rule], language))
     missing = filled(text(decision.missing, language), facts) if decision.missing else ""
-    return Verdict(name, decision.allowed, missing, tuple(notes))
+    return Verdict(member.name, member.member.hex(), purpose, decision.allowed, missing, tuple(notes))
 
 
 def _role(codes: str, language: str) -> str:

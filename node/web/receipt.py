@@ -26,7 +26,18 @@ from node.web.act_words import PURPOSES, say
 __all__ = ["House", "receipt", "sheet", "writable"]
 
 _ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
-_LOOSE: Final = {"\u202f": "\u00a0", "\u2011": "-", "\u2212": "-", "→": "-", "←": "-"}
+_LOOSE: Final = {
+    "\u202f": "\u00a0",
+    "\u2011": "-",
+    "\u2212": "-",
+    "→": "-",
+    "←": "-",
+    "Ł": "L",
+    "ł": "l",
+    "Đ": "D",
+    "đ": "d",
+    "ı": "i",
+}
 _TITLES: Final = {
     "consent": N_("What you agreed to"),
     "refusal": N_("You said no: what that means"),
@@ -43,6 +54,15 @@ _OPENINGS: Final = {
         "On {day}, {house} decided to call on others in order to protect you, without waiting for your agreement."
     ),
 }
+
+_AGREED_BY_OTHERS: Final = (
+    N_("What was agreed"),
+    N_("On {day}, those who answer for you agreed that {house} tells others something about your situation."),
+)
+_REFUSED_BY_OTHERS: Final = (
+    N_("Somebody said no: what that means"),
+    N_("On {day}, those who answer for you told {house} that others are not to be told about your situation."),
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +98,14 @@ def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str
 def sheet(act: Act, shown: Told, house: House, *, now: datetime, language: str) -> Iterator[tuple[str, str]]:
     """What stands on it: pairs of (title, heading, text, item or small) and words."""
     day = day_of(act.decided_at, language)
-    yield "title", text(_TITLES[act.kind], language)
-    yield "text", say(_OPENINGS[act.kind], language, day=day, house=house.name)
+    # Nobody is told to have agreed, or refused, who did not: others may have answered for them.
+    title, opening = _TITLES[act.kind], _OPENINGS[act.kind]
+    if act.kind == "consent" and not any(each.is_minor and each.agrees for each in act.deciders):
+        title, opening = _AGREED_BY_OTHERS
+    elif act.kind == "refusal" and not any(each.is_minor and each.refuses for each in act.deciders):
+        title, opening = _REFUSED_BY_OTHERS
+    yield "title", text(title, language)
+    yield "text", say(opening, language, day=day, house=house.name)
     withdrawn = act.status == "withdrawn"
     if withdrawn:
         yield "text", text(N_("This was taken back since. Nothing more is sent under it."), language)

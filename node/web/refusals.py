@@ -46,15 +46,16 @@ def refusal_of(
     purpose: str = "",
     record: str = "",
     again: str = "",
+    transfer: str = "",
 ) -> Refusal:
     """`back`: where another association is chosen; `purpose`: another purpose; `record`: a new act; `again`: the same
-    step, as it was before anything was taken out or added.
+    step, as it was before anything was taken out or added; `transfer`: the one that is under way already.
     """
     section = refused.facts.get("section", "")
     ways: list[tuple[str, str]] = []
     if isinstance(refused, OfferAlreadyOpen):
         again = record = ""
-        ways.append((f"/transfers/{refused.facts.get('transfer', '')}", N_("See that transfer")))
+        ways += [(f"/transfers/{transfer}", N_("See that transfer"))] if transfer else []
     elif isinstance(refused, StaleRecord):
         again, ways = "", [(again, N_("Look at what leaves now"))] if again else []
     elif isinstance(refused, (MemberIsSuspended, NotAMember, CardExpired, RoleMissing)):

@@ -114,9 +114,13 @@ class _Connection(H11Protocol):
 
 @contextlib.asynccontextmanager
 async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
-    """Serve until the block ends; the address to open is given. Raises InvalidInput, OSError."""
+    """Serve until the block ends; the address to open is given. Raises InvalidInput."""
     where.require_sound()
-    listener = socket.create_server((where.address, where.port))
+    try:
+        listener = socket.create_server((where.address, where.port))
+    except OSError as taken:
+        problem = N_("another program uses this address, or this machine has none like it; choose another port")
+        raise InvalidInput(field="pages", problem=problem) from taken
     hosts = _LOCAL if not where.secure else (where.host, "localhost")
     config = uvicorn.Config(
         application(node, hosts=hosts, secure=where.secure),

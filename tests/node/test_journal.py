@@ -203,3 +203,9 @@ async def test_names_and_sentences_never_get_into_the_journal(db: Database, fiel
     with pytest.raises(ValueError, match="ids and codes only"):
         await db.write(lambda tx: journal.append(tx, now=NOW, **values))  # type: ignore[arg-type]  # made to measure
     assert await db.read(journal.entries) == []
+
+
+async def test_the_lines_of_one_subject_are_found_and_no_others(journalled: Database) -> None:
+    lines = await journalled.read(lambda tx: journal.of_subject(tx, "s-3"))
+    assert [each.subject for each in lines] == ["s-3"]
+    assert await journalled.read(lambda tx: journal.of_subject(tx, "c-1")) == []

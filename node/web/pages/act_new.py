@@ -17,13 +17,14 @@ from cordee.act import CATEGORIES, Act, parse_act
 from cordee.act.form import LEGAL
 from cordee.case import PURPOSES
 from cordee.case.labels import value_label
-from cordee.errors import N_, InvalidRecord, Problem, RecordClosed, filled
+from cordee.errors import N_, Conflict, InvalidRecord, Problem, RecordClosed, filled
 from cordee.profile import departement_name
 from cordee.runtime.texts import problems as problems_of
 from cordee.runtime.texts import text
 from node import acts, journal, records
 from node.roster_sync import MemberView
-from node.web.act_form import BASES, DURATIONS, Choice, Typed, document_of, holders_of, offered, place_of
+from node.web.act_form import Typed, document_of, place_of
+from node.web.act_offer import BASES, DURATIONS, Choice, holders_of, of_age_on, offered
 from node.web.act_told import recipient_told
 from node.web.act_words import ALOUD, HINTS, KINDS, say
 from node.web.act_words import PURPOSES as SAID
@@ -90,7 +91,8 @@ async def _blank(visit: Visit) -> Response:
         return _start(
             visit, stored, Typed({key: [each] for key, each in asked.items()}), problems if asked["kind"] else ()
         )
-    return _form(visit, stored, choice, _defaults(choice, stored, kept, visit.node.clock.now()), ())
+    defaults = _defaults(choice, stored, kept, visit.node.clock.now(), _new_id(visit))
+    return _form(visit, stored, choice, defaults, ())
 
 
 async def _record(visit: Visit, form: FormData) -> Response:
@@ -101,7 +103,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
     choice, problems = _choice(given, node.roster.members())
     if choice is None:
         return _start(visit, stored, typed, problems)
-    act_id = str(uuid.UUID(bytes=node.random(16), version=4))
+    act_id = typed.one("act_id") or _new_id(visit)
     document, found = document_of(choice, typed, case=stored.case, act_id=act_id, by=visit.handler.account_id, now=now)
     try:
         act = parse_act(document)
@@ -117,7 +119,12 @@ async def _record(visit: Visit, form: FormData) -> Response:
             raise RecordClosed()
         acts.record_act(tx, node.vault, act, by=visit.handler.account_id, now=now)
 
-    await node.db.write(step)
+    try:
+        await node.db.write(step)
+    except RecordClosed:
+        raise
+    except Conflict:
+        pass  # the same form, sent twice: it is recorded, and its page says what
     return RedirectResponse(f"/cases/{act.case_id}/acts/{act_id}", status_code=HTTPStatus.SEE_OTHER)
 
 
@@ -209,18 +216,18 @@ def _form(
         files=case.attachments if PURPOSES[choice.purpose].modes["attachments"] != "X" else (),
         own_files=case.attachments,
         durations=tuple(DURATIONS),
-        longest=DURATIONS["72h"] if choice.purpose in _URGENT else None,
         bases=[each for each in BASES if choice.purpose in LEGAL["bases"][each].get("purposes", PURPOSES)],
         evidence=_EVIDENCE,
         others=_OTHERS,
         other_answers=_OTHER_ANSWERS,
         languages=_languages(typed.one("notice_language"), language),
+        of_age_on=of_age_on(case, after=node.clock.now().date(), within=max(DURATIONS.values())),
         recipient_bound=member.bound_by_secrecy if member else None,
         urgent=choice.purpose in _URGENT,
     )
 
 
-def _defaults(choice: Choice, stored: records.StoredCase, kept: Sequence[Act], now: datetime) -> Typed:
+def _defaults(choice: Choice, stored: records.StoredCase, kept: Sequence[Act], now: datetime, act_id: str) -> Typed:
     """What most often holds; never an answer that somebody has to give."""
     case = stored.case
     spoken = [each for each in case.value("identity.languages") or ["fr"] if each]
@@ -229,6 +236,7 @@ def _defaults(choice: Choice, stored: records.StoredCase, kept: Sequence[Act], n
     function = last.to_dict()["events"][0]["by_role"] if last and last.to_dict()["events"] else ""
     return Typed(
         {
+            "act_id": [act_id],
             "minor_channel": ["in_person"],
             "function": [function],
             "sections": [each.name for each in offered(case, choice.purpose) if each.mode in ("D", "M")],
@@ -267,6 +275,10 @@ def _languages(chosen: str, language: str) -> list[tuple[str, str]]:
     locale = Locale(language)
     codes = [chosen, *_LANGUAGES] if chosen and chosen not in _LANGUAGES else _LANGUAGES
     return sorted(((each, locale.languages.get(each, each)) for each in codes), key=lambda each: each[1].casefold())
+
+
+def _new_id(visit: Visit) -> str:
+    return str(uuid.UUID(bytes=visit.node.random(16), version=4))
 
 
 def _case_id(visit: Visit) -> str:

@@ -61,7 +61,7 @@ async def _show(visit: Visit) -> Response:
     act = _one(seen, visit)
     node, now, language = visit.node, visit.node.clock.now(), visit.language
     members = node.roster.members()
-    standing = state_of(act, now=now) in ("active", "used", "future")
+    judged = state_of(act, now=now) in ("active", "used", "future") and not seen.stored.read_only
     return page(
         "act_show.html",
         language,
@@ -78,8 +78,9 @@ async def _show(visit: Visit) -> Response:
             now=now,
             language=language,
         )
-        if standing and not seen.stored.read_only
+        if judged
         else (),
+        judged=judged,
         languages=LANGUAGES,
         transfers=[(node.roster.name_of(each.peer), str(each.state), each.id.hex()) for each in seen.resting],
     )
@@ -117,7 +118,9 @@ async def _withdraw(visit: Visit, form: FormData) -> Response:
     try:
         await visit.node.sending.withdraw_act(visit.handler, act.act_id, **typed)
     except Conflict:
-        pass  # withdrawn meanwhile, which is what was wanted: the page says by whom
+        node = visit.node
+        if not await node.db.read(lambda tx: acts.is_withdrawn(tx, act.act_id)):
+            raise  # one of its transfers took another step at this moment
     except InvalidRecord:
         return _withdrawal(visit, seen, act, typed, [Problem("reason", N_("this cannot be kept: shorten it"))])
     return RedirectResponse(f"/cases/{act.case_id}/acts/{act.act_id}", status_code=HTTPStatus.SEE_OTHER)

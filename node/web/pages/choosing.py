@@ -17,11 +17,12 @@ from cordee.case.labels import value_label
 from cordee.errors import CordeeError, filled
 from cordee.profile import Profile, departement_name
 from cordee.runtime.texts import text
+from node import transfer_store
 from node.roster_sync import MemberView
 from node.sending import recipient_facts
 from node.web.choice import Choice
 from node.web.criteria import Criteria
-from node.web.pages.search import facts_of, found, member_of, seats_of
+from node.web.pages.search import facts_of, found, member_of, seats_of, telephone_of
 from node.web.refusals import refusal_of
 from node.web.site import Page
 from node.web.steps import CONTENT, Opened, from_the_start, new_act, open_to_send
@@ -73,8 +74,17 @@ async def _why(visit: Visit) -> Response:
     except CordeeError as refused:
         refusal = refusal_of(visit, opened.case.case_id, refused, back=opened.link(""))
         return opened.page(
-            "send_why.html", 1, status=HTTPStatus.CONFLICT, recipient=recipient, refusal=refusal, ready=[], other=[]
+            "send_why.html",
+            1,
+            status=HTTPStatus.CONFLICT,
+            recipient=recipient,
+            refusal=refusal,
+            telephone="",
+            under_way=[],
+            ready=[],
+            other=[],
         )
+    offers = await visit.node.db.read(lambda tx: transfer_store.open_offers(tx, opened.case.case_id))
     ways = [_way(opened, recipient, profile, name) for name, each in PURPOSES.items() if each.needs_act]
     asked = [each for each in ways if each["name"] == choice.purpose]
     ready = [each for each in ways if each["acts"]]
@@ -82,7 +92,11 @@ async def _why(visit: Visit) -> Response:
         "send_why.html",
         1,
         recipient=recipient,
+        telephone=telephone_of(profile),
         refusal=None,
+        under_way=[
+            (each.id.hex(), visit.node.roster.name_of(each.peer), each.peer == recipient.member) for each in offers
+        ],
         # What was asked for on the first screen comes first, then what an act on record allows.
         ready=sorted(ready, key=lambda each: each not in asked),
         other=sorted((each for each in ways if not each["acts"]), key=lambda each: each not in asked),

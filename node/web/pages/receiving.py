@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from cordee.errors import N_, CordeeError, InvalidInput, NotFound, OfferAlreadyOpen, OutOfScope, RecordClosed
+from cordee.errors import N_, AnotherStatement, CordeeError, NotFound, NotInThisState, RoleMissing, TransferOver
 from cordee.ids import TransferId
 from cordee.runtime.texts import translate
 from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
@@ -24,6 +24,7 @@ __all__ = ["PAGES"]
 
 _TEXT_LIMIT = 2000
 _YES_NO = ("yes", "no")
+_OVER = (NotFound, RoleMissing, NotInThisState, AnotherStatement, TransferOver)  # no form to give back: it is no use
 
 
 async def _accept(visit: Visit, form: FormData) -> Response:
@@ -38,7 +39,9 @@ async def _accept(visit: Visit, form: FormData) -> Response:
         return await show(visit, transfer, Answer("accept", typed, faults))
     try:
         await node.receiving.accept(visit.handler, transfer, sections=wanted)
-    except (InvalidInput, OutOfScope) as refused:
+    except _OVER:
+        raise
+    except CordeeError as refused:
         return await show(visit, transfer, Answer("accept", typed, refused=refused))
     await _note(visit, transfer, "transfer.compatible", dict.fromkeys(asked, "no"))
     return to_transfer(transfer)
@@ -61,7 +64,9 @@ async def _decline(visit: Visit, form: FormData) -> Response:
         return await show(visit, transfer, Answer("decline", typed, faults))
     try:
         await visit.node.receiving.decline(visit.handler, transfer, code=typed["code"], text=typed["text"])
-    except InvalidInput as refused:
+    except _OVER:
+        raise
+    except CordeeError as refused:
         return await show(visit, transfer, Answer("decline", typed, refused=refused))
     return to_transfer(transfer)
 
@@ -168,13 +173,11 @@ async def _answer_erasure(visit: Visit, form: FormData) -> Response:
             await visit.node.receiving.answer_erasure(
                 visit.handler, transfer, erase=False, code=typed["code"], text=typed["text"]
             )
-    except (InvalidInput, OfferAlreadyOpen, RecordClosed) as refused:
-        return await _erasure_page(visit, transfer, _back("erase" if erase else "keep", typed, refused))
+    except _OVER:
+        raise
+    except CordeeError as refused:
+        return await _erasure_page(visit, transfer, Answer("erase" if erase else "keep", typed, refused=refused))
     return to_transfer(transfer)
-
-
-def _back(form: str, typed: dict[str, str], refused: CordeeError) -> Answer:
-    return Answer(form, typed, refused=refused)
 
 
 PAGES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from cordee.errors import N_, MalformedStatement, NotFound
 from cordee.ids import MemberId
-from cordee.profile import Match, departement_name
+from cordee.profile import Match, Profile, departement_name
 from cordee.words import six_words
 from node.roster_sync import MemberView
 from node.web import france
@@ -24,7 +25,17 @@ from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
 
-__all__ = ["PAGES", "Found", "facts_of", "found", "languages_told"]
+__all__ = [
+    "PAGES",
+    "Found",
+    "facts_of",
+    "found",
+    "is_shelter",
+    "languages_told",
+    "member_of",
+    "seats_of",
+    "telephone_of",
+]
 
 STATES: Final[Mapping[str, str]] = {
     "active": N_("member of the network"),
@@ -128,6 +139,12 @@ def member_of(visit: Visit, member: MemberId) -> MemberView:
     return visit.node.roster.view(known)
 
 
+def telephone_of(profile: Profile | None) -> str:
+    """The number that an association publishes: in an emergency one calls first. Empty where it has none."""
+    contact = json.loads(profile.to_bytes()).get("public_contact", {}) if profile else {}
+    return str(contact.get("phone", ""))
+
+
 def _found(member: MemberId, match: Match) -> Found:
     profile, service = match.profile, match.service
     return Found(
@@ -178,6 +195,7 @@ async def _member(visit: Visit) -> Response:
         visit.language,
         visit=visit,
         member=shown,
+        telephone=telephone_of(shown.profile),
         place=_place(shown.commune, shown.departement) if shown.departement else "",
         ours=wanted == visit.node.member,
         words=words,

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from cordee.act import Act
 from cordee.case import PURPOSES, encode_sections
-from cordee.errors import N_, CordeeError, StaleRecord
+from cordee.errors import N_, CordeeError, OfferAlreadyOpen, StaleRecord
 from cordee.profile import departement_name
 from node import transfer_store
 from node.sending import Preview
@@ -24,7 +24,7 @@ from node.web.choice import Choice, sections_of
 from node.web.criteria import departement_code
 from node.web.lines import is_vital, summary_lines
 from node.web.pages.choosing import who_page
-from node.web.pages.search import is_shelter, member_of
+from node.web.pages.search import is_shelter, member_of, telephone_of
 from node.web.refusals import Refusal, refusal_of
 from node.web.site import Page
 from node.web.steps import CONTENT, Opened, from_the_start, new_act, open_to_send
@@ -62,10 +62,10 @@ async def _what_page(opened: Opened, revealed: Collection[str], refused: CordeeE
     preview: Preview | None = None
     try:
         preview = await visit.node.sending.preview(visit.handler, case_id=opened.case.case_id, **choice.asked())
-    except CordeeError as refusal:
-        refused = refused or refusal
+    except CordeeError as found_now:
+        refused = refused or found_now
     act = next((each for each in opened.acts if each.act_id == choice.act), None)
-    refusal_told = _told(opened, choice, refused)
+    refusal = await _told(opened, choice, refused)
     return opened.page(
         "send_what.html",
         2,
@@ -74,7 +74,7 @@ async def _what_page(opened: Opened, revealed: Collection[str], refused: CordeeE
         choice=choice,
         preview=preview,
         act=act,
-        refusal=refusal_told,
+        refusal=refusal,
         weight=_weight(preview),
         sections=sections_of(opened.case, choice, preview, act, revealed=revealed),
         files=_files(opened, choice, act),
@@ -146,6 +146,7 @@ async def _confirm_page(
         3,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if mistake else HTTPStatus.OK,
         recipient=recipient,
+        telephone=telephone_of(recipient.profile),
         departement=departement_name(recipient.departement),
         choice=choice,
         preview=preview,
@@ -211,9 +212,13 @@ def _flags(preview: Preview | None) -> list[str]:
     return [FLAGS[each] for each in sorted(preview.flags) if each in FLAGS] if preview else []
 
 
-def _told(opened: Opened, choice: Choice, refused: CordeeError | None) -> Refusal | None:
+async def _told(opened: Opened, choice: Choice, refused: CordeeError | None) -> Refusal | None:
     if refused is None:
         return None
+    under_way = ""
+    if isinstance(refused, OfferAlreadyOpen):  # which tells the beginning of its id
+        offers = await opened.visit.node.db.read(lambda tx: transfer_store.open_offers(tx, opened.case.case_id))
+        under_way = next((each.id.hex() for each in offers if each.peer == choice.recipient), "")
     return refusal_of(
         opened.visit,
         opened.case.case_id,
@@ -221,6 +226,7 @@ def _told(opened: Opened, choice: Choice, refused: CordeeError | None) -> Refusa
         back=opened.link(""),
         purpose=opened.link("/why"),
         record=new_act(opened, choice.purpose, choice.to),
+        transfer=under_way,
         again=opened.link("/what", *(("v",) if isinstance(refused, StaleRecord) else CONTENT)),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
+from cordee.ids import TransferId
 from cordee.transfer import END_STATES, State
-from node import records
+from node import records, transfer_store
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.rendering import page
@@ -33,6 +35,7 @@ async def _today(visit: Visit) -> Response:
         cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
         names = {each.case_id: each.pseudonym for each in cases}
     status = node.roster.status()
+    held = await node.db.read(_held)
     trouble = [each for each in lines if _is_in_trouble(each, now)]
     return page(
         "today.html",
@@ -45,7 +48,10 @@ async def _today(visit: Visit) -> Response:
         under_way=[
             each
             for each in lines
-            if each.state not in END_STATES and not (each.direction == "in" and each.state is State.OFFERED)
+            if each.state not in END_STATES
+            and not (each.direction == "in" and each.state is State.OFFERED)
+            and each not in trouble
+            and each.transfer_id not in held
         ],
         ended=[
             each
@@ -53,10 +59,20 @@ async def _today(visit: Visit) -> Response:
             if each.state in END_STATES and now - each.updated_at < _RECENT and each not in trouble
         ],
         trouble=trouble,
+        held=[each for each in lines if each.transfer_id in held],
         soon=_SOON,
         connected=status.connected,
         alarm=status.alarm,
     )
+
+
+def _held(tx: Connection) -> set[TransferId]:
+    """Ours that were accepted and leave only when somebody here says so."""
+    return {
+        each.id
+        for each in transfer_store.all_transfers(tx)
+        if each.outgoing and each.state is State.ACCEPTED and each.job is None
+    }
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,9 @@ async def test_the_page_of_an_act_tells_whether_the_case_may_leave(house: House,
     shown = await (await house.person("Hélène")).get(answer.headers["location"])
     name = profiles()[1]["display_name"].split()[-1]
     assert "Under this act the case can be offered to" in shown.text
+    onward = re.search(r'href="(/cases/[^"]+/send/why[^"]+)"', shown.text)
+    assert onward is not None
+    assert (await (await house.person("Hélène")).get(html.unescape(onward[1]))).status_code == 200
     assert name in shown.text
 
 
@@ -273,4 +277,33 @@ async def test_the_sheet_says_how_to_take_it_back_and_where_to_call(house: House
 
 
 def test_a_letter_that_the_font_lacks_never_stops_the_sheet() -> None:
-    assert writable("Łódź — « œuvre » 中") == "?ódz — « œuvre » ?"
+    assert writable("Łódź — « œuvre » 中") == "Lódz — « œuvre » ?"
+
+
+async def test_an_act_that_names_nobody_who_is_there_says_so(house: House, form: dict[str, Any]) -> None:
+    answer = await sent(house, {**form, "to": "", "category": "psychotrauma", "departement": "976"})
+    shown = await (await house.person("Hélène")).get(answer.headers["location"])
+    assert "No association that is in the network today fits" in shown.text
+
+
+async def test_a_link_of_the_case_leads_to_taking_back(house: House, form: dict[str, Any]) -> None:
+    place = (await sent(house, form)).headers["location"]
+    shown = await (await house.person("Hélène")).get(f"/cases/{house.record['meta']['case_id']}")
+    assert f'href="{place}/withdraw"' in shown.text
+
+
+async def test_a_form_of_another_session_records_nothing(house: House, form: dict[str, Any]) -> None:
+    person = await house.person("Hélène")
+    answer = await person.client.post(f"{house.acts}/new", data={**form, "form_token": "0" * 32})
+    assert answer.status_code == 403
+    assert await recorded(house) == []
+
+
+async def test_a_form_that_is_sent_twice_is_recorded_once(house: House, form: dict[str, Any]) -> None:
+    person = await house.person("Hélène")
+    shown = await person.get(asked(house, form))
+    act_id = re.search(r'name="act_id" value="([^"]+)"', shown.text)
+    assert act_id is not None
+    places = {(await sent(house, {**form, "act_id": act_id[1]})).headers["location"] for _ in range(2)}
+    assert places == {f"{house.acts}/{act_id[1]}"}
+    assert len(await recorded(house)) == 1

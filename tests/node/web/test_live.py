@@ -155,3 +155,14 @@ async def test_what_was_over_long_ago_is_not_told(street: Street, reader: Browse
             if fresh.hex() in line:
                 break
     assert not any(over.hex() in line for line in told)
+
+
+async def test_it_ends_when_the_pages_are_served_no_more(street: Street) -> None:
+    paris, _ = pair(street)
+    async with AsyncExitStack() as served:
+        address = await served.enter_async_context(serving(paris.here, Listening()))
+        async with browser(paris, "Camille", Role.HANDLER, base=address) as opened, stream(opened) as lines:
+            await anext(lines)
+            async with asyncio.timeout(10):
+                await served.aclose()
+    await eventually(lambda: not paris.here.house.changes._watchers, what="no watcher")

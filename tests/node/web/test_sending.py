@@ -20,6 +20,7 @@ from cordee.case import case_of
 from cordee.members import registration_digest
 from node import acts, journal, people, records, transfer_store
 from node.app import Node
+from node.attachments import StoredAttachment
 from node.terms import Terms
 from node.web.app import application
 from tests.builders import Network, seeded_random
@@ -373,3 +374,98 @@ async def test_half_an_address_leads_to_the_first_screen(visitor: Visitor, case_
     for step in ("why", "what", "confirm"):
         answer = await visitor.client.get(f"/cases/{case_id}/send/{step}")
         assert answer.headers["location"] == f"/cases/{case_id}/send"
+
+
+async def attached(node: Node, case_id: str, *, may_be_sent: bool = True) -> str:
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
+    attachment_id = str(uuid.UUID(bytes=node.random(16), version=4))
+    written = node.attachments.write(stored.data_key, attachment_id, [b"x" * 5000])
+    attachment = StoredAttachment(
+        attachment_id=attachment_id,
+        file_id=written.file_id,
+        file_name="note.pdf",
+        media_type="application/pdf",
+        kind="report",
+        section="actions",
+        size=written.size,
+        sha256=written.sha256,
+        may_be_sent=may_be_sent,
+        third_party_data=False,
+    )
+    now = node.clock.now()
+    await node.db.write(lambda tx: records.add_attachment(tx, node.vault, case_id, attachment, by="test", now=now))
+    return attachment_id
+
+
+async def recorded(node: Node, **changes: Any) -> str:
+    act = parse_act(act_body() | {"act_id": str(uuid.UUID(bytes=node.random(16), version=4))} | changes)
+    await node.db.write(lambda tx: acts.record_act(tx, node.vault, act, by="test", now=node.clock.now()))
+    return act.act_id
+
+
+async def test_a_file_leaves_only_where_it_was_ticked(visitor: Visitor, case_id: str, what: str) -> None:
+    node = visitor.node
+    named, other = await attached(node, case_id), await attached(node, case_id)
+    sections = [*act_body()["sections"], "attachments"]
+    act = await recorded(node, sections=sections, attachment_ids=[named])
+    parts = urlsplit(what)
+    address = f"{parts.path}?{urlencode({**dict(parse_qsl(parts.query)), 'act': act})}"
+    page = await visitor.get(address)
+    assert f'name="file" value="{named}">' in page
+    assert other not in page
+    assert "the act does not name it" in page
+    last = await confirmed(visitor, address, ("file", named))
+    await visitor.post(last, departement=own_departement(1))
+    assert [each["attachment_id"] for each in (await package(visitor, case_id))["attachments"]] == [named]
+
+
+async def test_no_file_leaves_where_none_was_ticked(visitor: Visitor, case_id: str, what: str) -> None:
+    node = visitor.node
+    named = await attached(node, case_id)
+    sections = [*act_body()["sections"], "attachments"]
+    act = await recorded(node, sections=sections, attachment_ids=[named])
+    parts = urlsplit(what)
+    last = await confirmed(visitor, f"{parts.path}?{urlencode({**dict(parse_qsl(parts.query)), 'act': act})}")
+    await visitor.post(last, departement=own_departement(1))
+    assert "attachments" not in await package(visitor, case_id)
+
+
+async def test_a_refusal_on_record_is_told_with_who_and_when(visitor: Visitor, case_id: str, recipient: str) -> None:
+    said = act_body()["decided_by"][0] | {"answer": "refuses"}
+    await recorded(visitor.node, kind="refusal", status="refused", decided_by=[said])
+    page = unescape(await visitor.get(f"/cases/{case_id}/send/why?to={recipient}"))
+    assert not [each for each in links_in(page) if "/send/what?" in each]
+    assert "a refusal is on record (by: " in page
+    assert "on April 29, 2026)" in page
+
+
+async def test_the_same_case_is_not_offered_twice_to_the_same_association(visitor: Visitor, what: str) -> None:
+    last = await confirmed(visitor, what)
+    first = await visitor.post(last, departement=own_departement(1))
+    again = await visitor.post(last, departement=own_departement(1))
+    assert again.status_code == 409
+    assert first.headers["location"] in links_in(again.text)
+    assert len(await visitor.offered()) == 1
+
+
+async def test_an_offer_that_is_open_is_told_before_anything_is_chosen_again(
+    visitor: Visitor, case_id: str, recipient: str, what: str
+) -> None:
+    first = await visitor.post(await confirmed(visitor, what), departement=own_departement(1))
+    page = await visitor.get(f"/cases/{case_id}/send/why?to={recipient}")
+    assert first.headers["location"] in links_in(page)
+
+
+async def test_who_may_not_send_sees_no_screen_of_it(visitor: Visitor, case_id: str) -> None:
+    for step in ("", "/why", "/what", "/confirm"):
+        visitor.client.cookies.clear()
+        answer = await visitor.client.get(f"/cases/{case_id}/send{step}")
+        assert answer.headers["location"].startswith("/sign-in")
+
+
+async def test_another_language_keeps_the_screen(visitor: Visitor, case_id: str, recipient: str) -> None:
+    address = f"/cases/{case_id}/send/why?to={recipient}"
+    found = re.search(r'name="next" value="([^"]+)"', await visitor.get(address))
+    assert found is not None
+    answer = await visitor.client.post("/language", data={"language": "fr", "next": unescape(found[1])})
+    assert answer.headers["location"] == address

@@ -12,9 +12,12 @@ import pytest_asyncio
 
 from cordee import proof
 from cordee.case import mandatory_sections
+from cordee.errors import CardExpired
 from cordee.ids import TransferId
 from cordee.transfer import State
 from node import journal, records, transfer_store
+from node.app import Parts
+from node.demo.cheat import CheatingShipping
 from node.people import Role
 from tests.neighbours import Street, eventually, neighbourhood
 from tests.node.web.following import Browser, browser, offered
@@ -124,6 +127,30 @@ async def test_it_is_not_accepted_before_a_person_says_that_no_conflict_is_there
     assert await marseille.neighbour.state(transfer) is State.OFFERED
 
 
+async def test_where_areas_are_to_be_avoided_a_person_answers_for_them_too(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    node, record = paris.neighbour.here, await paris.neighbour.case()
+    case_id, now = record["meta"]["case_id"], paris.neighbour.here.clock.now()
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
+    changed = stored.case.with_section("housing", {**record["housing"], "areas_to_avoid": ["59", "62"]})
+    await node.db.write(
+        lambda tx: records.update_case(
+            tx, node.vault, case_id, changed, expected_version=stored.version, by="camille", now=now
+        )
+    )
+    act = await paris.neighbour.act(record, marseille.neighbour)
+    transfer = await paris.neighbour.offer(record, marseille.neighbour, act)
+    await marseille.neighbour.reaches(transfer, State.OFFERED)
+    assert "in an area to avoid?" in await marseille.ask(at(transfer))
+    back = await marseille.send(at(transfer, "/accept"), status=422, conflict="no")
+    assert 'href="#areas"' in back.text
+    await accept(marseille, transfer)
+    lines = await marseille.neighbour.here.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
+    answered = next(each for each in lines if each.action == "transfer.compatible")
+    assert answered.facts == {"conflict": "no", "areas": "no"}
+    assert answered.actor == marseille.neighbour.person.account_id
+
+
 async def test_an_unknown_section_comes_back_as_an_error_in_words(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     _, transfer = await offered(paris.neighbour, marseille.neighbour)
@@ -154,6 +181,21 @@ async def test_a_decline_without_a_reason_comes_back_with_what_was_typed(
     assert await marseille.neighbour.state(transfer) is State.OFFERED
 
 
+async def test_what_was_typed_comes_back_where_the_node_cannot_answer_now(
+    pages: tuple[Browser, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise CardExpired()
+
+    monkeypatch.setattr(marseille.neighbour.here.receiving, "decline", refuse)
+    back = await marseille.send(at(transfer, "/decline"), status=422, code="other", text="Un long texte, pas perdu")
+    assert "no valid card" in back.text
+    assert "Un long texte, pas perdu" in back.text
+
+
 # ---- withdrawing ----
 
 
@@ -182,6 +224,7 @@ async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:
     await accept(marseille, transfer)
     await paris.neighbour.reaches(transfer, State.ACCEPTED)
     assert "Nothing leaves until you let it go." in await paris.ask(at(transfer))
+    assert "it waits for your word" in await paris.ask("/")
     await paris.send(at(transfer, "/ship"))
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
 
@@ -237,6 +280,30 @@ async def received(paris: Browser, marseille: Browser, **options: Any) -> tuple[
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
     await paris.neighbour.reaches(transfer, State.RECEIVED)
     return record, transfer
+
+
+async def test_what_is_refused_on_arrival_says_why_on_both_sides(
+    street: Street, pages: tuple[Browser, Browser]
+) -> None:
+    _, marseille = pages
+    cheat = await street.settle("Brest", len(street.neighbours))
+    await cheat.start(parts=Parts(shipping=CheatingShipping))
+    await eventually(lambda: cheat.here.roster.card(marseille.neighbour.here.member, now=street.clock.now()))
+    await eventually(lambda: cheat.member in {each.member for each in marseille.neighbour.here.roster.members()})
+    record = await cheat.case()
+    await cheat.attach(record["meta"]["case_id"], b"nothing that the act covers")
+    transfer = await cheat.offer(record, marseille.neighbour, await cheat.act(record, marseille.neighbour))
+    await marseille.neighbour.reaches(transfer, State.OFFERED)
+    await accept(marseille, transfer)
+    await marseille.neighbour.reaches(transfer, State.REFUSED)
+    shown = await marseille.ask(at(transfer))
+    assert "something lay outside what the act covers" in shown
+    assert "Refused on arrival" in shown
+    assert "unchanged to its last byte" not in shown
+    await cheat.reaches(transfer, State.REFUSED)
+    async with browser(cheat, "Camille", Role.HANDLER) as sender:
+        assert "something lay outside what the act covers" in await sender.ask(at(transfer))
+    await cheat.stop()
 
 
 async def asked_to_erase(paris: Browser, marseille: Browser) -> tuple[dict[str, Any], TransferId]:
@@ -308,6 +375,7 @@ async def test_an_update_of_a_referral_stands_beside_the_case(pages: tuple[Brows
     sent = await paris.send(at(first, "/update"), section=["risk"])
     update = TransferId(bytes.fromhex(sent.headers["location"].rpartition("/")[2]))
     await marseille.neighbour.reaches(update, State.RECEIVED)
+    assert "/versions" in await marseille.ask(f"/cases/{record['meta']['case_id']}")
     shown = await marseille.ask(f"/cases/{record['meta']['case_id']}/versions")
     assert "Side by side" in shown
     assert "Here, now" in shown
