@@ -266,6 +266,24 @@ def test_five_hundred_slow_connections_keep_nobody_else_out(town: Town) -> None:
             assert newcomer.get("/cases").status_code == 200
 
 
+def test_a_case_without_a_name_is_not_opened(town: Town) -> None:
+    with signed_in(town.helpline) as client:
+        typed = {"form_token": form_token(client), "pseudonym": " ", "summary": "Un appel."}
+        answer = client.post("/cases/new", data=typed)
+    assert answer.status_code == 422
+    assert "Un appel." in answer.text
+
+
+def test_a_version_that_is_none_saves_nothing(town: Town) -> None:
+    case = town.case(town.helpline)
+    address = f"/cases/{case['meta']['case_id']}/sections/situation"
+    with signed_in(town.helpline) as client:
+        for version in ("", "x", "²", "-1", "9" * 50):
+            typed = {"request_summary:there": "1", "request_summary": f"typed {version}", "version": version}
+            answer = client.post(address, data={"form_token": form_token(client), **typed})
+            assert answer.status_code == 409, version
+
+
 # ---- what others can find out ----
 
 
