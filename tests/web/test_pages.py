@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 WHO = (("helpline", EVERYTHING), ("helpline", "Adrien"), ("helpline", "Aude"), ("marseille", EVERYTHING))
 """Who between them may use every page, and see each side of a transfer."""
 
-_ONLY_IN_A_STATE = {"case_versions", "transfer_erasure", "send_reveal"}
+_ONLY_IN_A_STATE = {"case_versions", "transfer_erasure", "transfer_update", "send_reveal"}
 """Pages to which something leads only while it has to be done."""
 
 Reached = dict[tuple[str, str, str], list[Found]]
@@ -37,11 +37,15 @@ def reached(town: Town) -> Reached:
 
 def test_no_link_leads_to_a_refusal(reached: Reached) -> None:
     own = {each.path for each in PAGES}
+    # The crawl tries each page, also where nothing leads to it; and it asks with forms that nobody has filled.
+    fine = {(True, 403)}
     refused = [
         f"{who}: {found.address}: {found.answer.status_code}"
         for (_, who, _), all_found in reached.items()
         for found in all_found
-        if found.answer.status_code != 200 and not (found.address in own and found.answer.status_code == 403)
+        if found.answer.status_code != 200
+        and (found.address in own, found.answer.status_code) not in fine
+        and (found.answer.status_code != 422 or "?" not in found.address)
     ]
     assert not refused, "\n".join(refused)
 
