@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,7 +33,6 @@ _SECRET = re.compile(r'class="secret"[^>]*>\s*([A-Z2-7 ]+?)\s*<')
 _HERE = {"Sec-Fetch-Site": "same-origin"}
 
 _sessions: dict[tuple[str, str], str] = {}
-_secrets: dict[tuple[str, str], str] = {}
 
 
 def sign_in(page: Page, house: House, who: str = EVERYTHING) -> None:
@@ -57,8 +57,7 @@ def fill_in(page: Page, house: House, who: str = EVERYTHING) -> None:
     page.locator("main form[action='/sign-in'] button").click()
     page.wait_for_url(lambda url: urlsplit(url).path != "/sign-in")
     if urlsplit(page.url).path == "/second/set-up":
-        secret = page.locator(".secret").text_content() or ""
-        _secrets[house.pages, who] = secret.replace(" ", "")
+        _keep_secret(house, who, page.locator(".secret").text_content() or "")
         page.locator("#code").fill(_code(house, who))
         page.locator("main form[action='/second/set-up'] button").click()
         page.locator("main .codes ~ p a.button").click()
@@ -99,7 +98,7 @@ def _second(client: httpx.Client, house: House, who: str) -> bool:
     asked = client.get("/second", headers=_HERE, follow_redirects=True)
     secret, token = _SECRET.search(asked.text), _TOKEN.search(asked.text)
     if secret is not None:
-        _secrets[house.pages, who] = secret[1].replace(" ", "")
+        _keep_secret(house, who, secret[1])
     assert token is not None
     given = {"form_token": token[1], "code": _code(house, who), "next": "/"}
     client.post(asked.url.path, data=given, headers=_HERE)
@@ -113,10 +112,16 @@ def _typed_code(page: Page, house: House, who: str) -> bool:
     return urlsplit(page.url).path != "/second"
 
 
+def _telephone(house: House, who: str) -> Path:
+    """What the person's telephone keeps; of a practice account the stage has put it there."""
+    return house.folder / f"second-factor-{who}"
+
+
+def _keep_secret(house: House, who: str, secret: str) -> None:
+    _telephone(house, who).write_text(pyotp.TOTP(secret.replace(" ", "")).provisioning_uri(), encoding="utf-8")
+
+
 def _code(house: House, who: str) -> str:
     """What the person's telephone shows now."""
-    secret = _secrets.get((house.pages, who))
-    if secret is None:  # a practice account's, which the stage has set up
-        address = (house.folder / f"second-factor-{who}").read_text(encoding="utf-8").strip()
-        secret = pyotp.parse_uri(address).secret
-    return pyotp.TOTP(secret).now()
+    made = pyotp.parse_uri(_telephone(house, who).read_text(encoding="utf-8").strip())
+    return pyotp.TOTP(made.secret).now()

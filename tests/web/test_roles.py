@@ -25,6 +25,7 @@ from tests.web.town import Town
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 _PAGES = {each.name: each for each in PAGES}
+_ELSEWHERE = "https://www.service-public.fr/"  # who wants to leave at once is not asked to sign in first
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MISSING = {translate(RoleMissing(role=each), "fr")[0] for each in Role}
 _KEPT_BY_ITSELF = ("session", "sign_in_failure", "checkpoint", "card", "roster", "outbox", "cursor")
@@ -32,7 +33,8 @@ _KEPT_BY_ITSELF = ("session", "sign_in_failure", "checkpoint", "card", "roster",
 
 
 def _methods(page: Page) -> list[str]:
-    return [method for method, there in (("GET", page.get), ("POST", page.post)) if there is not None]
+    taken = page.post or getattr(page, "upload", None)
+    return [method for method, there in (("GET", page.get), ("POST", taken)) if there is not None]
 
 
 CELLS = [(name, method, role) for name, page in _PAGES.items() for method in _methods(page) for role in Role]
@@ -67,8 +69,11 @@ def test_nobody_gets_in_without_a_session(town: Town, expendable: str) -> None:
         for route, page in _PAGES.items():
             for method in _methods(page):
                 answer = client.request(method, _address(route, expendable))
+                if answer.status_code == 401:  # what was typed is kept until its author comes back
+                    continue
                 assert answer.status_code == 303, route
-                assert answer.headers["location"].startswith("/sign-in"), route
+                led = answer.headers["location"]
+                assert led.startswith("/sign-in") or (route == "leave" and led == _ELSEWHERE), route
 
 
 @pytest.mark.parametrize(("route", "method", "role"), CELLS, ids=str)
