@@ -3,8 +3,9 @@
 What is timed is the transfer of a case that was offered and is wanted: from the moment the recipient's `AcceptTransfer`
 is answered until its node has the state RECEIVED. Within lie: the acceptance through the broker to the sender; packing
 and encrypting into the sender's spool file (fsync); up into the directory's mailbox (fsync); the shipment through the
-broker; down into the recipient's spool file (fsync); decrypting, checking and sealing again in quarantine (fsync); and
-the import with its receipt in one durable transaction. Recording the case, attaching the file and the offer are not.
+broker; down into the recipient's spool file (no fsync); decrypting, checking and sealing again in quarantine (fsync);
+and the import with its receipt in one durable transaction. Recording the case, attaching the file and the offer are
+not.
 """
 
 from __future__ import annotations

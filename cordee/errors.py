@@ -598,6 +598,43 @@ class NotSignedIn(Refused):
     remedy = N_("Sign in: cordee node login.")
 
 
+class SecondFactorNeeded(NotSignedIn):
+    """The password was right; the second factor is still to be shown."""
+
+    message = N_("The second step of signing in is missing.")
+    remedy = N_("Sign in on the node's pages, with the code from your telephone.")
+
+
+class SessionLocked(NotSignedIn):
+    """The screen was locked."""
+
+    message = N_("The screen is locked.")
+    remedy = N_("Unlock it with your password or a code.")
+
+
+class WrongCode(Refused):
+    """Not a code of this moment, one that was used already, or no recovery code."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("The code is wrong, or was used already.")
+    remedy = N_("Wait for the next one on your telephone, or take a recovery code.")
+
+
+class PasskeyRefused(Refused):
+    """What the browser sent of a passkey does not verify."""
+
+    status = "UNAUTHENTICATED"
+    message = N_("The passkey was not accepted.")
+    remedy = N_("Try again, or take a code.")
+
+
+class NeedToKnow(Refused):
+    """The case is kept to named people, and the caller is none of them."""
+
+    message = N_("This case is kept to the people named in it.")
+    remedy = N_("If you must open it, say why: your reason is kept and looked at.")
+
+
 class WrongPassword(Refused):
     """The name or the password is wrong; it does not say which."""
 

@@ -32,6 +32,7 @@ from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
 from node.outbox import Outbox
 from node.placing import take_out_again
+from node.publishing import Publishing
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
 from node.roster_sync import RosterSync
@@ -39,7 +40,7 @@ from node.rpc.address import default_socket
 from node.rpc.listener import served
 from node.sending import Sending
 from node.shipping import Shipping
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.tombstones import Tombstones
 from node.transfers import TransferBook
 from node.upkeep import Upkeep
@@ -69,6 +70,7 @@ class Node:
     roster: RosterSync
     listener: Listener
     outbox: Outbox
+    publishing: Publishing
     loops: tuple[asyncio.Task[None], ...]
 
     @property
@@ -130,7 +132,7 @@ async def opened(
     parts = parts or Parts()
     membership = Membership.load(data_dir)
     certificate = data_dir / CERTIFICATE
-    with Database(data_dir / DATABASE, NodeTable.metadata, crashpoints=crashpoints) as db:
+    with node_database(data_dir / DATABASE, crashpoints=crashpoints) as db:
         keys, transport = await db.read(lambda tx: open_keys(tx, vault))
         client = DirectoryClient(
             membership.members,
@@ -161,7 +163,8 @@ async def opened(
         listener = Listener(house, client, Answers(house), Arrivals(house))
         outbox = Outbox(house, client, listener)
         worker = Worker(house, parts.shipping(house, client), Fetching(house, client), Answering(house, receiving))
-        upkeep = Upkeep(house, client, transport, certificate)
+        publishing = Publishing(house, client, transport)
+        upkeep = Upkeep(house, client, publishing, transport, certificate)
         running = (listener.run(), outbox.run(), worker.run(), upkeep.run(), upkeep.scrub())
         loops = tuple(asyncio.create_task(each) for each in running)
         node = Node(
@@ -172,6 +175,7 @@ async def opened(
             roster=roster,
             listener=listener,
             outbox=outbox,
+            publishing=publishing,
             loops=loops,
         )
         try:

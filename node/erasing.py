@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from cordee.errors import OfferAlreadyOpen
-from node import journal, records, transfer_store
+from node import journal, need_to_know, records, transfer_store
 from node.people import Handler, Role
 from node.tombstones import CASE
 
@@ -21,13 +21,14 @@ __all__ = ["erase"]
 async def erase(node: Node, handler: Handler, case_id: str) -> None:
     """Destroy a case's key, its acts and its attachments; the journal keeps its id.
 
-    Raises: RoleMissing; NotFound, also where it was erased; OfferAlreadyOpen while a transfer of it is under way.
+    Raises: RoleMissing, NeedToKnow; NotFound, also where it was erased; OfferAlreadyOpen while a transfer is under way.
     """
     handler.require(Role.LEAD)
     db, now = node.db, node.clock.now()
 
     def erasable(tx: Connection) -> None:
-        records.read_case(tx, node.vault, case_id)
+        stored = records.read_case(tx, node.vault, case_id)
+        need_to_know.require_case(tx, handler, stored.case, now=now)
         for transfer in transfer_store.of_case(tx, case_id):
             if not transfer.over:
                 raise OfferAlreadyOpen(transfer=transfer.id.short)

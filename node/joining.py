@@ -22,7 +22,6 @@ from cordee.invitation import Invitation
 from cordee.profile import Profile
 from cordee.roster import registration_digest
 from cordee.runtime.clock import Clock
-from cordee.runtime.database import Database
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import TransportKey, channel, spki_digest
 from cordee.sealing import SealingKey
@@ -33,7 +32,7 @@ from node import journal
 from node.files import private_folder, replace
 from node.house import Keys
 from node.secrets import get_secret, put_secret, secret_names
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
 __all__ = ["Membership", "initialise", "open_keys", "request", "wait"]
@@ -100,7 +99,7 @@ def initialise(data_dir: Path, *, passphrase: bytes, random: Callable[[int], byt
         put_secret(tx, vault, "transport", transport.pem)
         journal.append(tx, now=clock.now(), actor="node", action="node.initialised", subject="")
 
-    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / DATABASE) as db:
         db.write_sync(keep)
     return identity.public
 
@@ -138,7 +137,7 @@ async def request(
     if invited.expires <= clock.now():
         raise InvalidRecord(path="invitation.expires", problem=N_("it ended on {day}"), day=invited.expires.date())
     vault = Vault.open(data_dir / VAULT, passphrase)
-    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
         kept = db.read_sync(lambda tx: get_secret(tx, vault, f"join.{invited.invitation.hex()}"))
         if kept is None:
@@ -206,7 +205,7 @@ async def wait(
     """
     membership = Membership.load(data_dir)
     vault = Vault.open(data_dir / VAULT, passphrase)
-    with Database(data_dir / DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
     member = member_id_of(keys.identity.public)
     ends = clock.now() + give_up_after if give_up_after else None

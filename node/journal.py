@@ -23,7 +23,17 @@ from cordee.v1 import statements_pb2
 from node.store import table_of
 from node.store.journal import JournalHeadRow, JournalRow
 
-__all__ = ["JournalEntry", "JournalReport", "append", "entries", "export", "of_subject", "sign_head", "verify"]
+__all__ = [
+    "JournalEntry",
+    "JournalReport",
+    "append",
+    "entries",
+    "export",
+    "latest",
+    "of_subject",
+    "sign_head",
+    "verify",
+]
 
 _JOURNAL = table_of(JournalRow)
 _HEAD = table_of(JournalHeadRow)
@@ -146,6 +156,28 @@ def entries(
         query = query.where(or_(_JOURNAL.c.subject == about, named))
     if limit is not None:
         query = query.limit(limit)
+    return [_entry(row) for row in tx.execute(query)]
+
+
+def latest(
+    tx: Connection,
+    *,
+    before: int | None = None,
+    about: str = "",
+    actor: str = "",
+    action: str = "",
+    limit: int,
+) -> list[JournalEntry]:
+    """The newest lines first, those before a line. `action` may be the beginning of one: "case." """
+    query = select(_JOURNAL).order_by(_JOURNAL.c.line.desc()).limit(limit)
+    if before is not None:
+        query = query.where(_JOURNAL.c.line < before)
+    if about:
+        query = query.where(or_(_JOURNAL.c.subject == about, _JOURNAL.c.facts.contains(f':"{about}"', autoescape=True)))
+    if actor:
+        query = query.where(_JOURNAL.c.actor == actor)
+    if action:
+        query = query.where(_JOURNAL.c.action.startswith(action, autoescape=True))
     return [_entry(row) for row in tx.execute(query)]
 
 

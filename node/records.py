@@ -18,7 +18,7 @@ from cordee.case import Case
 from cordee.errors import N_, AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.prepared import prepared
-from node import acts, journal, versions
+from node import acts, drafts, journal, need_to_know, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
 from node.case_sealing import data_key_of
@@ -357,6 +357,8 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     files = list(tx.execute(query).scalars())
     acts.forget_acts(tx, case_id)
     versions.forget_versions(tx, case_id)
+    need_to_know.forget_openings(tx, case_id)
+    drafts.forget_drafts(tx, case_id)
     tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
     tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
     tx.execute(

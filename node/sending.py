@@ -21,7 +21,7 @@ from cordee.statements import Parties, new_token, new_transfer_id
 from cordee.summary import seal_summary
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
-from node import acts, journal, records, transfer_store
+from node import acts, journal, need_to_know, records, transfer_store
 from node.attachments import StoredAttachment
 from node.chain import Chain
 from node.house import House
@@ -323,6 +323,7 @@ class Sending:
         house, now = self._house, self._house.clock.now()
         roster = house.roster.require_fresh(now)
         stored = records.read_case(tx, house.vault, case_id)
+        need_to_know.require_case(tx, handler, stored.case, now=now)
         if stored.holder == "handed_over":
             raise RecordClosed()
         act = acts.read_act(tx, house.vault, act_id)

@@ -136,6 +136,23 @@ async def disable(client: Client, output: Output, *, name: str) -> None:
     output.record({"name": name, "disabled": True})
 
 
+@user.command("second-factor")
+@click.argument("name")
+@on_node
+async def second_factor(client: Client, output: Output, *, name: str) -> None:
+    """Give an account new codes for its telephone, in the place of every second factor that it had.
+
+    For the pages; the command line asks for the password alone. The address is a secret: show it to that person only.
+
+    JSON: {name, otpauth_uri}
+    """
+    from cordee.v1 import node_pb2
+
+    output.confirm(N_("Replace the second factor of {name}?"), name=name)
+    answer = await client.accounts.GiveSecondFactor(node_pb2.GiveSecondFactorRequest(name=name))
+    output.record({"name": name, "otpauth_uri": answer.otpauth_uri})
+
+
 def _password(file: str | None) -> str:
     import sys
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from cordee.errors import AlreadyExists
 from cordee.runtime.clock import SystemClock
-from cordee.runtime.database import Database
 from cordee.signing import SigningPublicKey
 from node import joining, people
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.vault import Vault
 
 __all__ = ["found"]
@@ -31,7 +30,7 @@ def found(data_dir: Path, *, passphrase: str, administrator: str, password: str)
         if not (data_dir / joining.DATABASE).exists():
             raise
     vault = Vault.open(data_dir / joining.VAULT, passphrase.encode())
-    with Database(data_dir / joining.DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / joining.DATABASE) as db:
         if db.read_sync(lambda tx: people.list_accounts(tx, vault)):
             raise AlreadyExists(what=str(data_dir))
         db.write_sync(

@@ -48,6 +48,17 @@ class House:
         """The node's own folder."""
         return self.folder / "node"
 
+    def second_factor(self, name: str) -> Path:
+        """The file with the otpauth address of a practice account's codes."""
+        return self.folder / f"second-factor-{name}"
+
+    def code(self, name: str) -> str:
+        """A practice account's code for the pages at this moment. Each works once: the next comes in 30 seconds."""
+        import pyotp
+
+        made = pyotp.parse_uri(self.second_factor(name).read_text(encoding="utf-8").strip())
+        return str(made.now()) if isinstance(made, pyotp.TOTP) else ""
+
     @property
     def environment(self) -> dict[str, str]:
         """How this association's people reach their node."""
@@ -236,6 +247,9 @@ class Stage:
                 *("node", "user", "add", _HANDLER, "--role", "handler", "--role", "lead", "--bound-by-secrecy"),
                 *("--password-file", str(self.password)),
             )
+            for name in (_HANDLER, _ADMINISTRATOR):
+                given = house.command("node", "user", "second-factor", name)
+                _private(house.second_factor(name), given["otpauth_uri"])
             accounts.touch()
             house.command("node", "login", _HANDLER, "--password-file", str(self.password))
 

@@ -29,6 +29,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Accounts.AddAccount": _ADMINISTRATORS,
     "Accounts.ListAccounts": _ADMINISTRATORS,
     "Accounts.DisableAccount": _ADMINISTRATORS,
+    "Accounts.GiveSecondFactor": _ADMINISTRATORS,
     "Cases.CreateCase": _CASE_TEAM,
     "Cases.ReadCase": _CASE_TEAM,
     "Cases.ListCases": _CASE_TEAM,

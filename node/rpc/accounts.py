@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from cordee.errors import N_, InvalidInput
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import people
+from node import people, second_factor
 from node.people import Role
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import account_record
@@ -54,6 +54,19 @@ class Accounts(Desk, node_pb2_grpc.AccountsServicer):
             lambda tx: people.disable_account(tx, node.vault, request.name, now=now, by=handler.account_id)
         )
         return node_pb2.DisableAccountResponse()
+
+    async def GiveSecondFactor(
+        self, request: node_pb2.GiveSecondFactorRequest, context: Context
+    ) -> node_pb2.GiveSecondFactorResponse:
+        """New codes for somebody who cannot set them up on the pages. Raises NotFound."""
+        handler = await self._enter(context, "Accounts.GiveSecondFactor")
+        node, now = self._node, self._node.clock.now()
+        uri = await node.db.write(
+            lambda tx: second_factor.give(
+                tx, node.vault, request.name, now=now, random=node.random, by=handler.account_id
+            )
+        )
+        return node_pb2.GiveSecondFactorResponse(otpauth_uri=uri)
 
 
 def _roles(names: Iterable[str]) -> set[Role]:

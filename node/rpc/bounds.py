@@ -84,6 +84,7 @@ register(
 )
 register(node_pb2.ListAccountsRequest, Message())
 register(node_pb2.DisableAccountRequest, Message(name=_name()))
+register(node_pb2.GiveSecondFactorRequest, Message(name=_name()))
 
 # ---- Cases ----
 

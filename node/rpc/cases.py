@@ -14,7 +14,7 @@ from cordee.case import parse_case
 from cordee.errors import N_, InvalidInput
 from cordee.jsonform import canonical
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import journal, records
+from node import journal, need_to_know, records
 from node.attaching import Attaching, Description
 from node.erasing import erase
 from node.rpc.desk import Context, Desk
@@ -57,6 +57,7 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
 
         def step(tx: Connection) -> records.StoredCase:
             stored = records.read_case(tx, self._node.vault, request.case_id)
+            need_to_know.require_case(tx, handler, stored.case, now=now)
             journal.append(tx, now=now, actor=handler.account_id, action="case.read", subject=request.case_id)
             return stored
 
@@ -86,8 +87,10 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         handler = await self._enter(context, "Cases.UpdateCase")
         case = parse_case(request.body)
         now = self._node.clock.now()
-        version = await self._node.db.write(
-            lambda tx: records.update_case(
+
+        def step(tx: Connection) -> int:
+            need_to_know.require(tx, self._node.vault, handler, request.case_id, now=now)
+            return records.update_case(
                 tx,
                 self._node.vault,
                 request.case_id,
@@ -96,7 +99,8 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
                 by=handler.account_id,
                 now=now,
             )
-        )
+
+        version = await self._node.db.write(step)
         return node_pb2.UpdateCaseResponse(version=version)
 
     async def ListVersions(
@@ -107,6 +111,7 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         node, now = self._node, self._node.clock.now()
 
         def step(tx: Connection) -> list[Version]:
+            need_to_know.require(tx, node.vault, handler, request.case_id, now=now)
             found = versions_of(tx, node.vault, request.case_id)
             journal.append(tx, now=now, actor=handler.account_id, action="case.versions_read", subject=request.case_id)
             return found
@@ -126,11 +131,14 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         """Make a case read-only. Raises StaleRecord, RecordClosed, NotFound."""
         handler = await self._enter(context, "Cases.CloseCase")
         now = self._node.clock.now()
-        version = await self._node.db.write(
-            lambda tx: records.close_case(
+
+        def step(tx: Connection) -> int:
+            need_to_know.require(tx, self._node.vault, handler, request.case_id, now=now)
+            return records.close_case(
                 tx, request.case_id, expected_version=request.expected_version, by=handler.account_id, now=now
             )
-        )
+
+        version = await self._node.db.write(step)
         return node_pb2.CloseCaseResponse(version=version)
 
     async def EraseCase(self, request: node_pb2.EraseCaseRequest, context: Context) -> node_pb2.EraseCaseResponse:

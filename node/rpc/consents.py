@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from cordee.act import Act, parse_act
 from cordee.errors import N_, InvalidRecord
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import acts, journal
+from node import acts, journal, need_to_know
 from node.rpc.desk import Context, Desk
 
 __all__ = ["Consents"]
@@ -25,7 +25,12 @@ class Consents(Desk, node_pb2_grpc.ConsentsServicer):
         if act.case_id != request.case_id:
             raise InvalidRecord(path="case_id", problem=N_("is another case's"))
         now = self._node.clock.now()
-        await self._node.db.write(lambda tx: acts.record_act(tx, self._node.vault, act, by=handler.account_id, now=now))
+
+        def step(tx: Connection) -> None:
+            need_to_know.require(tx, self._node.vault, handler, act.case_id, now=now)
+            acts.record_act(tx, self._node.vault, act, by=handler.account_id, now=now)
+
+        await self._node.db.write(step)
         return node_pb2.RecordActResponse(act_id=act.act_id)
 
     async def ReadAct(self, request: node_pb2.ReadActRequest, context: Context) -> node_pb2.ReadActResponse:
@@ -35,7 +40,9 @@ class Consents(Desk, node_pb2_grpc.ConsentsServicer):
 
         def step(tx: Connection) -> Act:
             journal.append(tx, now=now, actor=handler.account_id, action="act.read", subject=request.act_id)
-            return acts.read_act(tx, self._node.vault, request.act_id)
+            act = acts.read_act(tx, self._node.vault, request.act_id)
+            need_to_know.require(tx, self._node.vault, handler, act.case_id, now=now)
+            return act
 
         return node_pb2.ReadActResponse(act=_record(await self._node.db.write(step)))
 
@@ -45,6 +52,7 @@ class Consents(Desk, node_pb2_grpc.ConsentsServicer):
         now = self._node.clock.now()
 
         def step(tx: Connection) -> list[Act]:
+            need_to_know.require(tx, self._node.vault, handler, request.case_id, now=now)
             journal.append(tx, now=now, actor=handler.account_id, action="acts.read", subject=request.case_id)
             return acts.acts_of(tx, self._node.vault, request.case_id)
 

@@ -33,6 +33,8 @@ class SessionRow(NodeTable, table=True):
     account_id: str = Field(index=True, foreign_key="account.id")
     opened_at: datetime
     seen_at: datetime
+    stage: str = "command"  # command, half, full or locked
+    challenge: bytes | None = None  # that a passkey is to sign, once
 
 
 class SignInFailureRow(NodeTable, table=True):

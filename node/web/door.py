@@ -83,13 +83,12 @@ class Door:
             return None
         if not self._from_here(headers, hosts[0]):
             return 403, "Forms of another site are refused."
-        upload = scope["path"].startswith(_UPLOADS)
-        if "transfer-encoding" in headers and not upload:  # no browser sends a form so, and its end is not known
-            return 411, "Say how long it is."
+        if "transfer-encoding" in headers:  # a form without a length could be of any
+            return 411, "The length is missing."
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdecimal():
             return 400, "The length is no number."
-        if int(length) > _FORM_LIMIT and not upload:
+        if int(length) > _FORM_LIMIT and not scope["path"].startswith(_UPLOADS):
             return 413, "That is more than a form can hold."
         return None
 

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,16 +26,19 @@ _VITAL = 4  # sensitivity: lets someone find or reach the minor, or names an exp
 _LONG_TEXT = 1000  # characters from which a text gets several lines
 _FEW = 4  # choices that are shown side by side
 _MANY_ENTRIES = 200
-_OWN = frozenset({"uuid"})
+_GIVEN = frozenset({"person_id", "trace_id", "action_id", "note_id"})  # an entry's own id, made here
+_AUTHOR = "author_id"
+_TYPED = frozenset({"linked_case_id", "org_id"})  # ids of what is elsewhere: somebody copies them
 _HERE = ZoneInfo("Europe/Paris")  # a time without an offset is the one on the wall
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field as the page shows it. `name` is the form's, `path` the record's."""
+    """One field as the page shows it. `name` is the form's, `path` the record's; `place` also says in which entry."""
 
     path: str
+    place: str
     name: str
     label: str
     kind: str  # text, lines, date, datetime, number, choice, radio, several, list, yes, entries
@@ -69,7 +72,7 @@ def is_hidden(path: str) -> bool:
 
 def fields_of(section: str, content: Mapping[str, Any] | None, *, revealed: Collection[str] = ()) -> Fields:
     """The fields of a section that is no list."""
-    return tuple(_fields(section, [section], dict(content or {}), prefix="", revealed=revealed))
+    return tuple(_fields(section, section, [section], dict(content or {}), prefix="", revealed=revealed))
 
 
 def entries_of(
@@ -77,23 +80,45 @@ def entries_of(
 ) -> tuple[Entry, ...]:
     """The entries of a list section, and an empty one to fill."""
     kept = [
-        Entry(str(index), tuple(_fields(section, [section, 0], dict(entry), prefix=f"{index}.", revealed=revealed)))
+        Entry(
+            str(index),
+            tuple(
+                _fields(
+                    section, f"{section}[{index}]", [section, 0], dict(entry), prefix=f"{index}.", revealed=revealed
+                )
+            ),
+        )
         for index, entry in enumerate(content or ())
     ]
     return (
         *kept,
-        Entry("new", tuple(_fields(section, [section, 0], {}, prefix="new.", revealed=revealed, fresh=True))),
+        Entry(
+            "new",
+            tuple(_fields(section, f"{section}[new]", [section, 0], {}, prefix="new.", revealed=revealed, fresh=True)),
+        ),
     )
 
 
-def section_from(section: str, before: Any, form: FormData, *, now: datetime, random: Callable[[int], bytes]) -> Any:
+@dataclass(frozen=True)
+class _Giver:
+    """What a new entry gets from the node."""
+
+    now: datetime
+    random: Callable[[int], bytes]
+    author: str
+
+
+def section_from(
+    section: str, before: Any, form: FormData, *, now: datetime, random: Callable[[int], bytes], author: str
+) -> Any:
     """The section as the form says it; what the form does not hold stays. None where nothing is left.
 
     Nothing is checked here but what a form cannot say otherwise: the record's own rules judge the whole.
     """
+    giver = _Giver(now, random, author)
     if section not in LIST_SECTIONS:
-        return _object([section], dict(before or {}), form, prefix="", now=now, random=random) or None
-    return _list([section], list(before or ()), form, prefix="", now=now, random=random) or None
+        return _object([section], dict(before or {}), form, prefix="", giver=giver) or None
+    return _list([section], list(before or ()), form, prefix="", giver=giver) or None
 
 
 # ---- towards the page ----
@@ -101,6 +126,7 @@ def section_from(section: str, before: Any, form: FormData, *, now: datetime, ra
 
 def _fields(
     path: str,
+    place: str,
     parts: list[str | int],
     content: dict[str, Any],
     *,
@@ -110,7 +136,7 @@ def _fields(
 ) -> Iterator[Field]:
     for name, raw in _node(parts).get("properties", {}).items():
         node = CASE_FORM.resolved(raw)
-        if _is_ours(name, node):
+        if _is_ours(name):
             continue
         own = f"{path}.{name}"
         level = int(node.get("x-sensitivity", 0))
@@ -118,6 +144,7 @@ def _fields(
         kind = _kind(node)
         yield Field(
             path=own,
+            place=f"{place}.{name}",
             name=prefix + name,
             label=field_label(own),
             kind=kind,
@@ -128,19 +155,26 @@ def _fields(
             level=level,
             shown=shown,
             longest=node.get("maxLength") or CASE_FORM.resolved(node.get("items", {})).get("maxLength"),
-            entries=tuple(_sub_entries(own, [*parts, name], content.get(name), f"{prefix}{name}.", revealed))
+            entries=tuple(
+                _sub_entries(own, f"{place}.{name}", [*parts, name], content.get(name), f"{prefix}{name}.", revealed)
+            )
             if kind == "entries" and shown
             else (),
         )
 
 
 def _sub_entries(
-    path: str, parts: list[str | int], content: Any, prefix: str, revealed: Collection[str]
+    path: str, place: str, parts: list[str | int], content: Any, prefix: str, revealed: Collection[str]
 ) -> Iterator[Entry]:
     inside = [*parts, 0]
     for index, entry in enumerate(content or ()):
-        yield Entry(str(index), tuple(_fields(path, inside, entry, prefix=f"{prefix}{index}.", revealed=revealed)))
-    yield Entry("new", tuple(_fields(path, inside, {}, prefix=f"{prefix}new.", revealed=revealed, fresh=True)))
+        yield Entry(
+            str(index),
+            tuple(_fields(path, f"{place}[{index}]", inside, entry, prefix=f"{prefix}{index}.", revealed=revealed)),
+        )
+    yield Entry(
+        "new", tuple(_fields(path, f"{place}[new]", inside, {}, prefix=f"{prefix}new.", revealed=revealed, fresh=True))
+    )
 
 
 def _kind(node: Mapping[str, Any]) -> str:
@@ -166,9 +200,9 @@ def _choices(node: Mapping[str, Any]) -> Sequence[str]:
     return choices
 
 
-def _is_ours(name: str, node: Mapping[str, Any]) -> bool:
+def _is_ours(name: str) -> bool:
     """Ids and the like: made by the node, never typed."""
-    return node.get("format") in _OWN or name.endswith(("_id", "_ids"))
+    return name.endswith(("_id", "_ids")) and name not in _TYPED
 
 
 def _node(parts: Sequence[str | int]) -> Mapping[str, Any]:
@@ -187,23 +221,25 @@ def _object(
     form: FormData,
     *,
     prefix: str,
-    now: datetime,
-    random: Callable[[int], bytes],
+    giver: _Giver,
 ) -> dict[str, Any]:
     after = copy.deepcopy(before)
     for name, raw in _node(parts).get("properties", {}).items():
         node = CASE_FORM.resolved(raw)
         key = prefix + name
-        if _is_ours(name, node) or f"{key}:there" not in form:
+        if _is_ours(name) or f"{key}:there" not in form:
             continue
         if _kind(node) == "entries":
             kept = list(before.get(name) or ())
-            value: Any = _list([*parts, name], kept, form, prefix=f"{key}.", now=now, random=random)
+            value: Any = _list([*parts, name], kept, form, prefix=f"{key}.", giver=giver)
         else:
             value = _value(node, form, key)
-        if value in (None, "", []):
+            if name in before and _says_the_same(node, before[name], value):
+                value = before[name]
+        nothing = value in (None, "", []) or (value is False and name not in before)  # an unticked box says nothing
+        if nothing and before.get(name) not in ("", []):
             after.pop(name, None)
-        else:
+        elif not nothing:
             after[name] = value
     return after
 
@@ -214,37 +250,52 @@ def _list(
     form: FormData,
     *,
     prefix: str,
-    now: datetime,
-    random: Callable[[int], bytes],
+    giver: _Giver,
 ) -> list[dict[str, Any]]:
     inside = [*parts, 0]
     after = []
     for index, entry in enumerate(before[:_MANY_ENTRIES]):
         if form.get(f"{prefix}{index}:remove") == "on":
             continue
-        after.append(_object(inside, entry, form, prefix=f"{prefix}{index}.", now=now, random=random))
-    fresh = _object(inside, {}, form, prefix=f"{prefix}new.", now=now, random=random)
+        after.append(_object(inside, entry, form, prefix=f"{prefix}{index}.", giver=giver))
+    fresh = _object(inside, {}, form, prefix=f"{prefix}new.", giver=giver)
     if fresh:
-        after.append(_with_ids(inside, fresh, now=now, random=random))
+        after.append(_with_ids(inside, fresh, giver=giver))
     return after
 
 
-def _with_ids(
-    parts: list[str | int], entry: dict[str, Any], *, now: datetime, random: Callable[[int], bytes]
-) -> dict[str, Any]:
+def _with_ids(parts: list[str | int], entry: dict[str, Any], *, giver: _Giver) -> dict[str, Any]:
     """What the node gives a new entry: its id, its time, and the answers that nobody gave but which must be there."""
     node = _node(parts)
     for name, raw in node.get("properties", {}).items():
         each = CASE_FORM.resolved(raw)
         if name in entry or name not in node.get("required", ()):
             continue
-        if each.get("format") == "uuid":
-            entry[name] = str(uuid.UUID(bytes=random(16), version=4))
+        if name in _GIVEN:
+            entry[name] = str(uuid.UUID(bytes=giver.random(16), version=4))
+        elif name == _AUTHOR:
+            entry[name] = giver.author
         elif each.get("format") == "date-time":
-            entry[name] = now.isoformat(timespec="seconds")
+            entry[name] = giver.now.isoformat(timespec="seconds")
         elif each.get("type") == "boolean":
             entry[name] = False
     return entry
+
+
+def _says_the_same(node: Mapping[str, Any], before: Any, value: Any) -> bool:
+    """A form knows no order of boxes, no seconds, no offset and no spaces at the ends: not to touch changes nothing."""
+    if isinstance(before, list) and isinstance(value, list):
+        as_typed = [str(each).strip() for each in before]
+        return sorted(as_typed) == sorted(value) if _choices(node) else as_typed == value
+    if not isinstance(before, str) or not isinstance(value, str):
+        return False
+    if _kind(node) != "datetime":
+        return before.replace("\r\n", "\n").strip() == value
+    try:
+        one, other = (datetime.fromisoformat(each).astimezone(UTC) for each in (before, value))
+    except ValueError:
+        return False
+    return one.replace(second=0, microsecond=0) == other.replace(second=0, microsecond=0)
 
 
 def _value(node: Mapping[str, Any], form: FormData, key: str) -> Any:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from node.app import Node
     from node.people import Handler
 
-__all__ = ["LANGUAGE_COOKIE", "ForgedForm", "Visit", "cookie_name", "language_for"]
+__all__ = ["LANGUAGE_COOKIE", "ForgedForm", "Visit", "cookie_name", "inside", "language_for"]
 
 LANGUAGE_COOKIE = "language"
 _FORM_SIZE = 16
@@ -52,15 +52,39 @@ class Visit:
         return form_token(self.token)
 
 
+class HasFormToken(Protocol):
+    """A visit, or somebody on the way in."""
+
+    @property
+    def form_token(self) -> str:
+        """What the form must bring back."""
+
+
 def form_token(session: str) -> str:
     """The token of a session's forms; it tells nothing of the session's own."""
     return hashlib.blake2b(b"cordee/web/form", key=session.encode()[:64], digest_size=_FORM_SIZE).hexdigest()
 
 
-def require_own_form(visit: Visit, given: str) -> None:
+def require_own_form(visit: HasFormToken, given: str) -> None:
     """Raises ForgedForm."""
-    if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
+    if not _is_same(given, visit.form_token):
         raise ForgedForm()
+
+
+def is_own_form(session: str, given: str) -> bool:
+    """Whether this session got the form from us, also where the session has ended."""
+    return _is_same(given, form_token(session))
+
+
+def _is_same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def inside(path: str | None) -> str:
+    """A path of this site, or nothing: a link must not lead elsewhere after signing in."""
+    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or any(ord(c) < 33 for c in path):
+        return ""
+    return path[:500]
 
 
 def cookie_name(*, secure: bool) -> str:
@@ -82,15 +106,16 @@ def language_for(request: Request) -> str:
 async def entered(node: Node, request: Request, route: str, *, secure: bool) -> Visit:
     """Let somebody in who holds a session and may use this route.
 
-    Raises: NotSignedIn, RoleMissing.
+    Raises: NotSignedIn, SecondFactorNeeded, SessionLocked, RoleMissing.
     """
     token = request.cookies.get(cookie_name(secure=secure), "")
     if not token:
         raise NotSignedIn()
     now = node.clock.now()
-    handler, noted = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=now))
+    whole = people.Stage.FULL
+    handler, noted = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=now, stage=whole))
     if not noted:
-        handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now))
+        handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now, stage=whole))
     try:
         check(handler, route)
     except RoleMissing:

@@ -14,7 +14,6 @@ from typing import Any
 
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.crashpoint import Crashpoints
-from cordee.runtime.database import Database
 from cordee.v1 import directory_pb2
 from node import people
 from node.app import Node
@@ -25,7 +24,7 @@ from node.people import Role
 from node.receiving import Receiving
 from node.roster_sync import RosterSync
 from node.sending import Sending
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.tombstones import Tombstones
 from node.transfers import TransferBook
 from node.vault import Vault
@@ -93,7 +92,7 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
     """The node of one member, with an account for each role."""
     clock = ManualClock(network.now)
     vault = Vault.create(folder / "vault.json", b"correct horse", opslimit=1, memlimit=8192)
-    with Database(folder / "node.db", NodeTable.metadata) as db:
+    with node_database(folder / "node.db") as db:
         directory: Any = StillDirectory(network)
         roster = RosterSync(db, network=network.roster.network, member=member.id, client=directory, clock=clock)
         house = House(
@@ -120,6 +119,7 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
             roster=roster,
             listener=nobody,
             outbox=nobody,
+            publishing=nobody,
             loops=nobody,
         )
 

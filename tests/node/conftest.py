@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cordee.runtime.database import Database
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.vault import Vault
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
@@ -37,7 +37,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    with Database(tmp_path / "node.db", NodeTable.metadata) as database:
+    with node_database(tmp_path / "node.db") as database:
         yield database
 
 

@@ -21,13 +21,14 @@ from cordee.errors import N_, Conflict, InvalidRecord, Problem, RecordClosed, fi
 from cordee.profile import departement_name
 from cordee.runtime.texts import problems as problems_of
 from cordee.runtime.texts import text
-from node import acts, journal, records
+from node import acts, drafts, journal, records
 from node.roster_sync import MemberView
 from node.web.act_form import Typed, document_of, place_of
 from node.web.act_offer import BASES, DURATIONS, Choice, holders_of, of_age_on, offered
 from node.web.act_told import recipient_told
 from node.web.act_words import ALOUD, HINTS, KINDS, say
 from node.web.act_words import PURPOSES as SAID
+from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -91,8 +92,12 @@ async def _blank(visit: Visit) -> Response:
         return _start(
             visit, stored, Typed({key: [each] for key, each in asked.items()}), problems if asked["kind"] else ()
         )
-    defaults = _defaults(choice, stored, kept, visit.node.clock.now(), _new_id(visit))
-    return _form(visit, stored, choice, defaults, ())
+    draft = await waiting(visit, _draft_key(visit, choice))
+    if draft is not None and draft.taken:
+        typed = Typed({key: [str(each) for each in draft.form.getlist(key)] for key in draft.form})
+    else:
+        typed = _defaults(choice, stored, kept, visit.node.clock.now(), _new_id(visit))
+    return _form(visit, stored, choice, typed, (), draft=draft)
 
 
 async def _record(visit: Visit, form: FormData) -> Response:
@@ -118,6 +123,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
         if records.read_case(tx, node.vault, act.case_id).read_only:
             raise RecordClosed()
         acts.record_act(tx, node.vault, act, by=visit.handler.account_id, now=now)
+        drafts.discard(tx, node.vault, visit.handler.account_id, _draft_key(visit, choice))
 
     try:
         await node.db.write(step)
@@ -185,8 +191,18 @@ def _start(visit: Visit, stored: records.StoredCase, typed: Typed, problems: Seq
     )
 
 
+def _draft_key(visit: Visit, choice: Choice) -> str:
+    return f"act/{_case_id(visit)}/{choice.kind}/{choice.purpose}"
+
+
 def _form(
-    visit: Visit, stored: records.StoredCase, choice: Choice, typed: Typed, problems: Sequence[Problem]
+    visit: Visit,
+    stored: records.StoredCase,
+    choice: Choice,
+    typed: Typed,
+    problems: Sequence[Problem],
+    *,
+    draft: Waiting | None = None,
 ) -> Response:
     node, language, case = visit.node, visit.language, stored.case
     known = {each.profile.org_id: each for each in node.roster.members() if each.profile}
@@ -200,6 +216,8 @@ def _form(
         case=case,
         stored=stored,
         choice=choice,
+        draft=draft,
+        draft_key=_draft_key(visit, choice),
         kind_label=KINDS[choice.kind],
         who=who,
         aloud=[

@@ -11,13 +11,14 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from cordee.act import Act
-from cordee.case import SECTIONS
+from cordee.case import SECTIONS, missing_for
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
-from cordee.errors import CordeeError, InvalidRecord
+from cordee.errors import N_, CordeeError, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
-from node import acts, journal, records
+from node import acts, drafts, journal, records
 from node.web.act_told import can_be_withdrawn, told
+from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -30,6 +31,7 @@ SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "
 _SCHEMA = "case/1"
 _ASKED = ("pseudonym", "channel", "summary", "danger")
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
+_DRAFT = "case-new"
 
 
 async def _cases(visit: Visit) -> Response:
@@ -44,7 +46,9 @@ async def _cases(visit: Visit) -> Response:
 
 
 async def _blank(visit: Visit) -> Response:
-    return _new_page(visit, dict.fromkeys(_ASKED, ""))
+    draft = await waiting(visit, _DRAFT)
+    typed = {name: str(draft.form.get(name, "")) if draft is not None and draft.taken else "" for name in _ASKED}
+    return _new_page(visit, typed, draft=draft)
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
@@ -79,23 +83,32 @@ async def _create(visit: Visit, form: FormData) -> Response:
     }
     try:
         case = case_of(document)
-        await node.db.write(
-            lambda tx: records.create_case(
-                tx, node.vault, case, by=visit.handler.account_id, now=now, random=node.random
-            )
-        )
+        lacking = missing_for(case, "open", sections=("meta", "situation"))
+        if lacking:
+            raise InvalidRecord(problems=[Problem(path, N_("missing")) for path in lacking])
+
+        def step(tx: Connection) -> None:
+            by = visit.handler.account_id
+            records.create_case(tx, node.vault, case, by=by, now=now, random=node.random)
+            drafts.discard(tx, node.vault, by, _DRAFT)
+
+        await node.db.write(step)
     except InvalidRecord as refused:
         return _new_page(visit, typed, refused)
     return RedirectResponse(f"/cases/{case_id}", status_code=HTTPStatus.SEE_OTHER)
 
 
-def _new_page(visit: Visit, typed: dict[str, str], refused: CordeeError | None = None) -> Response:
+def _new_page(
+    visit: Visit, typed: dict[str, str], refused: CordeeError | None = None, draft: Waiting | None = None
+) -> Response:
     return page(
         "case_new.html",
         visit.language,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
         visit=visit,
         typed=typed,
+        draft=draft,
+        draft_key=_DRAFT,
         channels=_CHANNELS,
         problems=problems(refused, visit.language) if refused else [],
         refused=translate(refused, visit.language) if refused else None,

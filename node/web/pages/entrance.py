@@ -1,4 +1,4 @@
-"""Coming in and leaving: sign in, sign out, leave at once, choose a language."""
+"""Coming in and leaving: name and password, sign out, leave at once, lock, choose a language."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from cordee.errors import CordeeError
 from cordee.runtime.texts import LANGUAGES, translate
 from node import people
 from node.web.rendering import page
-from node.web.site import Page
-from node.web.visit import LANGUAGE_COOKIE, Visit, cookie_name, language_for
+from node.web.site import ELSEWHERE, Page
+from node.web.visit import LANGUAGE_COOKIE, Visit, cookie_name, inside, language_for
 
 if TYPE_CHECKING:
     from node.app import Node
 
 __all__ = ["PAGES", "open_routes"]
 
-_ELSEWHERE = "https://www.service-public.fr/"  # a site that anybody may have open
 _FIELDS = 8
 
 
 def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
     """What somebody who is not signed in may ask for."""
     cookie = cookie_name(secure=secure)
+    comparing = asyncio.Lock()  # one at a time: Argon2id takes much memory
 
     async def sign_in(request: Request) -> Response:
         language = language_for(request)
@@ -41,23 +41,25 @@ def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
                 visit=None,
                 refused="",
                 name="",
-                next=_inside(request.query_params.get("next")),
+                next=inside(request.query_params.get("next")),
             )
         async with request.form(max_files=0, max_fields=_FIELDS) as form:
             name, password = str(form.get("name", "")), str(form.get("password", ""))
-            following = _inside(str(form.get("next", "")))
+            following = inside(str(form.get("next", "")))
         try:
-            token = await _token(node, name, password)
+            async with comparing:
+                token = await _token(node, name, password)
         except CordeeError as refused:
             told = " ".join(translate(refused, language))
             return page("sign_in.html", language, status=401, visit=None, refused=told, name=name, next=following)
-        answer = RedirectResponse(following or "/", status_code=HTTPStatus.SEE_OTHER)
+        back = f"?next={following}" if following else ""
+        answer = RedirectResponse(f"/second{back}", status_code=HTTPStatus.SEE_OTHER)
         answer.set_cookie(cookie, token, httponly=True, secure=secure, samesite="strict", path="/")
         return answer
 
     async def language(request: Request) -> Response:
         async with request.form(max_files=0, max_fields=_FIELDS) as form:
-            chosen, following = str(form.get("language", "")), _inside(str(form.get("next", "")))
+            chosen, following = str(form.get("language", "")), inside(str(form.get("next", "")))
         answer = RedirectResponse(following or "/", status_code=HTTPStatus.SEE_OTHER)
         if chosen in LANGUAGES:
             answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=31_536_000, samesite="strict", secure=secure, path="/")
@@ -70,12 +72,18 @@ def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
 
 
 async def _token(node: Node, name: str, password: str) -> str:
-    """Raises WrongPassword, SignInPaused. The same time whether the name exists or not."""
+    """Of a half session: the second factor comes next. Raises WrongPassword, SignInPaused.
+
+    The same time whether the name exists or not.
+    """
     now = node.clock.now()
     found = await node.db.read(lambda tx: people.to_compare(tx, node.vault, name, now=now))
     compared = None if found is None else await asyncio.to_thread(people.Compared.of, found[0], password)
+    half = people.Stage.HALF
     signed_in = await node.db.write(
-        lambda tx: people.sign_in(tx, node.vault, name, password, now=now, random=node.random, compared=compared)
+        lambda tx: people.sign_in(
+            tx, node.vault, name, password, now=now, random=node.random, compared=compared, stage=half
+        )
     )
     return signed_in.token
 
@@ -85,10 +93,19 @@ async def _sign_out(visit: Visit, form: FormData) -> Response:
     return _without_cookie(visit, "/sign-in")
 
 
+async def _lock(visit: Visit, form: FormData) -> Response:
+    """The screen shows a form that names nobody, until its holder comes back."""
+    node, now = visit.node, visit.node.clock.now()
+    await node.db.write(lambda tx: people.lock(tx, node.vault, visit.token, now=now))
+    answer = RedirectResponse("/unlock", status_code=HTTPStatus.SEE_OTHER)
+    answer.headers["Clear-Site-Data"] = '"cache"'  # going back shows nothing either
+    return answer
+
+
 async def _leave(visit: Visit, form: FormData) -> Response:
     """At once, and to a page that tells nothing."""
     await _end(visit)
-    return _without_cookie(visit, _ELSEWHERE)
+    return _without_cookie(visit, ELSEWHERE)
 
 
 async def _end(visit: Visit) -> None:
@@ -104,14 +121,8 @@ def _without_cookie(visit: Visit, to: str) -> Response:
     return answer
 
 
-def _inside(path: str | None) -> str:
-    """A path of this site, or nothing: a link must not lead elsewhere after signing in."""
-    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or any(ord(c) < 33 for c in path):
-        return ""
-    return path[:500]
-
-
 PAGES = (
     Page("sign_out", "/sign-out", post=_sign_out),
     Page("leave", "/leave", post=_leave),
+    Page("lock", "/lock", post=_lock),
 )

@@ -108,7 +108,9 @@ def _counts(visit: Visit) -> Counter[str]:
 def _is_signed_in(visit: Visit) -> bool:
     node = visit.node
     try:
-        handler, _ = node.db.look(lambda tx: people.look_up(tx, node.vault, visit.token, now=node.clock.now()))
+        handler, _ = node.db.look(
+            lambda tx: people.look_up(tx, node.vault, visit.token, now=node.clock.now(), stage=people.Stage.FULL)
+        )
     except CordeeError:
         return False
     return handler.roles == visit.handler.roles

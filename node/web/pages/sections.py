@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
@@ -11,10 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from cordee.case.form import LIST_SECTIONS
 from cordee.case.labels import section_label
-from cordee.errors import N_, CordeeError, InvalidRecord, NotFound, StaleRecord
+from cordee.case.threeway import Choice, Merged, merge
+from cordee.errors import N_, CannotOpen, CordeeError, InvalidRecord, NotFound, StaleRecord
 from cordee.runtime.texts import problems, translate
-from node import journal, records
-from node.web.forms import entries_of, fields_of, is_hidden, section_from
+from node import drafts, journal, records
+from node.web import begun
+from node.web.differences import as_text, is_prose, is_vital, vital_fields
+from node.web.drafting import Waiting, waiting
+from node.web.forms import entries_of, fields_of, section_from
 from node.web.pages.cases import SHOWN
 from node.web.rendering import page
 from node.web.site import Page
@@ -22,117 +29,228 @@ from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 
+_CHOSEN = "choose:"
+_TRIES = 5
+_PRESENT: Any = object()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which section of which case a request is about."""
+
+    case_id: str
+    section: str
+
+    @property
+    def key(self) -> str:
+        """Of this form's draft."""
+        return f"{self.case_id}/{self.section}"
+
+    @classmethod
+    def of(cls, visit: Visit) -> _Place:
+        """Raises NotFound for a section that is no form."""
+        section = str(visit.request.path_params["section"])
+        if section not in SHOWN:
+            raise NotFound(what=N_("section"))
+        return cls(str(visit.request.path_params["case"]), section)
+
 
 async def _show(visit: Visit) -> Response:
-    case_id, section = _where(visit)
-    node, now = visit.node, visit.node.clock.now()
-
-    def step(tx: Connection) -> records.StoredCase:
-        stored = records.read_case(tx, node.vault, case_id)
-        facts = {"section": section}
-        journal.append(tx, now=now, actor=visit.handler.account_id, action="case.read", subject=case_id, facts=facts)
-        return stored
-
-    stored = await node.db.write(step)
-    return _form(visit, section, stored, stored.case.section(section), stored.version)
+    place = _Place.of(visit)
+    draft = await waiting(visit, place.key)
+    taken = draft.form if draft is not None and draft.taken else None
+    revealed = _revealed(place, taken) if taken is not None else set()
+    views = [("field.viewed", {"field": each}) for each in sorted(revealed)]
+    stored = await _read(visit, place, [("case.read", {"section": place.section}), *views])
+    if taken is None:
+        return _form(visit, place, stored, stored.case.section(place.section), draft=draft)
+    base, mine = _typed(visit, place, stored, taken)
+    return _form(visit, place, stored, mine, base=base, revealed=revealed, draft=draft)
 
 
 async def _reveal(visit: Visit, form: FormData) -> Response:
     """Show vital fields of a section; each view is journalled (domain §1.2)."""
-    case_id, section = _where(visit)
-    node, now = visit.node, visit.node.clock.now()
-    wanted = {each for each in map(str, form.getlist("field")) if is_hidden(each) and each.startswith(f"{section}.")}
-
-    def step(tx: Connection) -> records.StoredCase:
-        stored = records.read_case(tx, node.vault, case_id)
-        for each in sorted(wanted):
-            facts = {"field": each}
-            journal.append(
-                tx, now=now, actor=visit.handler.account_id, action="field.viewed", subject=case_id, facts=facts
-            )
-        return stored
-
-    stored = await node.db.write(step)
-    return _form(visit, section, stored, stored.case.section(section), stored.version, revealed=wanted)
+    place = _Place.of(visit)
+    wanted = {
+        each for each in map(str, form.getlist("field")) if each.startswith(f"{place.section}.") and is_vital(each)
+    }
+    stored = await _read(visit, place, [("field.viewed", {"field": each}) for each in sorted(wanted)])
+    return _form(visit, place, stored, stored.case.section(place.section), revealed=wanted)
 
 
 async def _save(visit: Visit, form: FormData) -> Response:
-    case_id, section = _where(visit)
+    """What was typed, put together with what others saved since the form was opened; a person chooses where need be."""
+    place, node = _Place.of(visit), visit.node
+    for _ in range(_TRIES):
+        stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, place.case_id))
+        present = stored.case.section(place.section)
+        base, mine = _typed(visit, place, stored, form)
+        merged = merge(place.section, base, present, mine, _choices(form, stored.version))
+        if merged.differing:
+            return await _conflict(visit, place, base, mine, merged, again="mine" in form)
+        content = merged.content or ([] if place.section in LIST_SECTIONS else {})
+        try:
+            await _keep(visit, place, stored, content)
+        except StaleRecord:  # somebody saved between our reading and our writing: put it together once more
+            continue
+        except InvalidRecord as refused:
+            return _form(visit, place, stored, content, revealed=_revealed(place, form), refused=refused)
+        joined = "?joined=1" if merged.taken else f"#{place.section}"
+        path = f"/cases/{place.case_id}/sections/{place.section}" if merged.taken else f"/cases/{place.case_id}"
+        return RedirectResponse(f"{path}{joined}", status_code=HTTPStatus.SEE_OTHER)
+    raise StaleRecord(present=stored.version, given=_version(form))
+
+
+async def _keep(visit: Visit, place: _Place, stored: records.StoredCase, content: Any) -> None:
+    """Raises InvalidRecord, StaleRecord, RecordClosed."""
     node, now = visit.node, visit.node.clock.now()
-    version = _version(str(form.get("version", "")))
-    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
-    typed = section_from(section, stored.case.section(section), form, now=now, random=node.random)
-    revealed = {str(each) for each in form.getlist("revealed")}
+    changed = stored.case.with_section(place.section, content)
+    by, version = visit.handler.account_id, stored.version
+
+    def step(tx: Connection) -> None:
+        records.update_case(tx, node.vault, place.case_id, changed, expected_version=version, by=by, now=now)
+        drafts.discard(tx, node.vault, by, place.key)
+
+    await node.db.write(step)
+
+
+def _typed(visit: Visit, place: _Place, stored: records.StoredCase, form: FormData) -> tuple[Any, Any]:
+    """What the form began with, and what it says now.
+
+    A form that does not tell what it began with began with what is kept, where nothing was saved since; else all that
+    differs is a difference.
+    """
+    given: dict[str, Any] = {
+        "now": visit.node.clock.now(),
+        "random": visit.node.random,
+        "author": visit.handler.account_id,
+    }
+    present = stored.case.section(place.section)
     try:
-        if stored.version != version:
-            raise StaleRecord(present=stored.version, given=version)
-        changed = stored.case.with_section(section, typed if typed or section in LIST_SECTIONS else {})
-        await node.db.write(
-            lambda tx: records.update_case(
-                tx, node.vault, case_id, changed, expected_version=version, by=visit.handler.account_id, now=now
+        base = begun.opened(stored.data_key, place.case_id, place.section, str(form.get("base", "")))
+    except CannotOpen:
+        unchanged = stored.version == _version(form)
+        return present if unchanged else None, section_from(place.section, present, form, **given)
+    try:
+        if "mine" in form:  # both sides were shown, and the form holds choices only
+            return base, begun.opened(stored.data_key, place.case_id, place.section, str(form["mine"]))
+        filled = str(form.get("filled", ""))
+        shown = begun.opened(stored.data_key, place.case_id, place.section, filled) if filled else base
+    except CannotOpen:
+        shown = base
+    return base, section_from(place.section, shown, form, **given)
+
+
+def _revealed(place: _Place, form: FormData) -> set[str]:
+    """The vital fields that the form showed."""
+    given = {str(each) for each in form.getlist("revealed")}
+    return {each for each in given if each.startswith(f"{place.section}.") and is_vital(each)}
+
+
+def _choices(form: FormData, version: int) -> Mapping[str, Choice]:
+    """What was chosen; of another version than is kept now it means nothing, for paths count entries."""
+    if _version(form) != version:
+        return {}
+    given = {name.removeprefix(_CHOSEN): str(value) for name, value in form.multi_items() if name.startswith(_CHOSEN)}
+    return {path: value for path, value in given.items() if value in get_args(Choice)}  # type: ignore[misc]  # just checked
+
+
+def _version(form: FormData) -> int:
+    given = str(form.get("version", ""))[:9]
+    return int(given) if given.isascii() and given.isdecimal() else 0
+
+
+async def _read(visit: Visit, place: _Place, lines: list[tuple[str, dict[str, str]]]) -> records.StoredCase:
+    """Read the case, and journal that in the same step."""
+    node, now = visit.node, visit.node.clock.now()
+
+    def step(tx: Connection) -> records.StoredCase:
+        stored = records.read_case(tx, node.vault, place.case_id)
+        for action, facts in lines:
+            journal.append(
+                tx, now=now, actor=visit.handler.account_id, action=action, subject=place.case_id, facts=facts
             )
-        )
-    except (InvalidRecord, StaleRecord) as refused:
-        # What was typed comes back; with the present version, so that saving again is a decision, not an accident.
-        return _form(visit, section, stored, typed, stored.version, revealed=revealed, refused=refused)
-    return RedirectResponse(f"/cases/{case_id}#{section}", status_code=HTTPStatus.SEE_OTHER)
+        return stored
+
+    return await node.db.write(step)
+
+
+async def _conflict(visit: Visit, place: _Place, base: Any, mine: Any, merged: Merged, *, again: bool) -> Response:
+    """Both sides of each field, to choose; that vital ones are shown is journalled."""
+    vital = {field for each in merged.differing for field in vital_fields(each.path, each.theirs, each.mine)}
+    lines = [("case.read", {"section": place.section}), *(("field.viewed", {"field": each}) for each in sorted(vital))]
+    stored = await _read(visit, place, lines)
+
+    def sealed(content: Any) -> str:
+        return begun.sealed(stored.data_key, place.case_id, place.section, content)
+
+    language = visit.language
+    return page(
+        "conflict.html",
+        language,
+        status=HTTPStatus.CONFLICT,
+        visit=visit,
+        case=stored.case,
+        section=place.section,
+        label=section_label(place.section),
+        version=stored.version,
+        draft_key=place.key,
+        base=sealed(base),
+        mine=sealed(mine),
+        unchosen=again,
+        taken=tuple(dict.fromkeys(merged.taken)),
+        differing=[
+            {
+                "path": each.path,
+                "theirs": as_text(each.path, each.theirs, language),
+                "mine": as_text(each.path, each.mine, language),
+                "joinable": each.joinable and is_prose(each.path),
+            }
+            for each in merged.differing
+        ],
+    )
 
 
 def _form(
     visit: Visit,
-    section: str,
+    place: _Place,
     stored: records.StoredCase,
     content: Any,
-    version: int,
     *,
+    base: Any = _PRESENT,
     revealed: set[str] | frozenset[str] = frozenset(),
     refused: CordeeError | None = None,
+    draft: Waiting | None = None,
 ) -> Response:
-    conflict = isinstance(refused, StaleRecord)
-    listed = section in LIST_SECTIONS
-    place = SHOWN.index(section)
+    """The form, filled with `content`. `base` is what a merge starts from: what is kept now where it is not given."""
+    present = stored.case.section(place.section)
+    base = present if base is _PRESENT else base
+    sealed = partial(begun.sealed, stored.data_key, place.case_id, place.section)
+    section, listed = place.section, place.section in LIST_SECTIONS
+    number = SHOWN.index(section)
     return page(
         "section.html",
         visit.language,
-        status=HTTPStatus.OK
-        if refused is None
-        else HTTPStatus.CONFLICT
-        if conflict
-        else HTTPStatus.UNPROCESSABLE_ENTITY,
+        status=HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
         visit=visit,
         case=stored.case,
         stored=stored,
         section=section,
         label=section_label(section),
-        version=version,
+        version=stored.version,
+        base=sealed(base),
+        filled="" if content == base else sealed(content),
+        draft=draft,
+        draft_key=place.key,
+        joined=visit.request.query_params.get("joined") == "1" and refused is None,
         fields=() if listed else fields_of(section, content, revealed=revealed),
         entries=entries_of(section, content, revealed=revealed) if listed else (),
-        listed=listed,
         revealed=sorted(revealed),
         refused=translate(refused, visit.language) if refused else None,
         problems=problems(refused, visit.language) if refused else [],
-        theirs=(
-            entries_of(section, stored.case.section(section))
-            if listed
-            else fields_of(section, stored.case.section(section))
-        )
-        if conflict
-        else None,
-        before=SHOWN[place - 1] if place else None,
-        after=SHOWN[place + 1] if place + 1 < len(SHOWN) else None,
+        before=SHOWN[number - 1] if number else None,
+        after=SHOWN[number + 1] if number + 1 < len(SHOWN) else None,
     )
-
-
-def _version(given: str) -> int:
-    """What is no version is none that is kept: the form comes back as after a conflict."""
-    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
-
-
-def _where(visit: Visit) -> tuple[str, str]:
-    case_id, section = str(visit.request.path_params["case"]), str(visit.request.path_params["section"])
-    if section not in SHOWN:
-        raise NotFound(what=N_("section"))
-    return case_id, section
 
 
 PAGES = (

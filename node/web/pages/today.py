@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from cordee.ids import TransferId
 from cordee.transfer import END_STATES, State
-from node import records, transfer_store
+from node import need_to_know, records, transfer_store
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.rendering import page
@@ -34,6 +34,9 @@ async def _today(visit: Visit) -> Response:
     if visit.handler.roles & _CASE_TEAM:
         cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
         names = {each.case_id: each.pseudonym for each in cases}
+    openings = 0
+    if Role.LEAD in visit.handler.roles:
+        openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))
     status = node.roster.status()
     held = await node.db.read(_held)
     trouble = [each for each in lines if _is_in_trouble(each, now)]
@@ -60,6 +63,7 @@ async def _today(visit: Visit) -> Response:
         ],
         trouble=trouble,
         held=[each for each in lines if each.transfer_id in held],
+        openings=openings,
         soon=_SOON,
         connected=status.connected,
         alarm=status.alarm,

@@ -67,3 +67,213 @@ if (live && "EventSource" in window) {
   stream.addEventListener("over", () => stream.close());
   addEventListener("pagehide", () => stream.close());
 }
+
+// Passkeys: the browser signs, the form carries it.
+const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
+const text64 = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+function passkeyForm(form, run) {
+  if (!window.PublicKeyCredential) return;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    if (form.elements.credential.value) return;
+    event.preventDefault();
+    form.querySelector("[data-failed]").hidden = true;
+    try {
+      form.elements.credential.value = JSON.stringify(await run());
+      form.submit();
+    } catch {
+      form.querySelector("[data-failed]").hidden = false;
+    }
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  passkeyForm(form, async () => {
+    const options = JSON.parse(form.dataset.passkey);
+    options.challenge = bytes(options.challenge);
+    options.allowCredentials = options.allowCredentials.map((each) => ({ ...each, id: bytes(each.id) }));
+    const made = await navigator.credentials.get({ publicKey: options });
+    const { authenticatorData, clientDataJSON, signature, userHandle } = made.response;
+    return {
+      id: made.id, rawId: text64(made.rawId), type: made.type,
+      response: {
+        authenticatorData: text64(authenticatorData), clientDataJSON: text64(clientDataJSON),
+        signature: text64(signature), userHandle: userHandle ? text64(userHandle) : undefined,
+      },
+    };
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-passkey-new]")) {
+  passkeyForm(form, async () => {
+    const options = JSON.parse(form.dataset.passkeyNew);
+    options.challenge = bytes(options.challenge);
+    options.user.id = bytes(options.user.id);
+    options.excludeCredentials = options.excludeCredentials.map((each) => ({ ...each, id: bytes(each.id) }));
+    const made = await navigator.credentials.create({ publicKey: options });
+    return {
+      id: made.id, rawId: text64(made.rawId), type: made.type,
+      response: {
+        attestationObject: text64(made.response.attestationObject), clientDataJSON: text64(made.response.clientDataJSON),
+      },
+    };
+  });
+}
+
+// Nobody at the machine: the screen locks itself. What was typed is a draft by then.
+const LOCK_AFTER = 10 * 60 * 1000;
+const lock = document.querySelector('form[action="/lock"]');
+if (lock) {
+  let last = Date.now();
+  for (const kind of ["keydown", "pointerdown", "pointermove", "scroll", "touchstart"])
+    addEventListener(kind, () => { last = Date.now(); }, { passive: true });
+  setInterval(() => { if (Date.now() - last > LOCK_AFTER) lock.submit(); }, 5000);
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
+// What is typed is kept as a draft: two seconds after the last key, and at once when the page goes out of sight.
+for (const form of document.querySelectorAll("form[data-draft]")) keepDrafts(form);
+
+function keepDrafts(form) {
+  const said = form.querySelector("[data-draft-said]");
+  const tell = (text) => { if (said && said.textContent !== text) said.textContent = text; };
+  let timer = 0, changed = false, saved = false, running = null;
+  if (!form.elements.draft_key) {
+    const key = document.createElement("input");
+    Object.assign(key, { type: "hidden", name: "draft_key", value: form.dataset.draft });
+    form.append(key);
+  }
+
+  async function keep(keepalive = false) {
+    clearTimeout(timer);
+    if (!changed || saved) return;
+    changed = false;
+    running?.abort();
+    running = new AbortController();
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch("/draft", { method: "POST", body, keepalive, signal: running.signal });
+      if (answer.status === 204) {
+        const now = new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+        tell(said?.dataset.draftSaid.replace("%", now));
+      } else if (answer.status === 401) tell(said?.dataset.draftEnded);
+      else tell(said?.dataset.draftLost);
+    } catch (failed) {
+      if (failed.name === "AbortError") return;
+      changed = true;
+      tell(said?.dataset.draftLost);
+      timer = setTimeout(keep, 5000);
+    }
+  }
+
+  // An older draft waits to be taken up or thrown away: what is typed beside it must not take its place.
+  const waits = Boolean(document.querySelector("[data-draft-waits]"));
+  const later = () => {
+    if (waits) return tell(said?.dataset.draftWaiting);
+    changed = true;
+    clearTimeout(timer);
+    timer = setTimeout(keep, 2000);
+  };
+  form.addEventListener("input", later);
+  form.addEventListener("change", later);
+  form.addEventListener("submit", () => { saved = true; clearTimeout(timer); running?.abort(); });
+  addEventListener("pageshow", () => { saved = false; });
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keep(true); });
+}
+
+// A file is sent with its progress shown, and is done when the node has told the hash of what it keeps.
+for (const form of document.querySelectorAll("form[data-upload]")) sendFiles(form);
+
+function sendFiles(form) {
+  const input = form.querySelector('input[type="file"]');
+  const list = document.querySelector("#uploads");
+  const drop = form.querySelector(".drop");
+  input.multiple = true;
+
+  addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    input.focus();
+    input.scrollIntoView({ block: "center" });
+  });
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button.main");
+    const files = [...input.files];
+    const fields = [...new FormData(form)].filter(([name]) => name !== "file");
+    button.disabled = true;
+    for (const file of files) await sendOne(file, fields);
+    button.disabled = false;
+    input.value = "";
+    button.focus();
+    await showKept();
+  });
+
+  async function showKept() {
+    const answer = await fetch(form.action);
+    if (!answer.ok || answer.redirected) return;
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#kept-files");
+    if (shown) document.querySelector("#kept-files").replaceWith(shown);
+  }
+
+  async function sendOne(file, fields) {
+    const item = list.appendChild(document.createElement("div"));
+    item.className = "notice";
+    const name = item.appendChild(document.createElement("p"));
+    name.textContent = file.name;
+    const bar = item.appendChild(document.createElement("progress"));
+    bar.max = file.size || 1;
+    bar.value = 0;
+    bar.setAttribute("aria-label", file.name);
+    const said = item.appendChild(document.createElement("p"));
+    const end = (kind, ...parts) => { bar.remove(); item.classList.add(kind); said.append(...parts); };
+    if (file.size > Number(form.dataset.upload)) return end("wrong", form.dataset.saidLarge);
+
+    const body = new FormData();
+    for (const [key, value] of fields) body.append(key, value);
+    body.append("file", file); // last: the node reads the fields first
+    const own = hashOf(file);
+    const answer = await new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", form.action);
+      request.setRequestHeader("accept", "application/json");
+      request.responseType = "json";
+      request.upload.addEventListener("progress", (step) => { bar.value = Math.min(step.loaded, file.size); });
+      request.addEventListener("loadend", () => resolve(request));
+      request.send(body);
+    });
+    if (answer.status === 401) return end("wrong", form.dataset.saidEnded);
+    if (answer.status !== 201) return end("wrong", answer.response?.refused ?? form.dataset.saidBroken);
+    const known = await own;
+    if (known && known !== answer.response.sha256) return end("wrong", form.dataset.saidOther);
+    const hash = document.createElement("code");
+    hash.textContent = answer.response.sha256;
+    const open = document.createElement("a");
+    open.href = answer.response.place;
+    open.textContent = file.name;
+    name.replaceChildren(open, ` · ${answer.response.size}`);
+    end("good", known ? form.dataset.saidSealed : form.dataset.saidKept, " ", hash);
+  }
+}
+
+// Of larger files the browser would have to hold everything in memory.
+async function hashOf(file) {
+  if (!globalThis.crypto?.subtle || file.size > 128 * 1024 * 1024) return null;
+  try {
+    const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+    return [...new Uint8Array(digest)].map((each) => each.toString(16).padStart(2, "0")).join("");
+  } catch {
+    return null;
+  }
+}

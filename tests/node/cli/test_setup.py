@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cordee.runtime.database import Database
 from node import joining, people
-from node.store import NodeTable
+from node.store.migrations import node_database
 from node.vault import Vault
 
 from ..association import PASSWORD
@@ -28,7 +27,7 @@ def _init(data_dir: Path, passphrase: str, password: str) -> tuple[str, ...]:
 
 def _accounts(data_dir: Path) -> list[people.Account]:
     vault = Vault.open(data_dir / joining.VAULT, b"a passphrase of the association")
-    with Database(data_dir / joining.DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / joining.DATABASE) as db:
         return db.read_sync(lambda tx: people.list_accounts(tx, vault))
 
 
@@ -54,7 +53,7 @@ async def test_a_weak_password_is_refused_before_anything_is_made(cordee: Cordee
 async def test_an_initialisation_that_was_cut_off_goes_on(cordee: Cordee, tmp_path: Path, secrets):
     data_dir = tmp_path / "data"
     first = await cordee(*_init(data_dir, *secrets))
-    with Database(data_dir / joining.DATABASE, NodeTable.metadata) as db:
+    with node_database(data_dir / joining.DATABASE) as db:
         db.write_sync(lambda tx: tx.exec_driver_sql("DELETE FROM account"))
     second = await cordee(*_init(data_dir, *secrets))
     assert second.json == first.json

@@ -21,6 +21,7 @@ from node.web.app import application
 from tests.builders import Network, seeded_random
 
 from ..association import PASSWORD, case_body, opened, profiles, with_people
+from .coming_in import come_in
 
 HEADERS = {"sec-fetch-site": "same-origin", "accept-language": "en"}
 
@@ -60,8 +61,7 @@ class House:
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app), base_url="http://localhost", headers=HEADERS
             )
-            answer = await client.post("/sign-in", data={"name": name, "password": PASSWORD})
-            assert answer.status_code == 303, answer.text
+            await come_in(client, self.node, name, PASSWORD)
             self.people[name] = Person(client)
         return self.people[name]
 

@@ -17,6 +17,7 @@ from node import people
 from node.people import Role
 from node.web.app import application
 from tests.neighbours import Neighbour
+from tests.node.web.coming_in import come_in
 
 PASSWORD = "bergamote-2026-essai"
 ADDRESS = "http://localhost"
@@ -62,8 +63,7 @@ async def browser(neighbour: Neighbour, name: str, *roles: Role, base: str = ADD
         transport = httpx.ASGITransport(site)  # type: ignore[arg-type]  # Starlette's and httpx's names for one thing
     headers = {"Accept-Language": "en", "Sec-Fetch-Site": "same-origin"}
     async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers, timeout=30) as client:
-        answer = await client.post("/sign-in", data={"name": name, "password": PASSWORD})
-        assert answer.status_code == 303, answer.text
+        await come_in(client, neighbour.here, name, PASSWORD)
         yield Browser(client, neighbour)
 
 

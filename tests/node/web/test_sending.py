@@ -18,7 +18,7 @@ import pytest
 from cordee.act import parse_act
 from cordee.case import case_of
 from cordee.members import registration_digest
-from node import acts, journal, people, records, transfer_store
+from node import acts, journal, records, transfer_store
 from node.app import Node
 from node.attachments import StoredAttachment
 from node.terms import Terms
@@ -27,6 +27,7 @@ from tests.builders import Network, seeded_random
 
 from ..association import PASSWORD, act_body, case_body, opened, with_people
 from ..association import profiles as sample
+from .coming_in import come_in
 
 ADDRESS = "http://localhost"
 PURPOSE = "specialised_support"
@@ -101,21 +102,7 @@ async def visitor(association: Node) -> AsyncIterator[Visitor]:
     app = application(association, hosts=("localhost",), secure=False)
     headers = {"sec-fetch-site": "same-origin", "accept-language": "en"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers) as client:
-        now = association.clock.now()
-        kept = await association.db.read(lambda tx: people.to_compare(tx, association.vault, "Hélène", now=now))
-        assert kept is not None
-        signed_in = await association.db.write(
-            lambda tx: people.sign_in(
-                tx,
-                association.vault,
-                "Hélène",
-                PASSWORD,
-                now=now,
-                random=association.random,
-                compared=people.Compared(kept[0], right=True),
-            )
-        )
-        client.cookies.set("session", signed_in.token)
+        await come_in(client, association, "Hélène", PASSWORD)
         yield Visitor(client, association)
 
 

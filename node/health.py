@@ -1,0 +1,93 @@
+"""How the node is, in facts: what an administrator should know before anything stands still."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from cordee.errors import CordeeError
+from node import journal, transfer_store
+from node.joining import CERTIFICATE
+
+if TYPE_CHECKING:
+    from node.app import Node
+
+__all__ = ["Health", "health_of"]
+
+_LITTLE = 5 * 1024**3  # bytes: some dozens of the largest cases
+_SOON = timedelta(days=7)  # certificates and cards are renewed at two thirds of their life: this near, it failed
+
+
+@dataclass(frozen=True)
+class Health:
+    """Facts, and for each whether it is well."""
+
+    connected: bool
+    alarm: CordeeError | None
+    roster_time: datetime | None
+    roster_fresh: bool
+    certificate_ends: datetime | None
+    certificate_well: bool
+    card_ends: datetime | None
+    card_well: bool
+    disk_free: int
+    disk_total: int
+    disk_well: bool
+    waiting: int  # messages that could not be handed over yet
+    journal_lines: int
+    journal_signed_at: datetime | None
+
+    @property
+    def well(self) -> bool:
+        """All of it."""
+        return (
+            self.connected
+            and self.alarm is None
+            and self.roster_fresh
+            and self.certificate_well
+            and self.card_well
+            and self.disk_well
+        )
+
+
+async def health_of(node: Node) -> Health:
+    """Looked at now; nothing is kept."""
+    now, status = node.clock.now(), node.roster.status()
+    disk = shutil.disk_usage(node.data_dir)
+    certificate = _certificate_ends(node)
+    try:
+        card: datetime | None = node.roster.card(node.member, now=now).card.expire_time
+        limit = node.roster.roster.policy.freshness_limit
+    except CordeeError:
+        card, limit = None, timedelta(0)
+    waiting = await node.db.read(lambda tx: len(transfer_store.waiting(tx)))
+    last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
+    signed = await node.db.read(lambda tx: journal.latest(tx, action="journal.signed", limit=1))
+    return Health(
+        connected=status.connected,
+        alarm=status.alarm,
+        roster_time=status.checkpoint_time,
+        roster_fresh=status.checkpoint_time is not None and now - status.checkpoint_time <= limit,
+        certificate_ends=certificate,
+        certificate_well=certificate is not None and certificate - now > _SOON,
+        card_ends=card,
+        card_well=card is not None and card - now > _SOON,
+        disk_free=disk.free,
+        disk_total=disk.total,
+        disk_well=disk.free > _LITTLE,
+        waiting=waiting,
+        journal_lines=last[0].line if last else 0,
+        journal_signed_at=signed[0].at if signed else None,
+    )
+
+
+def _certificate_ends(node: Node) -> datetime | None:
+    try:
+        read = (node.data_dir / CERTIFICATE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return x509.load_der_x509_certificate(read).not_valid_after_utc

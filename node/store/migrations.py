@@ -1,0 +1,63 @@
+"""What brings an older database up to date. Frozen SQL: it does not change when the tables change again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cordee.runtime.crashpoint import Crashpoints
+from cordee.runtime.database import Database
+from cordee.runtime.prepared import Connection
+from node.store import NodeTable
+
+__all__ = ["MIGRATIONS", "node_database"]
+
+_SECOND_FACTOR = (
+    "DELETE FROM session",  # whoever was signed in signs in again: their sessions had no stage
+    "ALTER TABLE session ADD COLUMN stage VARCHAR NOT NULL DEFAULT 'command'",
+    "ALTER TABLE session ADD COLUMN challenge BLOB",
+    """CREATE TABLE second_factor (
+        account_id VARCHAR NOT NULL PRIMARY KEY REFERENCES account (id),
+        confirmed BOOLEAN NOT NULL, last_counter INTEGER NOT NULL, sealed_secret BLOB NOT NULL)""",
+    """CREATE TABLE recovery_code (
+        code_index BLOB NOT NULL PRIMARY KEY, account_id VARCHAR NOT NULL REFERENCES account (id))""",
+    "CREATE INDEX ix_recovery_code_account_id ON recovery_code (account_id)",
+    """CREATE TABLE passkey (
+        credential_index BLOB NOT NULL PRIMARY KEY, account_id VARCHAR NOT NULL REFERENCES account (id),
+        added_at DATETIME NOT NULL, sealed_passkey BLOB NOT NULL)""",
+    "CREATE INDEX ix_passkey_account_id ON passkey (account_id)",
+    """CREATE TABLE case_opening (
+        id VARCHAR NOT NULL PRIMARY KEY, case_id VARCHAR NOT NULL REFERENCES case_record (id),
+        account_id VARCHAR NOT NULL, at DATETIME NOT NULL, ends_at DATETIME NOT NULL,
+        looked_at DATETIME, looked_by VARCHAR, sealed_reason BLOB NOT NULL)""",
+    "CREATE INDEX ix_case_opening_case_id ON case_opening (case_id)",
+)
+
+
+_DRAFTS = (
+    """CREATE TABLE draft (
+        account_id VARCHAR NOT NULL, key_index BLOB NOT NULL, case_id VARCHAR REFERENCES case_record (id),
+        saved_at DATETIME NOT NULL, sealed_fields BLOB NOT NULL, PRIMARY KEY (account_id, key_index))""",
+    "CREATE INDEX ix_draft_case_id ON draft (case_id)",
+    "CREATE INDEX ix_draft_saved_at ON draft (saved_at)",
+)
+
+
+def _second_factor(tx: Connection) -> None:
+    """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
+    for statement in _SECOND_FACTOR:
+        tx.exec_driver_sql(statement)
+
+
+def _drafts(tx: Connection) -> None:
+    """From 2 to 3: what was typed and not yet saved."""
+    for statement in _DRAFTS:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts)
+"""In order; what is appended makes the next version."""
+
+
+def node_database(path: Path, *, crashpoints: Crashpoints | None = None) -> Database:
+    """The node's database, not yet open. Whoever opens it brings it up to date."""
+    return Database(path, NodeTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS)
