@@ -1,7 +1,7 @@
 # Cordée. `make` alone lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-quick proto docs format lock clean
+.PHONY: help demo test browser check bench bench-quick proto docs format lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -34,9 +34,17 @@ ready: $(STAMP) $(PROTO) $(COMPILED)
 demo: ready ## Set everything up, then one directory, three associations and every outcome of a transfer
 	$(VENV)/bin/cordee demo $(ARGS)
 
-test: ready ## Set everything up, then all tests (fast ones first)
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey" tests
+test: ready browser ## Set everything up, then all tests (fast ones first)
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser" tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m browser tests/web
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m journey tests
+
+# Where it cannot be installed, the tests that need it are skipped and say so; with CI=true they fail.
+browser: ## Install the browser of the pages' tests, where that can be done
+	@if command -v chromium >/dev/null && fc-list 2>/dev/null | grep -q DejaVu; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fontconfig || true; \
+	else echo "No Chromium here: the tests in a browser will be skipped (apt install chromium fonts-dejavu-core)."; fi
 
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .
@@ -62,6 +70,10 @@ docs: ready ## Draw the pictures of docs/ again
 	$(PYTHON) tools/draw_parts.py
 	$(PYTHON) tools/list_reasons.py
 	LC_ALL=C.UTF-8 $(VENV)/bin/cordee demo --picture docs/demo.svg
+
+pictures: ready browser ## Take the pictures of the pages in docs/pictures/ again
+	$(PYTHON) tools/take_pictures.py
+.PHONY: pictures
 
 format: ready ## Format the code
 	$(VENV)/bin/ruff check --fix .

@@ -70,6 +70,11 @@ class House:
         return self.run / self.name / "s"
 
     @property
+    def pages(self) -> str:
+        """Where its handlers open their pages, as the node told when it was ready."""
+        return str(self.program.ready["pages"])
+
+    @property
     def title(self) -> str:
         """The association's name for people."""
         return str(self.profile["display_name"])

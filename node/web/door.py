@@ -7,7 +7,6 @@ filled in from elsewhere, and a name that is not this node's own is not answered
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -97,7 +96,7 @@ class Door:
         """By what every current browser says of itself; by the origin where it is an older one. Neither: refused."""
         site = headers.get("sec-fetch-site")
         origin = headers.get("origin", _UNTOLD)  # with our own "no-referrer" browsers say "null" of a form
-        if origin != _UNTOLD and (urlsplit(origin).scheme, urlsplit(origin).netloc) != (self._scheme, host):
+        if origin not in (_UNTOLD, f"{self._scheme}://{host}"):
             return False
         return site in _OWN if site is not None else origin != _UNTOLD
 

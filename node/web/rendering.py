@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from cordee.case.labels import field_label, section_label, value_label
+from cordee.errors import Problem
 from cordee.runtime.texts import text
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def _environment(language: str) -> Environment:
         size=partial(size_text, language=language),
         words=partial(_words, language=language),
         anchor=_anchor,
+        beside=_beside,
         place=partial(_place, language=language),
         wall_time=_wall_time,
     )
@@ -82,7 +85,12 @@ def _form_token(visit: Visit) -> Markup:
 
 def _anchor(path: str) -> str:
     """A field's place on the page."""
-    return re.sub(r"[^a-z0-9_]+", "-", path)
+    return re.sub(r"[^a-z0-9_]+", "-", path).strip("-")
+
+
+def _beside(problems: Sequence[Problem], anchor: str) -> list[Problem]:
+    """Those that are told at this place of the page: its own, and of what is listed in it."""
+    return [each for each in problems if _anchor(each.path) == anchor or _anchor(each.path).startswith(f"{anchor}-")]
 
 
 def _place(path: str, *, language: str) -> str:

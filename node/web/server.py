@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cordee.errors import N_, InvalidInput
 from node.web.app import application
@@ -23,6 +25,8 @@ __all__ = ["Listening", "serving"]
 _GRACE = 2  # seconds; a page that is followed live would otherwise keep the node from stopping for ever
 _IDLE = 30
 _AT_ONCE = 400
+_FRESH = 2.0  # seconds in which a request may still be on its way
+_SPARE = 20  # connections below that limit, so that a new one still finds room
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -69,6 +73,45 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Connection(H11Protocol):
+    """Where there are too many connections, a new one takes the place of a request that does not come to its end.
+
+    Whoever opens hundreds and sends nothing, or a byte at a time, displaces only themselves.
+    """
+
+    _made = 0.0
+    _told = 0  # bytes
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Make room first."""
+        self._made = self.loop.time()
+        if len(self.connections) >= _AT_ONCE - _SPARE:
+            waiting = [each for each in self.connections if isinstance(each, _Connection) and each._is_incomplete]
+            if waiting:
+                least = min(waiting, key=lambda each: each._worth(self._made))
+                self.connections.discard(least)
+                least.transport.abort()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Count it."""
+        self._told += len(data)
+        super().data_received(data)
+
+    @property
+    def _is_incomplete(self) -> bool:
+        """Whether the other side has still to say something before it can be answered."""
+        return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+
+    def _worth(self, now: float) -> tuple[bool, bool, float, float]:
+        """Whoever was answered before stays longer, then whoever came just now, then whoever tells more in a second."""
+        age = now - self._made
+        return self.cycle is not None and self.cycle.response_complete, age < _FRESH, self._pace(age), self._made
+
+    def _pace(self, age: float) -> float:
+        return 0.0 if age < _FRESH else self._told / age
+
+
 @contextlib.asynccontextmanager
 async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
     """Serve until the block ends; the address to open is given. Raises InvalidInput."""
@@ -81,6 +124,7 @@ async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
     hosts = _LOCAL if not where.secure else (where.host, "localhost")
     config = uvicorn.Config(
         application(node, hosts=hosts, secure=where.secure),
+        http=_Connection,
         lifespan="off",
         log_config=None,
         access_log=False,  # paths name cases

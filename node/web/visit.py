@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 
-from cordee.errors import CordeeError, NotSignedIn
+from cordee.errors import CordeeError, NotSignedIn, RoleMissing
 from cordee.runtime.texts import LANGUAGES
-from node import people
+from node import journal, people
 from node.web.access import ROUTES, check
 
 if TYPE_CHECKING:
@@ -114,5 +116,22 @@ async def entered(node: Node, request: Request, route: str, *, secure: bool) -> 
     handler, noted = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=now, stage=whole))
     if not noted:
         handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now, stage=whole))
-    check(handler, route)
+    try:
+        check(handler, route)
+    except RoleMissing:
+        await node.db.write(lambda tx: _note_refusal(tx, handler, route, now))
+        raise
     return Visit(node=node, request=request, handler=handler, token=token, language=language_for(request))
+
+
+def _note_refusal(tx: Connection, handler: Handler, route: str, now: datetime) -> None:
+    """Nothing on a page leads there: somebody tried."""
+    journal.append(
+        tx,
+        now=now,
+        actor=handler.account_id,
+        action="page.refused",
+        subject=handler.account_id,
+        outcome="refused",
+        facts={"page": route},
+    )

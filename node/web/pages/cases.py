@@ -29,9 +29,9 @@ SHOWN = tuple(name for name in SECTIONS if name not in ("meta", "attachments", "
 """The sections that people fill as forms; files and acts have pages of their own."""
 
 _SCHEMA = "case/1"
+_ASKED = ("pseudonym", "channel", "summary", "danger")
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
 _DRAFT = "case-new"
-_ASKED = ("pseudonym", "channel", "summary", "danger")
 
 
 async def _cases(visit: Visit) -> Response:
@@ -63,7 +63,7 @@ async def _create(visit: Visit, form: FormData) -> Response:
             "case_id": case_id,
             "schema_version": _SCHEMA,
             "local_number": f"{now:%Y}-{case_id[:6]}",
-            "pseudonym": typed["pseudonym"],
+            **({"pseudonym": typed["pseudonym"]} if typed["pseudonym"] else {}),  # without one it has no name in lists
             "status": "open",
             "opened_on": day,
             "owner_org_id": own.org_id,
@@ -77,7 +77,7 @@ async def _create(visit: Visit, form: FormData) -> Response:
         "situation": {
             "first_contact_on": day,
             "first_contact_channel": typed["channel"] or "other",
-            "request_summary": typed["summary"],
+            **({"request_summary": typed["summary"]} if typed["summary"] else {}),
         },
         "risk": {"immediate_danger": typed["danger"] or "unknown", "level": "not_assessed"},
     }

@@ -1,0 +1,94 @@
+"""What is wrong with a page as a browser shows it: for every eye, every width, both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page, Request
+
+__all__ = ["Watched", "complaints"]
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+_OPTIONS: Any = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "tag", "values": _RULES},
+    # A target of 24 by 24 pixels is WCAG 2.2 AA, but axe asks for it only where it is told to.
+    "rules": {"target-size": {"enabled": True}},
+}
+_HEIGHT = 900
+_WIDTHS = (320, 768, 1280)
+_OVERFLOW = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return null;
+  const wide = [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > width);
+  return wide.slice(-3).map((each) => each.outerHTML.slice(0, 120));
+}"""
+
+
+class Watched:
+    """A page whose console and requests are listened to."""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self.page = page
+        self._origin = origin.rstrip("/")
+        self._heard: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self._heard.append(f"a script failed: {error}"))
+        page.on("request", self._request)
+
+    def heard(self) -> list[str]:
+        """What was wrong since the last time: errors of scripts, violated policies, requests to another host."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # That a page came with a status such as 409 is told on the console too; it is meant.
+        of_itself = message.text.startswith("Failed to load resource") and message.location["url"] == self.page.url
+        if message.type in ("error", "warning") and not of_itself:
+            self._heard.append(f"console: {message.text} ({message.location['url']})")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self._origin + "/", "data:")):
+            self._heard.append(f"asked another host: {request.url}")
+
+
+def complaints(watched: Watched) -> list[str]:
+    """Looks at the page that is open, at every width and in both themes, and leaves it as it was."""
+    return [*_widths(watched.page), *_zoomed(watched.page), *_by_axe(watched.page), *watched.heard()]
+
+
+def _widths(page: Page) -> Iterator[str]:
+    for width in _WIDTHS:
+        page.set_viewport_size({"width": width, "height": _HEIGHT})
+        wide = page.evaluate(_OVERFLOW)
+        if wide is not None:
+            yield f"scrolls sideways at {width}: {wide}"
+
+
+def _zoomed(page: Page) -> Iterator[str]:
+    """At 200 %: a window of 1280 pixels has half as many; and with letters alone twice as large."""
+    page.set_viewport_size({"width": 640, "height": _HEIGHT // 2})
+    wide = page.evaluate(_OVERFLOW)
+    if wide is not None:
+        yield f"scrolls sideways at 200 %: {wide}"
+    page.set_viewport_size({"width": 1280, "height": _HEIGHT})
+    page.evaluate("document.documentElement.style.fontSize = '212.5%'")
+    wide = page.evaluate(_OVERFLOW)
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    if wide is not None:
+        yield f"scrolls sideways with letters twice as large: {wide}"
+
+
+def _by_axe(page: Page) -> Iterator[str]:
+    """Once in each theme: one at the width of a telephone, one at that of a desk."""
+    axe = Axe()
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    for theme, width in (("light", 320), ("dark", 1280)):
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": _HEIGHT})
+        for each in axe.run(page, options=_OPTIONS).response["violations"]:
+            where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
+            yield f"axe ({theme}, {width}): {each['id']} ({each['impact']}): {each['help']}: {where}"
+    page.emulate_media(color_scheme="light")

@@ -1,0 +1,128 @@
+"""Scripts that somebody writes into fields: wherever they are shown again they are text, even to a browser that would
+run them.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from cordee.case.form import CASE_FORM, LIST_SECTIONS
+from node.web.pages.cases import SHOWN
+from tests.web.browsing import sign_in
+from tests.web.conftest import Open
+from tests.web.town import Town
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+MARK = "</textarea><script>window.ran=1</script>\"onmouseover='window.ran=1' {{ 7*7 }}<img src=x onerror=window.ran=1>"
+SHORT = '"><script>window.ran=1</script>'
+_FILL = """([mark, short]) => {
+  document.querySelectorAll("main details").forEach((each) => { each.open = true; });
+  const free = [...document.querySelectorAll("main form.stack input[type=text], main form.stack textarea")];
+  for (const each of free) {
+    each.removeAttribute("maxlength");
+    each.value = each.getAttribute("inputmode") ? short : mark;
+  }
+  return free.map((each) => each.name);
+}"""
+
+
+@pytest.fixture(scope="module")
+def case(town: Town) -> str:
+    """The address of a case into which everything is written."""
+    return f"{town.helpline.pages}cases/{town.case(town.helpline, 0)['meta']['case_id']}"
+
+
+@pytest.fixture
+def page(town: Town, open_page: Open) -> Page:
+    """A browser without the policy that forbids such scripts: escaping alone has to hold."""
+    page = open_page(bypass_csp=True)
+    sign_in(page, town.helpline)
+    return page
+
+
+@pytest.mark.parametrize("section", SHOWN)
+def test_what_is_written_into_every_text_of_a_section_comes_back_as_text(page: Page, case: str, section: str) -> None:
+    page.goto(f"{case}/sections/{section}")
+    written = page.evaluate(_FILL, [MARK, SHORT])
+    page.locator("main .foot button.main").click()
+    page.wait_for_load_state()
+    _nothing_ran(page)
+    if written and page.url.partition("#")[0].endswith(section):  # it came back with its errors
+        shown = page.evaluate("[...document.querySelectorAll('main input, main textarea')].map((each) => each.value)")
+        assert MARK in shown or SHORT in shown
+
+
+@pytest.mark.parametrize("section", SHOWN)
+def test_what_is_kept_in_every_free_text_of_a_section_is_shown_as_text(page: Page, case: str, section: str) -> None:
+    free = _free_texts(section)
+    if not free:
+        assert section in SHOWN, "nothing in it is free text"
+        return
+    page.goto(f"{case}/sections/{section}")
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    here = [name for name in free if page.locator(f"main form.stack [name='{name}']").count()]
+    for name in here:
+        page.locator(f"main form.stack [name='{name}']").fill(MARK)
+    page.locator("main .foot button.main").click()
+    page.wait_for_load_state()
+    _nothing_ran(page)
+    page.goto(f"{case}/sections/{section}")
+    _nothing_ran(page)
+    page.goto(case)
+    _nothing_ran(page)
+
+
+def test_a_cases_own_name_is_shown_as_text_on_every_page(page: Page, town: Town) -> None:
+    page.goto(town.helpline.pages + "cases/new")
+    page.locator("#meta-pseudonym").fill(SHORT)
+    page.locator("#situation-request_summary").fill(MARK)
+    page.locator("main form button.main").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(SHORT)
+    case = page.url
+    for address in ("cases", "", case.removeprefix(town.helpline.pages)):
+        page.goto(town.helpline.pages + address)
+        _nothing_ran(page)
+    page.goto(case + "/sections/situation")
+    expect(page.locator(".trail a")).to_have_text(SHORT)
+    _nothing_ran(page)
+
+
+def test_what_stands_in_an_address_is_shown_as_text(page: Page, town: Town) -> None:
+    for address in ("cases?q=", "cases?state=", "sign-in?next=/", "cases/", "static/", "language?next="):
+        page.goto(town.helpline.pages + address + quote(MARK))
+        page.wait_for_load_state()
+        _nothing_ran(page)
+
+
+def test_a_name_that_cannot_sign_in_is_shown_as_text(open_page: Open, town: Town) -> None:
+    page = open_page(bypass_csp=True)
+    page.goto(town.helpline.pages + "sign-in")
+    page.locator("#name").fill(MARK)
+    page.locator("#password").fill("something else than it")
+    page.locator("main form[action='/sign-in'] button").click()
+    expect(page.locator("#name")).to_have_value(MARK)
+    _nothing_ran(page)
+
+
+def _free_texts(section: str) -> list[str]:
+    """The names in the form of what holds any text that is long enough."""
+    listed = section in LIST_SECTIONS
+    node = CASE_FORM.node_at([section, 0] if listed else [section]) or {}
+    found = []
+    for name, raw in node.get("properties", {}).items():
+        each = CASE_FORM.resolved(raw)
+        free = each.get("type") == "string" and not each.keys() & {"pattern", "format", "enum", "const"}
+        if free and int(each.get("maxLength", 0)) >= len(MARK):
+            found.append(f"0.{name}" if listed else name)
+    return found
+
+
+def _nothing_ran(page: Page) -> None:
+    page.locator("body").hover(position={"x": 5, "y": 5}, force=True)
+    page.evaluate("document.querySelectorAll('*').forEach((each) => each.dispatchEvent(new MouseEvent('mouseover')))")
+    assert page.evaluate("window.ran") is None
+    assert page.locator("main img[src=x]").count() == 0
