@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 WHO = (("helpline", EVERYTHING), ("helpline", "Adrien"), ("helpline", "Aude"), ("marseille", EVERYTHING))
 """Who between them may use every page, and see each side of a transfer."""
 
-_ONLY_IN_A_STATE = {"case_versions", "transfer_erasure", "transfer_update", "send_reveal"}
+_ONLY_IN_A_STATE = {"case_reason", "case_versions", "file", "send_reveal", "transfer_erasure", "transfer_update"}
 """Pages to which something leads only while it has to be done."""
 
 Reached = dict[tuple[str, str, str], list[Found]]

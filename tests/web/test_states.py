@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 _NOBODY = "00000000-0000-4000-8000-000000000000"
 
+_NO_CONNECTION = (
+    "No connection to the network at this moment. You can go on working; "
+    "what is to be sent goes by itself as soon as it is back."
+)
+
 
 @pytest.fixture
 def page(town: Town, open_page: Open) -> Page:
@@ -116,7 +121,7 @@ def test_a_section_with_its_vital_fields_shown_is_sound(page: Page, town: Town) 
 
 def test_without_a_connection_today_says_so_and_is_sound(page: Page, town: Town) -> None:
     watched = Watched(page, town.helpline.pages)
-    told = text("No connection to the network at this moment.", "fr").split(".")[0]
+    told = text(_NO_CONNECTION, "fr").split(".")[0]
     town.stage.directory.stop()
     try:
         until(lambda: _says(page, town, told), what="Today says that there is no connection")
