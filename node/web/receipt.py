@@ -12,9 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-
-from fpdf import FPDF
+from typing import TYPE_CHECKING, Final
 
 from cordee.act import Act
 from cordee.errors import N_
@@ -22,6 +20,9 @@ from cordee.profile import Profile
 from cordee.runtime.texts import text
 from node.web.act_told import Told, day_of
 from node.web.act_words import PURPOSES, say
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 __all__ = ["House", "receipt", "sheet", "writable"]
 
@@ -82,6 +83,8 @@ class House:
 
 def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str) -> bytes:
     """The sheet as a PDF of one or two pages."""
+    from fpdf import FPDF  # twenty MiB of memory that a node without such a sheet does not need
+
     pdf = FPDF(format="A4")
     pdf.core_fonts_encoding = _ENCODING
     pdf.set_lang(language)
