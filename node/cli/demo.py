@@ -33,6 +33,7 @@ def command(
     from cordee.runtime.output import Output
     from cordee.runtime.texts import text
     from node.demo import report as reporting
+    from node.demo.opening import stay_up
     from node.demo.stage import Stage
     from node.demo.story import Story
     from node.demo.telling import Teller
@@ -60,6 +61,8 @@ def command(
                 reporting.show_logs(stage, sys.stderr)
             if report is not None:
                 reporting.write(report, story, seconds=teller.seconds, ok=not failure, failure=failure)
+            if not failure and picture is None and not plain and sys.stdin.isatty() and sys.stdout.isatty():
+                stay_up(stage, teller, _, sys.stdin)
     finally:
         if keep:
             teller.say(_("Kept in {folder}").format(folder=folder))

@@ -21,12 +21,12 @@ from typing import Any
 from node.demo import processes
 from node.demo.processes import Program
 
-__all__ = ["House", "Stage", "until"]
+__all__ = ["ADMINISTRATOR", "HANDLER", "House", "Stage", "until"]
 
 _PASSPHRASE = "une phrase de passe pour la démonstration"  # noqa: S105  # opens synthetic data in a throw-away folder
 _PASSWORD = "bergamote-2026-demo"  # noqa: S105  # as above
-_HANDLER = "camille"
-_ADMINISTRATOR = "direction"
+HANDLER = "camille"
+ADMINISTRATOR = "direction"
 _PAUSE = 0.05
 _DEEP = 70  # characters
 
@@ -232,7 +232,7 @@ class Stage:
             log=self.folder / "logs" / f"{name}.log",
         )
         house = House(name=name, folder=folder, profile=profile, program=program, run=self.run)
-        made = house.command("node", "init", "--administrator", _ADMINISTRATOR, "--password-file", str(self.password))
+        made = house.command("node", "init", "--administrator", ADMINISTRATOR, "--password-file", str(self.password))
         house.member = made["member"]
         self.houses[name] = house
         return house
@@ -242,20 +242,20 @@ class Stage:
         house.program.start(**environment)
         accounts = house.folder / "accounts"
         if not accounts.exists():
-            house.command("node", "login", _ADMINISTRATOR, "--password-file", str(self.password))
+            house.command("node", "login", ADMINISTRATOR, "--password-file", str(self.password))
             house.command(
-                *("node", "user", "add", _HANDLER, "--role", "handler", "--role", "lead", "--bound-by-secrecy"),
+                *("node", "user", "add", HANDLER, "--role", "handler", "--role", "lead", "--bound-by-secrecy"),
                 *("--password-file", str(self.password)),
             )
-            for name in (_HANDLER, _ADMINISTRATOR):
+            for name in (HANDLER, ADMINISTRATOR):
                 given = house.command("node", "user", "second-factor", name)
                 _private(house.second_factor(name), given["otpauth_uri"])
             accounts.touch()
-            house.command("node", "login", _HANDLER, "--password-file", str(self.password))
+            house.command("node", "login", HANDLER, "--password-file", str(self.password))
 
     def sign_in(self, house: House) -> None:
         """Sign the handler in again, after a session ended."""
-        house.command("node", "login", _HANDLER, "--password-file", str(self.password))
+        house.command("node", "login", HANDLER, "--password-file", str(self.password))
 
 
 def environment_of(folder: Path, socket: Path) -> dict[str, str]:
