@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Self, TypeVar
 
@@ -36,6 +36,7 @@ __all__ = [
     "Signed",
     "SigningKey",
     "SigningPublicKey",
+    "kept_statement",
     "member_id_of",
     "parse_body",
     "parse_message",
@@ -161,6 +162,15 @@ class Signed:
                 Label.DIGEST, self.type.encode("ascii"), self.body, self.ed25519_signature, self.mldsa65_signature
             )
         )
+
+
+@lru_cache(maxsize=256)
+def kept_statement(raw: bytes) -> Signed:
+    """A statement from one's own store. The few of a transfer under way are asked for at every step of it.
+
+    Raises: MalformedStatement.
+    """
+    return Signed.from_bytes(raw)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -17,7 +16,7 @@ from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.layout import MINIMUM_SIZE
 from cordee.runtime.prepared import prepared
-from cordee.signing import Signed
+from cordee.signing import Signed, kept_statement
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, expires_at, next_state
 from directory.events import add_event
@@ -119,15 +118,9 @@ def find(tx: Connection, transfer: TransferId) -> Transfer | None:
 def statements_of(tx: Connection, transfer: TransferId) -> list[Taken]:
     """The statements in the order in which they were taken."""
     return [
-        Taken(kind=Kind(row.kind), signed=_opened(row.signed), state=State(row.state_after))
+        Taken(kind=Kind(row.kind), signed=kept_statement(row.signed), state=State(row.state_after))
         for row in tx.execute(_OF_THIS, {"transfer": transfer})
     ]
-
-
-@lru_cache(maxsize=256)
-def _opened(raw: bytes) -> Signed:
-    """A statement from our own store. The few of a transfer under way are asked for at every step of it."""
-    return Signed.from_bytes(raw)
 
 
 def state_of_taken(tx: Connection, digest: Digest) -> State | None:

@@ -68,7 +68,7 @@ class Passkey:
 
 def load() -> None:
     """Import the library: outside a step, which would make everybody wait, and in a thread."""
-    import webauthn  # noqa: F401
+    import webauthn  # noqa: F401  # only so that it is there
 
 
 def passkeys_of(tx: Connection, vault: Vault, account_id: str) -> list[Passkey]:

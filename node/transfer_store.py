@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -14,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from cordee.errors import N_, Conflict, NotFound, OfferAlreadyOpen
 from cordee.ids import MemberId, TokenId, TransferId
 from cordee.runtime.prepared import prepared
-from cordee.signing import Signed
+from cordee.signing import Signed, kept_statement
 from cordee.transfer import END_STATES, Kind, State
 from node.store.transfers import CursorRow, PutAsideRow, StatementRow, TransferRow, WithdrawnRow
 
@@ -212,12 +211,6 @@ def end(tx: Connection, transfer: TransferId, state: State, *, now: datetime, **
 # ---- statements ----
 
 
-@lru_cache(maxsize=256)
-def _opened(raw: bytes) -> Signed:
-    """A statement from our own store. The few of a transfer under way are asked for at every step of it."""
-    return Signed.from_bytes(raw)
-
-
 def add_statement(
     tx: Connection, transfer: TransferId, kind: Kind, signed: Signed, *, ours: bool, now: datetime
 ) -> bool:
@@ -247,13 +240,13 @@ def add_statement(
 def statement(tx: Connection, transfer: TransferId, kind: Kind) -> Signed | None:
     """One statement of a transfer, or None."""
     raw = tx.execute(_ONE, {"transfer": bytes(transfer), "step": str(kind)}).scalar()
-    return None if raw is None else _opened(raw)
+    return None if raw is None else kept_statement(raw)
 
 
 def statements(tx: Connection, transfer: TransferId) -> list[tuple[Kind, Signed, bool]]:
     """All statements of a transfer in order, with whether they are ours."""
     rows = tx.execute(_ALL, {"transfer": bytes(transfer)})
-    return [(Kind(kind), _opened(signed), ours) for kind, signed, ours in rows]
+    return [(Kind(kind), kept_statement(signed), ours) for kind, signed, ours in rows]
 
 
 def kinds(tx: Connection, transfer: TransferId) -> list[tuple[Kind, bool]]:
@@ -273,7 +266,7 @@ def next_waiting(tx: Connection, transfer: TransferId, *, after: Kind | None = N
 
 
 def _waiting(row: Row[tuple[object, ...]]) -> Waiting:
-    return Waiting(TransferId(row.transfer_id), Kind(row.kind), _opened(row.signed), row.position)
+    return Waiting(TransferId(row.transfer_id), Kind(row.kind), kept_statement(row.signed), row.position)
 
 
 def mark_taken(tx: Connection, transfer: TransferId, kind: Kind) -> None:

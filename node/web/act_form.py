@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from cordee.act.form import LEGAL
 from cordee.case.form import is_field
@@ -18,10 +17,10 @@ from cordee.case.record import Case
 from cordee.errors import N_, Problem
 from node.web.act_offer import BASES, DURATIONS, Choice, Holder, holders_of, offered
 from node.web.act_words import NOTICE
+from node.web.wall import HERE
 
 __all__ = ["Typed", "document_of", "place_of"]
 
-_HERE = ZoneInfo("Europe/Paris")  # a time without an offset is the one on the wall
 _AGREES = frozenset({"agrees", "assents"})
 _REFUSES = frozenset({"refuses", "dissents"})
 _ANSWERED = _AGREES | _REFUSES | {"informed", "orders"}
@@ -235,7 +234,7 @@ def _moment(typed: str, problems: list[Problem], now: datetime) -> datetime:
     except ValueError:
         problems.append(Problem("decided", N_("this is no time that can be")))
         return now
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=_HERE)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=HERE)
     if moment > now:
         problems.append(Problem("decided", N_("this lies in the future")))
     return moment
@@ -260,7 +259,7 @@ def _day(typed: str) -> date | None:
 
 
 def _end_of(day: date) -> datetime:
-    return datetime.combine(day, time(23, 59), _HERE)
+    return datetime.combine(day, time(23, 59), HERE)
 
 
 def _stamp(moment: datetime) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
@@ -20,6 +19,7 @@ from cordee.profile import departement_name
 from cordee.runtime.texts import text
 from node.roster_sync import MemberView
 from node.web.act_words import STATES, say
+from node.web.wall import HERE
 
 __all__ = [
     "Line",
@@ -34,7 +34,6 @@ __all__ = [
     "verdicts",
 ]
 
-_PARIS = ZoneInfo("Europe/Paris")
 _STANDING = frozenset({"active", "used", "refused", "requested"})
 _MANY = 8  # members that one category may name, shown one by one
 _SAID = frozenset({"agrees", "refuses", "assents", "dissents", "informed", "orders"})
@@ -182,11 +181,11 @@ def verdicts(
 
 def day_of(moment: datetime, language: str) -> str:
     """A day as it is written there."""
-    return str(format_date(moment.astimezone(_PARIS).date(), "long", locale=language))
+    return str(format_date(moment.astimezone(HERE).date(), "long", locale=language))
 
 
 def _moment(moment: datetime, language: str) -> str:
-    return str(format_datetime(moment.astimezone(_PARIS), "medium", locale=language, tzinfo=_PARIS))
+    return str(format_datetime(moment.astimezone(HERE), "medium", locale=language, tzinfo=HERE))
 
 
 def _facts(member: MemberView, now: datetime) -> RecipientFacts | None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
@@ -14,12 +13,12 @@ from cordee.case.form import CASE_FORM
 from cordee.case.labels import field_label, value_label
 from cordee.errors import N_
 from cordee.runtime.texts import text
+from node.web.wall import HERE
 
 __all__ = ["as_text", "is_prose", "is_vital", "vital_fields"]
 
 _VITAL = 4
 _PROSE = 1000  # characters
-_HERE = ZoneInfo("Europe/Paris")
 _STEP = re.compile(r"([a-z0-9_]+)((?:\[\d+\])*)")
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -86,7 +85,7 @@ def _day(language: str) -> Callable[[str], str]:
 
 
 def _moment(language: str) -> Callable[[str], str]:
-    return lambda value: format_datetime(datetime.fromisoformat(value), "medium", locale=language, tzinfo=_HERE)
+    return lambda value: format_datetime(datetime.fromisoformat(value), "medium", locale=language, tzinfo=HERE)
 
 
 def _label(path: str, language: str) -> str:

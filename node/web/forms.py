@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.datastructures import FormData
 
 from cordee.case.form import CASE_FORM, LIST_SECTIONS
 from cordee.case.labels import field_label, hint_of, value_label
+from node.web.wall import HERE
 
 __all__ = ["Entry", "Field", "Fields", "entries_of", "fields_of", "is_hidden", "section_from"]
 
@@ -29,7 +29,6 @@ _MANY_ENTRIES = 200
 _GIVEN = frozenset({"person_id", "trace_id", "action_id", "note_id"})  # an entry's own id, made here
 _AUTHOR = "author_id"
 _TYPED = frozenset({"linked_case_id", "org_id"})  # ids of what is elsewhere: somebody copies them
-_HERE = ZoneInfo("Europe/Paris")  # a time without an offset is the one on the wall
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 
 
@@ -311,7 +310,5 @@ def _value(node: Mapping[str, Any], form: FormData, key: str) -> Any:
     if kind == "number" and typed:
         return int(typed) if typed.isascii() and typed.lstrip("-").isdecimal() else typed  # else the schema refuses it
     if kind == "datetime":
-        return (
-            datetime.fromisoformat(typed).replace(tzinfo=_HERE).isoformat() if _LOCAL_TIME.fullmatch(typed) else typed
-        )
+        return datetime.fromisoformat(typed).replace(tzinfo=HERE).isoformat() if _LOCAL_TIME.fullmatch(typed) else typed
     return typed

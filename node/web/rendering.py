@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal
@@ -18,13 +17,13 @@ from starlette.responses import HTMLResponse
 from cordee.case.labels import field_label, section_label, value_label
 from cordee.errors import Problem
 from cordee.runtime.texts import text
+from node.web.wall import HERE
 
 if TYPE_CHECKING:
     from node.web.visit import Visit
 
 __all__ = ["page", "size_text"]
 
-_PARIS = ZoneInfo("Europe/Paris")  # associations in France write their times; overseas ones set TZ (a setting to come)
 _INDEX = re.compile(r"\[(\d+)\]")
 _UNITS = ("kB", "MB", "GB")
 
@@ -106,7 +105,7 @@ def _place(path: str, *, language: str) -> str:
 
 def _wall_time(value: str) -> str:
     """As an input of a local date and time takes it."""
-    return datetime.fromisoformat(value).astimezone(_PARIS).strftime("%Y-%m-%dT%H:%M")
+    return datetime.fromisoformat(value).astimezone(HERE).strftime("%Y-%m-%dT%H:%M")
 
 
 def _day(value: date | str, *, language: str) -> str:
@@ -117,7 +116,7 @@ def _day(value: date | str, *, language: str) -> str:
 def _moment(value: datetime | str, *, language: str) -> str:
     known = datetime.fromisoformat(value) if isinstance(value, str) else value
     known = known if known.tzinfo else known.replace(tzinfo=UTC)
-    return format_datetime(known.astimezone(_PARIS), "medium", locale=language, tzinfo=_PARIS)
+    return format_datetime(known.astimezone(HERE), "medium", locale=language, tzinfo=HERE)
 
 
 def _span(value: timedelta, *, language: str) -> str:

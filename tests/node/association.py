@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from cordee.members import registration_digest
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.v1 import directory_pb2
@@ -132,3 +134,15 @@ async def with_people(node: Node) -> None:
                 tx, node.vault, name, PASSWORD, roles, True, node.clock.now(), node.random
             )
         )
+
+
+def registered(profiles: list[dict[str, Any]]) -> Network:
+    """A network of associations whose admissions name what their profiles say of them."""
+    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
+    for profile in profiles:
+        member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
+        statement = found.admission(member)
+        statement.registration = registration_digest(profile["legal_name"], profile["siret"])
+        found.append(found.signed_entry(statement))
+        found.members[member.name] = member
+    return found

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from sqlalchemy import Connection
@@ -32,10 +31,10 @@ from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
+from node.web.wall import HERE
 
 __all__ = ["PAGES"]
 
-_PARIS = ZoneInfo("Europe/Paris")
 _DEPARTEMENTS = ("01", "02", "03", "04", "05", "06", "07", "08", "09", *map(str, range(10, 20)), "2A", "2B",
                  *map(str, range(21, 96)), "971", "972", "973", "974", "976")  # fmt: skip
 _LANGUAGES = ("fr", "en", "ar", "bm", "es", "it", "ln", "pt", "ro", "ru", "sq", "tr", "uk", "vi", "wo", "zh")
@@ -265,7 +264,7 @@ def _defaults(choice: Choice, stored: records.StoredCase, kept: Sequence[Act], n
             "interpreter": ["on"] if case.value("identity.interpreter_needed") == "yes" else [],
             "informed_parents": [] if holders_of(case) else ["none_known"],
             "review": [
-                f"{(now + (DURATIONS['72h'] if choice.purpose in _URGENT else _REVIEW)).astimezone(_PARIS):%Y-%m-%d}"
+                f"{(now + (DURATIONS['72h'] if choice.purpose in _URGENT else _REVIEW)).astimezone(HERE):%Y-%m-%d}"
             ],
         }
     )

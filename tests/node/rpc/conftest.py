@@ -1,34 +1,24 @@
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cordee.members import registration_digest
 from cordee.v1 import node_pb2
 from node.app import Node
 from node.cli.client import Client, connect
 from node.rpc.listener import served
 from tests.builders import Network, seeded_random
 
-from ..association import ACCOUNTS, PASSWORD, opened, profiles, with_people
+from ..association import ACCOUNTS, PASSWORD, opened, profiles, registered, with_people
 
 
 @pytest.fixture
 def network() -> Network:
     """Three associations with profiles that were registered: the case's own, the one that its act names, another."""
-    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
-    for profile in profiles():
-        member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
-        statement = found.admission(member)
-        statement.registration = registration_digest(profile["legal_name"], profile["siret"])
-        found.append(found.signed_entry(statement))
-        found.members[member.name] = member
-    return found
+    return registered(profiles())
 
 
 @pytest.fixture

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from cordee.case import case_of
-from cordee.members import registration_digest
 from node import records
 from node.app import Node
 from node.web.app import application
 from tests.builders import Network, seeded_random
 
-from ..association import PASSWORD, case_body, opened, profiles, with_people
+from ..association import PASSWORD, case_body, opened, profiles, registered, with_people
 from .coming_in import come_in
 
 HEADERS = {"sec-fetch-site": "same-origin", "accept-language": "en"}
@@ -68,14 +65,7 @@ class House:
 
 def _network() -> Network:
     """Three associations with profiles that were registered."""
-    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
-    for profile in profiles():
-        member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
-        statement = found.admission(member)
-        statement.registration = registration_digest(profile["legal_name"], profile["siret"])
-        found.append(found.signed_entry(statement))
-        found.members[member.name] = member
-    return found
+    return registered(profiles())
 
 
 @asynccontextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import pytest
 
 from cordee.act import parse_act
 from cordee.case import case_of
-from cordee.members import registration_digest
 from node import acts, journal, records, transfer_store
 from node.app import Node
 from node.attachments import StoredAttachment
@@ -25,7 +22,7 @@ from node.terms import Terms
 from node.web.app import application
 from tests.builders import Network, seeded_random
 
-from ..association import PASSWORD, act_body, case_body, opened, with_people
+from ..association import PASSWORD, act_body, case_body, opened, registered, with_people
 from ..association import profiles as sample
 from .coming_in import come_in
 
@@ -55,14 +52,7 @@ def profiles() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def network() -> Network:
-    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
-    for profile in profiles():
-        member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
-        statement = found.admission(member)
-        statement.registration = registration_digest(profile["legal_name"], profile["siret"])
-        found.append(found.signed_entry(statement))
-        found.members[member.name] = member
-    return found
+    return registered(profiles())
 
 
 class Visitor:
