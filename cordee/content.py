@@ -2,7 +2,7 @@
 
 C2SP chunked encryption with AES-256-GCM, in the library `cryptography.cobblestone`: 56 bytes of header (salt, key
 commitment), then chunks of 16 KiB with 16 bytes of tag each; the last one, shorter, authenticates the end. The salt
-is drawn by the library. Nothing here holds more than a few pieces of 256 KiB, the manifest and one section.
+is drawn by the library. Nothing here holds more than a few pieces of 1 MiB, the manifest and one section.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ __all__ = [
 
 HEADER_SIZE = 56
 KEY_SIZE = 32
-CHUNK = 262_144
+CHUNK = 1_048_576
 """Bytes of the pieces that are encrypted, stored and sent; the cipher's own chunks inside are smaller."""
 
 _CIPHER_CHUNK = 16_384
@@ -110,7 +110,7 @@ class ContentWriter:
         return self._header
 
     def update(self, data: bytes | memoryview) -> bytes:
-        """Encrypt more; gives the ciphertext that is ready, the header first. Feed about 256 KiB at a time."""
+        """Encrypt more; gives the ciphertext that is ready, the header first. Feed about 1 MiB at a time."""
         ready: bytes = self._encryptor.update(data)
         return self._with_header(ready)
 
@@ -135,7 +135,7 @@ def write_content(
     context: bytes,
     limits: ContentLimits = _DEFAULT_LIMITS,
 ) -> Iterator[bytes]:
-    """The whole ciphertext, in pieces of about 256 KiB; `size_bound(manifest)` bytes in all.
+    """The whole ciphertext, in pieces of about 1 MiB; `size_bound(manifest)` bytes in all.
 
     `sections` and `attachments` (each as chunks of bytes) come in the manifest's order. Digests were taken when an
     attachment was attached and are not taken again.
@@ -226,7 +226,7 @@ class ContentReader:
         return self._left
 
     def feed(self, data: bytes | memoryview) -> Iterator[Released]:
-        """Decrypt the next bytes at once, and give what they held. Feed about 256 KiB at a time.
+        """Decrypt the next bytes at once, and give what they held. Feed about 1 MiB at a time.
 
         Raises: ContentDamaged, TooLarge; what the same call would have released is then dropped.
         """

@@ -176,6 +176,12 @@ class Broker:
             raise TransferOver(state=State.EXPIRED)
         return found
 
+    def upload_under_way(self, id_: TransferId, *, anew: bool) -> None:
+        """Hint to the recipient: ciphertext comes in, in the place of an earlier upload where it is `anew`."""
+        found = self._db.look(lambda tx: transfers.find(tx, id_))
+        if found is not None:
+            self._events.mailbox_growing(found.recipient, id_, anew=anew)
+
     # ---- time, removal, erasure ----
 
     async def expire_due(self) -> int:

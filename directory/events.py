@@ -73,6 +73,7 @@ class _Stream:
     replaced: bool = False
     checkpoint: str | None = None
     revision: int | None = None
+    growing: dict[TransferId, bool] = field(default_factory=dict)
 
 
 class Events:
@@ -110,6 +111,13 @@ class Events:
         """Hint: somebody has a new card."""
         for stream in self._streams.values():
             stream.revision = revision
+            stream.wake.set()
+
+    def mailbox_growing(self, member: MemberId, transfer: TransferId, *, anew: bool) -> None:
+        """Hint for one member: what it is to receive is being uploaded."""
+        stream = self._streams.get(member)
+        if stream is not None and len(stream.growing) < _PAGE:
+            stream.growing[transfer] = anew or stream.growing.get(transfer, False)
             stream.wake.set()
 
     async def watch(self, member: MemberId, cursor: int) -> AsyncGenerator[directory_pb2.Event, None]:
@@ -188,4 +196,7 @@ def _hints(stream: _Stream) -> list[directory_pb2.Event]:
     if stream.revision is not None:
         hints.append(directory_pb2.Event(card_published=directory_pb2.CardPublished(revision=stream.revision)))
         stream.revision = None
+    for transfer, anew in stream.growing.items():
+        hints.append(directory_pb2.Event(mailbox_growing=directory_pb2.MailboxGrowing(transfer_id=transfer, anew=anew)))
+    stream.growing.clear()
     return hints

@@ -12,7 +12,8 @@ __all__ = ["TransferMailboxPolicy"]
 
 class TransferMailboxPolicy:
     """Only the sender writes, only while the transfer is accepted, only as much as it announced; only the recipient
-    reads, only once it is shipped. What all senders together may leave here was decided when they offered.
+    reads, from the acceptance on: before the shipment it has no key to what it reads. What all senders together may
+    leave here was decided when they offered.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -37,7 +38,7 @@ class TransferMailboxPolicy:
         transfer = await self._broker.standing(caller, transfer_id)
         if caller != transfer.recipient:
             raise WrongParty(what=N_("Get"))
-        if transfer.state is not State.SHIPPED:
+        if transfer.state not in (State.ACCEPTED, State.SHIPPED):
             raise NotInThisState(state=transfer.state, statement=N_("get"))
 
     async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
@@ -45,3 +46,7 @@ class TransferMailboxPolicy:
         transfer = await self._broker.standing(caller, transfer_id)
         if transfer.state not in (State.ACCEPTED, State.SHIPPED):
             raise NotInThisState(state=transfer.state, statement=N_("stat"))
+
+    def under_way(self, transfer_id: TransferId, *, anew: bool) -> None:
+        """The recipient may read along; where it does not listen now, it reads after the shipment."""
+        self._broker.upload_under_way(transfer_id, anew=anew)

@@ -32,6 +32,7 @@ from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
 from node.outbox import Outbox
 from node.placing import take_out_again
+from node.prefetching import Prefetching
 from node.publishing import Publishing
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
@@ -160,12 +161,14 @@ async def opened(
         await _sweep(house)
         await roster.load()
         receiving = Receiving(house)
-        listener = Listener(house, client, Answers(house), Arrivals(house))
+        prefetching = Prefetching(house, client)
+        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching)
         outbox = Outbox(house, client, listener)
-        worker = Worker(house, parts.shipping(house, client), Fetching(house, client), Answering(house, receiving))
+        fetching = Fetching(house, client, prefetching)
+        worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport)
         upkeep = Upkeep(house, client, publishing, transport, certificate)
-        running = (listener.run(), outbox.run(), worker.run(), upkeep.run(), upkeep.scrub())
+        running = (listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub())
         loops = tuple(asyncio.create_task(each) for each in running)
         node = Node(
             house=house,

@@ -22,7 +22,7 @@ from node.vault import DataKey
 
 __all__ = ["PIECE", "AttachmentStore", "AttachmentWriter", "StoredAttachment", "Written"]
 
-PIECE = 262_144
+PIECE = 1_048_576
 """Bytes of plaintext in one piece that is read."""
 
 BEFORE_FSYNC = register("attachments.write.before_fsync")
@@ -157,7 +157,7 @@ class AttachmentStore:
         return writer.finish()
 
     def read(self, data_key: DataKey, stored: StoredAttachment) -> Iterator[bytes]:
-        """The plaintext, in pieces of 256 KiB at most.
+        """The plaintext, in pieces of 1 MiB at most.
 
         A file of another length is refused before anything is released, and each piece is authenticated before it is.
         Raises: ContentDamaged, also where the file is missing or was sealed by another key.

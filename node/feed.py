@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from queue import SimpleQueue
 
-from cordee.runtime.bulk import WriteBehind
+from cordee.runtime.bulk import BlockReader, WriteBehind
 from node import spool
 
 __all__ = ["Feed"]
 
-_BLOCK = 4  # pieces that go to the thread together
+_BLOCK = 2  # pieces that go to the thread together
 _BLOCKS = 4  # blocks that may wait for it
 
 
@@ -26,15 +27,19 @@ class Feed:
     """Runs `opening` in a thread over all the ciphertext: first what the spool file holds already, then what is `put`.
 
     What is put is appended to the spool before it is opened. It is not synchronised: it can be fetched again, so
-    after a power cut the spool may hold something else than what came, and only opening it tells.
+    after a power cut the spool may hold something else than what came, and only opening it tells. Without `replay`,
+    `opening` sees what is put alone.
     """
 
-    def __init__(self, path: Path, opening: Callable[[Iterator[bytes]], None], *, threads: Executor) -> None:
+    def __init__(
+        self, path: Path, opening: Callable[[Iterator[bytes]], None], *, threads: Executor, replay: bool = True
+    ) -> None:
         self.kept = spool.size_of(path)
         """Bytes that were there before."""
         self.size = self.kept
         """Bytes so far: from here on the rest is to be put."""
         self._path = path
+        self._replay = replay
         self._batch: list[bytes] = []
         self._blocks: SimpleQueue[list[bytes] | None] = SimpleQueue()
         self._stopped = False
@@ -79,11 +84,8 @@ class Feed:
             open(os.open(self._path, flags, 0o600), "rb", buffering=0) as file,
             WriteBehind(file.fileno()) as behind,
         ):
-            left = self.kept
-            while left and (piece := os.pread(file.fileno(), min(left, spool.PIECE), self.kept - left)):
-                left -= len(piece)
-                self._go_on()
-                yield piece
+            if self._replay:
+                yield from self._kept_before()
             try:
                 while (batch := self._blocks.get()) is not None:
                     self._go_on()
@@ -94,6 +96,14 @@ class Feed:
             finally:
                 behind.flush()  # also where the connection broke off: it need not be fetched again
             self._go_on()
+
+    def _kept_before(self) -> Iterator[bytes]:
+        if not self.kept:
+            return
+        with contextlib.closing(BlockReader(self._path)) as reader:
+            for piece in reader.pieces(piece=spool.PIECE):
+                self._go_on()
+                yield piece
 
     def _go_on(self) -> None:
         if self._stopped:

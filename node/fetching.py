@@ -48,6 +48,7 @@ from node.directory_client import DirectoryClient
 from node.feed import Feed
 from node.house import House
 from node.placing import Parcel, Place, place_of, put_in_place
+from node.prefetching import Prefetching
 from node.receiving import REASON_PLACE, SEED_PLACE, read_summary, read_taken
 from node.sending import recipient_facts
 from node.tombstones import TRANSFER
@@ -113,9 +114,10 @@ class _Arrival:
 class Fetching:
     """The job "fetch": resumed at any byte, imported exactly once."""
 
-    def __init__(self, house: House, client: DirectoryClient) -> None:
+    def __init__(self, house: House, client: DirectoryClient, prefetching: Prefetching) -> None:
         self._house = house
         self._client = client
+        self._prefetching = prefetching
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="opening")
 
     async def run(self, transfer: TransferId) -> None:
@@ -124,6 +126,7 @@ class Fetching:
         job = house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
         if job.job != "fetch":
             return
+        await self._prefetching.stop(transfer)
         chain = house.db.look(lambda tx: Chain.read(house, tx, transfer))
         try:
             self._require_under_way(job, chain)
@@ -379,8 +382,8 @@ class Fetching:
         self._unlink(surplus if surplus is not None else [each.file_id for each in parcel.attachments])
         house.crashpoints.reach(AFTER_IMPORT)
         log.info("transfer.received" if done else "transfer.overtaken", transfer=job.id.short)
-        house.drop_spool(job.id)
-        house.changes.tell(job.id)
+        house.changes.tell(job.id)  # nobody need wait for what follows
+        await house.drop_large_spool(job.id)
 
     def _unlink(self, file_ids: Iterable[str]) -> None:
         for file_id in file_ids:

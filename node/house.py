@@ -143,7 +143,18 @@ class House:
 
     def drop_spool(self, transfer: TransferId) -> None:
         """Erase a transfer's ciphertext here; it is swept again at each start."""
+        self._unlink_spool(transfer)
+        self._moves_no_more(transfer)
+
+    async def drop_large_spool(self, transfer: TransferId) -> None:
+        """The same in a thread: to give a large file back takes a file system some time."""
+        await asyncio.to_thread(self._unlink_spool, transfer)
+        self._moves_no_more(transfer)
+
+    def _unlink_spool(self, transfer: TransferId) -> None:
         for outgoing in (True, False):
             self.spool(transfer, outgoing=outgoing).unlink(missing_ok=True)
+
+    def _moves_no_more(self, transfer: TransferId) -> None:
         self.changes.forget(transfer)
         self.changes.ended.set()

@@ -23,6 +23,7 @@ from node.arrivals import Arrivals
 from node.batches import in_batches
 from node.directory_client import DirectoryClient
 from node.house import House
+from node.prefetching import Prefetching
 
 __all__ = ["Listener"]
 
@@ -38,11 +39,14 @@ _SENT_BY_RECIPIENT = frozenset({Kind.ACCEPTANCE, Kind.REFUSAL, Kind.RECEIPT_TAKE
 class Listener:
     """Follows the stream of events from the last one kept, and the roster whenever it has grown."""
 
-    def __init__(self, house: House, client: DirectoryClient, answers: Answers, arrivals: Arrivals) -> None:
+    def __init__(
+        self, house: House, client: DirectoryClient, answers: Answers, arrivals: Arrivals, prefetching: Prefetching
+    ) -> None:
         self._house = house
         self._client = client
         self._answers = answers
         self._arrivals = arrivals
+        self._prefetching = prefetching
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -104,6 +108,9 @@ class Listener:
             self.caught_up.set()
         elif kind == "statement":
             await self._take(Signed.from_message(event.statement), sequence=sequence)
+        elif kind == "mailbox_growing":
+            hint = event.mailbox_growing
+            await self._prefetching.begin(TransferId(hint.transfer_id), anew=hint.anew)
         elif kind == "expired":
             await self._expire(TransferId(event.expired.transfer_id), sequence=sequence)
 
@@ -223,6 +230,8 @@ def _transfer_of(event: directory_pb2.Event) -> bytes:
     kind = event.WhichOneof("kind")
     if kind == "expired":
         return event.expired.transfer_id
+    if kind == "mailbox_growing":
+        return event.mailbox_growing.transfer_id
     try:
         return peek(Signed.from_message(event.statement)).parties.transfer_id if kind == "statement" else b""
     except CordeeError:

@@ -145,7 +145,7 @@ class Shipping:
     async def _send_along(self, transfer: TransferId, path: Path, growth: spool.Growth) -> int | None:
         """Upload the spool as it grows. The bytes that then wait; None where the connection broke before."""
         self._house.crashpoints.reach(UPLOADING)
-        pieces = self._counted(transfer, spool.pieces(path, offset=0, growth=growth), 0)
+        pieces = self._counted(transfer, spool.growing_pieces(path, growth), 0)
         try:
             return await self._client.put(transfer, offset=0, pieces=pieces, anew=True)
         except Unreachable:

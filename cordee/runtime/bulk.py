@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["BLOCK", "Appender", "BlockReader", "WriteBehind", "write_all"]
+__all__ = ["BLOCK", "Appender", "BlockReader", "WriteBehind", "Written", "write_all"]
 
 BLOCK = 1_048_576
 """Bytes of one block."""
@@ -27,6 +27,7 @@ _DIRECT = getattr(os, "O_DIRECT", 0)  # Linux
 _REFUSED = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 
 Buffer = bytes | memoryview
+Written = Callable[[int, memoryview], None]
 
 
 class Appender:
@@ -88,10 +89,11 @@ class WriteBehind:
     """Appends to an open file while the caller goes on: one block is written in a thread, the next is being filled.
 
     Holds two blocks at most. What the disk refuses is raised by the next call, whichever that is. Not for two threads.
-    `written` hears, in either thread, how many bytes of the file can be read.
+    `written` sees, in either thread, each block that has been written, and how many bytes of the file can be read; it
+    may hold the block no longer than the call lasts.
     """
 
-    def __init__(self, descriptor: int, *, written: Callable[[int], None] = lambda size: None) -> None:
+    def __init__(self, descriptor: int, *, written: Written = lambda size, block: None) -> None:
         self._descriptor = descriptor
         self._appender = Appender(descriptor)
         self._written = written
@@ -149,7 +151,7 @@ class WriteBehind:
     def _write_block(self, memory: mmap, size: int, position: int) -> None:
         with memoryview(memory) as block:
             self._appender.append_block(block[:size], position=position)
-        self._written(position + size)
+            self._written(position + size, block[:size])
 
     def _advance(self) -> None:
         self._position += self._filled
@@ -180,6 +182,11 @@ class BlockReader:
     def size(self) -> int:
         """Bytes of the file now."""
         return os.fstat(self._descriptor).st_size
+
+    @property
+    def erased(self) -> bool:
+        """Whether nobody else can find it any more."""
+        return os.fstat(self._descriptor).st_nlink == 0
 
     def read(self, offset: int, *, piece: int) -> list[bytes]:
         """Up to a block from `offset` on, cut in pieces. Fewer bytes only at the file's end; none beyond it."""

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
 from cordee.ids import MemberId, TransferId
-from cordee.runtime.bulk import Appender, BlockReader
+from cordee.runtime.bulk import BLOCK, Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.guard import caller
@@ -33,7 +33,9 @@ T = TypeVar("T")
 BEFORE_FSYNC = register("mailbox.put.before_fsync")
 AFTER_FSYNC = register("mailbox.put.after_fsync")
 
-_BATCH = 4  # chunks that are written, or read, by one trip to a thread
+_BATCH = 2  # chunks that are written, or read, by one trip to a thread
+_LARGE = 4 * 1024 * 1024  # bytes, and
+_SLOW = 2.0  # seconds: who may read along is told of uploads that have brought so much and take so long
 _ASK_EVERY = 1.0  # seconds for which a policy's answer holds
 _NAME = re.compile(r"[0-9a-f]{32}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -51,6 +53,7 @@ class MailboxStore:
         self._crashpoints = crashpoints or Crashpoints()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mailbox")
         self._durable: dict[TransferId, int] = {}
+        self._growing: dict[TransferId, _Growing] = {}
         self._locks: WeakValueDictionary[TransferId, asyncio.Lock] = WeakValueDictionary()
 
     def close(self) -> None:
@@ -65,6 +68,7 @@ class MailboxStore:
         *,
         allow: Callable[[int], Awaitable[int]],
         anew: bool = False,
+        under_way: Callable[[], None] = lambda: None,
     ) -> int:
         """Append to a transfer's file and return its size once everything is on disk.
 
@@ -72,8 +76,9 @@ class MailboxStore:
         the file is another one, and who still appends to the one before hears NotFound. `allow` is asked, with
         the size that the file would have, before anything of it is written: it answers with the largest size that
         the file may have, and is asked again before the file grows over that, and once a second; what it raises
-        ends the call. When the connection breaks, what has come so far is kept; when the disk is full, the file
-        goes back to what was durable before.
+        ends the call. `under_way` is called once, where the call has brought 4 MiB and lasts longer than two seconds.
+        When the connection breaks, what has come so far is kept; when the disk is full, the file goes back to what was
+        durable before.
 
         Raises: OffsetBeyondEnd, StorageFull; NotFound if the transfer was erased meanwhile.
         """
@@ -84,10 +89,15 @@ class MailboxStore:
             descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew)
         appender, position = Appender(descriptor), offset
         writing: asyncio.Task[None] | None = None  # one batch, while the next one comes
+        clock = asyncio.get_running_loop().time
+        to_be_told, slow_from = True, clock() + _SLOW
+        growing = self._growing.setdefault(transfer_id, _Growing())
+        growing.writers += 1
 
         async def write(position: int, batch: Sequence[bytes]) -> None:
             async with lock:
                 await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
+            growing.tell()
 
         try:
             async for batch in _batches(chunks):
@@ -96,6 +106,9 @@ class MailboxStore:
                 if writing is not None:
                     await asyncio.shield(writing)
                 writing = asyncio.create_task(write(position, batch))
+                if to_be_told and end - offset >= _LARGE and clock() >= slow_from:
+                    to_be_told = False
+                    under_way()
                 position = end
             if writing is not None:
                 await asyncio.shield(writing)
@@ -104,34 +117,66 @@ class MailboxStore:
             if writing is not None:
                 await asyncio.wait({writing})
                 writing.exception()  # it was raised above, or something else was
-            async with lock:
-                size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
+            try:
+                async with lock:
+                    size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
+            finally:
+                growing.writers -= 1
+                growing.tell()
+                if not growing.writers and self._growing.get(transfer_id) is growing:
+                    del self._growing[transfer_id]
         if size is None:
             raise NotFound(what=N_("mailbox"))
         return size
 
-    async def read(self, transfer_id: TransferId, offset: int) -> AsyncIterator[bytes]:
-        """The file from an offset to its end, in pieces of 256 KiB. Raises: NotFound, OffsetBeyondEnd."""
+    async def read(
+        self, transfer_id: TransferId, offset: int, *, allow: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[bytes]:
+        """The file from an offset to its end, in pieces of 512 KiB.
+
+        While somebody appends to it, that is as far as it comes: the end is where the last of them has ended. `allow`
+        is asked first, and then once a second; what it raises ends the call.
+
+        Raises: OffsetBeyondEnd; NotFound, also where it is erased or replaced meanwhile.
+        """
+        allowed = _Allowed(lambda _: _nothing_more(allow))
+        await allowed.require(0)
         reader = await self._in_thread(self._open_to_read, transfer_id)
         ahead: asyncio.Future[list[bytes]] | None = None  # one block, while the one before is sent
         try:
-            size = reader.size
-            if offset > size:
-                raise OffsetBeyondEnd(held=size, offset=offset)
-            if offset < size:
-                ahead = self._block(reader, offset)
-            while ahead is not None:
-                block = await ahead
+            if offset > reader.size:
+                raise OffsetBeyondEnd(held=reader.size, offset=offset)
+            while ahead is not None or offset < await self._readable(transfer_id, reader, offset, allowed):
+                await allowed.require(0)
+                block = await (ahead or self._block(reader, offset))
+                ahead = None
                 if not block:
                     raise NotFound(what=N_("mailbox"))  # shortened while it was read
                 offset += sum(map(len, block))
-                ahead = self._block(reader, offset) if offset < size else None
+                if offset < self._whole(transfer_id, reader):
+                    ahead = self._block(reader, offset)
                 for piece in block:
                     yield piece
         finally:
             if ahead is not None:
                 await asyncio.wait({ahead})
             reader.close()
+
+    async def _readable(self, transfer_id: TransferId, reader: BlockReader, offset: int, allowed: _Allowed) -> int:
+        """How far it can be read, as soon as that is beyond the offset, or final."""
+        while (size := self._whole(transfer_id, reader)) <= offset and (growing := self._growing.get(transfer_id)):
+            if reader.erased:
+                break
+            await growing.news(_ASK_EVERY)
+            await allowed.require(0)
+        if size <= offset and reader.erased:
+            raise NotFound(what=N_("mailbox"))  # replaced, or withdrawn
+        return size
+
+    def _whole(self, transfer_id: TransferId, reader: BlockReader) -> int:
+        """Bytes that can be read now: whole blocks, while it grows."""
+        size = reader.size
+        return size - size % BLOCK if transfer_id in self._growing else size
 
     async def size(self, transfer_id: TransferId) -> int:
         """How many bytes are durable; 0 where there is no file."""
@@ -145,6 +190,8 @@ class MailboxStore:
         async with self._locks.setdefault(transfer_id, asyncio.Lock()):
             self._durable.pop(transfer_id, None)
             await self._in_thread(self._unlink, transfer_id)
+        if growing := self._growing.get(transfer_id):
+            growing.tell()
 
     def names(self) -> frozenset[TransferId]:
         """The transfers that have a file: for sweeping up after a crash."""
@@ -275,6 +322,10 @@ class MailboxPolicy(Protocol):
         """Whether the caller may know the file's size."""
         ...
 
+    def under_way(self, transfer_id: TransferId, *, anew: bool) -> None:
+        """A large upload has begun, in the place of an earlier one where it is `anew`: its reader may be told."""
+        ...
+
 
 class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
     """The Mailbox service over a store, by a policy. It stands behind a ConnectionGuard."""
@@ -300,14 +351,15 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
             _data(first, request_iterator),
             allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
             anew=first.anew,
+            under_way=lambda: self._policy.under_way(transfer_id, anew=first.anew),
         )
         return mailbox_pb2.PutResponse(size=size)
 
     async def Get(self, request: mailbox_pb2.GetRequest, context: Any) -> AsyncIterator[mailbox_pb2.GetResponse]:
         """Read to the end. Raises what `MailboxStore.read` and the policy raise."""
-        transfer_id = TransferId(request.transfer_id)
-        await self._policy.may_read(caller(context).member, transfer_id)
-        async for data in self._store.read(transfer_id, request.offset):
+        transfer_id, member = TransferId(request.transfer_id), caller(context).member
+        allow = functools.partial(self._policy.may_read, member, transfer_id)
+        async for data in self._store.read(transfer_id, request.offset, allow=allow):
             yield mailbox_pb2.GetResponse(data=data)
 
     async def Stat(self, request: mailbox_pb2.StatRequest, context: Any) -> mailbox_pb2.StatResponse:
@@ -315,6 +367,29 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         transfer_id = TransferId(request.transfer_id)
         await self._policy.may_stat(caller(context).member, transfer_id)
         return mailbox_pb2.StatResponse(size=await self._store.size(transfer_id))
+
+
+class _Growing:
+    """A file that somebody appends to, for those who read along."""
+
+    def __init__(self) -> None:
+        self.writers = 0
+        self._news = asyncio.Event()
+
+    def tell(self) -> None:
+        """It is longer, or there is one writer less."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def news(self, seconds: float) -> None:
+        """Until the next of it, and no longer than that."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+
+
+async def _nothing_more(allow: Callable[[], Awaitable[None]]) -> int:
+    await allow()
+    return 0
 
 
 class _Allowed:

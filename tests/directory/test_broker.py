@@ -322,10 +322,12 @@ async def test_the_mailbox_is_written_by_the_sender_only_while_accepted_and_neve
     await play.step("offer")
     with refused("NOT_IN_THIS_STATE"):
         await play.paris.put(play.id, b"too early")
+    with refused("NOT_IN_THIS_STATE"):
+        await play.marseille.get(play.id)
     await play.step("accept")
     with refused("WRONG_PARTY"):
         await play.marseille.put(play.id, b"not yours")
-    with refused("NOT_IN_THIS_STATE"):
+    with refused("NOT_FOUND"):  # nothing of it is there
         await play.marseille.get(play.id)
     with refused("TOO_LARGE"):
         await play.paris.put(play.id, CIPHERTEXT + b"x")

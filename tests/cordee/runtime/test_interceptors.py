@@ -214,9 +214,9 @@ async def test_every_message_of_an_upload_is_checked(hosting: Any, network: Any)
                 requests = (mailbox_pb2.PutRequest(data=bytes(size)) for size in sizes)
                 return int((await mailbox_pb2_grpc.MailboxStub(channel).Put(requests)).size)
 
-    assert await send(262_144, 1, 262_144) == 524_289
+    assert await send(524_288, 1, 524_288) == 1_048_577
     with pytest.raises(InvalidInput):
-        await send(1, 262_145)
+        await send(1, 524_289)
 
 
 async def test_an_upload_that_falls_silent_is_ended(hosting: Any, network: Any) -> None:
