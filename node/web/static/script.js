@@ -34,6 +34,7 @@ const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {
   const known = new Map();
   const news = document.querySelector("[data-news]");
+  let waiting = live.dataset.waits; // whether our last step still waits for the network
   const lineOf = (line) => {
     // An offer that the page did not know when it was made: a link to it, where offers stand.
     const list = document.querySelector("[data-offers]");
@@ -64,9 +65,30 @@ if (live && "EventSource" in window) {
       if (line.total) { each.max = line.total; each.value = line.done; }
     }
     if (changed && news) news.textContent = line.told;
+    if (changed || waiting !== String(line.waits)) follow();
+    waiting = String(line.waits);
   });
   stream.addEventListener("over", () => stream.close());
   addEventListener("pagehide", () => stream.close());
+}
+
+// One transfer's page is fetched again with each step, for its steps and what may be done now; what is being typed stays.
+let following = Promise.resolve(), typedHere = false;
+document.querySelector("[data-followed]")?.addEventListener("input", () => { typedHere = true; });
+function follow() {
+  following = following.then(async () => {
+    const shown = document.querySelector("[data-followed]");
+    if (!shown || typedHere) return;
+    const answer = await fetch(location.pathname);
+    if (!answer.ok || answer.redirected) return;
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-followed]");
+    if (!next || typedHere) return;
+    const open = [...shown.querySelectorAll("details[open] > summary")].map((each) => each.textContent);
+    for (const each of next.querySelectorAll("details > summary")) if (open.includes(each.textContent)) each.parentNode.open = true;
+    const focused = shown.contains(document.activeElement) && document.activeElement;
+    shown.replaceChildren(...next.childNodes);
+    if (focused) ([...shown.querySelectorAll("a, button, summary")].find((each) => each.textContent === focused.textContent) ?? document.querySelector("main")).focus();
+  }).catch(() => {});
 }
 
 // Passkeys: the browser signs, the form carries it.
