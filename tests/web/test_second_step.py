@@ -73,7 +73,8 @@ class Newcomer:
         expect(self.desk.heading("Second step")).to_be_visible()
 
     def is_in(self) -> None:
-        expect(self.desk.page.get_by_role("heading", level=1)).to_have_text(self.desk.words("Today"))
+        sign_out = self.desk.page.get_by_role("banner").get_by_role("button", name=self.desk.words("Sign out"))
+        expect(sign_out).to_be_visible()
 
     def is_refused(self) -> None:
         """In words, and every other page still asks for the second step."""
@@ -82,11 +83,17 @@ class Newcomer:
         expect(self.desk.heading("Second step")).to_be_visible()
 
 
-@pytest.fixture(params=["fr", "en"])
-def newcomer(request: pytest.FixtureRequest, town: Town, open_page: Open) -> Newcomer:
-    return Newcomer(town, open_page(language=request.param), request.param)
+@pytest.fixture
+def language() -> str:
+    return "fr"
 
 
+@pytest.fixture
+def newcomer(town: Town, open_page: Open, language: str) -> Newcomer:
+    return Newcomer(town, open_page(language=language), language)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_code_opens_once_and_a_wrong_one_never(newcomer: Newcomer) -> None:
     newcomer.password()
     newcomer.type_code(wrong=True)
@@ -119,6 +126,7 @@ def test_a_code_works_without_scripts(town: Town, open_page: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(Desk(page, town.helpline, "fr").words("Today"))
 
 
+@pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_passkey_opens_the_second_step_and_a_locked_screen(newcomer: Newcomer) -> None:
     desk = newcomer.desk
     _authenticator(desk.page)
@@ -167,7 +175,7 @@ def test_a_passkey_that_was_removed_opens_nothing(newcomer: Newcomer) -> None:
     _authenticator(desk.page)
     _add_passkey(newcomer, "Trousseau")
     desk.button("Remove").click()
-    expect(desk.page.get_by_text("Trousseau")).to_have_count(0)
+    expect(desk.page.locator("main li strong", has_text="Trousseau")).to_have_count(0)
     newcomer.password()
     expect(desk.page.locator("form[data-passkey]")).to_have_count(0)
 
@@ -189,4 +197,4 @@ def _add_passkey(newcomer: Newcomer, name: str) -> None:
     expect(
         desk.page.get_by_text(desk.words("The passkey is kept. It can be used from the next time on."))
     ).to_be_visible()
-    expect(desk.page.get_by_text(name, exact=True)).to_be_visible()
+    expect(desk.page.locator("main li strong", has_text=name)).to_be_visible()

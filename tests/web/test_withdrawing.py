@@ -109,9 +109,11 @@ def test_while_somebody_answers_what_they_filled_in_stays_and_their_answer_is_re
     theirs.sees(theirs.state(State.WITHDRAWN, Party.RECIPIENT))
     expect(refusing.locator("textarea")).to_have_value("Nous n’avons pas de place cette semaine.")
     refusing.get_by_role("radio").first.check()
-    refusing.get_by_role("button").click()
-    expect(theirs.page.locator("main .notice.wrong, main h1").first).to_be_visible()
-    both.theirs.go(f"transfers/{both.transfer}")
+    with theirs.page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        refusing.get_by_role("button").click()
+    assert answered.value.status == 409
+    theirs.go(f"transfers/{both.transfer}")
+    theirs.stay()
     both.is_over()
 
 
