@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from cordee.transfer import Party, State
+from node.demo.stage import House
 from tests.web.browsing import CHROMIUM, FLAGS, WAITING, sign_in
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
-from tests.web.town import House, Town
+from tests.web.town import Town
 from tests.web.watching import Watcher
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
