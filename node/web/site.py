@@ -132,7 +132,9 @@ class Site:
             return RedirectResponse(to, status_code=HTTPStatus.SEE_OTHER)
         kept = shown.upload is None and await keep_after_end(self.node, request, shown.name, secure=self.secure)
         status = HTTPStatus.UNAUTHORIZED
-        return page("ended.html", language_for(request), status=status, visit=None, kept=kept, door=f"{door}{back}")
+        ended = page("ended.html", language_for(request), status=status, visit=None, kept=kept, door=f"{door}{back}")
+        ended.headers["Draft"] = "kept" if kept else "lost"  # the script that keeps drafts says which
+        return ended
 
     def refusal(self, request: Request, refused: CordeeError) -> Response:
         """What is wrong and what to do next, in the reader's language."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.web.browsing import CHROMIUM, FLAGS, WAITING
 from tests.web.town import Town, opened
@@ -32,6 +32,7 @@ def chromium() -> Iterator[Browser]:
             pytest.fail(f"{CHROMIUM} is missing: make browser")
         pytest.skip(f"{CHROMIUM} is missing: make browser")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAITING)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

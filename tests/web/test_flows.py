@@ -170,6 +170,26 @@ def test_of_two_who_write_at_once_the_second_sees_and_chooses(
     expect(page.get_by_label(asked)).to_have_value("What I wrote")
 
 
+def test_of_two_who_change_different_fields_both_are_kept_and_the_second_is_told(
+    page: Page, town: Town, case: str, words: Words, open_page: Open
+) -> None:
+    address = f"{town.helpline.pages}cases/{case}/sections/situation"
+    other = open_page()
+    sign_in(other, town.helpline, "Hélène")
+    page.goto(address)
+    other.goto(address)
+    other.locator("#situation-request_summary").fill("What the other wrote")
+    other.locator("main .foot button").click()
+    other.wait_for_url("**#situation")
+    asked = page.get_by_label(words(field_label("situation.previous_support")))
+    asked.fill("What I wrote")
+    page.get_by_role("button", name=words("Save")).click()
+    told = "Saved. Somebody else had changed this section meanwhile; both changes are kept."
+    expect(page.get_by_text(words(told))).to_be_visible()
+    expect(asked).to_have_value("What I wrote")
+    expect(page.locator("#situation-request_summary")).to_have_value("What the other wrote")
+
+
 def test_a_vital_field_is_shown_to_who_asks_and_the_journal_tells(page: Page, town: Town, words: Words) -> None:
     contact = town.records[0]["contact"]
     field = next(f"contact.{each}" for each, value in contact.items() if is_hidden(f"contact.{each}") and value)

@@ -13,21 +13,10 @@ from cordee.case.form import CASE_FORM, LIST_SECTIONS
 from node.web.pages.cases import SHOWN
 from tests.web.browsing import sign_in
 from tests.web.conftest import Open
+from tests.web.planted import MARK, SHORT, fill_everything, nothing_ran
 from tests.web.town import Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-
-MARK = "</textarea><script>window.ran=1</script>\"onmouseover='window.ran=1' {{ 7*7 }}<img src=x onerror=window.ran=1>"
-SHORT = '"><script>window.ran=1</script>'
-_FILL = """([mark, short]) => {
-  document.querySelectorAll("main details").forEach((each) => { each.open = true; });
-  const free = [...document.querySelectorAll("main form.stack input[type=text], main form.stack textarea")];
-  for (const each of free) {
-    each.removeAttribute("maxlength");
-    each.value = each.getAttribute("inputmode") ? short : mark;
-  }
-  return free.map((each) => each.name);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +36,10 @@ def page(town: Town, open_page: Open) -> Page:
 @pytest.mark.parametrize("section", SHOWN)
 def test_what_is_written_into_every_text_of_a_section_comes_back_as_text(page: Page, case: str, section: str) -> None:
     page.goto(f"{case}/sections/{section}")
-    written = page.evaluate(_FILL, [MARK, SHORT])
+    written = fill_everything(page)
     page.locator("main .foot button.main").click()
     page.wait_for_load_state()
-    _nothing_ran(page)
+    nothing_ran(page)
     if written and page.url.partition("#")[0].endswith(section):  # it came back with its errors
         shown = page.evaluate("[...document.querySelectorAll('main input, main textarea')].map((each) => each.value)")
         assert MARK in shown or SHORT in shown
@@ -69,11 +58,11 @@ def test_what_is_kept_in_every_free_text_of_a_section_is_shown_as_text(page: Pag
         page.locator(f"main form.stack [name='{name}']").fill(MARK)
     page.locator("main .foot button.main").click()
     page.wait_for_load_state()
-    _nothing_ran(page)
+    nothing_ran(page)
     page.goto(f"{case}/sections/{section}")
-    _nothing_ran(page)
+    nothing_ran(page)
     page.goto(case)
-    _nothing_ran(page)
+    nothing_ran(page)
 
 
 def test_a_cases_own_name_is_shown_as_text_on_every_page(page: Page, town: Town) -> None:
@@ -85,17 +74,17 @@ def test_a_cases_own_name_is_shown_as_text_on_every_page(page: Page, town: Town)
     case = page.url
     for address in ("cases", "", case.removeprefix(town.helpline.pages)):
         page.goto(town.helpline.pages + address)
-        _nothing_ran(page)
+        nothing_ran(page)
     page.goto(case + "/sections/situation")
     expect(page.locator(".trail a")).to_have_text(SHORT)
-    _nothing_ran(page)
+    nothing_ran(page)
 
 
 def test_what_stands_in_an_address_is_shown_as_text(page: Page, town: Town) -> None:
     for address in ("cases?q=", "cases?state=", "sign-in?next=/", "cases/", "static/", "language?next="):
         page.goto(town.helpline.pages + address + quote(MARK))
         page.wait_for_load_state()
-        _nothing_ran(page)
+        nothing_ran(page)
 
 
 def test_a_name_that_cannot_sign_in_is_shown_as_text(open_page: Open, town: Town) -> None:
@@ -105,7 +94,7 @@ def test_a_name_that_cannot_sign_in_is_shown_as_text(open_page: Open, town: Town
     page.locator("#password").fill("something else than it")
     page.locator("main form[action='/sign-in'] button").click()
     expect(page.locator("#name")).to_have_value(MARK)
-    _nothing_ran(page)
+    nothing_ran(page)
 
 
 def _free_texts(section: str) -> list[str]:
@@ -121,8 +110,10 @@ def _free_texts(section: str) -> list[str]:
     return found
 
 
-def _nothing_ran(page: Page) -> None:
-    page.locator("body").hover(position={"x": 5, "y": 5}, force=True)
-    page.evaluate("document.querySelectorAll('*').forEach((each) => each.dispatchEvent(new MouseEvent('mouseover')))")
-    assert page.evaluate("window.ran") is None
-    assert page.locator("main img[src=x]").count() == 0
+def test_a_page_that_does_not_escape_would_be_noticed(page: Page) -> None:
+    for planted in (MARK, f'<input value="{SHORT}">', f"<textarea>{MARK}</textarea>"):
+        page.goto("about:blank")
+        page.set_content(f"<main>{planted}</main>")
+        page.wait_for_timeout(100)  # an image that is not there takes a moment to fail
+        with pytest.raises(AssertionError):
+            nothing_ran(page)

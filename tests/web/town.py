@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from node.demo import cases, processes
 from node.demo.stage import House, Stage, until
@@ -47,6 +49,30 @@ class Town:
         """The id of a case with an agreement that was not used yet."""
         return str(self.records[2]["meta"]["case_id"])
 
+    @property
+    def temporary(self) -> Path:
+        """The only folder for temporary files that the nodes know of."""
+        return self.stage.folder.parent / "temporary"
+
+    @contextmanager
+    def killed(self, house: House) -> Iterator[None]:
+        """Its node dies as in a power cut; when the block ends it runs again, under the same address."""
+        port = urlsplit(house.pages).port
+        house.program.kill()
+        try:
+            yield
+        finally:
+            house.program.start(CORDEE_NODE_PAGES=f"127.0.0.1:{port}")
+
+    @contextmanager
+    def asleep(self, house: House) -> Iterator[None]:
+        """Its node does nothing and answers nobody as long as the block lasts."""
+        os.kill(house.program.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(house.program.pid, signal.SIGCONT)
+
     def journal(self, house: House) -> list[dict[str, Any]]:
         """What the node's journal says."""
         found: list[dict[str, Any]] = as_administrator(house, "audit", "list")
@@ -78,11 +104,11 @@ class Town:
         self._command(self.helpline, act, "consent", "record", record["meta"]["case_id"])
         return str(act["act_id"])
 
-    def offer(self, record: dict[str, Any], act: str) -> str:
-        """Offer a case to the shelter, and wait until it is seen there; the transfer's id."""
+    def offer(self, record: dict[str, Any], act: str, *more: str) -> str:
+        """Offer a case to the shelter, and wait until it is seen there; the transfer's id. `more` are options."""
         case_id = record["meta"]["case_id"]
         to = ("--to", self.shelter.member, "--purpose", _PURPOSE, "--act", act, "--tick", "health")
-        transfer = str(self.helpline.command("transfer", "offer", case_id, *to)["transfer"])
+        transfer = str(self.helpline.command("transfer", "offer", case_id, *to, *more)["transfer"])
         self.wait(self.shelter, transfer, "offered")
         return transfer
 
@@ -115,9 +141,11 @@ def opened(folder: Path) -> Iterator[Town]:
     with stage.open():
         stage.found()
         profiles = cases.profiles(now=datetime.now(UTC))
+        (folder / "temporary").mkdir()
         for name in ("helpline", "marseille"):
             stage.join(stage.house(name, profiles[name]))
         for house in stage.houses.values():
+            house.program.environment = {**house.program.environment, "TMPDIR": str(folder / "temporary")}
             stage.start(house)
         for house in stage.houses.values():
             until(partial(_knows_both, house), what=f"{house.name}: both cards")

@@ -97,6 +97,7 @@ def _event(visit: Visit, line: TransferLine) -> bytes:
         "name": line.peer_name,
         "told": text(_TOLD, language).format(name=line.peer_name, sentence=sentence),
         "erasure": line.erasure,
+        "waits": line.waits,
     }
     return f"data: {json.dumps(facts, ensure_ascii=False)}\n\n".encode()
 

@@ -34,6 +34,7 @@ const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {
   const known = new Map();
   const news = document.querySelector("[data-news]");
+  let waiting = live.dataset.waits; // whether our last step still waits for the network
   const lineOf = (line) => {
     // An offer that the page did not know when it was made: a link to it, where offers stand.
     const list = document.querySelector("[data-offers]");
@@ -64,9 +65,30 @@ if (live && "EventSource" in window) {
       if (line.total) { each.max = line.total; each.value = line.done; }
     }
     if (changed && news) news.textContent = line.told;
+    if (changed || waiting !== String(line.waits)) follow();
+    waiting = String(line.waits);
   });
   stream.addEventListener("over", () => stream.close());
   addEventListener("pagehide", () => stream.close());
+}
+
+// One transfer's page is fetched again with each step, for its steps and what may be done now; what is being typed stays.
+let following = Promise.resolve(), typedHere = false;
+document.querySelector("[data-followed]")?.addEventListener("input", () => { typedHere = true; });
+function follow() {
+  following = following.then(async () => {
+    const shown = document.querySelector("[data-followed]");
+    if (!shown || typedHere) return;
+    const answer = await fetch(location.pathname);
+    if (!answer.ok || answer.redirected) return;
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-followed]");
+    if (!next || typedHere) return;
+    const open = [...shown.querySelectorAll("details[open] > summary")].map((each) => each.textContent);
+    for (const each of next.querySelectorAll("details > summary")) if (open.includes(each.textContent)) each.parentNode.open = true;
+    const focused = shown.contains(document.activeElement) && document.activeElement;
+    shown.replaceChildren(...next.childNodes);
+    if (focused) ([...shown.querySelectorAll("a, button, summary")].find((each) => each.textContent === focused.textContent) ?? document.querySelector("main")).focus();
+  }).catch(() => {});
 }
 
 // Passkeys: the browser signs, the form carries it.
@@ -138,13 +160,14 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
-// What is typed is kept as a draft: two seconds after the last key, and at once when the page goes out of sight.
+// What is typed is kept as a draft: two seconds after the last key, eight after the
+// first of somebody who makes no pause, and at once when the page goes out of sight.
 for (const form of document.querySelectorAll("form[data-draft]")) keepDrafts(form);
 
 function keepDrafts(form) {
   const said = form.querySelector("[data-draft-said]");
   const tell = (text) => { if (said && said.textContent !== text) said.textContent = text; };
-  let timer = 0, changed = false, saved = false, running = null;
+  let timer = 0, since = 0, changed = false, saved = false, lost = false, running = null;
   if (!form.elements.draft_key) {
     const key = document.createElement("input");
     Object.assign(key, { type: "hidden", name: "draft_key", value: form.dataset.draft });
@@ -160,30 +183,47 @@ function keepDrafts(form) {
     try {
       const body = new URLSearchParams(new FormData(form));
       const answer = await fetch("/draft", { method: "POST", body, keepalive, signal: running.signal });
+      if (answer.status >= 500 || answer.status === 429) return again();
+      lost = false;
       if (answer.status === 204) {
         const now = new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
         tell(said?.dataset.draftSaid.replace("%", now));
-      } else if (answer.status === 401) tell(said?.dataset.draftEnded);
-      else tell(said?.dataset.draftLost);
+      } else tell(answer.headers.get("draft") === "kept" ? said?.dataset.draftEnded : said?.dataset.draftGone);
     } catch (failed) {
-      if (failed.name === "AbortError") return;
-      changed = true;
-      tell(said?.dataset.draftLost);
-      timer = setTimeout(keep, 5000);
+      if (failed.name !== "AbortError") again();
     }
+  }
+
+  function again() {
+    changed = lost = true;
+    since = Date.now();
+    tell(said?.dataset.draftLost);
+    timer = setTimeout(keep, 5000);
   }
 
   // An older draft waits to be taken up or thrown away: what is typed beside it must not take its place.
   const waits = Boolean(document.querySelector("[data-draft-waits]"));
   const later = () => {
     if (waits) return tell(said?.dataset.draftWaiting);
+    if (!changed) since = Date.now();
     changed = true;
     clearTimeout(timer);
-    timer = setTimeout(keep, 2000);
+    timer = setTimeout(keep, Math.min(2000, Math.max(0, since + 8000 - Date.now())));
   };
   form.addEventListener("input", later);
   form.addEventListener("change", later);
-  form.addEventListener("submit", () => { saved = true; clearTimeout(timer); running?.abort(); });
+  form.addEventListener("submit", async (event) => {
+    if (lost) { // nothing answers: to send the form now would put an error page in its place
+      event.preventDefault();
+      changed = true;
+      await keep();
+      if (!lost) form.requestSubmit(event.submitter);
+      return;
+    }
+    saved = true;
+    clearTimeout(timer);
+    running?.abort();
+  });
   addEventListener("pageshow", () => { saved = false; });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keep(true); });
 }

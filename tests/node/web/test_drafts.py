@@ -120,6 +120,7 @@ async def test_a_form_sent_after_its_session_ended_is_kept_as_a_draft(
 
     assert answer.status_code == 401
     assert "is kept, sealed" in answer.text
+    assert answer.headers["draft"] == "kept"
     assert f'href="/sign-in?next={path_of(case_id)}"' in answer.text
     again = await browse()
     assert TYPED in (await again.get(f"{path_of(case_id)}?draft=1")).text
@@ -137,6 +138,7 @@ async def test_long_after_the_session_nothing_is_kept_and_that_is_said(
 
     assert answer.status_code == 401
     assert "could not be kept" in answer.text
+    assert answer.headers["draft"] == "lost"
     assert "You have a draft" not in (await (await browse()).get(path_of(case_id))).text
 
 
