@@ -17,6 +17,7 @@ from cordee.v1 import node_pb2, node_pb2_grpc
 from node import journal, need_to_know, records
 from node.attaching import Attaching, Description
 from node.erasing import erase
+from node.listing import cases_of
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant
 from node.versions import Version, versions_of
@@ -67,9 +68,10 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         )
 
     async def ListCases(self, request: node_pb2.ListCasesRequest, context: Context) -> AsyncIterator[node_pb2.CaseLine]:
-        """Every case by its pseudonym, the one changed last first."""
-        await self._enter(context, "Cases.ListCases")
-        for line in await self._node.db.read(lambda tx: records.list_cases(tx, self._node.vault)):
+        """The caller's cases by their pseudonyms, the one changed last first."""
+        handler = await self._enter(context, "Cases.ListCases")
+        node, now = self._node, self._node.clock.now()
+        for line in await node.db.read(lambda tx: cases_of(tx, node.vault, handler, now=now)):
             yield node_pb2.CaseLine(
                 case_id=line.case_id,
                 pseudonym=line.pseudonym,

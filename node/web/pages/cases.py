@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from http import HTTPStatus
 
@@ -16,7 +15,7 @@ from cordee.case.labels import section_label
 from cordee.case.record import case_of
 from cordee.errors import N_, CordeeError, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
-from node import acts, drafts, journal, records
+from node import acts, drafts, journal, listing, records
 from node.web.act_told import can_be_withdrawn, told
 from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
@@ -35,14 +34,24 @@ _DRAFT = "case-new"
 
 
 async def _cases(visit: Visit) -> Response:
-    node = visit.node
+    """Those that are the visitor's. What is kept to others is told to whoever knows its whole name, and journalled."""
+    node, now = visit.node, visit.node.clock.now()
     wanted = visit.request.query_params.get("q", "").strip()[:100]
     state = visit.request.query_params.get("state", "open")
-    lines = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-    shown = [
-        each for each in lines if (state == "all" or each.state == state) and _folded(wanted) in _folded(each.pseudonym)
-    ]
-    return page("cases.html", visit.language, visit=visit, cases=shown, wanted=wanted, state=state, total=len(lines))
+    found = await node.db.read(lambda tx: listing.find(tx, node.vault, visit.handler, wanted, now=now))
+    if found.kept:
+        await node.db.write(lambda tx: listing.note_found(tx, visit.handler, found, now=now))
+    shown = [each for each in found.lines if state == "all" or each.state == state]
+    return page(
+        "cases.html",
+        visit.language,
+        visit=visit,
+        cases=shown,
+        wanted=wanted,
+        state=state,
+        total=found.total,
+        kept=found.kept,
+    )
 
 
 async def _blank(visit: Visit) -> Response:
@@ -144,12 +153,6 @@ async def _case(visit: Visit) -> Response:
         summary=document.get("situation", {}).get("request_summary", ""),
         sections=[(name, section_label(name), bool(document.get(name))) for name in SHOWN],
     )
-
-
-def _folded(name: str) -> str:
-    """Without accents and capitals: nobody types them in a hurry."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(each for each in plain if not unicodedata.combining(each))
 
 
 PAGES = (
