@@ -656,6 +656,13 @@ class TeamExists(Conflict):
     remedy = N_("Choose another name.")
 
 
+class CasesLeftAlone(Conflict):
+    """Closing the account would leave cases that nobody may open."""
+
+    message = N_("Nobody else may open {count} of the cases of this account.")
+    remedy = N_("Say to which team or person they go, or that they wait for somebody.")
+
+
 class TeamInUse(Conflict):
     """A team that has people or cases is not dissolved."""
 

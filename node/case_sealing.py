@@ -93,7 +93,10 @@ def seal_line(key: DataKey, case: Case) -> bytes:
 def open_line(key: DataKey, case_id: str, sealed: bytes) -> Line:
     """Raises CannotOpen."""
     told = json.loads(key.unseal(sealed, place=_LINE_PLACE, row=case_id))
-    return Line(*told[:_SHORT], *told[_SHORT:-1], tuple(told[-1])) if len(told) > _SHORT else Line(*told)
+    if len(told) == _SHORT:
+        return Line(*told)
+    pseudonym, status, level, number, restriction, named = told
+    return Line(pseudonym, status, level, number, restriction, tuple(named))
 
 
 def named_in(case: Case) -> list[str]:

@@ -139,7 +139,7 @@ def dissolve(tx: Connection, team_id: str, *, now: datetime, by: str) -> None:
 
 
 def place(tx: Connection, case_id: str, team_id: str | None, *, now: datetime, by: str) -> None:
-    """Give a case to a team, or to the whole association. Where it is there already nothing happens. Raises NotFound."""
+    """Give a case to a team, or to the whole association. Nothing happens where it is there. Raises NotFound."""
     if team_id is not None:
         _require(tx, team_id)
     if team_of(tx, case_id) == team_id:

@@ -26,6 +26,7 @@ from node.web.pages import (
     second,
     sections,
     sending,
+    teams,
     today,
     transfers,
     updates,
@@ -56,6 +57,7 @@ PAGES: tuple[Page, ...] = (
     *receiving.PAGES,
     *search.PAGES,
     *sending.PAGES,
+    *teams.PAGES,
     *transfers.PAGES,
     *updates.PAGES,
 )

@@ -13,9 +13,9 @@ from cordee.act import Act
 from cordee.case import SECTIONS, missing_for
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
-from cordee.errors import N_, CordeeError, InvalidRecord, Problem
+from cordee.errors import N_, CordeeError, InvalidInput, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
-from node import acts, drafts, journal, listing, records
+from node import acts, drafts, journal, listing, records, teams
 from node.web.act_told import can_be_withdrawn, told
 from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
@@ -57,7 +57,7 @@ async def _cases(visit: Visit) -> Response:
 async def _blank(visit: Visit) -> Response:
     draft = await waiting(visit, _DRAFT)
     typed = {name: str(draft.form.get(name, "")) if draft is not None and draft.taken else "" for name in _ASKED}
-    return _new_page(visit, typed, draft=draft)
+    return await _new_page(visit, typed, draft=draft)
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
@@ -98,24 +98,33 @@ async def _create(visit: Visit, form: FormData) -> Response:
 
         def step(tx: Connection) -> None:
             by = visit.handler.account_id
+            team = teams.choose_for_new(tx, node.vault, visit.handler, str(form.get("team", ""))[:64])
             records.create_case(tx, node.vault, case, by=by, now=now, random=node.random)
+            teams.place(tx, case_id, team, now=now, by=by)
             drafts.discard(tx, node.vault, by, _DRAFT)
 
         await node.db.write(step)
-    except InvalidRecord as refused:
-        return _new_page(visit, typed, refused)
+    except (InvalidRecord, InvalidInput) as refused:
+        return await _new_page(visit, typed, refused, team=str(form.get("team", "")))
     return RedirectResponse(f"/cases/{case_id}", status_code=HTTPStatus.SEE_OTHER)
 
 
-def _new_page(
-    visit: Visit, typed: dict[str, str], refused: CordeeError | None = None, draft: Waiting | None = None
+async def _new_page(
+    visit: Visit,
+    typed: dict[str, str],
+    refused: CordeeError | None = None,
+    draft: Waiting | None = None,
+    team: str = "",
 ) -> Response:
+    mine = await visit.node.db.read(lambda tx: teams.teams_of(tx, visit.node.vault, visit.handler.account_id))
     return page(
         "case_new.html",
         visit.language,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
         visit=visit,
         typed=typed,
+        teams=mine,
+        team=team,
         draft=draft,
         draft_key=_DRAFT,
         channels=_CHANNELS,
