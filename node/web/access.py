@@ -70,6 +70,9 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "team_change": _ADMINISTRATORS,
     "orphans": _LOOKING_AFTER,
     "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
+    "profile": _LOOKING_AFTER,
+    "profile_edit": _ADMINISTRATORS,
+    "profile_publish": _ADMINISTRATORS,
     "health": _OVERSEERS,
     "journal": _OVERSEERS,
     "journal_verify": _OVERSEERS,

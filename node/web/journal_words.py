@@ -56,6 +56,7 @@ ACTIONS: Mapping[str, str] = {
     "node.initialised": N_("node set up"),
     "passkey.added": N_("passkey added"),
     "passkey.removed": N_("passkey removed"),
+    "profile.published": N_("profile published"),
     "recovery_code.used": N_("recovery code used"),
     "recovery_codes.drawn": N_("recovery codes drawn"),
     "roster.alarm": N_("alarm about the roster"),

@@ -248,7 +248,8 @@ async def test_what_is_left_waits_in_a_list_and_is_given_to_a_team_in_one_step(h
     shown = await lead.get("/orphans")
     assert _pseudonym(house) in shown.text
     first_name = house.record["identity"].get("first_name")
-    assert first_name and first_name not in shown.text
+    assert first_name
+    assert first_name not in shown.text
     nobody = await lead.post("/orphans", {"cases": _case(house), "heir": ""})
     assert nobody.status_code == 422
     empty = await _team(house, "Vide")
