@@ -81,11 +81,11 @@ async def publish(node: Node, handler: Handler, document: Mapping[str, Any], *, 
     handler.require(Role.ADMINISTRATOR)
     now, before = node.clock.now(), present(node)
     if base_of(before) != base:
-        raise InvalidInput(field="profile", problem=N_("another one was published meanwhile"))
+        raise InvalidInput(field=N_("profile"), problem=N_("another one was published meanwhile"))
     after = _with_what_is_told(document, before)
     changed = changes(before, after)
     if not changed:
-        raise InvalidInput(field="profile", problem=N_("nothing in it is new"))
+        raise InvalidInput(field=N_("profile"), problem=N_("nothing in it is new"))
     after["updated_at"] = now.isoformat(timespec="seconds")
     checked(node, after)
     number = await node.publishing.publish(canonical(after), by=handler.account_id)
