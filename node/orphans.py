@@ -106,7 +106,9 @@ def give(
     if not case_ids or len(case_ids) > _MANY:
         raise InvalidInput(field=N_("cases"), problem=N_("choose 1 to {maximum}"), maximum=_MANY)
     if not any((heir.kind, heir.id) == (each.kind, each.id) for each in heirs(tx, vault, without=without)):
-        raise InvalidInput(field=N_("heir"), problem=N_("choose a team with people in it, or a person who works on cases"))
+        raise InvalidInput(
+            field=N_("heir"), problem=N_("choose a team with people in it, or a person who works on cases")
+        )
     alone = {each.case_id for each in orphans(tx, vault, without=without)}
     for case_id in sorted(set(case_ids)):
         if case_id not in alone:
