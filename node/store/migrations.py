@@ -53,6 +53,7 @@ _TEAMS = (
         case_id VARCHAR NOT NULL PRIMARY KEY REFERENCES case_record (id),
         team_id VARCHAR NOT NULL REFERENCES team (id))""",
     "CREATE INDEX ix_case_team_team_id ON case_team (team_id)",
+    "CREATE INDEX ix_case_opening_account_id ON case_opening (account_id)",
 )
 
 
@@ -69,7 +70,7 @@ def _drafts(tx: Connection) -> None:
 
 
 def _teams(tx: Connection) -> None:
-    """From 3 to 4: teams of the association."""
+    """From 3 to 4: teams of the association; the reasons that somebody gave are found by their author."""
     for statement in _TEAMS:
         tx.exec_driver_sql(statement)
 
