@@ -59,11 +59,11 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
         return
     counts[visit.token] += 1
     lines = node.transfers.watch(visit.handler, transfer)
-    coming: asyncio.Future[TransferLine | None] | None = None
+    coming: asyncio.Task[TransferLine | None] | None = None
     try:
         yield b"retry: 5000\n\n"
         while True:
-            coming = coming or asyncio.ensure_future(anext(lines, None))
+            coming = coming or asyncio.create_task(_next(lines))
             await asyncio.wait({coming}, timeout=HEARTBEAT)
             if not _is_signed_in(visit):
                 yield b"event: over\ndata: {}\n\n"
@@ -84,6 +84,14 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
         await lines.aclose()  # type: ignore[attr-defined]  # it is an async generator, which its annotation hides
+
+
+async def _next(lines: AsyncIterator[TransferLine]) -> TransferLine | None:
+    """The next line; None where there is none any more."""
+    try:
+        return await anext(lines)
+    except StopAsyncIteration:
+        return None
 
 
 def _event(visit: Visit, line: TransferLine) -> bytes:
