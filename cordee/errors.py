@@ -649,6 +649,27 @@ class AccountExists(Conflict):
     remedy = N_("Choose another name.")
 
 
+class TeamExists(Conflict):
+    """There is a team of this name already."""
+
+    message = N_("There is a team of this name already.")
+    remedy = N_("Choose another name.")
+
+
+class CasesLeftAlone(Conflict):
+    """Closing the account would leave cases that nobody may open."""
+
+    message = N_("Nobody else may open {count} of the cases of this account.")
+    remedy = N_("Say to which team or person they go, or that they wait for somebody.")
+
+
+class TeamInUse(Conflict):
+    """A team that has people or cases is not dissolved."""
+
+    message = N_("There are people or cases in this team.")
+    remedy = N_("Put the people into another team and give the cases to another first.")
+
+
 class SignInPaused(Refused):
     """Too many wrong passwords for one name; known and unknown names alike."""
 

@@ -20,6 +20,7 @@ __all__ = [
     "Line",
     "data_key_of",
     "keep_data_key",
+    "named_in",
     "open_attachment",
     "open_body",
     "open_line",
@@ -36,16 +37,20 @@ _ADD = prepared(insert(_KEY))
 _KEY_PLACE = "case_key.sealed_key"
 _BODY_PLACE = "case_record.sealed_body"
 _LINE_PLACE = "case_record.sealed_line"
+_SHORT = 3  # what a line held before it said whose the case is
 _ATTACHMENT_PLACE = "attachment.sealed_description"
 
 
 @dataclass(frozen=True)
 class Line:
-    """What lists show of a case."""
+    """What lists show of a case, and what they need to know whether to show it."""
 
     pseudonym: str
     status: str
     risk_level: str
+    local_number: str = ""
+    restriction: str | None = None  # None: sealed before lists knew, and told by the body alone
+    named: tuple[str, ...] = ()  # its referent and those named beside
 
 
 def keep_data_key(tx: Connection, vault: Vault, case_id: str, key: DataKey) -> None:
@@ -80,13 +85,24 @@ def open_body(key: DataKey, case_id: str, sealed: bytes) -> Case:
 def seal_line(key: DataKey, case: Case) -> bytes:
     """What lists show, apart from the body, so that a list does not open every case."""
     status, level = case.value("meta.status"), case.value("risk.level")
-    line = json.dumps([case.pseudonym, status or "", level or ""], ensure_ascii=False)
+    whose = [case.value("meta.local_number") or "", case.value("meta.access_restriction") or "", named_in(case)]
+    line = json.dumps([case.pseudonym, status or "", level or "", *whose], ensure_ascii=False)
     return key.seal(line.encode(), place=_LINE_PLACE, row=case.case_id)
 
 
 def open_line(key: DataKey, case_id: str, sealed: bytes) -> Line:
     """Raises CannotOpen."""
-    return Line(*json.loads(key.unseal(sealed, place=_LINE_PLACE, row=case_id)))
+    told = json.loads(key.unseal(sealed, place=_LINE_PLACE, row=case_id))
+    if len(told) == _SHORT:
+        return Line(*told)
+    pseudonym, status, level, number, restriction, named = told
+    return Line(pseudonym, status, level, number, restriction, tuple(named))
+
+
+def named_in(case: Case) -> list[str]:
+    """Whom a case names: its referent, then the others who work on it."""
+    told = [case.value("meta.owner_user_id"), *(case.value("meta.co_handler_ids") or ())]
+    return [str(each) for each in told if each]
 
 
 def seal_attachment(key: DataKey, case_id: str, stored: StoredAttachment) -> bytes:

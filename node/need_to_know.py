@@ -1,13 +1,13 @@
 """Who may open a case: its team. Anybody else of the association says why, and a lead looks at it afterwards.
 
-`meta.access_restriction` says how narrow the team is: `team`, every handler and lead; `named_users`, the referent and
-those named beside; `sealed`, those and the leads. A reason opens a case for half a day. It is sealed with the case's
-own data key and erased with it; the journal says that there is one, not what it says (domain §1.2).
+Whose a case is stands in `node.case_access`. A reason opens a case for half a day. It is sealed with the case's own
+data key and erased with it; the journal says that there is one, not what it says (domain §1.2). What binds a case
+binds its transfers: whoever may not open it neither sees nor moves them. An offer that has not been taken in yet is no
+case of ours: it is for everyone who may receive.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from cordee.errors import N_, InvalidInput, NeedToKnow, NotFound
 from node import case_sealing as sealing
 from node import journal
+from node.case_access import Access, Sight, access_of, team_of
 from node.people import Role
 from node.store import table_of
 from node.store.need_to_know import OpeningRow
@@ -38,6 +39,7 @@ __all__ = [
     "openings",
     "require",
     "require_case",
+    "require_to_change_team",
     "with_team",
 ]
 
@@ -48,8 +50,6 @@ _PLACE = "case_opening.sealed_reason"
 
 OPEN_FOR = timedelta(hours=12)
 _SHORTEST, _LONGEST = 15, 1000  # characters: a word is no reason
-_NAMED, _SEALED = "named_users", "sealed"
-_NOBODY = frozenset({"", "-"})
 
 
 @dataclass(frozen=True)
@@ -66,33 +66,30 @@ class Opening:
     looked_by: str | None
 
 
-def is_of_team(handler: Handler, case: Case) -> bool:
-    """Whether a case is theirs without a reason. A case in nobody's name is the leads', who give it to somebody."""
-    restriction = case.value("meta.access_restriction")
-    if restriction not in (_NAMED, _SEALED):
-        return True
-    told = [case.value("meta.owner_user_id"), *(case.value("meta.co_handler_ids") or ())]
-    named = {_folded(str(each)) for each in told} - _NOBODY
-    if {_folded(handler.account_id), _folded(handler.name)} & named:
-        return True
-    return Role.LEAD in handler.roles and (restriction == _SEALED or not named)
+def is_of_team(tx: Connection, handler: Handler, case: Case, *, now: datetime) -> bool:
+    """Whether a case is theirs without a reason."""
+    return Sight(tx, handler, now=now).is_mine(Access.of(case, team_of(tx, case.case_id)))
 
 
 def require(tx: Connection, vault: Vault, handler: Handler, case_id: str, *, now: datetime) -> None:
     """Raises NeedToKnow; NotFound, also where the case was erased."""
-    body = tx.execute(select(_CASE.c.sealed_body).where(_CASE.c.id == case_id)).scalar()
-    if body is None:
-        raise NotFound(what=N_("case"))
-    require_case(tx, handler, sealing.open_body(sealing.data_key_of(tx, vault, case_id), case_id, body), now=now)
+    if not Sight(tx, handler, now=now).sees(case_id, access_of(tx, vault, case_id)):
+        raise NeedToKnow(case=case_id)
 
 
 def require_case(tx: Connection, handler: Handler, case: Case, *, now: datetime) -> None:
     """As `require`, for a case that is open already. Raises NeedToKnow."""
-    if is_of_team(handler, case):
-        return
-    mine = (_OPENING.c.case_id == case.case_id) & (_OPENING.c.account_id == handler.account_id)
-    if tx.execute(select(_OPENING.c.id).where(mine, _OPENING.c.ends_at > now).limit(1)).scalar() is None:
-        raise NeedToKnow()
+    if not Sight(tx, handler, now=now).sees(case.case_id, Access.of(case, team_of(tx, case.case_id))):
+        raise NeedToKnow(case=case.case_id)
+
+
+def require_to_change_team(tx: Connection, handler: Handler, case: Case, *, now: datetime) -> None:
+    """A reason opens a case; it makes nobody one of its team for good. Leads may, who look at reasons.
+
+    Raises NeedToKnow.
+    """
+    if Role.LEAD not in handler.roles and not is_of_team(tx, handler, case, now=now):
+        raise NeedToKnow(case=case.case_id)
 
 
 def open_for_reason(
@@ -186,7 +183,3 @@ def _opening(vault: Vault, row: Any) -> Opening:
         looked_at=row.looked_at,
         looked_by=row.looked_by,
     )
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -31,12 +31,12 @@ from node.chain import Chain
 from node.house import House
 from node.people import Handler, Role
 from node.tombstones import CASE, TRANSFER
+from node.transfer_access import SUMMARY_PLACE, require_transfer
 from node.transfer_store import Transfer
 
 __all__ = ["REASON_PLACE", "SEED_PLACE", "SUMMARY_PLACE", "Receiving", "read_summary", "read_taken"]
 
 SEED_PLACE = "transfer.sealed_one_time_seed"
-SUMMARY_PLACE = "transfer.sealed_terms"
 REASON_PLACE = "transfer.sealed_reason"
 TAKEN_PLACE = "transfer.sealed_taken"
 
@@ -57,20 +57,20 @@ class Receiving:
         Raises: NotFound, NotInThisState, TransferOver, OutOfScope, RosterStale, NotAMember, CardExpired.
         """
         handler.require(Role.HANDLER)
-        await self._accept(handler.account_id, transfer, sections)
+        await self._accept(handler, transfer, sections)
 
     async def accept_update(self, transfer: TransferId, *, sections: Collection[str]) -> None:
         """Accept an update of a referral by itself, while its act is in force (protocol §6)."""
-        await self._accept("node", transfer, sections)
+        await self._accept(None, transfer, sections)
 
-    async def _accept(self, actor: str, transfer: TransferId, sections: Collection[str] | None) -> None:
+    async def _accept(self, handler: Handler | None, transfer: TransferId, sections: Collection[str] | None) -> None:
         house = self._house
         key = SealingKey.generate(house.random)
         sealed_seed = house.in_flight.seal(key.seed, place=SEED_PLACE, row=transfer)
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
-            present, offer = self._open_offer(tx, transfer, Kind.ACCEPTANCE, now)
+            present, offer = self._open_offer(tx, handler, transfer, Kind.ACCEPTANCE, now)
             roster = house.roster.require_fresh(now)
             roster.active(offer.sender)
             taken = _chosen(read_summary(house, present), sections)
@@ -96,7 +96,7 @@ class Receiving:
                 sealed_taken=house.vault.seal(kept, place=TAKEN_PLACE, row=transfer),
                 job=None,
             )
-            journal.append(tx, now=now, actor=actor, action="transfer.accepted", subject=transfer.hex())
+            journal.append(tx, now=now, actor=_actor(handler), action="transfer.accepted", subject=transfer.hex())
 
         house.crashpoints.reach(ACCEPT_BEFORE)
         await house.db.write(step)
@@ -109,13 +109,13 @@ class Receiving:
         Raises: InvalidInput for a reason that is not on the list; NotFound, NotInThisState, TransferOver.
         """
         handler.require(Role.HANDLER)
-        await self._decline(handler.account_id, transfer, code, text)
+        await self._decline(handler, transfer, code, text)
 
     async def decline_by_itself(self, transfer: TransferId, *, code: str) -> None:
         """Decline what this node cannot read or must not trust, so that the sender is not left waiting."""
-        await self._decline("node", transfer, code, "")
+        await self._decline(None, transfer, code, "")
 
-    async def _decline(self, actor: str, transfer: TransferId, code: str, text: str) -> None:
+    async def _decline(self, handler: Handler | None, transfer: TransferId, code: str, text: str) -> None:
         house = self._house
         if code not in DECLINE_REASONS:
             raise InvalidInput(
@@ -124,7 +124,7 @@ class Receiving:
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
-            _, offer = self._open_offer(tx, transfer, Kind.REFUSAL, now)
+            _, offer = self._open_offer(tx, handler, transfer, Kind.REFUSAL, now)
             house.roster.require_fresh(now)
             card = house.roster.card(offer.sender, now=now).card
             signed = statements.refuse(
@@ -145,6 +145,7 @@ class Receiving:
             sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
             transfer_store.add_statement(tx, transfer, Kind.REFUSAL, signed, ours=True, now=now)
             transfer_store.end(tx, transfer, State.DECLINED, now=now, sealed_reason=sealed)
+            actor = _actor(handler)
             journal.append(tx, now=now, actor=actor, action="transfer.declined", subject=transfer.hex(), outcome=code)
 
         await house.db.write(step)
@@ -171,6 +172,7 @@ class Receiving:
 
         def asked(tx: Connection) -> tuple[Transfer, statements.Withdrawal, Card]:
             present = _incoming(tx, transfer)
+            require_transfer(tx, house.vault, handler, present, now=house.clock.now())
             chain = Chain.read(house, tx, transfer)
             next_state(present.state, Kind.ERASURE, Party.RECIPIENT, taken=chain.kinds)
             if erase and not self._stands_beside(tx, present):
@@ -242,9 +244,11 @@ class Receiving:
         return stored.case.sections(), records.erase_case(tx, case_id, now=now)
 
     def _open_offer(
-        self, tx: Connection, transfer: TransferId, kind: Kind, now: datetime
+        self, tx: Connection, handler: Handler | None, transfer: TransferId, kind: Kind, now: datetime
     ) -> tuple[Transfer, statements.Offer]:
         present = _incoming(tx, transfer)
+        if handler is not None:  # the node answers some by itself
+            require_transfer(tx, self._house.vault, handler, present, now=now)
         chain = Chain.read(self._house, tx, transfer)
         next_state(present.state, kind, Party.RECIPIENT, taken=chain.kinds)
         if present.expires_at <= now:
@@ -265,6 +269,10 @@ def read_taken(house: House, transfer: Transfer) -> tuple[str, ...]:
         raise NotFound(what=N_("transfer"))
     opened = house.vault.unseal(transfer.sealed_taken, place=TAKEN_PLACE, row=transfer.id)
     return tuple(statements_pb2.SectionsTaken.FromString(opened).sections)
+
+
+def _actor(handler: Handler | None) -> str:
+    return "node" if handler is None else handler.account_id
 
 
 def _incoming(tx: Connection, transfer: TransferId) -> Transfer:

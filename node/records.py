@@ -21,9 +21,11 @@ from cordee.runtime.prepared import prepared
 from node import acts, drafts, journal, need_to_know, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
+from node.case_access import Access
 from node.case_sealing import data_key_of
 from node.store import table_of
 from node.store.records import AttachmentRow, CaseKeyRow, CaseRow, ImportRow
+from node.store.teams import CaseTeamRow
 from node.tombstones import CASE, Tombstones
 from node.vault import DataKey, Vault
 
@@ -61,6 +63,7 @@ _CASE = table_of(CaseRow)
 _KEY = table_of(CaseKeyRow)
 _ATTACHMENT = table_of(AttachmentRow)
 _IMPORT = table_of(ImportRow)
+_OF_TEAM = table_of(CaseTeamRow)
 _READ = prepared(select(_CASE).where(_CASE.c.id == bindparam("case")))
 _FILES = prepared(
     select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
@@ -92,6 +95,8 @@ class CaseLine:
     updated_at: datetime
     state: str
     attachments: int
+    local_number: str
+    access: Access  # whose it is: `node.listing` shows people what is theirs
 
 
 @dataclass(frozen=True)
@@ -185,15 +190,19 @@ def attachments_of(tx: Connection, key: DataKey, case_id: str) -> tuple[StoredAt
 
 
 def list_cases(tx: Connection, vault: Vault) -> list[CaseLine]:
-    """Every case that is not erased, the one changed last first. Opens no body. Raises CannotOpen."""
+    """Every case that is not erased, whoever may see it, the one changed last first. Raises CannotOpen.
+
+    Opens no body, but for what was sealed before lists said whose a case is.
+    """
     count = select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery()
     columns = [_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "state", "sealed_line")]
     query = (
-        select(*columns, _KEY.c.sealed_key, count.label("attachments"))
+        select(*columns, _KEY.c.sealed_key, _OF_TEAM.c.team_id, count.label("attachments"))
         .join(_KEY, _KEY.c.case_id == _CASE.c.id)
+        .outerjoin(_OF_TEAM, _OF_TEAM.c.case_id == _CASE.c.id)
         .order_by(_CASE.c.updated_at.desc(), _CASE.c.id)
     )
-    return [_line(vault, row) for row in tx.execute(query)]
+    return [_line(tx, vault, row) for row in tx.execute(query).all()]
 
 
 def update_case(
@@ -359,6 +368,7 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     versions.forget_versions(tx, case_id)
     need_to_know.forget_openings(tx, case_id)
     drafts.forget_drafts(tx, case_id)
+    tx.execute(delete(_OF_TEAM).where(_OF_TEAM.c.case_id == case_id))
     tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
     tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
     tx.execute(
@@ -460,8 +470,12 @@ def _set(tx: Connection, case_id: str, *, now: datetime, **values: object) -> No
     tx.execute(_SET, {"case": case_id, "updated_at": now, **values})
 
 
-def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
+def _line(tx: Connection, vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
     key = sealing.unwrap(vault, row.id, row.sealed_key)
+
+    def opened() -> Case:
+        return sealing.open_body(key, row.id, _row(tx, row.id).sealed_body)
+
     line = sealing.open_line(key, row.id, row.sealed_line)
     return CaseLine(
         case_id=row.id,
@@ -473,4 +487,6 @@ def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
         updated_at=row.updated_at,
         state=row.state,
         attachments=row.attachments,
+        local_number=line.local_number,
+        access=Access.of_line(line, row.team_id, opened),
     )

@@ -50,7 +50,6 @@ _RECOVERY = table_of(RecoveryCodeRow)
 _PASSKEY = table_of(PasskeyRow)
 _PLACE = "second_factor.sealed_secret"
 _RECOVERY_PLACE = "recovery_code"
-_PASSWORD_PLACE = "account.sealed_password"  # noqa: S105  # the name of a column
 
 _ISSUER = "Notes"  # a telephone lies on tables: it tells as little as a page's title
 _STEP = 30  # seconds
@@ -228,7 +227,7 @@ def looks_like_a_code(typed: str) -> bool:
 def to_unlock(tx: Connection, vault: Vault, token: str, *, now: datetime) -> str:
     """What is kept of the password of a locked session's account, for `Compared`. Raises NotSignedIn."""
     row = people.session_of(tx, vault, token, now=now, stages={Stage.LOCKED})
-    return vault.unseal(row.sealed_password, place=_PASSWORD_PLACE, row=row.id).decode()
+    return people.kept_password(vault, row)
 
 
 def unlock(

@@ -29,6 +29,7 @@ from node.manifests import manifest_of
 from node.people import Handler, Role
 from node.roster_sync import KnownCard
 from node.terms import Terms
+from node.transfer_access import require_transfer
 from node.transfer_store import Transfer
 from node.updating import Ground, ground_of
 
@@ -217,7 +218,7 @@ class Sending:
     async def ship(self, handler: Handler, transfer: TransferId) -> None:
         """Let go an accepted transfer that was offered with `hold`. Safe to repeat.
 
-        Raises: NotFound, NotInThisState.
+        Raises: NotFound, NotInThisState, NeedToKnow.
         """
         handler.require(Role.HANDLER)
         house = self._house
@@ -225,6 +226,7 @@ class Sending:
         def step(tx: Connection) -> None:
             now = house.clock.now()
             present = transfer_store.read_transfer(tx, transfer)
+            require_transfer(tx, house.vault, handler, present, now=now)
             if not present.outgoing or present.state is not State.ACCEPTED:
                 raise NotInThisState(state=present.state, statement=Kind.SHIPMENT)
             if present.job is None:
@@ -237,13 +239,14 @@ class Sending:
     async def withdraw(self, handler: Handler, transfer: TransferId) -> None:
         """Withdraw an offer, a shipment, or (as a request to erase) what was received.
 
-        Raises: NotFound, NotInThisState, AnotherStatement.
+        Raises: NotFound, NotInThisState, AnotherStatement, NeedToKnow.
         """
         handler.require(Role.HANDLER)
         house = self._house
 
         def step(tx: Connection) -> None:
             present = transfer_store.read_transfer(tx, transfer)
+            require_transfer(tx, house.vault, handler, present, now=house.clock.now())
             if not present.outgoing:
                 raise NotFound(what=N_("offer"))
             write_withdrawal(house, tx, present, actor=handler.account_id, now=house.clock.now())
@@ -252,13 +255,17 @@ class Sending:
         self._after_withdrawal([transfer])
 
     async def withdraw_act(self, handler: Handler, act_id: str, *, by_role: str, reason: str) -> list[TransferId]:
-        """Withdraw an act and, with it, every transfer that rests on it. The transfers withdrawn are returned."""
+        """Withdraw an act and, with it, every transfer that rests on it. The transfers withdrawn are returned.
+
+        Raises: NotFound, Conflict, NeedToKnow.
+        """
         handler.require(Role.HANDLER)
         house = self._house
 
         def step(tx: Connection) -> list[TransferId]:
             now = house.clock.now()
             act = acts.read_act(tx, house.vault, act_id)
+            need_to_know.require(tx, house.vault, handler, act.case_id, now=now)
             acts.withdraw_act(tx, house.vault, act_id, by_role=by_role, reason=reason, now=now)
             journal.append(tx, now=now, actor=handler.account_id, action="act.withdrawn", subject=act_id)
             resting = [

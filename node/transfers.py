@@ -1,15 +1,19 @@
-"""Transfers as people see them: lines, sentences, reasons, proofs."""
+"""Transfers as people see them: lines, sentences, reasons, proofs.
+
+A transfer is its case's team's, as the case is (`node.transfer_access`). Auditors see the lines and the proofs of
+all of them, which name nobody, and no summary.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
 from cordee import proof
-from cordee.errors import N_, NotFound, RoleMissing
+from cordee.errors import N_, NeedToKnow, NotFound, RoleMissing
 from cordee.ids import MemberId, TransferId
 from cordee.transfer import Party, State, sentence
 from cordee.v1 import statements_pb2
@@ -20,12 +24,14 @@ from node.receiving import REASON_PLACE, read_summary
 from node.store import table_of
 from node.store.roster import EntryRow
 from node.terms import Terms
+from node.transfer_access import require_transfer, sight_of_transfers
 from node.transfer_store import Transfer
 
 __all__ = ["TransferBook", "TransferLine"]
 
 _ENTRY = table_of(EntryRow)
 _TOLD = 512
+_ASK_AGAIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,29 @@ class TransferBook:
         self._told: dict[TransferId, tuple[str, str]] = {}  # kind and purpose of what is under way: they never change
 
     async def list(self, handler: Handler) -> list[TransferLine]:
-        """All transfers, newest first."""
+        """Those that are theirs to see, newest first."""
         _may_read(handler)
-        return await self._house.db.read(lambda tx: [self._line(tx, each) for each in transfer_store.all_transfers(tx)])
+
+        def read(tx: Connection) -> list[TransferLine]:
+            sees = self._sight(tx, handler)
+            return [self._line(tx, each) for each in transfer_store.all_transfers(tx) if sees(each)]
+
+        return await self._house.db.read(read)
 
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
-        """Raises NotFound."""
+        """Raises NotFound, NeedToKnow."""
         _may_read(handler)
-        return self._house.db.look(lambda tx: self._line(tx, transfer_store.read_transfer(tx, transfer)))
+        return self._house.db.look(lambda tx: self._line(tx, self._read(tx, handler, transfer)))
 
     async def watch(self, handler: Handler, transfer: TransferId | None = None) -> AsyncIterator[TransferLine]:
-        """The present state, then a line for every change, until the caller stops listening."""
+        """The present state, then a line for every change, until the caller stops listening.
+
+        What is not theirs to see is left out, also from when that changes; of one transfer it then ends.
+
+        Raises: NotFound and NeedToKnow at the beginning.
+        """
         watcher = self._house.changes.listen()
+        asked: dict[TransferId, datetime] = {}
         try:
             if transfer is None:
                 for line in await self.list(handler):
@@ -79,8 +96,13 @@ class TransferBook:
                 yield await self.get(handler, transfer)
             while True:
                 for changed in await watcher.changed():
-                    if transfer is None or changed == transfer:
-                        yield await self.get(handler, changed)
+                    if transfer is not None and changed != transfer:
+                        continue
+                    seen = self._line_if_seen(handler, changed, asked)
+                    if seen is not None:
+                        yield seen
+                    elif transfer is not None:
+                        return
         finally:
             self._house.changes.leave(watcher)
 
@@ -89,7 +111,7 @@ class TransferBook:
         _may_read(handler)
 
         def read(tx: Connection) -> statements_pb2.Summary:
-            found = transfer_store.read_transfer(tx, transfer)
+            found = self._read(tx, handler, transfer, as_auditor=False)
             if found.outgoing:
                 raise NotFound(what=N_("offer"))
             return read_summary(self._house, found)
@@ -99,18 +121,18 @@ class TransferBook:
     async def reason(self, handler: Handler, transfer: TransferId) -> statements_pb2.Reason | None:
         """Why it was declined, refused or kept, if somebody said so."""
         _may_read(handler)
-        return await self._house.db.read(lambda tx: self._reason(transfer_store.read_transfer(tx, transfer)))
+        return await self._house.db.read(lambda tx: self._reason(self._read(tx, handler, transfer, as_auditor=False)))
 
     async def proof(self, handler: Handler, transfer: TransferId) -> bytes:
         """The transfer's proof: anybody can check it offline, with nothing but the network's genesis.
 
-        Raises: NotFound.
+        Raises: NotFound, NeedToKnow.
         """
         _may_read(handler)
         house = self._house
 
         def read(tx: Connection) -> bytes:
-            transfer_store.read_transfer(tx, transfer)
+            self._read(tx, handler, transfer)
             kept = [signed for _, signed, _ in transfer_store.statements(tx, transfer)]
             entries = tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars()
             return proof.export(
@@ -122,6 +144,41 @@ class TransferBook:
             )
 
         return await house.db.read(read)
+
+    # ---- whose it is ----
+
+    def _read(self, tx: Connection, handler: Handler, transfer: TransferId, *, as_auditor: bool = True) -> Transfer:
+        """Raises NotFound, NeedToKnow."""
+        found = transfer_store.read_transfer(tx, transfer)
+        if not (as_auditor and Role.AUDITOR in handler.roles):
+            now = self._house.clock.now()
+            require_transfer(tx, self._house.vault, handler, found, now=now)
+        return found
+
+    def _sight(self, tx: Connection, handler: Handler) -> Callable[[Transfer], bool]:
+        """Whether a transfer is theirs to see."""
+        if Role.AUDITOR in handler.roles:
+            return lambda transfer: True
+        return sight_of_transfers(tx, self._house.vault, handler, now=self._house.clock.now())
+
+    def _line_if_seen(
+        self, handler: Handler, transfer: TransferId, asked: dict[TransferId, datetime]
+    ) -> TransferLine | None:
+        """A line for somebody who watches. Bytes move several times a second: whose it is, is asked now and then."""
+        now = self._house.clock.now()
+
+        def look(tx: Connection) -> TransferLine:
+            if transfer in asked and timedelta() <= now - asked[transfer] < _ASK_AGAIN:
+                return self._line(tx, transfer_store.read_transfer(tx, transfer))
+            found = self._read(tx, handler, transfer)
+            asked[transfer] = now
+            return self._line(tx, found)
+
+        try:
+            return self._house.db.look(look)
+        except NeedToKnow:
+            asked.pop(transfer, None)
+            return None
 
     # ---- telling ----
 

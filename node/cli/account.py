@@ -123,16 +123,26 @@ async def list_(client: Client, output: Output) -> None:
 
 @user.command("disable")
 @click.argument("name")
+@click.option("--cases-to-team", help="Team that gets the cases that nobody else may open.")
+@click.option("--cases-to", help="Name of the person who gets them.")
+@click.option("--leave-cases", is_flag=True, help="They are given to nobody yet: see cordee node team orphans.")
 @on_node
-async def disable(client: Client, output: Output, *, name: str) -> None:
-    """Disable an account and end its sessions.
+async def disable(
+    client: Client, output: Output, *, name: str, cases_to_team: str | None, cases_to: str | None, leave_cases: bool
+) -> None:
+    """Disable an account and end its sessions. Where nobody else may open some of its cases, say who gets them.
 
     JSON: {name, disabled: true}
     """
     from cordee.v1 import node_pb2
 
+    if sum((cases_to_team is not None, cases_to is not None, leave_cases)) > 1:
+        raise click.UsageError("Say one of --cases-to-team, --cases-to and --leave-cases.")
     output.confirm(N_("Disable the account of {name}?"), name=name)
-    await client.accounts.DisableAccount(node_pb2.DisableAccountRequest(name=name))
+    request = node_pb2.DisableAccountRequest(
+        name=name, cases_to_team=cases_to_team or "", cases_to_account=cases_to or "", leave_cases=leave_cases
+    )
+    await client.accounts.DisableAccount(request)
     output.record({"name": name, "disabled": True})
 
 

@@ -32,8 +32,9 @@ group.add_command(versions)
 
 @group.command("new")
 @click.argument("file")
+@click.option("--team", help="Which of your teams it is for; needed where you are in several.")
 @on_node
-async def new(client: Client, output: Output, *, file: str) -> None:
+async def new(client: Client, output: Output, *, file: str, team: str | None) -> None:
     """Open a case from a JSON FILE (- for standard input), as cordee/data/case.schema.json describes it.
 
     JSON: {case_id, version}
@@ -45,24 +46,43 @@ async def new(client: Client, output: Output, *, file: str) -> None:
 
     body = read_bytes(file)
     checked(parse_case, body, where=file)
-    answer = await client.cases.CreateCase(node_pb2.CreateCaseRequest(body=body))
+    answer = await client.cases.CreateCase(node_pb2.CreateCaseRequest(body=body, team=team or ""))
     output.record({"case_id": answer.case_id, "version": answer.version})
 
 
 @group.command("list")
+@click.option("--named", help="Those with this in their pseudonym or number.")
 @on_node
-async def list_(client: Client, output: Output) -> None:
-    """Every case, by its pseudonym.
+async def list_(client: Client, output: Output, *, named: str | None) -> None:
+    """The cases that are open to you, by their pseudonyms.
 
-    JSON: [{case_id, pseudonym, status, risk_level, state, holder, version, attachments, updated}]
+    With --named and its whole pseudonym or number, a case that is kept to others is told by its id alone (kept: true);
+    that is written into the journal. cordee case open opens it for a reason.
+
+    JSON: [{case_id, pseudonym, status, risk_level, state, holder, version, attachments, updated, kept}]
     """
     from cordee.v1 import node_pb2
     from node.cli import shapes
 
-    rows = [shapes.case_line(each) async for each in client.cases.ListCases(node_pb2.ListCasesRequest())]
-    output.rows(
-        rows, ("case_id", "pseudonym", "status", "risk_level", "state", "holder", "version", "attachments", "updated")
-    )
+    request = node_pb2.ListCasesRequest(named=named or "")
+    rows = [shapes.case_line(each) async for each in client.cases.ListCases(request)]
+    columns = ("case_id", "pseudonym", "status", "risk_level", "state", "holder", "version", "attachments", "updated")
+    output.rows(rows, (*columns, "kept") if named else columns)
+
+
+@group.command("open")
+@click.argument("case_id")
+@click.option("--reason", required=True, help="Why, in a sentence, without the minor's name. A lead looks at it.")
+@on_node
+async def open_(client: Client, output: Output, *, case_id: str, reason: str) -> None:
+    """Open a case that is kept to others, with its transfers, to yourself for twelve hours.
+
+    JSON: {case_id, open: true}
+    """
+    from cordee.v1 import node_pb2
+
+    await client.cases.OpenCase(node_pb2.OpenCaseRequest(case_id=case_id, reason=reason))
+    output.record({"case_id": case_id, "open": True})
 
 
 @group.command("show")
@@ -167,8 +187,9 @@ async def erase(client: Client, output: Output, *, case_id: str) -> None:
 
 @group.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--team", help="Which of your teams they are for; needed where you are in several.")
 @on_node
-async def import_(client: Client, output: Output, *, file: Path) -> None:
+async def import_(client: Client, output: Output, *, file: Path, team: str | None) -> None:
     """Open many cases from FILE: one JSON object, an array of them, or one on each line.
 
     Every case is checked before the first is opened; a fault is told with its place and nothing is opened.
@@ -184,6 +205,6 @@ async def import_(client: Client, output: Output, *, file: Path) -> None:
         checked(parse_case, body, where=where)
     rows = []
     for _, body in bodies:
-        answer = await client.cases.CreateCase(node_pb2.CreateCaseRequest(body=body))
+        answer = await client.cases.CreateCase(node_pb2.CreateCaseRequest(body=body, team=team or ""))
         rows.append({"case_id": answer.case_id, "version": answer.version})
     output.rows(rows, ("case_id", "version"))

@@ -52,6 +52,7 @@ class Client:
         signed = cast(grpc.aio.Channel, _SignedChannel(channel, token))
         self.sessions = node_pb2_grpc.SessionsStub(signed)
         self.accounts = node_pb2_grpc.AccountsStub(signed)
+        self.teams = node_pb2_grpc.TeamsStub(signed)
         self.cases = node_pb2_grpc.CasesStub(signed)
         self.consents = node_pb2_grpc.ConsentsStub(signed)
         self.members = node_pb2_grpc.MembersStub(signed)

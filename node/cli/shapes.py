@@ -21,10 +21,12 @@ __all__ = [
     "journal_line",
     "match",
     "member",
+    "orphan",
     "preview",
     "reason",
     "status",
     "summary",
+    "team",
     "transfer",
     "version",
     "words",
@@ -50,7 +52,7 @@ def account(message: node_pb2.Account) -> dict[str, Any]:
 
 
 def case_line(message: node_pb2.CaseLine) -> dict[str, Any]:
-    """`{case_id, pseudonym, status, risk_level, state, holder, version, attachments, updated}`."""
+    """`{case_id, pseudonym, status, risk_level, state, holder, version, attachments, updated, kept}`."""
     return {
         "case_id": message.case_id,
         "pseudonym": message.pseudonym,
@@ -60,6 +62,27 @@ def case_line(message: node_pb2.CaseLine) -> dict[str, Any]:
         "holder": message.holder,
         "version": message.version,
         "attachments": message.attachments,
+        "updated": instant(message.update_time),
+        "kept": message.kept,
+    }
+
+
+def team(message: node_pb2.Team) -> dict[str, Any]:
+    """`{team_id, name, members: [], cases}`."""
+    return {
+        "team_id": message.team_id,
+        "name": message.name,
+        "members": list(message.members),
+        "cases": message.cases,
+    }
+
+
+def orphan(message: node_pb2.Orphan) -> dict[str, Any]:
+    """`{case_id, pseudonym, state, updated}`."""
+    return {
+        "case_id": message.case_id,
+        "pseudonym": message.pseudonym,
+        "state": message.state,
         "updated": instant(message.update_time),
     }
 

@@ -18,6 +18,7 @@ _ANYONE = frozenset(Role)
 _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
 _HANDLERS = frozenset({Role.HANDLER})  # what leaves and what comes in is theirs to decide
 _LEADS = frozenset({Role.LEAD})
+_LOOKING_AFTER = frozenset({Role.LEAD, Role.ADMINISTRATOR})
 _ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
 _READERS = frozenset({Role.HANDLER, Role.LEAD, Role.AUDITOR})  # of transfers, which name nobody
 _OVERSEERS = frozenset({Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR})  # of the journal, which names nobody either
@@ -30,9 +31,16 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Accounts.ListAccounts": _ADMINISTRATORS,
     "Accounts.DisableAccount": _ADMINISTRATORS,
     "Accounts.GiveSecondFactor": _ADMINISTRATORS,
+    "Teams.AddTeam": _ADMINISTRATORS,
+    "Teams.ListTeams": _LOOKING_AFTER,
+    "Teams.ChangeTeam": _ADMINISTRATORS,
+    "Teams.DissolveTeam": _ADMINISTRATORS,
+    "Teams.ListOrphans": _LOOKING_AFTER,
+    "Teams.GiveOrphans": _LOOKING_AFTER,
     "Cases.CreateCase": _CASE_TEAM,
     "Cases.ReadCase": _CASE_TEAM,
     "Cases.ListCases": _CASE_TEAM,
+    "Cases.OpenCase": _CASE_TEAM,
     "Cases.UpdateCase": _CASE_TEAM,
     "Cases.ListVersions": _CASE_TEAM,
     "Cases.CloseCase": _CASE_TEAM,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
+from sqlalchemy import Connection
+
 from cordee.errors import N_, InvalidInput
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import people, second_factor
+from node import orphans, people, second_factor
 from node.people import Role
 from node.rpc.desk import Context, Desk
+from node.rpc.teams import heir_named
 from node.rpc.wire import account_record
 
 __all__ = ["Accounts"]
@@ -47,12 +50,17 @@ class Accounts(Desk, node_pb2_grpc.AccountsServicer):
     async def DisableAccount(
         self, request: node_pb2.DisableAccountRequest, context: Context
     ) -> node_pb2.DisableAccountResponse:
-        """Let an account sign in no more. Raises NotFound, LastAdministrator."""
+        """Let an account sign in no more. Raises NotFound, LastAdministrator, CasesLeftAlone."""
         handler = await self._enter(context, "Accounts.DisableAccount")
         node, now = self._node, self._node.clock.now()
-        await node.db.write(
-            lambda tx: people.disable_account(tx, node.vault, request.name, now=now, by=handler.account_id)
-        )
+
+        def step(tx: Connection) -> None:
+            account = people.account_row(tx, node.vault, request.name).id
+            heir = heir_named(tx, node.vault, team=request.cases_to_team, account=request.cases_to_account)
+            leave, by = request.leave_cases, handler.account_id
+            orphans.close_account(tx, node.vault, account, heir=heir, leave=leave, now=now, by=by)
+
+        await node.db.write(step)
         return node_pb2.DisableAccountResponse()
 
     async def GiveSecondFactor(

@@ -26,8 +26,12 @@ def _code(*, empty: bool = False) -> Text:
     return Text(64, empty=empty, pattern=_CODE)
 
 
-def _name() -> Text:
-    return Text(100)
+def _name(*, empty: bool = False) -> Text:
+    return Text(100, empty=empty)
+
+
+def _team(*, empty: bool = False) -> Text:
+    return Text(60, empty=empty)
 
 
 def _password() -> Text:
@@ -83,14 +87,35 @@ register(
     Message(name=_name(), password=_password(), roles=Repeated(_code(), 8), bound_by_secrecy=Flag()),
 )
 register(node_pb2.ListAccountsRequest, Message())
-register(node_pb2.DisableAccountRequest, Message(name=_name()))
+register(
+    node_pb2.DisableAccountRequest,
+    Message(name=_name(), cases_to_team=_team(empty=True), cases_to_account=_name(empty=True), leave_cases=Flag()),
+)
 register(node_pb2.GiveSecondFactorRequest, Message(name=_name()))
+
+# ---- Teams ----
+
+register(node_pb2.AddTeamRequest, Message(name=_team()))
+register(node_pb2.ListTeamsRequest, Message())
+register(
+    node_pb2.ChangeTeamRequest,
+    Message(
+        team=_team(), new_name=_team(empty=True), joining=Repeated(_name(), _MANY), leaving=Repeated(_name(), _MANY)
+    ),
+)
+register(node_pb2.DissolveTeamRequest, Message(team=_team()))
+register(node_pb2.ListOrphansRequest, Message())
+register(
+    node_pb2.GiveOrphansRequest,
+    Message(case_ids=Repeated(_uuid(), 1_000), to_team=_team(empty=True), to_account=_name(empty=True)),
+)
 
 # ---- Cases ----
 
-register(node_pb2.CreateCaseRequest, Message(body=Binary(CASE_SIZE)))
+register(node_pb2.CreateCaseRequest, Message(body=Binary(CASE_SIZE), team=_team(empty=True)))
 register(node_pb2.ReadCaseRequest, Message(case_id=_uuid()))
-register(node_pb2.ListCasesRequest, Message())
+register(node_pb2.ListCasesRequest, Message(named=Text(100, empty=True)))
+register(node_pb2.OpenCaseRequest, Message(case_id=_uuid(), reason=Text(1_000, lines=True)))
 register(
     node_pb2.UpdateCaseRequest,
     Message(case_id=_uuid(), expected_version=Number(_SIZE, minimum=1), body=Binary(CASE_SIZE)),

@@ -14,11 +14,12 @@ from cordee.case import parse_case
 from cordee.errors import N_, InvalidInput
 from cordee.jsonform import canonical
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import journal, need_to_know, records
+from node import journal, listing, need_to_know, records, teams
 from node.attaching import Attaching, Description
+from node.case_access import Access
 from node.erasing import erase
 from node.rpc.desk import Context, Desk
-from node.rpc.wire import instant
+from node.rpc.wire import case_line, instant
 from node.versions import Version, versions_of
 
 if TYPE_CHECKING:
@@ -41,13 +42,19 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         )
 
     async def CreateCase(self, request: node_pb2.CreateCaseRequest, context: Context) -> node_pb2.CreateCaseResponse:
-        """Open a case. Raises InvalidRecord with each place that breaks the schema; CaseExists."""
+        """Open a case. Raises InvalidRecord with each place that breaks the schema; CaseExists; InvalidInput, NotFound
+        for a team that will not do.
+        """
         handler = await self._enter(context, "Cases.CreateCase")
         case = parse_case(request.body)
         node, now = self._node, self._node.clock.now()
-        await node.db.write(
-            lambda tx: records.create_case(tx, node.vault, case, by=handler.account_id, now=now, random=node.random)
-        )
+
+        def step(tx: Connection) -> None:
+            team = teams.choose_for_new(tx, node.vault, handler, request.team)
+            records.create_case(tx, node.vault, case, by=handler.account_id, now=now, random=node.random)
+            teams.place(tx, case.case_id, team, now=now, by=handler.account_id)
+
+        await node.db.write(step)
         return node_pb2.CreateCaseResponse(case_id=case.case_id, version=1)
 
     async def ReadCase(self, request: node_pb2.ReadCaseRequest, context: Context) -> node_pb2.ReadCaseResponse:
@@ -67,20 +74,27 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         )
 
     async def ListCases(self, request: node_pb2.ListCasesRequest, context: Context) -> AsyncIterator[node_pb2.CaseLine]:
-        """Every case by its pseudonym, the one changed last first."""
-        await self._enter(context, "Cases.ListCases")
-        for line in await self._node.db.read(lambda tx: records.list_cases(tx, self._node.vault)):
-            yield node_pb2.CaseLine(
-                case_id=line.case_id,
-                pseudonym=line.pseudonym,
-                version=line.version,
-                state=line.state,
-                holder=line.holder,
-                update_time=instant(line.updated_at),
-                attachments=line.attachments,
-                status=line.status,
-                risk_level=line.risk_level,
+        """The caller's cases by their pseudonyms, the one changed last first."""
+        handler = await self._enter(context, "Cases.ListCases")
+        node, now = self._node, self._node.clock.now()
+        found = await node.db.read(lambda tx: listing.find(tx, node.vault, handler, request.named, now=now))
+        if found.kept:
+            await node.db.write(lambda tx: listing.note_found(tx, handler, found, now=now))
+        for line in found.lines:
+            yield case_line(line)
+        for case_id in found.kept:
+            yield node_pb2.CaseLine(case_id=case_id, kept=True)
+
+    async def OpenCase(self, request: node_pb2.OpenCaseRequest, context: Context) -> node_pb2.OpenCaseResponse:
+        """Open a case that is kept to others, for a reason. Raises NotFound; InvalidInput for a reason that is none."""
+        handler = await self._enter(context, "Cases.OpenCase")
+        node, now = self._node, self._node.clock.now()
+        await node.db.write(
+            lambda tx: need_to_know.open_for_reason(
+                tx, node.vault, handler, request.case_id, request.reason, now=now, random=node.random
             )
+        )
+        return node_pb2.OpenCaseResponse()
 
     async def UpdateCase(self, request: node_pb2.UpdateCaseRequest, context: Context) -> node_pb2.UpdateCaseResponse:
         """Replace a case's content. Raises StaleRecord, RecordClosed, NotFound, InvalidRecord."""
@@ -89,7 +103,10 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         now = self._node.clock.now()
 
         def step(tx: Connection) -> int:
-            need_to_know.require(tx, self._node.vault, handler, request.case_id, now=now)
+            before = records.read_case(tx, self._node.vault, request.case_id).case
+            need_to_know.require_case(tx, handler, before, now=now)
+            if Access.of(before, None) != Access.of(case, None):
+                need_to_know.require_to_change_team(tx, handler, before, now=now)
             return records.update_case(
                 tx,
                 self._node.vault,

@@ -14,6 +14,7 @@ from node.rpc.consents import Consents
 from node.rpc.info import NodeInfo
 from node.rpc.members import Members
 from node.rpc.sessions import Sessions
+from node.rpc.teams import Teams
 from node.rpc.transfers import Transfers
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = ["servicers"]
 _SERVICERS: tuple[tuple[str, Callable[[Any, Any], None], type[Any]], ...] = (
     ("Sessions", node_pb2_grpc.add_SessionsServicer_to_server, Sessions),
     ("Accounts", node_pb2_grpc.add_AccountsServicer_to_server, Accounts),
+    ("Teams", node_pb2_grpc.add_TeamsServicer_to_server, Teams),
     ("Cases", node_pb2_grpc.add_CasesServicer_to_server, Cases),
     ("Consents", node_pb2_grpc.add_ConsentsServicer_to_server, Consents),
     ("Members", node_pb2_grpc.add_MembersServicer_to_server, Members),

@@ -13,6 +13,7 @@ from cordee.v1 import node_pb2
 if TYPE_CHECKING:
     from cordee.profile import Match
     from node.people import Account, Handler
+    from node.records import CaseLine
     from node.roster_sync import MemberView
     from node.sending import Preview
     from node.transfers import TransferLine
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PIECE",
     "account_record",
+    "case_line",
     "duration",
     "instant",
     "match_record",
@@ -63,6 +65,21 @@ def account_record(account: Account | Handler) -> node_pb2.Account:
         roles=sorted(account.roles),
         bound_by_secrecy=account.bound_by_secrecy,
         disabled=getattr(account, "disabled", False),
+    )
+
+
+def case_line(line: CaseLine) -> node_pb2.CaseLine:
+    """One case as lists show it."""
+    return node_pb2.CaseLine(
+        case_id=line.case_id,
+        pseudonym=line.pseudonym,
+        version=line.version,
+        state=line.state,
+        holder=line.holder,
+        update_time=instant(line.updated_at),
+        attachments=line.attachments,
+        status=line.status,
+        risk_level=line.risk_level,
     )
 
 

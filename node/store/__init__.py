@@ -29,5 +29,6 @@ from node.store import (  # noqa: E402  # see above
     roster,  # noqa: F401
     second_factor,  # noqa: F401
     secrets,  # noqa: F401
+    teams,  # noqa: F401
     transfers,  # noqa: F401
 )

@@ -41,6 +41,21 @@ _DRAFTS = (
     "CREATE INDEX ix_draft_saved_at ON draft (saved_at)",
 )
 
+_TEAMS = (
+    """CREATE TABLE team (
+        id VARCHAR NOT NULL PRIMARY KEY, name_index BLOB NOT NULL UNIQUE, created_at DATETIME NOT NULL,
+        sealed_name BLOB NOT NULL)""",
+    """CREATE TABLE team_member (
+        team_id VARCHAR NOT NULL REFERENCES team (id), account_id VARCHAR NOT NULL REFERENCES account (id),
+        PRIMARY KEY (team_id, account_id))""",
+    "CREATE INDEX ix_team_member_account_id ON team_member (account_id)",
+    """CREATE TABLE case_team (
+        case_id VARCHAR NOT NULL PRIMARY KEY REFERENCES case_record (id),
+        team_id VARCHAR NOT NULL REFERENCES team (id))""",
+    "CREATE INDEX ix_case_team_team_id ON case_team (team_id)",
+    "CREATE INDEX ix_case_opening_account_id ON case_opening (account_id)",
+)
+
 
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
@@ -54,7 +69,13 @@ def _drafts(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts)
+def _teams(tx: Connection) -> None:
+    """From 3 to 4: teams of the association; the reasons that somebody gave are found by their author."""
+    for statement in _TEAMS:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _teams)
 """In order; what is appended makes the next version."""
 
 

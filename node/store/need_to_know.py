@@ -18,7 +18,7 @@ class OpeningRow(NodeTable, table=True):
 
     id: str = Field(primary_key=True)
     case_id: str = Field(index=True, foreign_key="case_record.id")
-    account_id: str
+    account_id: str = Field(index=True)
     at: datetime
     ends_at: datetime
     looked_at: datetime | None = None  # by a lead

@@ -18,6 +18,7 @@ _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
 _HANDLERS = frozenset({Role.HANDLER})  # what leaves and what comes in is theirs to decide
 _READERS = frozenset({Role.HANDLER, Role.LEAD, Role.AUDITOR})
 _OVERSEERS = frozenset({Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR})
+_LOOKING_AFTER = frozenset({Role.LEAD, Role.ADMINISTRATOR})
 _ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
 
 ROUTES: Mapping[str, frozenset[Role]] = {
@@ -63,7 +64,15 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "person_new": _ADMINISTRATORS,
     "person": _ADMINISTRATORS,
     "person_change": _ADMINISTRATORS,
+    "teams": _LOOKING_AFTER,
+    "team_new": _ADMINISTRATORS,
+    "team": _LOOKING_AFTER,
+    "team_change": _ADMINISTRATORS,
+    "orphans": _LOOKING_AFTER,
     "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
+    "profile": _LOOKING_AFTER,
+    "profile_edit": _ADMINISTRATORS,
+    "profile_publish": _ADMINISTRATORS,
     "health": _OVERSEERS,
     "journal": _OVERSEERS,
     "journal_verify": _OVERSEERS,

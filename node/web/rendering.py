@@ -94,7 +94,7 @@ def _beside(problems: Sequence[Problem], anchor: str) -> list[Problem]:
 
 def _place(path: str, *, language: str) -> str:
     """A path of the record as people read it: its label, and which entry it is."""
-    known = _INDEX.sub("", path)
+    known = _INDEX.sub("", path).replace("[new]", "")
     number = _INDEX.search(path)
     try:
         label = text(field_label(known) if "." in known else section_label(known), language)

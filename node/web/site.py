@@ -20,9 +20,13 @@ from starlette.types import ASGIApp
 from cordee.errors import N_, CordeeError, NeedToKnow, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
-from node import need_to_know
+from node import need_to_know, transfer_store
+from node.people import Role
+from node.transfer_access import require_transfer
+from node.web.access import ROUTES
 from node.web.door import Door
 from node.web.drafting import keep_after_end
+from node.web.following import id_of
 from node.web.rendering import page
 from node.web.visit import Visit, entered, language_for, require_own_form
 
@@ -97,8 +101,8 @@ class Site:
                     return await shown.post(visit, form)
             except NotSignedIn as missing:
                 return await self.sign_in_first(request, shown, _DOORS.get(type(missing), "/sign-in"))
-            except NeedToKnow:
-                return self.reason_first(request)
+            except NeedToKnow as kept:
+                return self.reason_first(request, kept)
             except CordeeError as refused:
                 return self.refusal(request, refused)
 
@@ -108,19 +112,28 @@ class Site:
         return Route(shown.path, answer, name=shown.name, methods=methods)
 
     async def _may_know(self, visit: Visit, shown: Page) -> None:
-        """Every page of a case, whoever wrote it, is its team's. Raises NeedToKnow."""
+        """Every page of a case or of its transfers, whoever wrote it, is its team's. Raises NeedToKnow, NotFound."""
+        node, now, handler = self.node, self.node.clock.now(), visit.handler
         case = visit.request.path_params.get("case")
-        if case is None or shown.name == _REASON:
+        if case is not None and shown.name != _REASON:
+            await node.db.read(lambda tx: need_to_know.require(tx, node.vault, handler, str(case), now=now))
+        transfer = id_of(str(visit.request.path_params.get("transfer", "")))
+        if transfer is None or (Role.AUDITOR in handler.roles and Role.AUDITOR in ROUTES[shown.name]):
             return
-        node, now = self.node, self.node.clock.now()
-        await node.db.read(lambda tx: need_to_know.require(tx, node.vault, visit.handler, str(case), now=now))
+        await node.db.read(
+            lambda tx: require_transfer(tx, node.vault, handler, transfer_store.read_transfer(tx, transfer), now=now)
+        )
 
-    def reason_first(self, request: Request) -> Response:
+    def reason_first(self, request: Request, kept: NeedToKnow) -> Response:
         """To the page that asks why, where it is known which case it is about."""
-        case = request.path_params.get("case")
+        case, transfer = request.path_params.get("case"), request.path_params.get("transfer")
+        if transfer is not None:
+            case = kept.facts.get("case", case)
         if case is None:
-            return self.refusal(request, NeedToKnow())
+            return self.refusal(request, kept)
         back = f"?next={request.url.path}" if request.method == "GET" else ""
+        if not back and transfer is not None:
+            back = f"?next=/transfers/{transfer}"
         return RedirectResponse(f"/cases/{case}/reason{back}", status_code=HTTPStatus.SEE_OTHER)
 
     async def sign_in_first(self, request: Request, shown: Page, door: str = "/sign-in") -> Response:

@@ -222,7 +222,16 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
     with node_database(path):
         pass
     old = sqlite3.connect(path)
-    for table in ("second_factor", "recovery_code", "passkey", "case_opening", "draft"):
+    for table in (
+        "second_factor",
+        "recovery_code",
+        "passkey",
+        "case_opening",
+        "draft",
+        "case_team",
+        "team_member",
+        "team",
+    ):
         old.execute(f"DROP TABLE {table}")
     for column in ("stage", "challenge"):
         old.execute(f"ALTER TABLE session DROP COLUMN {column}")

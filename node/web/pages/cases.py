@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from http import HTTPStatus
 
@@ -14,9 +13,9 @@ from cordee.act import Act
 from cordee.case import SECTIONS, missing_for
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
-from cordee.errors import N_, CordeeError, InvalidRecord, Problem
+from cordee.errors import N_, CordeeError, InvalidInput, InvalidRecord, Problem
 from cordee.runtime.texts import problems, translate
-from node import acts, drafts, journal, records
+from node import acts, drafts, journal, listing, records, teams
 from node.web.act_told import can_be_withdrawn, told
 from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
@@ -35,20 +34,30 @@ _DRAFT = "case-new"
 
 
 async def _cases(visit: Visit) -> Response:
-    node = visit.node
+    """Those that are the visitor's. What is kept to others is told to whoever knows its whole name, and journalled."""
+    node, now = visit.node, visit.node.clock.now()
     wanted = visit.request.query_params.get("q", "").strip()[:100]
     state = visit.request.query_params.get("state", "open")
-    lines = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-    shown = [
-        each for each in lines if (state == "all" or each.state == state) and _folded(wanted) in _folded(each.pseudonym)
-    ]
-    return page("cases.html", visit.language, visit=visit, cases=shown, wanted=wanted, state=state, total=len(lines))
+    found = await node.db.read(lambda tx: listing.find(tx, node.vault, visit.handler, wanted, now=now))
+    if found.kept:
+        await node.db.write(lambda tx: listing.note_found(tx, visit.handler, found, now=now))
+    shown = [each for each in found.lines if state == "all" or each.state == state]
+    return page(
+        "cases.html",
+        visit.language,
+        visit=visit,
+        cases=shown,
+        wanted=wanted,
+        state=state,
+        total=found.total,
+        kept=found.kept,
+    )
 
 
 async def _blank(visit: Visit) -> Response:
     draft = await waiting(visit, _DRAFT)
     typed = {name: str(draft.form.get(name, "")) if draft is not None and draft.taken else "" for name in _ASKED}
-    return _new_page(visit, typed, draft=draft)
+    return await _new_page(visit, typed, draft=draft)
 
 
 async def _create(visit: Visit, form: FormData) -> Response:
@@ -89,24 +98,33 @@ async def _create(visit: Visit, form: FormData) -> Response:
 
         def step(tx: Connection) -> None:
             by = visit.handler.account_id
+            team = teams.choose_for_new(tx, node.vault, visit.handler, str(form.get("team", ""))[:64])
             records.create_case(tx, node.vault, case, by=by, now=now, random=node.random)
+            teams.place(tx, case_id, team, now=now, by=by)
             drafts.discard(tx, node.vault, by, _DRAFT)
 
         await node.db.write(step)
-    except InvalidRecord as refused:
-        return _new_page(visit, typed, refused)
+    except (InvalidRecord, InvalidInput) as refused:
+        return await _new_page(visit, typed, refused, team=str(form.get("team", "")))
     return RedirectResponse(f"/cases/{case_id}", status_code=HTTPStatus.SEE_OTHER)
 
 
-def _new_page(
-    visit: Visit, typed: dict[str, str], refused: CordeeError | None = None, draft: Waiting | None = None
+async def _new_page(
+    visit: Visit,
+    typed: dict[str, str],
+    refused: CordeeError | None = None,
+    draft: Waiting | None = None,
+    team: str = "",
 ) -> Response:
+    mine = await visit.node.db.read(lambda tx: teams.teams_of(tx, visit.node.vault, visit.handler.account_id))
     return page(
         "case_new.html",
         visit.language,
         status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
         visit=visit,
         typed=typed,
+        teams=mine,
+        team=team,
         draft=draft,
         draft_key=_DRAFT,
         channels=_CHANNELS,
@@ -144,12 +162,6 @@ async def _case(visit: Visit) -> Response:
         summary=document.get("situation", {}).get("request_summary", ""),
         sections=[(name, section_label(name), bool(document.get(name))) for name in SHOWN],
     )
-
-
-def _folded(name: str) -> str:
-    """Without accents and capitals: nobody types them in a hurry."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(each for each in plain if not unicodedata.combining(each))
 
 
 PAGES = (

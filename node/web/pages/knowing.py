@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from cordee.case.labels import field_label, values_of
 from cordee.errors import CordeeError, InvalidInput, InvalidRecord, StaleRecord
 from cordee.runtime.texts import problems, translate
-from node import journal, need_to_know, people, records
+from node import journal, need_to_know, people, records, teams
+from node.case_access import team_of
 from node.people import Account, Role
 from node.web.rendering import page
 from node.web.site import Page
@@ -62,10 +63,15 @@ async def _team(visit: Visit) -> Response:
 async def _team_page(visit: Visit, refused: CordeeError | None = None) -> Response:
     node, case_id = visit.node, str(visit.request.path_params["case"])
 
-    def query(tx: Connection) -> tuple[records.StoredCase, list[Account]]:
-        return records.read_case(tx, node.vault, case_id), _colleagues(people.list_accounts(tx, node.vault))
+    def query(tx: Connection) -> tuple[records.StoredCase, list[Account], list[teams.Team], str | None]:
+        return (
+            records.read_case(tx, node.vault, case_id),
+            _colleagues(people.list_accounts(tx, node.vault)),
+            teams.list_teams(tx, node.vault),
+            team_of(tx, case_id),
+        )
 
-    stored, colleagues = await node.db.read(query)
+    stored, colleagues, there, team = await node.db.read(query)
     owner = stored.case.value("meta.owner_user_id") or "-"
     return page(
         "case_team.html",
@@ -74,6 +80,8 @@ async def _team_page(visit: Visit, refused: CordeeError | None = None) -> Respon
         visit=visit,
         case=stored.case,
         stored=stored,
+        teams=there,
+        team=team,
         colleagues=colleagues,
         owner=owner,
         unknown=owner not in {each.account_id for each in colleagues},
@@ -93,9 +101,11 @@ async def _change_team(visit: Visit, form: FormData) -> Response:
     version = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 0  # 0: never the present one
     restriction, owner = str(form.get("restriction", "team")), str(form.get("owner", "-"))[:64]
     others = [str(each)[:64] for each in form.getlist("others")][:_MANY]
+    team = str(form.get("team", ""))[:64] or None
 
     def step(tx: Connection) -> None:
         stored = records.read_case(tx, node.vault, case_id)
+        need_to_know.require_to_change_team(tx, visit.handler, stored.case, now=now)
         changed = need_to_know.with_team(
             stored.case,
             restriction=restriction,
@@ -104,6 +114,7 @@ async def _change_team(visit: Visit, form: FormData) -> Response:
             now=now,
         )
         records.update_case(tx, node.vault, case_id, changed, expected_version=version, by=by, now=now)
+        teams.place(tx, case_id, team, now=now, by=by)
         facts = {"restriction": restriction}
         journal.append(tx, now=now, actor=by, action="case.team_changed", subject=case_id, facts=facts)
 

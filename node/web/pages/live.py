@@ -40,7 +40,7 @@ _open: WeakKeyDictionary[Changes, Counter[str]] = WeakKeyDictionary()  # a node'
 
 
 async def _live(visit: Visit) -> Response:
-    """All transfers, or the one that is asked for. Raises TooManyRequests, NotFound."""
+    """All transfers, or the one that is asked for. Raises TooManyRequests, NotFound, NeedToKnow."""
     node, wanted = visit.node, visit.request.query_params.get("transfer")
     transfer = None
     if wanted is not None:
@@ -59,11 +59,11 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
         return
     counts[visit.token] += 1
     lines = node.transfers.watch(visit.handler, transfer)
-    coming: asyncio.Task[TransferLine] | None = None
+    coming: asyncio.Task[TransferLine | None] | None = None
     try:
         yield b"retry: 5000\n\n"
         while True:
-            coming = coming or asyncio.ensure_future(anext(lines))
+            coming = coming or asyncio.create_task(_next(lines))
             await asyncio.wait({coming}, timeout=HEARTBEAT)
             if not _is_signed_in(visit):
                 yield b"event: over\ndata: {}\n\n"
@@ -72,6 +72,9 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
                 yield b": here\n\n"
                 continue
             line, coming = coming.result(), None
+            if line is None:  # the transfer is theirs no more
+                yield b"event: over\ndata: {}\n\n"
+                return
             if line.state not in END_STATES or node.clock.now() - line.updated_at < _SETTLED:
                 yield _event(visit, line)
     finally:
@@ -81,6 +84,14 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
         await lines.aclose()  # type: ignore[attr-defined]  # it is an async generator, which its annotation hides
+
+
+async def _next(lines: AsyncIterator[TransferLine]) -> TransferLine | None:
+    """The next line; None where there is none any more."""
+    try:
+        return await anext(lines)
+    except StopAsyncIteration:
+        return None
 
 
 def _event(visit: Visit, line: TransferLine) -> bytes:

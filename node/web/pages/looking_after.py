@@ -23,6 +23,8 @@ __all__ = ["PAGES"]
 
 _ABOUT = (
     ("people", "/people", N_("People"), N_("accounts and roles, help for who cannot come in")),
+    ("teams", "/teams", N_("Teams"), N_("who works with whom, and cases that nobody may open any more")),
+    ("profile", "/profile", N_("Profile"), N_("what the others read of us: services, ages, hours, contact")),
     ("openings", "/openings", N_("Openings"), N_("cases that were opened without being of the team")),
     ("health", "/node", N_("The node"), N_("whether it is well: connection, disk, certificate, backup")),
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),

@@ -8,17 +8,20 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from cordee.errors import N_, AccountExists, CordeeError, InvalidInput, LastAdministrator, NotFound
+from cordee.errors import N_, AccountExists, CasesLeftAlone, CordeeError, InvalidInput, LastAdministrator, NotFound
 from cordee.runtime.texts import translate
-from node import people, second_factor, staff
+from node import orphans, people, second_factor, staff, teams
+from node.orphans import Heir
 from node.passwords import SHORTEST
 from node.people import Role
+from node.records import CaseLine
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 
+_LATER = "later"  # the cases of who leaves are given to nobody yet
 _ENOUGH = 2  # administrators: where the only one loses telephone and codes, nobody lets them in again
 _TOLD = {
     Role.HANDLER: N_("works on cases, sends and receives them"),
@@ -97,13 +100,25 @@ async def _person(visit: Visit) -> Response:
 async def _shown(visit: Visit, refused: CordeeError | None = None) -> Response:
     node, now = visit.node, visit.node.clock.now()
     account_id = str(visit.request.path_params["account"])
-    person = await node.db.read(lambda tx: staff.person_of(tx, node.vault, account_id, now=now))
+
+    def query(tx: Connection) -> tuple[staff.Person, list[CaseLine], list[Heir], list[teams.Team]]:
+        return (
+            staff.person_of(tx, node.vault, account_id, now=now),
+            orphans.orphans(tx, node.vault, without=account_id),
+            orphans.heirs(tx, node.vault, without=account_id),
+            teams.teams_of(tx, node.vault, account_id),
+        )
+
+    person, left, heirs, mine = await node.db.read(query)
     return page(
         "person.html",
         visit.language,
         status=HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
         visit=visit,
         person=person,
+        left=left,
+        heirs=heirs,
+        teams=mine,
         roles=_TOLD,
         shortest=SHORTEST,
         done=_done(visit),
@@ -116,6 +131,8 @@ async def _change(visit: Visit, form: FormData) -> Response:
     """Whatever the page's buttons ask for."""
     node, now, by = visit.node, visit.node.clock.now(), visit.handler.account_id
     account_id, wanted = str(visit.request.path_params["account"]), str(form.get("do", ""))
+    to = str(form.get("heir", ""))[:80]
+    heir = Heir.parse(to)
 
     def step(tx: Connection) -> None:
         name = people.account_named(tx, node.vault, account_id).name
@@ -124,7 +141,8 @@ async def _change(visit: Visit, form: FormData) -> Response:
                 roles, bound = _roles(form), form.get("bound") == "on"
                 staff.change(tx, node.vault, account_id, roles=roles, bound_by_secrecy=bound, now=now, by=by)
             case "disabled":
-                people.disable_account(tx, node.vault, name, now=now, by=by)
+                leave = to == _LATER
+                orphans.close_account(tx, node.vault, account_id, heir=heir, leave=leave, now=now, by=by)
             case "enabled":
                 staff.enable(tx, node.vault, account_id, now=now, by=by)
             case "password":
@@ -138,7 +156,7 @@ async def _change(visit: Visit, form: FormData) -> Response:
 
     try:
         await node.db.write(step)
-    except (InvalidInput, LastAdministrator) as refused:
+    except (InvalidInput, LastAdministrator, CasesLeftAlone) as refused:
         return await _shown(visit, refused)
     return RedirectResponse(f"/people/{account_id}?done={wanted}", status_code=HTTPStatus.SEE_OTHER)
 
@@ -153,6 +171,8 @@ def _wrong(refused: CordeeError | None) -> str:
         return "name"
     if isinstance(refused, LastAdministrator):
         return "roles"
+    if isinstance(refused, CasesLeftAlone):
+        return "heir"
     return refused.facts.get("field", "") if isinstance(refused, InvalidInput) else ""
 
 

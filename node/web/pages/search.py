@@ -145,12 +145,19 @@ def telephone_of(profile: Profile | None) -> str:
     return str(contact.get("phone", ""))
 
 
+def more_of(profile: Profile | None) -> dict[str, Any]:
+    """What the page of an association shows of its profile beyond what searches use: contact, and by service."""
+    document = json.loads(profile.to_bytes()) if profile else {}
+    told = {each["service_id"]: each for each in document.get("services", ())}
+    return {"profile": profile, "contact": document.get("public_contact", {}), "told": told}
+
+
 def _found(member: MemberId, match: Match) -> Found:
     profile, service = match.profile, match.service
     return Found(
         id=member.hex(),
         name=profile.display_name,
-        place=_place(profile.commune, profile.departement),
+        place=place_of(profile.commune, profile.departement),
         service=service.name,
         for_it=tuple(REASONS[each] for each in match.reasons if each in REASONS),
         against=tuple(AGAINST[each] for each in match.reasons if each in AGAINST),
@@ -161,7 +168,7 @@ def _found(member: MemberId, match: Match) -> Found:
     )
 
 
-def _place(commune: str, departement: str) -> str:
+def place_of(commune: str, departement: str) -> str:
     name = f"{departement_name(departement)} ({departement})"
     return f"{commune}, {name}" if commune else name
 
@@ -196,7 +203,8 @@ async def _member(visit: Visit) -> Response:
         visit=visit,
         member=shown,
         telephone=telephone_of(shown.profile),
-        place=_place(shown.commune, shown.departement) if shown.departement else "",
+        **more_of(shown.profile),
+        place=place_of(shown.commune, shown.departement) if shown.departement else "",
         ours=wanted == visit.node.member,
         words=words,
         states=STATES,

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from cordee.ids import TransferId
 from cordee.transfer import END_STATES, State
-from node import need_to_know, records, transfer_store
+from node import need_to_know, transfer_store
+from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.rendering import page
@@ -32,8 +33,7 @@ async def _today(visit: Visit) -> Response:
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.list(visit.handler)
     if visit.handler.roles & _CASE_TEAM:
-        cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-        names = {each.case_id: each.pseudonym for each in cases}
+        names = await node.db.read(lambda tx: pseudonyms_of(tx, node.vault, visit.handler, now=now))
     openings = 0
     if Role.LEAD in visit.handler.roles:
         openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))

@@ -18,6 +18,7 @@ from cordee.runtime.texts import translate
 from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
 from cordee.transfer import END_STATES, State
 from node import journal, records, transfer_store
+from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.following import ARRIVAL_CHECKS, REASONS, areas_of, course_of, id_of, sections_of, told
@@ -134,8 +135,9 @@ async def show(visit: Visit, transfer: TransferId, answer: Answer = _FRESH) -> R
             course_of(tx, node, found),
         )
     )
-    summary = await node.transfers.summary(visit.handler, transfer) if came else None
-    reason = await node.transfers.reason(visit.handler, transfer)
+    # What associations write to each other is for those who work on cases; auditors see who did what and when.
+    summary = await node.transfers.summary(visit.handler, transfer) if came and team else None
+    reason = await node.transfers.reason(visit.handler, transfer) if team else None
     names = await _pseudonyms(visit)
     first = None
     if came and team and line.state is State.RECEIVED and line.case_id in names:
@@ -177,8 +179,8 @@ async def _pseudonyms(visit: Visit) -> Mapping[str, str]:
     node = visit.node
     if not visit.handler.roles & _CASE_TEAM:
         return {}
-    cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-    return {each.case_id: each.pseudonym for each in cases}
+    now = node.clock.now()
+    return await node.db.read(lambda tx: pseudonyms_of(tx, node.vault, visit.handler, now=now))
 
 
 async def _instructions(visit: Visit, case_id: str) -> str:

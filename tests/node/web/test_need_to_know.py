@@ -34,6 +34,11 @@ async def _handler(node: Node, name: str) -> Handler:
     return Handler(account.account_id, account.name, account.roles, account.bound_by_secrecy)
 
 
+async def _is_of_team(house: House, name: str, case: Case) -> bool:
+    handler, now = await _handler(house.node, name), house.node.clock.now()
+    return await house.node.db.read(lambda tx: need_to_know.is_of_team(tx, handler, case, now=now))
+
+
 async def _restrict(house: House, restriction: str, owner: str = "-", others: tuple[str, ...] = ()) -> Case:
     node, now, case_id = house.node, house.node.clock.now(), _case_id(house)
     stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
@@ -59,14 +64,14 @@ async def _restrict(house: House, restriction: str, owner: str = "-", others: tu
 )
 async def test_a_case_is_its_teams(house: House, restriction: str, owner: str, helene: bool, lea: bool) -> None:
     case = await _restrict(house, restriction, owner)
-    told = [need_to_know.is_of_team(await _handler(house.node, name), case) for name in ("Hélène", "Léa")]
+    told = [await _is_of_team(house, name, case) for name in ("Hélène", "Léa")]
     assert told == [helene, lea]
 
 
 async def test_whoever_is_named_beside_is_of_the_team_by_their_account(house: House) -> None:
     helene = await _handler(house.node, "Hélène")
     case = await _restrict(house, "named_users", "somebody", (helene.account_id,))
-    assert need_to_know.is_of_team(helene, case)
+    assert await _is_of_team(house, helene.name, case)
 
 
 async def test_every_page_of_a_case_asks_why_and_a_reason_opens_it_for_half_a_day(house: House) -> None:

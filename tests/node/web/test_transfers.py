@@ -290,7 +290,7 @@ async def test_what_is_refused_on_arrival_says_why_on_both_sides(
     await cheat.start(parts=Parts(shipping=CheatingShipping))
     await eventually(lambda: cheat.here.roster.card(marseille.neighbour.here.member, now=street.clock.now()))
     await eventually(lambda: cheat.member in {each.member for each in marseille.neighbour.here.roster.members()})
-    record = await cheat.case()
+    record = await cheat.case(1)
     await cheat.attach(record["meta"]["case_id"], b"nothing that the act covers")
     transfer = await cheat.offer(record, marseille.neighbour, await cheat.act(record, marseille.neighbour))
     await marseille.neighbour.reaches(transfer, State.OFFERED)

@@ -1,0 +1,202 @@
+"""The association's profile: a form with its errors, a preview, and what the others read once it is published."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.datastructures import FormData
+
+from node import journal, profile_editing
+from node.people import Role
+from node.web.profile_form import association_fields, document_from, service_entries
+from tests.neighbours import eventually, neighbourhood
+
+from ..association import profiles
+from .acting import House, Person, house_with_a_case
+from .following import browser
+
+_INPUT = re.compile(r"<input ([^>]*)>|<textarea ([^>]*)>([^<]*)</textarea>|<select ([^>]*)>(.*?)</select>", re.DOTALL)
+_OPTION = re.compile(r'<option value="([^"]*)" selected>')
+_ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with house_with_a_case(tmp_path) as house:
+        yield house
+
+
+def _typed(shown: str) -> list[tuple[str, str]]:
+    """What a browser sends of the form that is shown, if nobody touches it."""
+    sent: list[tuple[str, str]] = []
+    form = shown[shown.index('action="/profile') :]
+    for box, area, text, select, options in _INPUT.findall(form[: form.index("</form>")]):
+        facts = dict(_ATTRIBUTE.findall(box or area or select))
+        if "name" not in facts:
+            continue
+        if select:
+            chosen = _OPTION.findall(options)
+            value = chosen[0] if chosen else ""
+        elif area:
+            value = text
+        elif facts.get("type") in ("checkbox", "radio"):
+            if " checked" not in f" {box}":
+                continue
+            value = facts.get("value", "on")
+        else:
+            value = facts.get("value", "")
+        sent.append((facts["name"], unescape(value)))
+    return sent
+
+
+def _with(typed: list[tuple[str, str]], **changed: Any) -> dict[str, list[str]]:
+    """With other answers; `__` stands for a point."""
+    fields: dict[str, list[str]] = {}
+    for name, value in typed:
+        fields.setdefault(name, []).append(value)
+    for name, value in changed.items():
+        fields[name.replace("__", ".")] = value if isinstance(value, list) else [value]
+    return fields
+
+
+async def _form(person: Person) -> list[tuple[str, str]]:
+    shown = (await person.get("/profile/edit")).text
+    return [each for each in _typed(shown) if each[0] != "form_token"]
+
+
+def _document(house: House) -> dict[str, Any]:
+    return profile_editing.present(house.node)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_form_that_nobody_touches_changes_nothing(number: int) -> None:
+    document = profiles()[number]
+    sent: list[tuple[str, str]] = []
+    fields = [*association_fields(document), *(f for e in service_entries(document) for f in e.fields)]
+    for field in fields:
+        sent.append((f"{field.name}:there", "1"))
+        if field.kind == "several":
+            sent += [(field.name, each) for each in reversed(field.value or [])]
+        elif field.kind == "yes":
+            sent += [(field.name, "on")] if field.value else []
+        else:
+            sent.append((field.name, "" if field.value is None else str(field.value)))
+    after = document_from(document, FormData(sent), now=datetime(2026, 5, 1, tzinfo=UTC), random=lambda n: bytes(n))
+    assert after == document
+
+
+async def test_the_form_shows_what_is_published_and_a_preview_publishes_nothing(house: House) -> None:
+    person, before = await house.person("Adrien"), _document(house)
+    typed = await _form(person)
+    changed = _with(typed, services__0__opening_hours="Mo-Fr 09:00-17:00", services__0__age_max="20")
+    shown = await person.post("/profile/edit", changed)
+    assert shown.status_code == 200
+    assert "Mo-Fr 09:00-17:00" in shown.text
+    assert "Opening hours" in shown.text
+    assert _document(house) == before
+
+
+async def test_errors_stand_beside_the_fields_and_what_was_typed_comes_back(house: House) -> None:
+    person = await house.person("Adrien")
+    typed = await _form(person)
+    changed = _with(
+        typed, services__0__age_max="vingt", services__0__territory__departements="13 999", display_name="ab"
+    )
+    refused = await person.post("/profile/edit", changed)
+    assert refused.status_code == 422
+    for anchor in ("profile-display_name", "profile-services-0-age_max", "profile-services-0-territory-departements"):
+        assert f'href="#{anchor}' in refused.text, anchor
+        assert f'id="{anchor}-error"' in refused.text, anchor
+    for text in ("vingt", "13 999", 'value="ab"'):
+        assert text in refused.text
+
+
+async def test_a_number_whose_check_digits_are_wrong_is_a_warning(house: House) -> None:
+    person = await house.person("Adrien")
+    typed = _with(await _form(person), rna="X123")
+    shown = await person.post("/profile/edit", typed)
+    assert shown.status_code == 200
+    assert "The RNA number is usually W and nine digits." in shown.text
+
+
+async def test_a_service_is_added_and_another_taken_out(house: House) -> None:
+    person = await house.person("Adrien")
+    added = {
+        "services__new__name": "Accueil de jour",
+        "services__new__specialities": ["day_centre"],
+        "services__new__age_min": "12",
+        "services__new__age_max": "17",
+        "services__new__languages": "fr, en",
+        "services__new__territory__scope": "departements",
+        "services__new__territory__departements": "13 2a",
+        "services__new__shelter__places_total": "4",
+    }
+    shown = await person.post("/profile/edit", _with(await _form(person), **added))
+    assert shown.status_code == 200
+    found = re.search(r'name="document" value="([^"]+)"', shown.text)
+    assert found
+    new = json.loads(unescape(found[1]))["services"][-1]
+    assert new["territory"]["departements"] == ["13", "2A"]
+    assert new["shelter"]["places_available"] == 0, "until somebody says otherwise"
+    assert new["shelter"]["address_confidential"] is True
+    left = [each["name"] for each in json.loads(unescape(found[1]))["services"][:-1]]
+    assert left == [each["name"] for each in _document(house)["services"]]
+
+
+async def test_another_legal_name_is_not_taken_from_the_form(house: House) -> None:
+    person = await house.person("Adrien")
+    typed = _with(await _form(person), document=json.dumps({**_document(house), "legal_name": "Autre"}))
+    shown = await person.post("/profile/edit", typed)
+    assert "Autre" not in shown.text
+
+
+async def test_only_an_administrator_changes_it_and_a_lead_may_look(house: House) -> None:
+    lead = await house.person("Léa")
+    assert _document(house)["display_name"] in unescape((await lead.get("/profile")).text)
+    assert (await lead.get("/profile/edit")).status_code == 403
+
+
+def test_what_is_told_elsewhere_is_no_other_profile_and_is_kept() -> None:
+    document = profiles()[0]
+    later = json.loads(json.dumps(document))
+    later["services"][0]["intake_status"] = "closed"
+    later["updated_at"] = "2026-05-02T00:00:00Z"
+    assert profile_editing.base_of(later) == profile_editing.base_of(document)
+    later["services"][0]["age_max"] += 1
+    assert profile_editing.base_of(later) != profile_editing.base_of(document)
+    assert profile_editing.changes(document, later) == ["services.age_max", "services.intake_status"]
+
+
+async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None:
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)),
+        browser(paris, "Adrienne", Role.ADMINISTRATOR) as person,
+    ):
+        typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
+        typed["display_name"] = ["Un autre nom"]
+        shown = await person.send("/profile/edit", status=200, **typed)
+        carried = dict(_typed(shown.text))
+        again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        answer = await person.send("/profile/publish", **again)
+        assert answer.headers["location"] == "/profile?done=published"
+
+        def reads() -> bool:
+            now = street.clock.now()
+            return marseille.here.roster.card(paris.member, now=now).profile.display_name == "Un autre nom"
+
+        await eventually(reads)
+        told = await person.ask("/profile")
+        assert "Un autre nom" in told
+        assert "Name displayed in the directory" in told
+        node = paris.here
+        (line,) = await node.db.read(lambda tx: journal.latest(tx, action="profile.published", limit=5))
+        assert line.facts["fields"] == "display_name"
+        stale = await person.send("/profile/publish", status=409, **again)
+        assert "published meanwhile" in stale.text
