@@ -35,6 +35,7 @@ from node.placing import take_out_again
 from node.publishing import Publishing
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
+from node.returning import bury
 from node.roster_sync import RosterSync
 from node.rpc.address import default_socket
 from node.rpc.listener import served
@@ -195,6 +196,7 @@ async def _sweep(house: House) -> None:
     crash left behind, spool files of transfers that are over and attachments that no record knows.
     """
     now = house.clock.now()
+    await bury(house)
     gone = await house.db.write(lambda tx: apply_tombstones(tx, house.tombstones, now=now))
     gone += await house.db.write(lambda tx: take_out_again(tx, house.vault, house.tombstones, now=now))
     for file_id in gone:

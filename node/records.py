@@ -39,6 +39,7 @@ __all__ = [
     "create_case",
     "data_key_of",
     "erase_case",
+    "erased_cases",
     "file_ids",
     "hand_over",
     "hold_again",
@@ -367,6 +368,12 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
         .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now)
     )
     return files
+
+
+def erased_cases(tx: Connection) -> list[tuple[str, datetime]]:
+    """The ids of what was erased, and when."""
+    query = select(_CASE.c.id, _CASE.c.updated_at).where(_CASE.c.state == _ERASED)
+    return [(case_id, at) for case_id, at in tx.execute(query)]
 
 
 def apply_tombstones(tx: Connection, tombstones: Tombstones, *, now: datetime) -> list[str]:

@@ -9,9 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from cordee import proof
-from cordee.errors import N_, NotFound, RoleMissing
+from cordee.errors import N_, CordeeError, NotFound, RoleMissing
 from cordee.ids import MemberId, TransferId
-from cordee.transfer import Party, State, sentence
+from cordee.members import MemberState
+from cordee.transfer import Party, Pause, State, sentence
 from cordee.v1 import statements_pb2
 from node import records, transfer_store
 from node.house import House
@@ -131,6 +132,7 @@ class TransferBook:
         party = Party.SENDER if transfer.outgoing else Party.RECIPIENT
         kind, purpose = self._kind_and_purpose(tx, transfer)
         reason = self._reason(transfer)
+        taken = [kind for kind, _ in said]
         over = transfer.state is State.RECEIVED
         return TransferLine(
             transfer_id=transfer.id,
@@ -146,11 +148,27 @@ class TransferBook:
             expires_at=transfer.expires_at,
             bytes_done=transfer.total_bytes if over else house.changes.progress.get(transfer.id, 0),
             bytes_total=transfer.total_bytes,
-            sentence=sentence(transfer.state, party, taken=[kind for kind, _ in said], shared=not transfer.hands_over),
+            sentence=sentence(
+                transfer.state, party, taken=taken, shared=not transfer.hands_over, pause=self._pause(transfer)
+            ),
             reason_code=reason.code if reason else "",
             erasure=transfer.erasure or "",
             waits=any(waits for _, waits in said),
         )
+
+    def _pause(self, transfer: Transfer) -> Pause | None:
+        """Why it does not move, as far as this node knows."""
+        if transfer.over:
+            return None
+        house = self._house
+        try:
+            members = house.roster.require_fresh(house.clock.now()).members
+        except CordeeError:  # too old, or an alarm: the doctor and the first page say which
+            return Pause.UNHEARD
+        states = {members[each].state for each in (transfer.peer, house.member) if each in members}
+        if MemberState.SUSPENDED in states:
+            return Pause.SUSPENDED
+        return Pause.HELD if transfer.held else None
 
     def _kind_and_purpose(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:
         if not transfer.outgoing:

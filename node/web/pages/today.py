@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from cordee.ids import TransferId
+from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from node import need_to_know, records, transfer_store
 from node.people import Role
@@ -65,6 +66,7 @@ async def _today(visit: Visit) -> Response:
         held=[each for each in lines if each.transfer_id in held],
         openings=openings,
         soon=_SOON,
+        reasons=RETURN_REASONS,
         connected=status.connected,
         alarm=status.alarm,
     )
@@ -72,18 +74,15 @@ async def _today(visit: Visit) -> Response:
 
 def _held(tx: Connection) -> set[TransferId]:
     """Ours that were accepted and leave only when somebody here says so."""
-    return {
-        each.id
-        for each in transfer_store.all_transfers(tx)
-        if each.outgoing and each.state is State.ACCEPTED and each.job is None
-    }
+    return {each.id for each in transfer_store.all_transfers(tx) if each.held}
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:
     """Nothing of ours arrived and nobody took it, or it does not leave: somebody has to think of another way."""
     if line.waits and now - line.updated_at > _SLOW:
         return True
-    return line.direction == "out" and line.state in _UNWANTED and now - line.updated_at < _RECENT
+    came_back = line.state in _UNWANTED or line.erasure == "returned"
+    return line.direction == "out" and came_back and now - line.updated_at < _RECENT
 
 
 PAGES = (Page("today", "/", get=_today),)
