@@ -167,6 +167,7 @@ async def opened(
         publishing = Publishing(house, client, transport)
         upkeep = Upkeep(house, client, publishing, transport, certificate)
         running = (listener.run(), outbox.run(), worker.run(), upkeep.run(), upkeep.scrub())
+        filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)
         node = Node(
             house=house,
@@ -182,9 +183,9 @@ async def opened(
         try:
             yield node
         finally:
-            for each in loops:
+            for each in (*loops, filling):
                 each.cancel()
-            ended = await asyncio.gather(*loops, return_exceptions=True)
+            ended = await asyncio.gather(*loops, filling, return_exceptions=True)
             await client.close()
             for outcome in ended:
                 if isinstance(outcome, Exception):
@@ -208,6 +209,12 @@ async def _sweep(house: House) -> None:
         if path.stem not in running:
             path.unlink()
     house.attachments.sweep(await house.db.read(file_ids))
+
+
+async def _fill(house: House) -> None:
+    """Open the lines of all cases, piece by piece, so that the first list need not wait for it."""
+    while await house.db.read(lambda tx: house.cases.catch_up(tx, house.vault)):
+        pass
 
 
 async def serve(

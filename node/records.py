@@ -35,6 +35,7 @@ __all__ = [
     "add_files",
     "apply_tombstones",
     "attachments_of",
+    "changed_lines",
     "close_case",
     "create_case",
     "data_key_of",
@@ -69,6 +70,13 @@ _FILES = prepared(
 _HELD = prepared(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == bindparam("case")))
 _BEFORE = prepared(select(_CASE.c.state, _CASE.c.version).where(_CASE.c.id == bindparam("case")))
 _STANDING = prepared(select(_CASE).where(_CASE.c.id == bindparam("case"), _CASE.c.state != bindparam("but")))
+_LINES = select(
+    *(_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "change", "state", "sealed_line")),
+    _KEY.c.sealed_key,
+    select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery().label("attachments"),
+).outerjoin(_KEY, _KEY.c.case_id == _CASE.c.id)
+_CHANGED = prepared(_LINES.where(_CASE.c.change > bindparam("after")).order_by(_CASE.c.change).limit(bindparam("most")))
+_NEXT_CHANGE = prepared(select(func.coalesce(func.max(_CASE.c.change), 0) + 1))
 _SENDERS = prepared(
     select(_IMPORT.c.sender).where(_IMPORT.c.case_id == bindparam("case"), _IMPORT.c.at >= bindparam("since"))
 )
@@ -80,7 +88,7 @@ _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseLine:
     """A case as lists show it. `status` is the case's own word, `state` this node's: open or closed."""
 
@@ -186,15 +194,19 @@ def attachments_of(tx: Connection, key: DataKey, case_id: str) -> tuple[StoredAt
 
 
 def list_cases(tx: Connection, vault: Vault) -> list[CaseLine]:
-    """Every case that is not erased, the one changed last first. Opens no body. Raises CannotOpen."""
-    count = select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery()
-    columns = [_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "state", "sealed_line")]
-    query = (
-        select(*columns, _KEY.c.sealed_key, count.label("attachments"))
-        .join(_KEY, _KEY.c.case_id == _CASE.c.id)
-        .order_by(_CASE.c.updated_at.desc(), _CASE.c.id)
-    )
-    return [_line(vault, row) for row in tx.execute(query)]
+    """Every case that is not erased, the one changed last first. Opens no body, but every line: a running node asks its
+    `CaseIndex`. Raises CannotOpen.
+    """
+    rows = tx.execute(_LINES.order_by(_CASE.c.updated_at.desc(), _CASE.c.id))
+    return [_line(vault, row) for row in rows if row.sealed_key is not None]
+
+
+def changed_lines(tx: Connection, vault: Vault, *, after: int, limit: int) -> list[tuple[int, str, CaseLine | None]]:
+    """What changed after the change of that number, in its order: the change, the case, its line; None where it was
+    erased. Raises CannotOpen.
+    """
+    rows = tx.execute(_CHANGED, {"after": after, "most": limit})
+    return [(row.change, row.id, None if row.sealed_key is None else _line(vault, row)) for row in rows]
 
 
 def update_case(
@@ -340,7 +352,7 @@ def take_back(tx: Connection, case_id: str, *, transfer: TransferId, now: dateti
     tx.execute(
         update(_CASE)
         .where(_CASE.c.id == case_id, _CASE.c.holder == _HANDED_OVER, _CASE.c.handed_to == bytes(transfer))
-        .values(updated_at=now, holder=_HERE, handed_to=None)
+        .values(updated_at=now, change=_next_change(tx), holder=_HERE, handed_to=None)
     )
 
 
@@ -365,7 +377,7 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     tx.execute(
         update(_CASE)
         .where(_CASE.c.id == case_id, _CASE.c.state != _ERASED)
-        .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now)
+        .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now, change=_next_change(tx))
     )
     return files
 
@@ -424,6 +436,7 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
         "handed_to": None,
         "created_at": now,
         "updated_at": now,
+        "change": _next_change(tx),
         "sealed_body": sealing.seal_body(key, case),
         "sealed_line": sealing.seal_line(key, case),
     }
@@ -464,7 +477,11 @@ def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) ->
 
 
 def _set(tx: Connection, case_id: str, *, now: datetime, **values: object) -> None:
-    tx.execute(_SET, {"case": case_id, "updated_at": now, **values})
+    tx.execute(_SET, {"case": case_id, "updated_at": now, "change": _next_change(tx), **values})
+
+
+def _next_change(tx: Connection) -> int:
+    return int(tx.execute(_NEXT_CHANGE).scalar_one())
 
 
 def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,6 +63,13 @@ class TransferBook:
         """All transfers, newest first."""
         _may_read(handler)
         return await self._house.db.read(lambda tx: [self._line(tx, each) for each in transfer_store.all_transfers(tx)])
+
+    async def of_case(self, handler: Handler, case_id: str) -> Sequence[TransferLine]:
+        """Those of one case, newest first."""
+        _may_read(handler)
+        return await self._house.db.read(
+            lambda tx: [self._line(tx, each) for each in reversed(transfer_store.of_case(tx, case_id))]
+        )
 
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
         """Raises NotFound."""

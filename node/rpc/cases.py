@@ -69,7 +69,8 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
     async def ListCases(self, request: node_pb2.ListCasesRequest, context: Context) -> AsyncIterator[node_pb2.CaseLine]:
         """Every case by its pseudonym, the one changed last first."""
         await self._enter(context, "Cases.ListCases")
-        for line in await self._node.db.read(lambda tx: records.list_cases(tx, self._node.vault)):
+        house = self._node.house
+        for line in await house.db.read(lambda tx: house.cases.lines(tx, house.vault)):
             yield node_pb2.CaseLine(
                 case_id=line.case_id,
                 pseudonym=line.pseudonym,

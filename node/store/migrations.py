@@ -42,6 +42,13 @@ _DRAFTS = (
 )
 
 
+_CHANGES = (
+    "ALTER TABLE case_record ADD COLUMN change INTEGER NOT NULL DEFAULT 0",
+    "UPDATE case_record SET change = rowid",
+    "CREATE INDEX ix_case_record_change ON case_record (change)",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -54,7 +61,13 @@ def _drafts(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts)
+def _changes(tx: Connection) -> None:
+    """From 3 to 4: the order in which cases changed."""
+    for statement in _CHANGES:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _changes)
 """In order; what is appended makes the next version."""
 
 

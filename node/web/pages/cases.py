@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
@@ -32,17 +32,38 @@ _SCHEMA = "case/1"
 _ASKED = ("pseudonym", "channel", "summary", "danger")
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
 _DRAFT = "case-new"
+_ON_A_PAGE = 50
 
 
 async def _cases(visit: Visit) -> Response:
     node = visit.node
-    wanted = visit.request.query_params.get("q", "").strip()[:100]
-    state = visit.request.query_params.get("state", "open")
-    lines = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-    shown = [
-        each for each in lines if (state == "all" or each.state == state) and _folded(wanted) in _folded(each.pseudonym)
-    ]
-    return page("cases.html", visit.language, visit=visit, cases=shown, wanted=wanted, state=state, total=len(lines))
+    query = visit.request.query_params
+    wanted, state = query.get("q", "").strip()[:100], query.get("state", "open")
+    asked = query.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdecimal() and 0 < len(asked) < 7 else 1
+    start = max(0, number - 1) * _ON_A_PAGE
+    (shown, count), total = await node.db.read(
+        lambda tx: (
+            node.house.cases.find(tx, node.vault, wanted=wanted, state=state, start=start, limit=_ON_A_PAGE),
+            node.house.cases.count(tx, node.vault),
+        )
+    )
+    return page(
+        "cases.html",
+        visit.language,
+        visit=visit,
+        cases=shown,
+        wanted=wanted,
+        state=state,
+        count=count,
+        total=total,
+        before=_address(wanted, state, number - 1) if start else "",
+        after=_address(wanted, state, number + 1) if start + len(shown) < count else "",
+    )
+
+
+def _address(wanted: str, state: str, number: int) -> str:
+    return f"/cases?{urlencode({'q': wanted, 'state': state, 'page': number})}"
 
 
 async def _blank(visit: Visit) -> Response:
@@ -125,7 +146,7 @@ async def _case(visit: Visit) -> Response:
         return stored, acts.acts_of(tx, node.vault, case_id)
 
     stored, kept = await node.db.write(step)
-    transfers = [each for each in await node.transfers.list(visit.handler) if each.case_id == case_id]
+    transfers = await node.transfers.of_case(visit.handler, case_id)
     document = stored.case.to_dict()
     return page(
         "case.html",
@@ -144,12 +165,6 @@ async def _case(visit: Visit) -> Response:
         summary=document.get("situation", {}).get("request_summary", ""),
         sections=[(name, section_label(name), bool(document.get(name))) for name in SHOWN],
     )
-
-
-def _folded(name: str) -> str:
-    """Without accents and capitals: nobody types them in a hurry."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(each for each in plain if not unicodedata.combining(each))
 
 
 PAGES = (

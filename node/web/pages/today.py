@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from cordee.ids import TransferId
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
-from node import need_to_know, records, transfer_store
+from node import need_to_know, transfer_store
 from node.people import Role
 from node.transfers import TransferLine
 from node.web.rendering import page
@@ -29,12 +30,11 @@ _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
 async def _today(visit: Visit) -> Response:
     node, now = visit.node, visit.node.clock.now()
     lines: list[TransferLine] = []
-    names: dict[str, str] = {}
+    names: Mapping[str, str] = {}
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.list(visit.handler)
     if visit.handler.roles & _CASE_TEAM:
-        cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-        names = {each.case_id: each.pseudonym for each in cases}
+        names = await node.db.read(lambda tx: node.house.cases.names(tx, node.vault))
     openings = 0
     if Role.LEAD in visit.handler.roles:
         openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))

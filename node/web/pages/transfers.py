@@ -177,8 +177,7 @@ async def _pseudonyms(visit: Visit) -> Mapping[str, str]:
     node = visit.node
     if not visit.handler.roles & _CASE_TEAM:
         return {}
-    cases = await node.db.read(lambda tx: records.list_cases(tx, node.vault))
-    return {each.case_id: each.pseudonym for each in cases}
+    return await node.db.read(lambda tx: node.house.cases.names(tx, node.vault))
 
 
 async def _instructions(visit: Visit, case_id: str) -> str:
