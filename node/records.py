@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -490,11 +491,11 @@ def _line(vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
     return CaseLine(
         case_id=row.id,
         pseudonym=line.pseudonym,
-        status=line.status,
-        risk_level=line.risk_level,
-        holder=row.holder,
+        status=intern(line.status),  # one of a handful of words: kept once, not for each of many cases
+        risk_level=intern(line.risk_level),
+        holder=intern(row.holder),
         version=row.version,
         updated_at=row.updated_at,
-        state=row.state,
+        state=intern(row.state),
         attachments=row.attachments,
     )
