@@ -451,10 +451,15 @@ async def test_another_language_keeps_the_screen(visitor: Visitor, case_id: str,
 # ---- what was chosen survives ----
 
 
+async def test_who_has_chosen_nothing_yet_has_nothing_to_take_up(visitor: Visitor, case_id: str) -> None:
+    for address in (f"/cases/{case_id}/send", f"/cases/{case_id}/send?purpose=emergency_shelter"):
+        for _ in range(2):
+            assert "You had begun" not in await visitor.get(address)
+
+
 async def test_what_was_narrowed_waits_at_the_first_screen_for_the_one_who_chose_it(
     visitor: Visitor, case_id: str, what: str
 ) -> None:
-    assert "You had begun" not in await visitor.get(f"/cases/{case_id}/send")
     narrowed = with_more(what, *[each for each in kept(await visitor.get(what)) if each[1] != "health"])
     await visitor.get(narrowed)  # as the script does whenever a box changes, and the button without it
     for address in (f"/cases/{case_id}/send", f"/cases/{case_id}/send?purpose=emergency_shelter"):
