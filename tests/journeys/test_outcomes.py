@@ -32,7 +32,7 @@ from cordee.ids import TransferId
 from cordee.proof import verify
 from cordee.statements import time_of
 from cordee.summary import DECLINE_REASONS, RETURN_REASONS
-from cordee.transfer import Kind, State
+from cordee.transfer import Kind, Party, Pause, State, sentence
 from cordee.v1 import statements_pb2 as v1
 from node import journal, records, transfer_store
 from node.erasing import erase
@@ -912,8 +912,11 @@ async def test_a_suspended_members_transfer_stands_still_and_goes_on_afterwards(
     record, _, (transfer,) = await offered(paris, marseille, hold=True)
     await accept(marseille, transfer)
     await paris.reaches(transfer, State.ACCEPTED)
+    told = sentence(State.ACCEPTED, Party.SENDER, pause=Pause.HELD)
+    assert await sentence_of(paris, transfer) == told
     member = marseille.here.member
     await about(street, v1.MemberSuspended, member)
+    assert await sentence_of(paris, transfer) == sentence(State.ACCEPTED, Party.SENDER, pause=Pause.SUSPENDED)
     await paris.here.sending.ship(paris.person, transfer)
     with pytest.raises(NotCovered):
         await paris.offer(await paris.case(), marseille, await paris.act(record, marseille))
@@ -924,8 +927,14 @@ async def test_a_suspended_members_transfer_stands_still_and_goes_on_afterwards(
     await about(street, v1.MemberReinstated, member)
     await paris.reaches(transfer, State.RECEIVED)
     await marseille.reaches(transfer, State.RECEIVED)
+    assert await sentence_of(paris, transfer) == sentence(State.RECEIVED, Party.SENDER)
     await nothing_is_left(street, transfer, paris, marseille)
     assert await one_holder(case_id_of(record), *nodes) is marseille
+
+
+async def sentence_of(neighbour: Neighbour, transfer: TransferId) -> str:
+    """As pages, commands and the API tell it."""
+    return (await neighbour.here.transfers.get(neighbour.person, transfer)).sentence
 
 
 async def test_what_is_heard_only_after_a_suspension_waits_for_its_end(
