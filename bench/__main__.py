@@ -19,6 +19,7 @@ from bench.goals import GOALS
 from bench.place import GB, NotEnoughSpace, place, require_space
 from bench.report import Report
 from bench.scale import FULL, QUICK, Scale
+from bench.searching import measure_searching
 from bench.services import PeerFailed
 from bench.transfers import measure_transfers
 from cordee.errors import CordeeError
@@ -62,8 +63,8 @@ def _measure(scale: Scale, report: Report, wanted: frozenset[str]) -> list[str]:
         except NotEnoughSpace as full:
             return [str(full)]
         try:
-            if wanted - {"W4"}:
-                measure_transfers(folder, scale, report, wanted - {"W4"})
+            if wanted - {"W4", "W8"}:
+                measure_transfers(folder, scale, report, wanted - {"W4", "W8"})
         except* _BROKEN as broken:
             failures += [f"one at a time: {each}" for each in _told(broken)]
         try:
@@ -71,6 +72,11 @@ def _measure(scale: Scale, report: Report, wanted: frozenset[str]) -> list[str]:
                 measure_cases(folder, scale, report)
         except* _BROKEN as broken:
             failures += [f"W4: {each}" for each in _told(broken)]
+        try:
+            if "W8" in wanted:
+                measure_searching(folder, scale, report)
+        except* _BROKEN as broken:
+            failures += [f"W8: {each}" for each in _told(broken)]
     return failures
 
 

@@ -22,6 +22,7 @@ class Scale:
     huge: int
     slope_sizes: tuple[int, ...]
     cases: tuple[int, ...]
+    searched: tuple[int, ...]  # cases among which one is found; the last is the row's own
 
 
 FULL = Scale(
@@ -33,6 +34,7 @@ FULL = Scale(
     huge=GB,
     slope_sizes=(25 * MB, 100 * MB, 400 * MB),
     cases=(250, 500, 1_000),
+    searched=(12_500, 25_000, 50_000),
 )
 QUICK = Scale(
     rounds=1,
@@ -43,4 +45,5 @@ QUICK = Scale(
     huge=30 * MB,
     slope_sizes=(3 * MB, 10 * MB, 30 * MB),
     cases=(10, 20, 40),
+    searched=(500, 1_000, 2_000),
 )

@@ -568,6 +568,13 @@ class RecordClosed(Conflict):
     message = N_("This case was closed or handed over; the copy here is read-only.")
 
 
+class CaseWasOurs(Conflict):
+    """The case had been ours before it came: returning it would erase our own record of it too."""
+
+    message = N_("This case was yours before it came back; to return it would erase your own record too.")
+    remedy = N_("Offer it to them anew, or keep it.")
+
+
 class StaleRecord(Conflict):
     """The record was changed by someone else since it was read."""
 

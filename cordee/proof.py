@@ -68,7 +68,7 @@ class ProofReport:
     outcome: State
     steps: tuple[Step, ...]
     erased: bool | None
-    """After a withdrawal of what was received: erased, or kept with a reason. None while nobody has answered."""
+    """What was received: erased, asked for or unasked, or kept with a reason. None while neither was said."""
     checkpoint: Checkpoint
     checks: tuple[str, ...] = CHECKS
 
@@ -128,7 +128,7 @@ def verify(proof: bytes, *, network: NetworkId) -> ProofReport:
         recipient=parties.recipient,
         outcome=state,
         steps=tuple(Step(kind=one.kind, by=one.by, time=one.time, digest=one.digest) for one in taken),
-        erased=None if answered is None else answered.sealed_report is not None,
+        erased=None if answered is None else answered.erased,
         checkpoint=checkpoint,
     )
 
@@ -213,7 +213,7 @@ def _parse(signed: Signed, taken: Sequence[Statement], roster: Roster, checkpoin
     """Read one statement after those `taken`. Raises: as its `parse`; ProofRefused where one before it is missing."""
     found = {type(one): one for one in taken}
     offer, answer = found.get(Offer), found.get(Answer)
-    shipment, withdrawal = found.get(Shipment), found.get(Withdrawal)
+    shipment = found.get(Shipment)
     now = checkpoint.time
     statement: Statement
     if signed.type == v1.Offer.DESCRIPTOR.full_name:
@@ -230,11 +230,17 @@ def _parse(signed: Signed, taken: Sequence[Statement], roster: Roster, checkpoin
         statement = Receipt.parse(signed, roster, offer=offer, shipment=shipment, now=now, history=True)
     elif signed.type == v1.Withdrawal.DESCRIPTOR.full_name:
         statement = Withdrawal.parse(signed, roster, offer=offer, now=now, history=True)
-    elif signed.type == v1.Erasure.DESCRIPTOR.full_name and isinstance(withdrawal, Withdrawal):
-        statement = Erasure.parse(signed, roster, withdrawal=withdrawal, now=now, history=True)
+    elif signed.type == v1.Erasure.DESCRIPTOR.full_name and (follows := _followed(signed, taken)):
+        statement = Erasure.parse(signed, roster, before=follows, now=now, history=True)
     else:
         raise ProofRefused(problem=N_("a statement is missing before another"))
     return statement
+
+
+def _followed(erasure: Signed, taken: Sequence[Statement]) -> Withdrawal | Shipment | None:
+    """The statement that an erasure names, of those before it. Raises: MalformedStatement."""
+    kind = Withdrawal if Erasure.follows(erasure) is Kind.WITHDRAWAL else Shipment
+    return next((one for one in taken if isinstance(one, kind)), None)
 
 
 def _same_root(head: TreeHead, checkpoint: Checkpoint) -> None:

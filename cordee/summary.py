@@ -30,6 +30,7 @@ __all__ = [
     "KINDS",
     "REASON_TEXT_LIMIT",
     "RECEIPT_REASONS",
+    "RETURN_REASONS",
     "SEALED_CONTENT_KEY_SIZE",
     "SEALED_REASON_SIZE",
     "SEALED_REPORT_SIZE",
@@ -100,6 +101,19 @@ KEEPING_REASONS = {
 """Why a recipient keeps what it is asked to erase (RGPD article 17(3))."""
 
 
+RETURN_REASONS = {
+    "wrong_recipient": N_("it was meant for another association"),
+    "no_capacity": DECLINE_REASONS["no_capacity"],
+    "outside_territory": DECLINE_REASONS["outside_territory"],
+    "outside_age": DECLINE_REASONS["outside_age"],
+    "outside_criteria": DECLINE_REASONS["outside_criteria"],
+    "conflict": DECLINE_REASONS["conflict"],
+    "minor_refuses": N_("the minor does not want to be accompanied by us"),
+    "other": N_("another reason"),
+}
+"""Why what was received is erased unasked: it is not for those who received it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parties:
     """The four facts that every statement and every sealed text of one transfer is bound to."""
@@ -120,7 +134,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a recipient erased on request, and when."""
+    """What a recipient erased, and when."""
 
     erased: tuple[str, ...]
     time: datetime
@@ -203,18 +217,20 @@ def open_reason(sealed: bytes, *, codes: Collection[str], parties: Parties, abou
     return Reason(code=message.code, text=message.text)
 
 
-def seal_report(report: Report, *, parties: Parties, withdrawal: Digest, to: SealingPublicKey) -> bytes:
-    """Seal what was erased (names of sections, "attachments") to the sender's card. Raises: InvalidInput."""
+def seal_report(report: Report, *, parties: Parties, about: Digest, to: SealingPublicKey) -> bytes:
+    """Seal what was erased (names of sections, "attachments") to the sender's card. `about` is the digest of the
+    withdrawal that asked for it, or of the shipment that is returned unasked. Raises: InvalidInput.
+    """
     if not _are_names(report.erased):
         raise InvalidInput(field="erased", problem=N_("each is named once, by its technical name"))
     message = v1.ErasureReport(erased=report.erased)
     message.time.FromDatetime(report.time)
-    return _seal(message, "erased", Label.SEALED_REPORT, parties, withdrawal, REPORT_BUCKET, to)
+    return _seal(message, "erased", Label.SEALED_REPORT, parties, about, REPORT_BUCKET, to)
 
 
-def open_report(sealed: bytes, *, parties: Parties, withdrawal: Digest, key: SealingKey) -> Report:
+def open_report(sealed: bytes, *, parties: Parties, about: Digest, key: SealingKey) -> Report:
     """Raises: CannotOpen, MalformedStatement."""
-    message = _open(sealed, v1.ErasureReport, Label.SEALED_REPORT, parties, withdrawal, REPORT_BUCKET, key)
+    message = _open(sealed, v1.ErasureReport, Label.SEALED_REPORT, parties, about, REPORT_BUCKET, key)
     if not message.HasField("time") or not _are_names(message.erased):
         raise MalformedStatement(what=N_("ErasureReport"), problem=N_("it is not complete"))
     try:

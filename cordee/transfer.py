@@ -5,7 +5,7 @@ decides. It is the *broker's* order of things: a node applies what the broker fo
 keeps a tombstone for a withdrawal that overtakes its offer, which is no step of this table).
 
 Some steps depend on what was taken before, not only on the state: a receipt is possible in `WITHDRAWN` if the case had
-been shipped, an erasure answers a withdrawal. So the table is asked with the kinds *taken* so far.
+been shipped, a withdrawal in `RECEIVED` unless it was erased. So the table is asked with the kinds *taken* so far.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = [
     "RULES",
     "Kind",
     "Party",
+    "Pause",
     "Rule",
     "State",
     "expires_at",
@@ -78,13 +79,18 @@ class Party(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """In `state`, `statement` by `by` makes the transfer `then`; where `after` is given, only if that was taken."""
+    """In `state`, `statement` by `by` makes the transfer `then`: only if `after` was taken, never if `unless` was."""
 
     state: State | None
     statement: Kind
     by: Party
     then: State
     after: Kind | None = None
+    unless: Kind | None = None
+
+    def stands(self, taken: Collection[Kind]) -> bool:
+        """Whether what was taken before lets this step be."""
+        return (self.after is None or self.after in taken) and (self.unless is None or self.unless not in taken)
 
 
 _SENDER, _RECIPIENT, _BROKER = Party.SENDER, Party.RECIPIENT, Party.BROKER
@@ -109,9 +115,10 @@ RULES = (
     Rule(State.WITHDRAWN, Kind.RECEIPT_REFUSED, _RECIPIENT, State.WITHDRAWN, after=Kind.SHIPMENT),
     Rule(State.EXPIRED, Kind.RECEIPT_TAKEN, _RECIPIENT, State.RECEIVED, after=Kind.SHIPMENT),
     Rule(State.EXPIRED, Kind.RECEIPT_REFUSED, _RECIPIENT, State.EXPIRED, after=Kind.SHIPMENT),
-    # After delivery a withdrawal, also one that crossed the receipt, is a request to erase; the erasure answers it.
-    Rule(State.RECEIVED, Kind.WITHDRAWAL, _SENDER, State.RECEIVED),
-    Rule(State.RECEIVED, Kind.ERASURE, _RECIPIENT, State.RECEIVED, after=Kind.WITHDRAWAL),
+    # After delivery a withdrawal, also one that crossed the receipt, is a request to erase. The erasure answers it, or
+    # comes unasked, because the case was not for them: then nothing is left that could be withdrawn.
+    Rule(State.RECEIVED, Kind.WITHDRAWAL, _SENDER, State.RECEIVED, unless=Kind.ERASURE),
+    Rule(State.RECEIVED, Kind.ERASURE, _RECIPIENT, State.RECEIVED),
 )
 
 _BY_CELL = {(rule.state, rule.statement, rule.by): rule for rule in RULES}
@@ -140,7 +147,7 @@ def next_state(state: State | None, kind: Kind, by: Party, *, taken: Collection[
     rule = _BY_CELL.get((state, kind, by))
     if any(step_of(kind) == step_of(before) for before in taken):
         raise AnotherStatement(statement=step_of(kind))
-    if rule is None or (rule.after is not None and rule.after not in taken):
+    if rule is None or not rule.stands(taken):
         raise NotInThisState(state=state or N_("not offered yet"), statement=kind)
     return rule.then
 
@@ -151,10 +158,7 @@ def may(state: State | None, party: Party, *, taken: Collection[Kind]) -> tuple[
     return tuple(
         rule.statement
         for rule in RULES
-        if rule.state == state
-        and rule.by == party
-        and step_of(rule.statement) not in steps
-        and (rule.after is None or rule.after in taken)
+        if rule.state == state and rule.by == party and step_of(rule.statement) not in steps and rule.stands(taken)
     )
 
 
@@ -197,9 +201,10 @@ _WITH_OUTCOME = {
     (v1.Answer.DESCRIPTOR.full_name, "refusal"): Kind.REFUSAL,
     (v1.Receipt.DESCRIPTOR.full_name, "taken"): Kind.RECEIPT_TAKEN,
     (v1.Receipt.DESCRIPTOR.full_name, "refused"): Kind.RECEIPT_REFUSED,
-    # Done or refused: the state is the same. Which of them stands in clear; what was erased, or why not, is sealed.
+    # Done, refused or done unasked: the state is the same. Which of them stands in clear; all else of it is sealed.
     (v1.Erasure.DESCRIPTOR.full_name, "erased"): Kind.ERASURE,
     (v1.Erasure.DESCRIPTOR.full_name, "refused"): Kind.ERASURE,
+    (v1.Erasure.DESCRIPTOR.full_name, "returned"): Kind.ERASURE,
 }
 
 
@@ -248,22 +253,57 @@ _ANSWERED = {
 }
 
 
+_RETURNED = {
+    _SENDER: N_("Not for them, they say: they have erased it and signed that; the case is yours again."),
+    _RECIPIENT: N_("Not for you: erased here, with your signature to them; the case is theirs again."),
+}
 _SHARED = {
     _SENDER: N_("Received and checked by their machine; you both follow the case now."),
     _RECIPIENT: N_("Received and checked; you both follow the case now."),
 }
+_SHARED_RETURNED = {
+    _SENDER: N_("Not for them, they say: they have erased what you shared and signed that."),
+    _RECIPIENT: N_("Not for you: what they shared is erased here, with your signature to them."),
+}
 
 
-def sentence(state: State, party: Party, *, taken: Collection[Kind] = (), shared: bool = False) -> str:
+class Pause(StrEnum):
+    """Why a transfer that is not over does not move at present."""
+
+    HELD = "held"
+    """Accepted; its sender wants to let it go by hand."""
+    SUSPENDED = "suspended"
+    """One of the two is suspended: what is between them stands still (protocol §6)."""
+    UNHEARD = "unheard"
+    """This node has not heard from the network for too long, or must not believe what it hears (protocol §4)."""
+
+
+_PAUSED = {
+    (Pause.HELD, _SENDER): N_("Accepted; nothing leaves until you let it go, and the case is still yours."),
+    (Pause.SUSPENDED, _SENDER): N_("It stands still: one of the two associations is suspended; the case is yours."),
+    (Pause.SUSPENDED, _RECIPIENT): N_("It stands still: one of the two associations is suspended; it is still theirs."),
+    (Pause.UNHEARD, _SENDER): N_("It stands still until the list of members is fresh again; the case is still yours."),
+    (Pause.UNHEARD, _RECIPIENT): N_("It stands still until the list of members is fresh again; it is still theirs."),
+}
+
+
+def sentence(
+    state: State, party: Party, *, taken: Collection[Kind] = (), shared: bool = False, pause: Pause | None = None
+) -> str:
     """The state told to a party in one sentence (a msgid).
 
-    With `taken`, a case that was received and then withdrawn says so; `shared` is for a referral or an update, which
-    hand nothing over. Raises: ValueError for the broker, who reads nothing.
+    With `taken`, a case that was received and then withdrawn or returned says so; `shared` is for a referral or an
+    update, which hand nothing over; `pause` says why one that is not over does not move, where this party knows it.
+    Raises: ValueError for the broker, who reads nothing.
     """
     if party is Party.BROKER:
         raise ValueError("a state is told to the sender or the recipient")
+    if pause is not None and state not in END_STATES and (pause, party) in _PAUSED:
+        return _PAUSED[pause, party]
     if state is State.RECEIVED and Kind.WITHDRAWAL in taken:
         return (_ANSWERED if Kind.ERASURE in taken else _REQUESTED)[party]
+    if state is State.RECEIVED and Kind.ERASURE in taken:
+        return (_SHARED_RETURNED if shared else _RETURNED)[party]
     if state is State.RECEIVED and shared:
         return _SHARED[party]
     return _SENTENCES[state, party]

@@ -257,7 +257,9 @@ class Broker:
             return Receipt.parse(signed, roster, offer=offer, shipment=before.shipment(), now=now, fresh=True)
         if kind is Kind.WITHDRAWAL:
             return Withdrawal.parse(signed, roster, offer=offer, now=now, fresh=True)
-        return Erasure.parse(signed, roster, withdrawal=before.withdrawal(), now=now, fresh=True)
+        returned = Erasure.follows(signed) is Kind.SHIPMENT
+        follows = before.shipment() if returned else before.withdrawal()
+        return Erasure.parse(signed, roster, before=follows, now=now, fresh=True)
 
     async def _require_waiting(self, shipment: Shipment, taken: list[Taken]) -> None:
         """The ciphertext is here, whole; where the recipient named a mailbox of its own, here or there."""

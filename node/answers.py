@@ -15,7 +15,7 @@ from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, open_reason, open_sections
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, RETURN_REASONS, open_reason, open_sections
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
@@ -35,6 +35,8 @@ ANSWER_BEFORE = register("node.answer.before_write")
 ANSWER_AFTER = register("node.answer.after_write")
 RECEIPT_BEFORE = register("node.receipt.before_write")
 RECEIPT_AFTER = register("node.receipt.after_write")
+ERASURE_BEFORE = register("node.erasure.before_write")
+ERASURE_AFTER = register("node.erasure.after_write")
 
 
 class Answers:
@@ -212,13 +214,15 @@ class Answers:
             write_withdrawal(house, tx, each, actor="node", now=now)
         return [each.id for each in rivals]
 
-    # ---- the answer to a request to erase ----
+    # ---- erased, asked for or unasked ----
 
     async def _erasure(self, transfer: TransferId, signed: Signed, sequence: int) -> None:
         house = self._house
-        withdrawal = self._chain(transfer).withdrawal
-        erasure = statements.Erasure.parse(signed, house.roster.roster, withdrawal=withdrawal, now=house.clock.now())
-        erased = erasure.sealed_report is not None
+        chain = self._chain(transfer)
+        follows = chain.shipment if statements.Erasure.follows(signed) is Kind.SHIPMENT else chain.withdrawal
+        erasure = statements.Erasure.parse(signed, house.roster.roster, before=follows, now=house.clock.now())
+        outcome = "returned" if erasure.returned else "done" if erasure.erased else "refused"
+        reasons = RETURN_REASONS if erasure.returned else KEEPING_REASONS
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
@@ -226,21 +230,19 @@ class Answers:
             if not transfer_store.add_statement(tx, transfer, Kind.ERASURE, signed, ours=False, now=now):
                 return
             present = transfer_store.read_transfer(tx, transfer)
-            fields: dict[str, object] = {"erasure": "done" if erased else "refused"}
-            if not erased:
-                fields["sealed_reason"] = self._sealed_reason(
-                    erasure, erasure.sealed_reason, KEEPING_REASONS, withdrawal.digest
-                )
+            fields: dict[str, object] = {"erasure": outcome}
+            if erasure.sealed_reason is not None:
+                fields["sealed_reason"] = self._sealed_reason(erasure, erasure.sealed_reason, reasons, erasure.about)
             transfer_store.set_fields(tx, transfer, now=now, **fields)
-            if erased and present.hands_over:
+            if erasure.erased and present.hands_over:
                 # Never two holders, never none: they have erased it, so it is ours again.
                 records.take_back(tx, present.case_id or "", transfer=transfer, now=now)
-            outcome = "done" if erased else "refused"
-            journal.append(
-                tx, now=now, actor="node", action="transfer.erasure", subject=transfer.hex(), outcome=outcome
-            )
+            action = "transfer.returned" if erasure.returned else "transfer.erasure"
+            journal.append(tx, now=now, actor="node", action=action, subject=transfer.hex(), outcome=outcome)
 
+        house.crashpoints.reach(ERASURE_BEFORE)
         await house.db.write(step)
+        house.crashpoints.reach(ERASURE_AFTER)
         house.changes.tell(transfer)
 
     # ---- time, and what the broker would not take ----

@@ -36,6 +36,7 @@ from node.prefetching import Prefetching
 from node.publishing import Publishing
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
+from node.returning import bury
 from node.roster_sync import RosterSync
 from node.rpc.address import default_socket
 from node.rpc.listener import served
@@ -169,6 +170,7 @@ async def opened(
         publishing = Publishing(house, client, transport)
         upkeep = Upkeep(house, client, publishing, transport, certificate)
         running = (listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub())
+        filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)
         node = Node(
             house=house,
@@ -184,9 +186,9 @@ async def opened(
         try:
             yield node
         finally:
-            for each in loops:
+            for each in (*loops, filling):
                 each.cancel()
-            ended = await asyncio.gather(*loops, return_exceptions=True)
+            ended = await asyncio.gather(*loops, filling, return_exceptions=True)
             await client.close()
             for outcome in ended:
                 if isinstance(outcome, Exception):
@@ -198,6 +200,7 @@ async def _sweep(house: House) -> None:
     crash left behind, spool files of transfers that are over and attachments that no record knows.
     """
     now = house.clock.now()
+    await bury(house)
     gone = await house.db.write(lambda tx: apply_tombstones(tx, house.tombstones, now=now))
     gone += await house.db.write(lambda tx: take_out_again(tx, house.vault, house.tombstones, now=now))
     for file_id in gone:
@@ -209,6 +212,12 @@ async def _sweep(house: House) -> None:
         if path.stem not in running:
             path.unlink()
     house.attachments.sweep(await house.db.read(file_ids))
+
+
+async def _fill(house: House) -> None:
+    """Open the lines of all cases, piece by piece, so that the first list need not wait for it."""
+    while await house.db.read(lambda tx: house.cases.catch_up(tx, house.vault)):
+        pass
 
 
 async def serve(

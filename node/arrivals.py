@@ -161,7 +161,7 @@ class Arrivals:
             if not transfer_store.add_statement(tx, transfer, Kind.WITHDRAWAL, signed, ours=False, now=now):
                 return
             present = transfer_store.read_transfer(tx, transfer)
-            if present.state is State.RECEIVED:
+            if present.state is State.RECEIVED and present.erasure is None:  # else it has crossed our erasure
                 transfer_store.set_fields(tx, transfer, now=now, erasure="asked")
             elif present.state not in END_STATES:
                 waits = [Kind.ACCEPTANCE, Kind.REFUSAL]

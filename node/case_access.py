@@ -120,12 +120,15 @@ def access_of(tx: Connection, vault: Vault, case_id: str) -> Access:
 
 
 class Sight:
-    """What one person may open, within one step: their teams and the reasons that they gave are read once."""
+    """What one person may open, within one step: their teams and the reasons that they gave are read once.
+
+    `opened`: the ids of the cases that they gave a reason for that still holds.
+    """
 
     def __init__(self, tx: Connection, person: Person, *, now: datetime) -> None:
         self._person = person
         self._teams = frozenset(tx.execute(_TEAMS, {"account": person.account_id}).scalars())
-        self._opened = frozenset(tx.execute(_OPENED, {"account": person.account_id, "now": now}).scalars())
+        self.opened = frozenset(tx.execute(_OPENED, {"account": person.account_id, "now": now}).scalars())
 
     def is_mine(self, access: Access) -> bool:
         """Whether a case is theirs without a reason."""
@@ -133,7 +136,7 @@ class Sight:
 
     def sees(self, case_id: str, access: Access) -> bool:
         """Whether it is open to them now: their own, or for a reason that still holds."""
-        return self.is_mine(access) or case_id in self._opened
+        return self.is_mine(access) or case_id in self.opened
 
 
 def folded(name: str) -> str:

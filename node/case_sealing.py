@@ -17,6 +17,9 @@ from node.store.records import CaseKeyRow
 from node.vault import DataKey, Vault
 
 __all__ = [
+    "BODY_PLACE",
+    "KEY_PLACE",
+    "LINE_PLACE",
     "Line",
     "data_key_of",
     "keep_data_key",
@@ -34,9 +37,9 @@ __all__ = [
 _KEY = table_of(CaseKeyRow)
 _KEY_OF = prepared(select(_KEY.c.sealed_key).where(_KEY.c.case_id == bindparam("case")))
 _ADD = prepared(insert(_KEY))
-_KEY_PLACE = "case_key.sealed_key"
-_BODY_PLACE = "case_record.sealed_body"
-_LINE_PLACE = "case_record.sealed_line"
+KEY_PLACE = "case_key.sealed_key"
+BODY_PLACE = "case_record.sealed_body"
+LINE_PLACE = "case_record.sealed_line"
 _SHORT = 3  # what a line held before it said whose the case is
 _ATTACHMENT_PLACE = "attachment.sealed_description"
 
@@ -55,7 +58,7 @@ class Line:
 
 def keep_data_key(tx: Connection, vault: Vault, case_id: str, key: DataKey) -> None:
     """Keep a new case's data key."""
-    sealed = vault.seal(bytes(key), place=_KEY_PLACE, row=case_id)
+    sealed = vault.seal(bytes(key), place=KEY_PLACE, row=case_id)
     tx.execute(_ADD, {"case_id": case_id, "sealed_key": sealed})
 
 
@@ -69,17 +72,17 @@ def data_key_of(tx: Connection, vault: Vault, case_id: str) -> DataKey:
 
 def unwrap(vault: Vault, case_id: str, sealed: bytes) -> DataKey:
     """Open one row of the key table. Raises CannotOpen."""
-    return DataKey(vault.unseal(sealed, place=_KEY_PLACE, row=case_id))
+    return DataKey(vault.unseal(sealed, place=KEY_PLACE, row=case_id))
 
 
 def seal_body(key: DataKey, case: Case) -> bytes:
     """The whole case, for its row."""
-    return key.seal(case.to_bytes(), place=_BODY_PLACE, row=case.case_id)
+    return key.seal(case.to_bytes(), place=BODY_PLACE, row=case.case_id)
 
 
 def open_body(key: DataKey, case_id: str, sealed: bytes) -> Case:
     """Raises CannotOpen; InvalidRecord where the schema has changed since."""
-    return parse_case(key.unseal(sealed, place=_BODY_PLACE, row=case_id))
+    return parse_case(key.unseal(sealed, place=BODY_PLACE, row=case_id))
 
 
 def seal_line(key: DataKey, case: Case) -> bytes:
@@ -87,12 +90,12 @@ def seal_line(key: DataKey, case: Case) -> bytes:
     status, level = case.value("meta.status"), case.value("risk.level")
     whose = [case.value("meta.local_number") or "", case.value("meta.access_restriction") or "", named_in(case)]
     line = json.dumps([case.pseudonym, status or "", level or "", *whose], ensure_ascii=False)
-    return key.seal(line.encode(), place=_LINE_PLACE, row=case.case_id)
+    return key.seal(line.encode(), place=LINE_PLACE, row=case.case_id)
 
 
 def open_line(key: DataKey, case_id: str, sealed: bytes) -> Line:
     """Raises CannotOpen."""
-    told = json.loads(key.unseal(sealed, place=_LINE_PLACE, row=case_id))
+    told = json.loads(key.unseal(sealed, place=LINE_PLACE, row=case_id))
     if len(told) == _SHORT:
         return Line(*told)
     pseudonym, status, level, number, restriction, named = told

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from cordee.errors import N_, CordeeError, NotFound
+from cordee.errors import N_, CordeeError, NotFound, NotInThisState
 from cordee.ids import TransferId
 from cordee.roster import Roster
 from cordee.signing import Signed
 from cordee.statements import Answer, Offer, Receipt, Shipment, Withdrawal
-from cordee.transfer import Kind
+from cordee.transfer import Kind, State
 from node import journal, transfer_store
 from node.house import House
 
@@ -72,6 +72,11 @@ class Chain:
         """Raises NotFound."""
         signed = self._signed(Kind.WITHDRAWAL)
         return Withdrawal.parse(signed, self._roster, offer=self.offer, now=self._now, history=True)
+
+    def require(self, kind: Kind, state: State) -> None:
+        """What is to come answers a statement of this kind. Raises NotInThisState where there is none."""
+        if kind not in self.kept:
+            raise NotInThisState(state=state, statement=Kind.ERASURE)
 
     def receipt(self, signed: Signed) -> Receipt:
         """A receipt read against this chain, as it came."""

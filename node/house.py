@@ -16,6 +16,7 @@ from cordee.sealing import SealingKey
 from cordee.signing import SigningKey
 from cordee.statements import Recall, TreeHead
 from node.attachments import AttachmentStore
+from node.case_index import CaseIndex
 from node.inflight import InFlight
 from node.roster_sync import RosterSync
 from node.tombstones import Tombstones
@@ -128,6 +129,7 @@ class House:
     roster: RosterSync
     crashpoints: Crashpoints
     changes: Changes = field(default_factory=Changes)
+    cases: CaseIndex = field(default_factory=CaseIndex)
     recall: Recall = field(default_factory=Recall)
 
     def tree_head(self) -> TreeHead:

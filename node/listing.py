@@ -8,66 +8,52 @@ case, and nothing else of it. That somebody found one so is journalled: trying n
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from node import journal, records
+from node import journal
 from node.case_access import Sight
-from node.records import CaseLine
+from node.case_index import Found
 
 if TYPE_CHECKING:
+    from node.case_index import CaseIndex
     from node.people import Handler
     from node.vault import Vault
 
-__all__ = ["Found", "cases_of", "find", "note_found", "plain", "pseudonyms_of"]
+__all__ = ["find", "note_found", "pseudonyms_of"]
 
 
-@dataclass(frozen=True)
-class Found:
-    """What somebody's words find."""
+def find(
+    tx: Connection,
+    cases: CaseIndex,
+    vault: Vault,
+    handler: Handler,
+    wanted: str = "",
+    *,
+    now: datetime,
+    state: str = "all",
+    start: int = 0,
+    limit: int | None = None,
+) -> Found:
+    """Look for a part of a pseudonym or number, without accents and capitals; a piece of what is found, or all of it.
 
-    lines: tuple[CaseLine, ...]  # open to them, the one changed last first
-    total: int  # how many are open to them at all
-    kept: tuple[str, ...]  # ids of those that are kept to others and bear exactly this pseudonym or number
-
-
-def cases_of(tx: Connection, vault: Vault, handler: Handler, *, now: datetime) -> list[CaseLine]:
-    """Every case that is open to somebody, the one changed last first. Raises CannotOpen."""
+    `state`: open, closed or all. Raises CannotOpen.
+    """
     sight = Sight(tx, handler, now=now)
-    return [each for each in records.list_cases(tx, vault) if sight.sees(each.case_id, each.access)]
+    return cases.find(tx, vault, sight=sight, wanted=wanted, state=state, start=start, limit=limit)
 
 
-def pseudonyms_of(tx: Connection, vault: Vault, handler: Handler, *, now: datetime) -> dict[str, str]:
-    """The same by their ids, for pages that name a case beside something else."""
-    return {each.case_id: each.pseudonym for each in cases_of(tx, vault, handler, now=now)}
-
-
-def find(tx: Connection, vault: Vault, handler: Handler, wanted: str, *, now: datetime) -> Found:
-    """Look for a part of a pseudonym or number, without accents and capitals. Raises CannotOpen."""
-    sight, said = Sight(tx, handler, now=now), plain(wanted)
-    lines, kept, total = [], [], 0
-    for each in records.list_cases(tx, vault):
-        names = (plain(each.pseudonym), plain(each.local_number))
-        if sight.sees(each.case_id, each.access):
-            total += 1
-            if any(said in name for name in names):
-                lines.append(each)
-        elif said and said in names:
-            kept.append(each.case_id)
-    return Found(tuple(lines), total, tuple(kept))
+def pseudonyms_of(
+    tx: Connection, cases: CaseIndex, vault: Vault, handler: Handler, *, now: datetime
+) -> Mapping[str, str]:
+    """Pseudonyms by the ids of the cases that are open to somebody, for pages that name a case beside something."""
+    return cases.names(tx, vault, sight=Sight(tx, handler, now=now))
 
 
 def note_found(tx: Connection, handler: Handler, found: Found, *, now: datetime) -> None:
     """Journal that cases kept to others were found by their names."""
     for case_id in found.kept:
         journal.append(tx, now=now, actor=handler.account_id, action="case.found_by_name", subject=case_id)
-
-
-def plain(name: str) -> str:
-    """Without accents and capitals: nobody types them in a hurry."""
-    decomposed = unicodedata.normalize("NFKD", " ".join(name.casefold().split()))
-    return "".join(each for each in decomposed if not unicodedata.combining(each))

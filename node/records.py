@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -37,10 +38,12 @@ __all__ = [
     "add_files",
     "apply_tombstones",
     "attachments_of",
+    "changed_lines",
     "close_case",
     "create_case",
     "data_key_of",
     "erase_case",
+    "erased_cases",
     "file_ids",
     "hand_over",
     "hold_again",
@@ -48,6 +51,7 @@ __all__ = [
     "import_case",
     "imported_as",
     "list_cases",
+    "note_change",
     "note_import",
     "put_case",
     "read_case",
@@ -71,18 +75,31 @@ _FILES = prepared(
 _HELD = prepared(select(_CASE.c.holder, _CASE.c.handed_to).where(_CASE.c.id == bindparam("case")))
 _BEFORE = prepared(select(_CASE.c.state, _CASE.c.version).where(_CASE.c.id == bindparam("case")))
 _STANDING = prepared(select(_CASE).where(_CASE.c.id == bindparam("case"), _CASE.c.state != bindparam("but")))
+_LINES = (
+    select(
+        *(_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "change", "state", "sealed_line")),
+        _KEY.c.sealed_key,
+        _OF_TEAM.c.team_id,
+        select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery().label("attachments"),
+    )
+    .outerjoin(_KEY, _KEY.c.case_id == _CASE.c.id)
+    .outerjoin(_OF_TEAM, _OF_TEAM.c.case_id == _CASE.c.id)
+)
+_CHANGED = prepared(_LINES.where(_CASE.c.change > bindparam("after")).order_by(_CASE.c.change).limit(bindparam("most")))
+_NEXT_CHANGE = prepared(select(func.coalesce(func.max(_CASE.c.change), 0) + 1))
 _SENDERS = prepared(
     select(_IMPORT.c.sender).where(_IMPORT.c.case_id == bindparam("case"), _IMPORT.c.at >= bindparam("since"))
 )
 _ADD = prepared(insert(_CASE))
 _ADD_IMPORT = prepared(insert(_IMPORT))
+_NOTE = prepared(update(_CASE).where(_CASE.c.id == bindparam("case")))
 _SET = prepared(update(_CASE).where(_CASE.c.id == bindparam("case")))
 
 _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseLine:
     """A case as lists show it. `status` is the case's own word, `state` this node's: open or closed."""
 
@@ -190,19 +207,24 @@ def attachments_of(tx: Connection, key: DataKey, case_id: str) -> tuple[StoredAt
 
 
 def list_cases(tx: Connection, vault: Vault) -> list[CaseLine]:
-    """Every case that is not erased, whoever may see it, the one changed last first. Raises CannotOpen.
-
-    Opens no body, but for what was sealed before lists said whose a case is.
+    """Every case that is not erased, whoever may see it, the one changed last first. Opens no body, but every line, and
+    the bodies sealed before lines said whose a case is: a running node asks its `CaseIndex`. Raises CannotOpen.
     """
-    count = select(func.count()).where(_ATTACHMENT.c.case_id == _CASE.c.id).scalar_subquery()
-    columns = [_CASE.c[name] for name in ("id", "holder", "version", "updated_at", "state", "sealed_line")]
-    query = (
-        select(*columns, _KEY.c.sealed_key, _OF_TEAM.c.team_id, count.label("attachments"))
-        .join(_KEY, _KEY.c.case_id == _CASE.c.id)
-        .outerjoin(_OF_TEAM, _OF_TEAM.c.case_id == _CASE.c.id)
-        .order_by(_CASE.c.updated_at.desc(), _CASE.c.id)
-    )
-    return [_line(tx, vault, row) for row in tx.execute(query).all()]
+    rows = tx.execute(_LINES.order_by(_CASE.c.updated_at.desc(), _CASE.c.id)).all()
+    return [_line(tx, vault, row) for row in rows if row.sealed_key is not None]
+
+
+def changed_lines(tx: Connection, vault: Vault, *, after: int, limit: int) -> list[tuple[int, str, CaseLine | None]]:
+    """What changed after the change of that number, in its order: the change, the case, its line; None where it was
+    erased. Raises CannotOpen.
+    """
+    rows = tx.execute(_CHANGED, {"after": after, "most": limit}).all()
+    return [(row.change, row.id, None if row.sealed_key is None else _line(tx, vault, row)) for row in rows]
+
+
+def note_change(tx: Connection, case_id: str) -> None:
+    """Whose a case is has changed beside its record: lists look at it again."""
+    tx.execute(_NOTE, {"case": case_id, "change": _next_change(tx)})
 
 
 def update_case(
@@ -348,7 +370,7 @@ def take_back(tx: Connection, case_id: str, *, transfer: TransferId, now: dateti
     tx.execute(
         update(_CASE)
         .where(_CASE.c.id == case_id, _CASE.c.holder == _HANDED_OVER, _CASE.c.handed_to == bytes(transfer))
-        .values(updated_at=now, holder=_HERE, handed_to=None)
+        .values(updated_at=now, change=_next_change(tx), holder=_HERE, handed_to=None)
     )
 
 
@@ -374,9 +396,15 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     tx.execute(
         update(_CASE)
         .where(_CASE.c.id == case_id, _CASE.c.state != _ERASED)
-        .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now)
+        .values(state=_ERASED, sealed_body=None, sealed_line=None, updated_at=now, change=_next_change(tx))
     )
     return files
+
+
+def erased_cases(tx: Connection) -> list[tuple[str, datetime]]:
+    """The ids of what was erased, and when."""
+    query = select(_CASE.c.id, _CASE.c.updated_at).where(_CASE.c.state == _ERASED)
+    return [(case_id, at) for case_id, at in tx.execute(query)]
 
 
 def apply_tombstones(tx: Connection, tombstones: Tombstones, *, now: datetime) -> list[str]:
@@ -427,6 +455,7 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
         "handed_to": None,
         "created_at": now,
         "updated_at": now,
+        "change": _next_change(tx),
         "sealed_body": sealing.seal_body(key, case),
         "sealed_line": sealing.seal_line(key, case),
     }
@@ -467,7 +496,11 @@ def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) ->
 
 
 def _set(tx: Connection, case_id: str, *, now: datetime, **values: object) -> None:
-    tx.execute(_SET, {"case": case_id, "updated_at": now, **values})
+    tx.execute(_SET, {"case": case_id, "updated_at": now, "change": _next_change(tx), **values})
+
+
+def _next_change(tx: Connection) -> int:
+    return int(tx.execute(_NEXT_CHANGE).scalar_one())
 
 
 def _line(tx: Connection, vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
@@ -480,12 +513,12 @@ def _line(tx: Connection, vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
     return CaseLine(
         case_id=row.id,
         pseudonym=line.pseudonym,
-        status=line.status,
-        risk_level=line.risk_level,
-        holder=row.holder,
+        status=intern(line.status),  # one of a handful of words: kept once, not for each of many cases
+        risk_level=intern(line.risk_level),
+        holder=intern(row.holder),
         version=row.version,
         updated_at=row.updated_at,
-        state=row.state,
+        state=intern(row.state),
         attachments=row.attachments,
         local_number=line.local_number,
         access=Access.of_line(line, row.team_id, opened),

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cordee.errors import N_, InvalidInput, NotFound, TeamExists, TeamInUse
-from node import journal, people
+from node import journal, people, records
 from node.case_access import folded, team_of
 from node.store import table_of
 from node.store.people import AccountRow
@@ -147,6 +147,7 @@ def place(tx: Connection, case_id: str, team_id: str | None, *, now: datetime, b
     tx.execute(delete(_OF_TEAM).where(_OF_TEAM.c.case_id == case_id))
     if team_id is not None:
         tx.execute(insert(_OF_TEAM), {"case_id": case_id, "team_id": team_id})
+    records.note_change(tx, case_id)
     facts = {"team": team_id or "everybody"}
     journal.append(tx, now=now, actor=by, action="case.given_to_team", subject=case_id, facts=facts)
 

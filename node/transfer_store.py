@@ -24,6 +24,7 @@ __all__ = [
     "all_transfers",
     "cursor",
     "end",
+    "erased_here",
     "forget_waiting",
     "give_up_sending",
     "insert_transfer",
@@ -120,6 +121,11 @@ class Transfer:
     sealed_taken: bytes | None = None
 
     @property
+    def held(self) -> bool:
+        """Ours, accepted, and leaves only when somebody here lets it go."""
+        return self.outgoing and self.state is State.ACCEPTED and self.job is None
+
+    @property
     def over(self) -> bool:
         """Nothing more happens by itself."""
         return self.state in END_STATES
@@ -183,6 +189,12 @@ def jobs(tx: Connection) -> list[TransferId]:
 def of_case(tx: Connection, case_id: str) -> list[Transfer]:
     """Every transfer of one case, oldest first."""
     return [_transfer(row) for row in tx.execute(_OF_CASE, {"case": case_id})]
+
+
+def erased_here(tx: Connection) -> list[Transfer]:
+    """What came and was erased under signature, asked for or unasked."""
+    rows = tx.execute(select(_TRANSFER).where(~_TRANSFER.c.outgoing, _TRANSFER.c.erasure.in_(("done", "returned"))))
+    return [_transfer(row) for row in rows]
 
 
 def open_offers(tx: Connection, case_id: str) -> list[Transfer]:

@@ -6,16 +6,17 @@ all of them, which name nobody, and no summary.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
 from cordee import proof
-from cordee.errors import N_, NeedToKnow, NotFound, RoleMissing
+from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, RoleMissing
 from cordee.ids import MemberId, TransferId
-from cordee.transfer import Party, State, sentence
+from cordee.members import MemberState
+from cordee.transfer import Party, Pause, State, sentence
 from cordee.v1 import statements_pb2
 from node import records, transfer_store
 from node.house import House
@@ -73,6 +74,13 @@ class TransferBook:
             return [self._line(tx, each) for each in transfer_store.all_transfers(tx) if sees(each)]
 
         return await self._house.db.read(read)
+
+    async def of_case(self, handler: Handler, case_id: str) -> Sequence[TransferLine]:
+        """Those of one case, newest first."""
+        _may_read(handler)
+        return await self._house.db.read(
+            lambda tx: [self._line(tx, each) for each in reversed(transfer_store.of_case(tx, case_id))]
+        )
 
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
         """Raises NotFound, NeedToKnow."""
@@ -188,6 +196,7 @@ class TransferBook:
         party = Party.SENDER if transfer.outgoing else Party.RECIPIENT
         kind, purpose = self._kind_and_purpose(tx, transfer)
         reason = self._reason(transfer)
+        taken = [kind for kind, _ in said]
         over = transfer.state is State.RECEIVED
         return TransferLine(
             transfer_id=transfer.id,
@@ -203,11 +212,27 @@ class TransferBook:
             expires_at=transfer.expires_at,
             bytes_done=transfer.total_bytes if over else house.changes.progress.get(transfer.id, 0),
             bytes_total=transfer.total_bytes,
-            sentence=sentence(transfer.state, party, taken=[kind for kind, _ in said], shared=not transfer.hands_over),
+            sentence=sentence(
+                transfer.state, party, taken=taken, shared=not transfer.hands_over, pause=self._pause(transfer)
+            ),
             reason_code=reason.code if reason else "",
             erasure=transfer.erasure or "",
             waits=any(waits for _, waits in said),
         )
+
+    def _pause(self, transfer: Transfer) -> Pause | None:
+        """Why it does not move, as far as this node knows."""
+        if transfer.over:
+            return None
+        house = self._house
+        try:
+            members = house.roster.require_fresh(house.clock.now()).members
+        except CordeeError:  # too old, or an alarm: the doctor and the first page say which
+            return Pause.UNHEARD
+        states = {members[each].state for each in (transfer.peer, house.member) if each in members}
+        if MemberState.SUSPENDED in states:
+            return Pause.SUSPENDED
+        return Pause.HELD if transfer.held else None
 
     def _kind_and_purpose(self, tx: Connection, transfer: Transfer) -> tuple[str, str]:
         if not transfer.outgoing:

@@ -21,6 +21,7 @@ from cordee.summary import (
     DECLINE_REASONS,
     KEEPING_REASONS,
     RECEIPT_REASONS,
+    RETURN_REASONS,
     Reason,
     Report,
     seal_content_key,
@@ -203,7 +204,7 @@ class Story:
         report = Report(erased=("needs", "attachments"), time=self.now)
         arguments: dict[str, Any] = {
             "sealed_report": seal_report(
-                report, parties=self.parties, withdrawal=self.withdrawn.digest, to=self.sender.sealing.public
+                report, parties=self.parties, about=self.withdrawn.digest, to=self.sender.sealing.public
             ),
             "sender_card": 1,
             "now": self.now,
@@ -226,6 +227,18 @@ class Story:
         }
         return statements.refuse_erasure(self.withdrawn, **{**arguments, **changes})
 
+    def make_return(self, **changes: Any) -> Signed:
+        about, to = self.shipped.digest, self.sender.sealing.public
+        report, reason = Report(erased=("needs",), time=self.now), Reason("wrong_recipient", "Un homonyme.")
+        arguments: dict[str, Any] = {
+            "sealed_report": seal_report(report, parties=self.parties, about=about, to=to),
+            "sealed_reason": seal_reason(reason, codes=RETURN_REASONS, parties=self.parties, about=about, to=to),
+            "sender_card": 1,
+            "now": self.now,
+            "key": self.recipient.identity,
+        }
+        return statements.give_back(self.shipped, **{**arguments, **changes})
+
     # -- read, as the broker takes them --
 
     def read_offer(self, signed: Signed, **changes: Any) -> Offer:
@@ -244,7 +257,10 @@ class Story:
         return Withdrawal.parse(signed, **self.context(**{"offer": self.offered, **changes}))
 
     def read_erasure(self, signed: Signed, **changes: Any) -> Erasure:
-        return Erasure.parse(signed, **self.context(**{"withdrawal": self.withdrawn, **changes}))
+        return Erasure.parse(signed, **self.context(**{"before": self.withdrawn, **changes}))
+
+    def read_return(self, signed: Signed, **changes: Any) -> Erasure:
+        return Erasure.parse(signed, **self.context(**{"before": self.shipped, **changes}))
 
     # -- taken --
 
@@ -282,4 +298,8 @@ class Story:
 
     def keep_by_law(self, **changes: Any) -> Self:
         self.erased = self.read_erasure(self._keep(self.make_refused_erasure(**changes)))
+        return self
+
+    def give_back(self, **changes: Any) -> Self:
+        self.erased = self.read_return(self._keep(self.make_return(**changes)))
         return self

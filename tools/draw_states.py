@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cordee.transfer import END_STATES, RULES, Kind, Party, Rule, State, sentence  # noqa: E402 - run from a checkout
+from cordee.transfer import END_STATES, RULES, Kind, Party, Pause, Rule, State, sentence  # noqa: E402 - run from a checkout
 
 WIDTH, HEIGHT = 1260, 640
 BOX_WIDTH, BOX_HEIGHT = 136, 46
@@ -66,8 +66,14 @@ LINES: dict[tuple[State | None, State], Line] = {
 
 
 def _words(rule: Rule) -> str:
-    text = rule.statement.value.replace("_", " ")
-    return f"{text} (after {rule.after.value.replace('_', ' ')})" if rule.after else text
+    text = _spelt(rule.statement)
+    if rule.after:
+        return f"{text} (after {_spelt(rule.after)})"
+    return f"{text} (not after {_spelt(rule.unless)})" if rule.unless else text
+
+
+def _spelt(kind: Kind | None) -> str:
+    return kind.value.replace("_", " ") if kind else ""
 
 
 def _arrow(pair: tuple[State | None, State], rules: list[Rule]) -> list[str]:
@@ -157,14 +163,15 @@ def markdown() -> str:
         "",
         "## Who may send what",
         "",
-        "| in state | statement | by | then | only after |",
-        "| --- | --- | --- | --- | --- |",
+        "| in state | statement | by | then | only after | never after |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for rule in RULES:
         before = f"`{rule.state.name}`" if rule.state else "–"
-        after = rule.after.value.replace("_", " ") if rule.after else ""
-        words = rule.statement.value.replace("_", " ")
-        out.append(f"| {before} | {words} | {rule.by.value} | `{rule.then.name}` | {after} |")
+        after, unless = _spelt(rule.after), _spelt(rule.unless)
+        out.append(
+            f"| {before} | {_spelt(rule.statement)} | {rule.by.value} | `{rule.then.name}` | {after} | {unless} |"
+        )
     kinds = [kind for kind in Kind if kind is not Kind.OFFER]
     out += [
         "",
@@ -180,11 +187,11 @@ def markdown() -> str:
         cells = []
         for kind in kinds:
             found = [rule for rule in RULES if rule.state is state and rule.statement is kind]
-            cells.append(f"{found[0].then.name}{'*' if found[0].after else ''}" if found else "·")
+            cells.append(f"{found[0].then.name}{'*' if found[0].after or found[0].unless else ''}" if found else "·")
         out.append(f"| **{state.name}** | " + " | ".join(cells) + " |")
     out += [
         "",
-        "\\* only after the step named in the first table.",
+        "\\* only after, or never after, the step named in the first table.",
         "",
         "## What people read",
         "",
@@ -197,10 +204,17 @@ def markdown() -> str:
         ("received, withdrawn", frozenset({Kind.WITHDRAWAL}), False),
         ("received, withdrawn, answered", frozenset({Kind.WITHDRAWAL, Kind.ERASURE}), False),
     ]
+    told += [
+        ("received, returned", frozenset({Kind.ERASURE}), False),
+        ("received, shared, returned", frozenset({Kind.ERASURE}), True),
+    ]
     for name, taken, shared in told:
         state = State(name.split(",")[0])
         both = (sentence(state, party, taken=taken, shared=shared) for party in (Party.SENDER, Party.RECIPIENT))
         out.append(f"| {name} | " + " | ".join(both) + " |")
+    for pause in Pause:
+        both = (sentence(State.ACCEPTED, party, pause=pause) for party in (Party.SENDER, Party.RECIPIENT))
+        out.append(f"| accepted, {pause.value} | " + " | ".join(both) + " |")
     return "\n".join([*out, ""])
 
 

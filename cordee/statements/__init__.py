@@ -26,6 +26,7 @@ from cordee.statements.withdrawals import Erasure, Withdrawal
 from cordee.statements.writing import (
     accept,
     erase,
+    give_back,
     new_token,
     new_transfer_id,
     offer,
@@ -58,6 +59,7 @@ __all__ = [
     "Withdrawal",
     "accept",
     "erase",
+    "give_back",
     "new_token",
     "new_transfer_id",
     "offer",

@@ -38,7 +38,7 @@ __all__ = ["MAX_STATEMENT_BODY", "SKEW", "Body", "Reading", "RootAt", "TreeHead"
 
 SKEW = timedelta(minutes=5)
 MAX_STATEMENT_BODY = 8 * 1024
-"""Bytes of a transfer statement's body: the longest, a refusal with its reason, has about 5.5 kB."""
+"""Bytes of a transfer statement's body: the longest, an erasure unasked with report and reason, has about 7.5 kB."""
 
 RootAt = Callable[[int], bytes | None]
 """The root of our own roster log at a size, or None where our log is shorter."""

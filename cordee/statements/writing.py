@@ -29,6 +29,7 @@ from cordee.v1 import statements_pb2 as v1
 __all__ = [
     "accept",
     "erase",
+    "give_back",
     "new_token",
     "new_transfer_id",
     "offer",
@@ -237,6 +238,14 @@ def refuse_erasure(
             refused=v1.ErasureRefused(sealed_reason=sealed_reason),
         )
     )
+
+
+def give_back(
+    shipment: Shipment, *, sealed_report: bytes, sealed_reason: bytes, sender_card: int, now: datetime, key: SigningKey
+) -> Signed:
+    """Step 5 unasked, by the recipient: what was received was not for them and is erased."""
+    returned = v1.Returned(shipment=shipment.digest, sealed_report=sealed_report, sealed_reason=sealed_reason)
+    return key.sign(v1.Erasure(**_common(shipment.parties, now), sender_card=sender_card, returned=returned))
 
 
 def redate(signed: Signed, *, key: SigningKey, now: datetime) -> Signed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli.calling import on_node
-from node.cli.transfer_answer import accept, decline, erase_answer, inbox
+from node.cli.transfer_answer import accept, decline, erase_answer, give_back, inbox
 from node.cli.transfer_offer import offer, preview, ship, withdraw
 from node.cli.transfer_update import update
 from node.cli.transfer_watch import watch
@@ -25,7 +25,7 @@ def group() -> None:
     """Cases on their way to another association, and from one."""
 
 
-for command in (offer, preview, ship, update, withdraw, inbox, accept, decline, erase_answer, watch):
+for command in (offer, preview, ship, update, withdraw, inbox, accept, decline, give_back, erase_answer, watch):
     group.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`cordee transfer inbox`, `accept`, `decline` and `erase-answer`: the recipient's half."""
+"""`cordee transfer inbox`, `accept`, `decline`, `return` and `erase-answer`: the recipient's half."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from cordee.runtime.output import Output
     from node.cli.client import Client
 
-__all__ = ["DECLINING", "KEEPING", "accept", "decline", "erase_answer", "inbox"]
+__all__ = ["DECLINING", "KEEPING", "RETURNING", "accept", "decline", "erase_answer", "give_back", "inbox"]
 
 # The closed lists of cordee.summary, whose import would slow down every command; a test holds them equal.
 DECLINING = ["no_capacity", "outside_territory", "outside_age", "outside_criteria", "conflict", "other"]
+RETURNING = ["wrong_recipient", *DECLINING[:-1], "minor_refuses", "other"]
 KEEPING = ["legal_obligation", "legal_claims", "other"]
 
 
@@ -79,6 +80,32 @@ async def decline(client: Client, output: Output, *, transfer: str, code: str, t
     transfer_id = await transfer_of(client, transfer)
     answer = await client.transfers.DeclineTransfer(
         node_pb2.DeclineTransferRequest(transfer_id=transfer_id, code=code, text=text)
+    )
+    output.record(shapes.transfer(answer.transfer, output.language))
+
+
+@click.command("return")
+@click.argument("transfer")
+@click.option("--code", type=click.Choice(RETURNING), required=True, help="The reason.")
+@click.option("--text-file", default="", help="File with words for the sender; - for standard input.")
+@on_node
+async def give_back(client: Client, output: Output, *, transfer: str, code: str, text_file: str) -> None:
+    """Say that what was received is not for you: it is erased here, and the sender holds the case again.
+
+    All of it is erased, with what was written here since. Only the sender can read why.
+
+    JSON: as transfer list
+    """
+    from cordee.v1 import node_pb2
+    from node.cli import shapes
+    from node.cli.files import read_text
+    from node.cli.ids import transfer_of
+
+    text = read_text(text_file) if text_file else ""
+    transfer_id = await transfer_of(client, transfer)
+    output.confirm(N_("Erase what was received for ever?"))
+    answer = await client.transfers.ReturnTransfer(
+        node_pb2.ReturnTransferRequest(transfer_id=transfer_id, code=code, text=text)
     )
     output.record(shapes.transfer(answer.transfer, output.language))
 

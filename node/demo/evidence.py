@@ -123,14 +123,14 @@ class Evidence:
         extra = {name for name in there.case.sections() if name not in expected and there.case.section(name)}
         require(not extra - {"consents"}, "nothing else came")
 
-    def same_chain(self, transfer: str, other: Evidence) -> None:
-        """Both nodes keep the same four statements."""
+    def same_chain(self, transfer: str, other: Evidence, *after: Kind) -> None:
+        """Both nodes keep the same four statements, and those that came after them."""
         identifier = TransferId(bytes.fromhex(transfer))
         with self._read() as tx:
             mine = [(kind, signed.digest) for kind, signed, _ in transfer_store.statements(tx, identifier)]
         with other._read() as tx:
             theirs = [(kind, signed.digest) for kind, signed, _ in transfer_store.statements(tx, identifier)]
-        wanted = [Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.RECEIPT_TAKEN]
+        wanted = [Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.RECEIPT_TAKEN, *after]
         require([kind for kind, _ in mine] == wanted and mine == theirs, "the chains are the same")
 
     def nothing_in_flight(self, transfer: str) -> bool:

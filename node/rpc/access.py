@@ -67,6 +67,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Transfers.ShipTransfer": _HANDLERS,
     "Transfers.WithdrawTransfer": _HANDLERS,
     "Transfers.AnswerErasure": _CASE_TEAM,  # handlers erase, leads decide that the law makes us keep it
+    "Transfers.ReturnTransfer": _HANDLERS,
     "Transfers.ExportProof": _READERS,
     "Audit.ListJournal": _OVERSEERS,
     "Audit.VerifyJournal": _OVERSEERS,

@@ -177,6 +177,10 @@ register(node_pb2.PreviewUpdateRequest, Message(update=_update()))
 register(node_pb2.ShipTransferRequest, _of_transfer())
 register(node_pb2.WithdrawTransferRequest, _of_transfer())
 register(
+    node_pb2.ReturnTransferRequest,
+    Message(transfer_id=Binary.exactly(16), code=_code(), text=Text(REASON_TEXT_LIMIT, empty=True, lines=True)),
+)
+register(
     node_pb2.AnswerErasureRequest,
     Message(
         transfer_id=Binary.exactly(16),

@@ -77,7 +77,9 @@ class Cases(Desk, node_pb2_grpc.CasesServicer):
         """The caller's cases by their pseudonyms, the one changed last first."""
         handler = await self._enter(context, "Cases.ListCases")
         node, now = self._node, self._node.clock.now()
-        found = await node.db.read(lambda tx: listing.find(tx, node.vault, handler, request.named, now=now))
+        found = await node.db.read(
+            lambda tx: listing.find(tx, node.house.cases, node.vault, handler, request.named, now=now)
+        )
         if found.kept:
             await node.db.write(lambda tx: listing.note_found(tx, handler, found, now=now))
         for line in found.lines:

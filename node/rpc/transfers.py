@@ -169,6 +169,16 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
         line = await self._node.transfers.get(handler, transfer_id)
         return node_pb2.AnswerErasureResponse(transfer=transfer_record(line))
 
+    async def ReturnTransfer(
+        self, request: node_pb2.ReturnTransferRequest, context: Context
+    ) -> node_pb2.ReturnTransferResponse:
+        """Not for us: erase what was received, unasked, and say so under signature."""
+        handler = await self._enter(context, "Transfers.ReturnTransfer")
+        transfer_id = TransferId(request.transfer_id)
+        await self._node.receiving.give_back(handler, transfer_id, code=request.code, text=request.text)
+        line = await self._node.transfers.get(handler, transfer_id)
+        return node_pb2.ReturnTransferResponse(transfer=transfer_record(line))
+
     async def ExportProof(
         self, request: node_pb2.ExportProofRequest, context: Context
     ) -> AsyncIterator[node_pb2.ExportProofResponse]:

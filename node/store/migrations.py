@@ -57,6 +57,13 @@ _TEAMS = (
 )
 
 
+_CHANGES = (
+    "ALTER TABLE case_record ADD COLUMN change INTEGER NOT NULL DEFAULT 0",
+    "UPDATE case_record SET change = rowid",
+    "CREATE INDEX ix_case_record_change ON case_record (change)",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -75,7 +82,13 @@ def _teams(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts, _teams)
+def _changes(tx: Connection) -> None:
+    """From 4 to 5: the order in which cases changed."""
+    for statement in _CHANGES:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _teams, _changes)
 """In order; what is appended makes the next version."""
 
 

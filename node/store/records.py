@@ -23,6 +23,7 @@ class CaseRow(NodeTable, table=True):
     handed_to: bytes | None = None  # the transfer that took it away
     created_at: datetime
     updated_at: datetime
+    change: int = Field(index=True)  # grows with every write to any case: what changed since is found by it
     sealed_body: bytes | None  # the case as JSON, with the case's data key
     sealed_line: bytes | None  # what lists show, with the case's data key
 

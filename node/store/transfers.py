@@ -49,7 +49,7 @@ class TransferRow(NodeTable, table=True):
     manifest_digest: bytes | None = None  # sender, once the spool is complete
     job: str | None = None  # what this node still has to do by itself: "ship", "fetch" or "answer"
     total_bytes: int = 0
-    erasure: str | None = None  # after a withdrawal of something received: asked, done, refused
+    erasure: str | None = None  # of something received: asked, done or refused; returned unasked
 
 
 class StatementRow(NodeTable, table=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from cordee.case.labels import field_label, section_label, value_label
 from cordee.errors import N_, InvalidInput
 from cordee.ids import TransferId
 from cordee.statements import time_of
-from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, RETURN_REASONS
 from cordee.transfer import Kind, Party, State, may
 from cordee.v1 import statements_pb2
 from node import journal, people, transfer_store
@@ -38,7 +38,7 @@ __all__ = [
     "words_of",
 ]
 
-REASONS = DECLINE_REASONS | KEEPING_REASONS | RECEIPT_REASONS
+REASONS = DECLINE_REASONS | KEEPING_REASONS | RECEIPT_REASONS | RETURN_REASONS
 """What each code of a reason says, whichever list it is from."""
 
 ARRIVAL_CHECKS = (
@@ -61,7 +61,11 @@ _STEPS = {
     Kind.WITHDRAWAL: N_("Withdrawn"),
     Kind.ERASURE: N_("Answered the request to erase"),
 }
-_ERASURES = {"done": N_("Erased on request"), "refused": N_("Kept, with a reason")}
+_ERASURES = {
+    "done": N_("Erased on request"),
+    "refused": N_("Kept, with a reason"),
+    "returned": N_("Not for them: erased and given back"),
+}
 _TO_COME = {
     State.OFFERED: (N_("Answer"), N_("Sending"), N_("Arrival and checks")),
     State.ACCEPTED: (N_("Sending"), N_("Arrival and checks")),
@@ -74,6 +78,7 @@ _ACTIONS = {
     Kind.WITHDRAWAL: "transfer.withdrawn",
     Kind.ERASURE: "transfer.erasure",
 }
+_RETURNED = "transfer.returned"
 _CONSTRAINTS = {
     "immediate_danger": "risk.immediate_danger",
     "interpreter_needed": "identity.interpreter_needed",
@@ -109,7 +114,6 @@ class Course:
     held: bool
     may_withdraw: bool
     asked_to_erase: bool
-    not_for_us: bool
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def course_of(tx: Connection, node: Node, transfer: Transfer) -> Course:
         Step(
             words=_ERASURES.get(transfer.erasure or "", _STEPS[kind]) if kind is Kind.ERASURE else _STEPS[kind],
             by=own if ours else peer,
-            person=actors.get(_ACTIONS.get(kind, ""), "") if ours else "",
+            person=_person(actors, kind) if ours else "",
             at=time_of(signed),
             digest=signed.digest.hex(),
             ours=ours,
@@ -150,11 +154,16 @@ def course_of(tx: Connection, node: Node, transfer: Transfer) -> Course:
     return Course(
         steps=tuple(steps),
         to_come=to_come,
-        held=transfer.outgoing and transfer.state is State.ACCEPTED and transfer.job is None,
+        held=transfer.held,
         may_withdraw=transfer.outgoing and Kind.WITHDRAWAL in may(transfer.state, Party.SENDER, taken=taken),
         asked_to_erase=not transfer.outgoing and transfer.erasure == "asked",
-        not_for_us=any(each.action == "transfer.not_for_us" for each in lines),
     )
+
+
+def _person(actors: Mapping[str, str], kind: Kind) -> str:
+    """Who of ours took the step; an erasure was asked for or not."""
+    action = _RETURNED if kind is Kind.ERASURE and _RETURNED in actors else _ACTIONS.get(kind, "")
+    return actors.get(action, "")
 
 
 # ---- an offer in words ----

@@ -80,6 +80,7 @@ ACTIONS: Mapping[str, str] = {
     "transfer.let_go": N_("case let go"),
     "transfer.offer_came": N_("offer came"),
     "transfer.offered": N_("case offered"),
+    "transfer.returned": N_("case given back, not for us"),
     "transfer.received": N_("case arrived"),
     "transfer.refused": N_("shipment refused"),
     "transfer.shipment_came": N_("shipment came"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,12 +14,12 @@ from starlette.responses import RedirectResponse, Response
 
 from cordee.act import Act
 from cordee.errors import N_
-from node import acts, journal, records
+from node import acts, drafts, journal, records
 from node.web.choice import address
 from node.web.rendering import page
 from node.web.visit import Visit
 
-__all__ = ["CONTENT", "Opened", "from_the_start", "new_act", "open_to_send"]
+__all__ = ["CONTENT", "Opened", "from_the_start", "key_of", "new_act", "open_to_send"]
 
 _STEPS: Final = (
     ("", N_("Who")),
@@ -25,20 +27,36 @@ _STEPS: Final = (
     ("/what", N_("What leaves")),
     ("/confirm", N_("Confirm")),
 )
+_PATHS: Final = frozenset(path for path, _ in _STEPS)
 CONTENT: Final = ("own", "s", "x", "file", "v")
 """What was chosen of a case; for another purpose it does not fit."""
 
 
-class Opened:
-    """A case that was opened to be sent, with the acts on record and what the address says."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Somebody had begun to send this case and did not come to the end: where to go on."""
 
-    def __init__(self, visit: Visit, stored: records.StoredCase, on_record: list[Act]) -> None:
+    key: str
+    saved_at: datetime
+    link: str
+
+
+class Opened:
+    """A case that was opened to be sent, with the acts on record and what the address says.
+
+    `begun`: what was chosen the last time, where the address chooses nothing.
+    """
+
+    def __init__(
+        self, visit: Visit, stored: records.StoredCase, on_record: list[Act], draft: drafts.Draft | None = None
+    ) -> None:
         self.visit = visit
         self.stored = stored
         self.case = stored.case
         self.acts = on_record
         self.params: QueryParams = visit.request.query_params
         self.base = f"/cases/{stored.case.case_id}/send"
+        self.begun = None if draft is None else _begun(self.base, key_of(stored.case.case_id), draft)
 
     def link(self, step: str, *without: str, **changes: str) -> str:
         """Another step with the same choices."""
@@ -60,24 +78,49 @@ class Opened:
             step=step,
             link=self.link,
             query=address(self.params),
+            begun=self.begun,
             **values,
         )
 
 
 async def open_to_send(visit: Visit, *, viewed: Collection[str] = ()) -> Opened:
-    """That the case was read, and which vital fields were shown, is journalled in the same step. Raises NotFound."""
+    """That the case was read, and which vital fields were shown, is journalled in the same step.
+
+    What was chosen so far is kept as a draft, sealed with the case: it survives the end of a session, a crash, and the
+    way back. Raises NotFound.
+    """
     node, now, case_id = visit.node, visit.node.clock.now(), str(visit.request.path_params["case"])
 
-    def step(tx: Connection) -> tuple[records.StoredCase, list[Act]]:
+    chosen, path = address(visit.request.query_params), visit.request.url.path
+    at = path.rpartition("/send")[2]
+    # The first screen as a case's page leads to it has chosen nothing yet, and takes nothing's place.
+    under_way = bool(chosen) and (at != "" or not {"q", "to"}.isdisjoint(visit.request.query_params))
+
+    def step(tx: Connection) -> tuple[records.StoredCase, list[Act], drafts.Draft | None]:
         stored = records.read_case(tx, node.vault, case_id)
         by = visit.handler.account_id
         journal.append(tx, now=now, actor=by, action="case.read", subject=case_id, facts={"section": "sending"})
         for field in sorted(viewed):
             journal.append(tx, now=now, actor=by, action="field.viewed", subject=case_id, facts={"field": field})
-        return stored, acts.acts_of(tx, node.vault, case_id)
+        draft = None
+        if under_way and at in _PATHS:
+            drafts.keep(tx, node.vault, by, key_of(case_id), [("at", at), ("query", chosen)], now=now)
+        elif not at:
+            draft = drafts.read(tx, node.vault, by, key_of(case_id), now=now)
+        return stored, acts.acts_of(tx, node.vault, case_id), draft
 
-    stored, on_record = await node.db.write(step)
-    return Opened(visit, stored, on_record)
+    return Opened(visit, *await node.db.write(step))
+
+
+def key_of(case_id: str) -> str:
+    """Which draft holds what was chosen to send of a case."""
+    return f"{case_id}/send"
+
+
+def _begun(base: str, key: str, draft: drafts.Draft) -> Begun | None:
+    told = dict(draft.fields)
+    at, query = told.get("at", ""), told.get("query", "")
+    return Begun(key, draft.saved_at, f"{base}{at}?{query}") if at in _PATHS and query else None
 
 
 def new_act(opened: Opened, purpose: str, to: str) -> str:

@@ -82,7 +82,9 @@ def statements() -> dict[str, Target]:
     story.ship()
     add("Receipt: taken", story.make_receipt(), story.read_receipt)
     add("Receipt: refused", story.make_refused_receipt(), story.read_receipt)
-    story.receive().withdraw()
+    story.receive()
+    add("Erasure: returned", story.make_return(), story.read_return)
+    story.withdraw()
     add("Erasure: erased", story.make_erasure(), story.read_erasure)
     add("Erasure: refused", story.make_refused_erasure(), story.read_erasure)
     return found
@@ -224,7 +226,7 @@ def ciphertexts() -> dict[str, Target]:
         ),
         "sealed report": Target(
             story.erased.sealed_report or b"",
-            lambda data: open_report(data, parties=parties, withdrawal=story.withdrawn.digest, key=to_sender),
+            lambda data: open_report(data, parties=parties, about=story.withdrawn.digest, key=to_sender),
         ),
         "sealed content key": Target(sealed_key, lambda data: open_content_key(data, key=story.one_time, **bound)),
         "content": Target(content, read_content),

@@ -212,6 +212,21 @@ def test_a_step_that_the_table_does_not_allow_is_refused(story: Story) -> None:
         exported(declined, [*declined.statements, declined.withdrawn.signed])
 
 
+def test_a_return_is_proven_as_an_erasure_that_nobody_asked_for(story: Story) -> None:
+    story.offer().accept().ship().receive().give_back()
+    report = verify(exported(story, story.statements), network=story.network.roster.network)
+    assert (report.outcome, report.erased) == (State.RECEIVED, True)
+    assert report.steps[-1].kind is Kind.ERASURE
+    with pytest.raises(NotInThisState):
+        exported(story, [*story.statements, story.read_withdrawal(story.make_withdrawal()).signed])
+
+
+def test_a_return_that_follows_no_shipment_of_this_proof_is_refused(story: Story) -> None:
+    story.offer().accept().ship().receive().give_back()
+    with pytest.raises(ProofRefused):
+        exported(story, [*story.statements[:2], story.statements[-1]])
+
+
 def test_an_erasure_of_another_withdrawal_is_refused(story: Story) -> None:
     story.offer().accept().ship().receive().withdraw()
     first = story.statements[-1]

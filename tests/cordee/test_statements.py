@@ -48,6 +48,7 @@ BODIES: dict[str, Any] = {
     "withdrawal": v1.Withdrawal,
     "erasure": v1.Erasure,
     "refused_erasure": v1.Erasure,
+    "return": v1.Erasure,
 }
 
 
@@ -73,7 +74,10 @@ def made(story: Story, name: str) -> Case:
     story.ship()
     if name in ("receipt", "refused_receipt"):
         return story, getattr(story, f"make_{name}")(), story.read_receipt
-    story.receive().withdraw()
+    story.receive()
+    if name == "return":
+        return story, story.make_return(), story.read_return
+    story.withdraw()
     return story, getattr(story, f"make_{name}")(), story.read_erasure
 
 
@@ -380,6 +384,11 @@ LIES: list[tuple[str, str, Callable[[Story, Any], object], type[CordeeError]]] =
     ("withdrawal", "another token", lambda s, b: setattr(b, "token_id", bytes(16)), StatementRefused),
     ("erasure", "unpadded", lambda s, b: setattr(b.erased, "sealed_report", b"x"), MalformedStatement),
     ("refused_erasure", "unpadded", lambda s, b: setattr(b.refused, "sealed_reason", b"x"), MalformedStatement),
+    ("return", "another shipment", lambda s, b: setattr(b.returned, "shipment", bytes(32)), BrokenChain),
+    ("return", "a withdrawal too", lambda s, b: setattr(b, "withdrawal", bytes(32)), StatementRefused),
+    ("return", "unpadded report", lambda s, b: setattr(b.returned, "sealed_report", b"x"), MalformedStatement),
+    ("return", "unpadded reason", lambda s, b: setattr(b.returned, "sealed_reason", b"x"), MalformedStatement),
+    ("return", "no card", lambda s, b: setattr(b, "sender_card", 0), StatementRefused),
 ]
 
 

@@ -86,10 +86,10 @@ def texts() -> dict[str, Text]:
             ),
         ),
         "report": Text(
-            seal_report(Report(("needs", "attachments"), NOON), parties=PARTIES, withdrawal=ABOUT, to=to),
+            seal_report(Report(("needs", "attachments"), NOON), parties=PARTIES, about=ABOUT, to=to),
             SEALED_REPORT_SIZE,
             Report(("needs", "attachments"), NOON),
-            lambda sealed, parties, about, key: open_report(sealed, parties=parties, withdrawal=about, key=key),
+            lambda sealed, parties, about, key: open_report(sealed, parties=parties, about=about, key=key),
         ),
     }
 
@@ -157,7 +157,7 @@ def test_names_of_sections_are_names_and_each_once(names: list[str]) -> None:
     with pytest.raises(InvalidInput):
         seal_sections(names, parties=PARTIES, offer=ABOUT, to=KEY.public)
     with pytest.raises(InvalidInput):
-        seal_report(Report(tuple(names), NOON), parties=PARTIES, withdrawal=ABOUT, to=KEY.public)
+        seal_report(Report(tuple(names), NOON), parties=PARTIES, about=ABOUT, to=KEY.public)
     forged = _forged(v1.SectionsTaken(sections=names), Label.SEALED_SECTIONS, 1024)
     with pytest.raises(MalformedStatement):
         open_sections(forged, parties=PARTIES, offer=ABOUT, key=KEY, offered=names)
@@ -193,7 +193,7 @@ def test_a_report_without_a_good_time_is_refused() -> None:
     far.time.seconds = 2**60
     for forged in (broken, far):
         with pytest.raises(MalformedStatement):
-            open_report(_forged(forged, Label.SEALED_REPORT, 1024), parties=PARTIES, withdrawal=ABOUT, key=KEY)
+            open_report(_forged(forged, Label.SEALED_REPORT, 1024), parties=PARTIES, about=ABOUT, key=KEY)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from cordee.transfer import (
     RULES,
     Kind,
     Party,
+    Pause,
     State,
     expires_at,
     kind_of,
@@ -27,7 +28,7 @@ from cordee.transfer import (
 from cordee.v1 import statements_pb2 as v1
 
 # Written by hand from protocol §6, not from the code. Columns are kinds; who takes each step stands above. A dot is a
-# refusal; "*" means: only if the case had been shipped; "+": only if a withdrawal was taken.
+# refusal; "*" means: only if the case had been shipped; "-": unless it was erased.
 GRID = """
 by         sender  recipient   recipient  sender    recipient      recipient        sender      recipient  broker
 state      offer   acceptance  refusal    shipment  receipt_taken  receipt_refused  withdrawal  erasure    expiry
@@ -35,7 +36,7 @@ none       offered .           .          .         .              .            
 offered    .       accepted    declined   .         .              .                withdrawn   .          expired
 accepted   .       .           .          shipped   .              .                withdrawn   .          expired
 shipped    .       .           .          .         received       refused          withdrawn   .          expired
-received   .       .           .          .         .              .                received    received+  .
+received   .       .           .          .         .              .                received-   received   .
 declined   .       .           .          .         .              .                .           .          .
 refused    .       .           .          .         .              .                .           .          .
 withdrawn  .       .           .          .         received*      withdrawn*       .           .          .
@@ -48,7 +49,8 @@ CELLS = {
     for row in _ROWS[2:]
     for kind, cell in zip(_ROWS[1][1:], row[1:], strict=True)
 }
-CONDITION = {"*": Kind.SHIPMENT, "+": Kind.WITHDRAWAL}
+CONDITION = {"*": Kind.SHIPMENT}
+EXCEPTION = {"-": Kind.ERASURE}
 # What must have been taken for a transfer to stand in a state at all.
 HISTORY: dict[State | None, frozenset[Kind]] = {
     None: frozenset(),
@@ -84,7 +86,11 @@ def test_each_cell_is_as_the_protocol_says(state: State | None, kind: Kind, part
                 next_state(state, kind, party, taken=taken)
             assert kind not in may(state, party, taken=taken)
         taken |= {CONDITION[cell[-1]]}
-    assert next_state(state, kind, party, taken=taken) == State(cell.rstrip("*+"))
+    if cell[-1] in EXCEPTION:
+        with pytest.raises(NotInThisState):
+            next_state(state, kind, party, taken=taken | {EXCEPTION[cell[-1]]})
+        assert kind not in may(state, party, taken=taken | {EXCEPTION[cell[-1]]})
+    assert next_state(state, kind, party, taken=taken) == State(cell.rstrip("*-"))
     assert kind in may(state, party, taken=taken)
 
 
@@ -152,7 +158,8 @@ def test_no_sequence_of_attempts_breaks_the_tables_promises(attempts: list[tuple
     assert Kind.RECEIPT_TAKEN not in taken or Kind.SHIPMENT in taken
     assert Kind.SHIPMENT not in taken or Kind.ACCEPTANCE in taken
     assert (state is State.DECLINED) == (Kind.REFUSAL in taken)
-    assert Kind.ERASURE not in taken or {Kind.WITHDRAWAL, Kind.RECEIPT_TAKEN} <= set(taken)
+    assert Kind.ERASURE not in taken or Kind.RECEIPT_TAKEN in taken
+    assert Kind.ERASURE not in taken or taken[-1] is Kind.ERASURE  # nothing is left to be spoken of
     assert state is None or taken[0] is Kind.OFFER
 
 
@@ -166,6 +173,30 @@ def test_every_walk_ends(data: st.DataObject) -> None:
         taken.append(kind)
         assert len(taken) <= len(Kind)
     assert state in END_STATES
+
+
+def test_a_case_that_was_returned_unasked_cannot_be_withdrawn_any_more() -> None:
+    steps = [
+        (Kind.OFFER, Party.SENDER),
+        (Kind.ACCEPTANCE, Party.RECIPIENT),
+        (Kind.SHIPMENT, Party.SENDER),
+        (Kind.RECEIPT_TAKEN, Party.RECIPIENT),
+        (Kind.ERASURE, Party.RECIPIENT),
+    ]
+    assert replay(steps) is State.RECEIVED
+    with pytest.raises(NotInThisState):
+        replay([*steps, (Kind.WITHDRAWAL, Party.SENDER)])
+
+
+def test_what_is_over_is_told_as_it_ended_whatever_stands_still() -> None:
+    for state in END_STATES:
+        for party in (Party.SENDER, Party.RECIPIENT):
+            assert {sentence(state, party, pause=pause) for pause in Pause} == {sentence(state, party)}
+
+
+def test_the_one_who_waits_is_not_told_that_the_other_holds_it_back() -> None:
+    told = sentence(State.ACCEPTED, Party.RECIPIENT, pause=Pause.HELD)
+    assert told == sentence(State.ACCEPTED, Party.RECIPIENT)
 
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -203,6 +234,7 @@ def test_each_body_has_its_kind() -> None:
     assert kind_of(v1.Withdrawal()) is Kind.WITHDRAWAL
     assert kind_of(v1.Erasure(erased=v1.Erased())) is Kind.ERASURE
     assert kind_of(v1.Erasure(refused=v1.ErasureRefused())) is Kind.ERASURE
+    assert kind_of(v1.Erasure(returned=v1.Returned())) is Kind.ERASURE
 
 
 @pytest.mark.parametrize("body", [v1.Answer(), v1.Receipt(), v1.Erasure(), v1.Card(), v1.Signed()])
@@ -213,11 +245,15 @@ def test_a_body_without_outcome_or_of_another_sort_has_no_kind(body: v1.Card) ->
 
 def test_every_state_is_told_to_both_in_one_sentence_of_its_own() -> None:
     told = [sentence(state, party) for state in State for party in (Party.SENDER, Party.RECIPIENT)]
-    after = [Kind.WITHDRAWAL], [Kind.WITHDRAWAL, Kind.ERASURE]
+    after = [Kind.WITHDRAWAL], [Kind.WITHDRAWAL, Kind.ERASURE], [Kind.ERASURE]
     told += [
         sentence(State.RECEIVED, party, taken=taken) for taken in after for party in (Party.SENDER, Party.RECIPIENT)
     ]
-    told += [sentence(State.RECEIVED, party, shared=True) for party in (Party.SENDER, Party.RECIPIENT)]
+    for taken in ([], [Kind.ERASURE]):
+        told += [sentence(State.RECEIVED, party, shared=True, taken=taken) for party in (Party.SENDER, Party.RECIPIENT)]
+    told.append(sentence(State.ACCEPTED, Party.SENDER, pause=Pause.HELD))
+    for pause in (Pause.SUSPENDED, Pause.UNHEARD):
+        told += [sentence(State.SHIPPED, party, pause=pause) for party in (Party.SENDER, Party.RECIPIENT)]
     assert len(set(told)) == len(told)
     assert all(text.endswith(".") and text.count(".") == 1 for text in told)
     with pytest.raises(ValueError, match="sender or the recipient"):

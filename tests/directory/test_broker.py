@@ -160,6 +160,7 @@ STEPS = {
     "refuse_receipt": Kind.RECEIPT_REFUSED,
     "withdraw": Kind.WITHDRAWAL,
     "erase": Kind.ERASURE,
+    "give_back": Kind.ERASURE,
 }
 WAYS = [
     ("offer",),
@@ -174,6 +175,8 @@ WAYS = [
     ("offer", "accept", "ship", "receive", "withdraw"),
     ("offer", "accept", "ship", "withdraw", "receive"),
     ("offer", "accept", "ship", "receive", "withdraw", "erase"),
+    ("offer", "accept", "ship", "receive", "give_back"),
+    ("offer", "accept", "ship", "receive", "withdraw", "give_back"),
 ]
 
 
@@ -195,6 +198,7 @@ async def test_in_every_state_the_broker_takes_what_the_table_has_and_refuses_al
         "make_refused_receipt": Kind.RECEIPT_REFUSED,
         "make_withdrawal": Kind.WITHDRAWAL,
         "make_erasure": Kind.ERASURE,
+        "make_return": Kind.ERASURE,
     }
     play.story.now = play.town.clock.now()
     for maker, kind in makers.items():

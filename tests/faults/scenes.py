@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cordee.runtime.crashpoint import VARIABLE
-from cordee.transfer import State
+from cordee.transfer import Kind, State
 from node.demo import cases
 from node.demo.evidence import Evidence
 from node.demo.processes import CommandFailed, Program
@@ -111,6 +111,50 @@ class FirstTransfer:
         self._accepted()
         until(lambda: self._state(self.helpline) == State.RECEIVED, seconds=90)
         until(lambda: self._state(self.marseille) == State.RECEIVED, seconds=30)
+
+    def give_back(self) -> None:
+        """What arrived is not for Marseille. A command that meets a dead process is typed again."""
+
+        def try_it() -> bool:
+            line = self._line(self.marseille)
+            if line is not None and line["erasure"] == "returned":
+                return True
+            try:
+                self.marseille.command("transfer", "return", self.transfer, "--code", "wrong_recipient")
+            except CommandFailed as failed:
+                if failed.code not in (6, 7):
+                    raise
+                return False
+            return True
+
+        until(try_it, seconds=60)
+        until(lambda: (self._line(self.helpline) or {}).get("erasure") == "returned", seconds=60)
+        until(lambda: (self._line(self.marseille) or {"waits": True})["waits"] is False, seconds=30)
+
+    def ends_with_the_sender(self) -> None:
+        """Erased there without a trace, held here; each side has journalled it once."""
+        assert self._case(self.marseille) is None
+        assert (self._case(self.helpline) or {})["holder"] == "here"
+        here, there = Evidence(self.helpline), Evidence(self.marseille)
+        there.same_chain(self.transfer, here, Kind.ERASURE)
+        for house in (self.helpline, self.marseille):
+            with sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True) as db:
+                query = "SELECT count(*) FROM journal WHERE action = 'transfer.returned' AND subject = ?"
+                assert db.execute(query, (self.transfer,)).fetchone()[0] == 1
+        stones = (self.marseille.data_dir / "tombstones").read_text("ascii")
+        assert f"case {self.case_id} " in stones
+        assert f"transfer {self.transfer} " in stones
+        with sqlite3.connect(f"file:{self.marseille.data_dir / 'node.db'}?mode=ro", uri=True) as db:
+            for table in ("case_key", "attachment"):
+                assert not db.execute(f"SELECT 1 FROM {table} WHERE case_id = ?", (self.case_id,)).fetchall()
+            known = {row[0] for row in db.execute("SELECT file_id FROM attachment")}
+        files = {path.name for path in (self.marseille.data_dir / "attachments").rglob("*") if path.is_file()}
+        assert all(any(each in name for each in known) for name in files)
+        here.journal()
+        there.journal()
+
+    def _case(self, house: House) -> dict[str, Any] | None:
+        return next((each for each in house.command("case", "list") if each["case_id"] == self.case_id), None)
 
     def _offered(self) -> str:
         def try_it() -> str | None:

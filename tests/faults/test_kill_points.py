@@ -65,6 +65,20 @@ POINTS = (
 )
 
 
+RETURNING = (
+    Point("marseille", "node.erase.before_write"),
+    Point("marseille", "node.erase.after_write"),
+    Point("marseille", "node.erase.buried"),
+    Point("marseille", "node.erase.unlinked"),
+    Point("marseille", "node.outbox.erasure.before_submit"),
+    Point("directory", "directory.submit.erasure.before_write"),
+    Point("directory", "directory.submit.erasure.after_write"),
+    Point("marseille", "node.outbox.erasure.after_submit"),
+    Point("helpline", "node.erasure.before_write"),
+    Point("helpline", "node.erasure.after_write"),
+)
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with small_stage(tmp_path_factory.mktemp("stage")) as made:
@@ -79,6 +93,17 @@ def test_a_process_killed_at_any_point_and_started_again_ends_the_same(stage: St
         scene.play()
     assert died(), f"{point.process} never reached {point.name}"
     scene.ends_well()
+
+
+@pytest.mark.parametrize("point", RETURNING, ids=lambda point: point.name)
+def test_a_process_killed_while_a_case_is_returned_leaves_one_holder(stage: Stage, point: Point) -> None:
+    scene = FirstTransfer(stage)
+    scene.prepare()
+    scene.play()
+    with scene.armed(point.process, point.name) as died:
+        scene.give_back()
+    assert died(), f"{point.process} never reached {point.name}"
+    scene.ends_with_the_sender()
 
 
 def test_the_points_are_those_that_the_code_names() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import text
 
 from cordee.errors import (
     AnotherStatement,
+    CaseWasOurs,
     InvalidInput,
     NotCovered,
     NotFound,
@@ -27,11 +29,15 @@ from cordee.errors import (
     Unreachable,
 )
 from cordee.ids import TransferId
+from cordee.proof import verify
 from cordee.statements import time_of
-from cordee.summary import DECLINE_REASONS
-from cordee.transfer import Kind, State
+from cordee.summary import DECLINE_REASONS, RETURN_REASONS
+from cordee.transfer import Kind, Party, Pause, State, sentence
 from cordee.v1 import statements_pb2 as v1
-from node import records, transfer_store
+from node import journal, records, transfer_store
+from node.erasing import erase
+from node.people import Role
+from node.tombstones import CASE, TRANSFER
 from tests.journeys.aftermath import holder, nothing_is_left, one_holder, secrets_of
 from tests.neighbours import Neighbour, Street, eventually, neighbourhood
 
@@ -268,6 +274,128 @@ async def test_what_was_received_is_erased_on_request_and_is_the_senders_again(
     await restart(marseille)  # the tombstone is no threat to what is there, and the case stays away
     assert await holder(marseille, case_id) == "none"
     await nothing_is_left(street, transfer, paris, marseille)
+
+
+@pytest.mark.parametrize("code", list(RETURN_REASONS))
+async def test_what_is_not_for_them_is_erased_unasked_and_is_the_senders_again(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour], code: str
+) -> None:
+    paris, marseille, lyon = nodes
+    record, transfer = await received(paris, marseille)
+    case_id = case_id_of(record)
+    await marseille.here.receiving.give_back(marseille.person, transfer, code=code, text="Un homonyme.")
+    await erasure_is(paris, transfer, "returned")
+    for each in (paris, marseille):
+        assert await each.state(transfer) is State.RECEIVED
+        told = await each.here.transfers.reason(each.person, transfer)
+        assert told is not None
+        assert (told.code, told.text) == (code, "Un homonyme.")
+        actions = await each.here.db.read(lambda tx: [line.action for line in journal.of_subject(tx, transfer.hex())])
+        assert actions.count("transfer.returned") == 1
+    assert await holder(marseille, case_id) == "none"
+    assert await one_holder(case_id, *nodes) is paris
+    await nothing_is_left(street, transfer, paris, marseille)
+    with pytest.raises(NotInThisState):  # it is theirs again: there is nothing to take back
+        await paris.here.sending.withdraw(paris.person, transfer)
+    with pytest.raises(AnotherStatement):
+        await marseille.here.receiving.give_back(marseille.person, transfer, code=code)
+    report = verify(await paris.here.transfers.proof(paris.person, transfer), network=paris.here.house.network)
+    assert report.erased is True
+    elsewhere = await paris.offer(record, lyon, await paris.act(record, lyon))  # it can be offered to somebody else
+    await lyon.reaches(elsewhere, State.OFFERED)
+    await paris.here.sending.withdraw(paris.person, elsewhere)
+    await lyon.reaches(elsewhere, State.WITHDRAWN)
+
+
+async def test_a_return_needs_a_reason_from_the_list_and_something_that_was_received(
+    nodes: tuple[Neighbour, Neighbour, Neighbour],
+) -> None:
+    paris, marseille, _ = nodes
+    record, _, (transfer,) = await offered(paris, marseille, hold=True)
+    with pytest.raises(NotInThisState):
+        await marseille.here.receiving.give_back(marseille.person, transfer, code="other")
+    await accept(marseille, transfer)
+    await paris.reaches(transfer, State.ACCEPTED)
+    await paris.here.sending.ship(paris.person, transfer)
+    await marseille.reaches(transfer, State.RECEIVED)
+    with pytest.raises(InvalidInput):
+        await marseille.here.receiving.give_back(marseille.person, transfer, code="no time")
+    with pytest.raises(NotFound):
+        await paris.here.receiving.give_back(paris.person, transfer, code="other")
+    assert await one_holder(case_id_of(record), *nodes) is marseille
+
+
+async def test_a_return_and_a_withdrawal_that_cross_end_with_the_sender(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    for first in ("return", "withdrawal"):
+        record, transfer = await received(paris, marseille)
+        await cut_off(marseille)
+        await cut_off(paris)
+        await marseille.here.receiving.give_back(marseille.person, transfer, code="wrong_recipient")
+        await paris.here.sending.withdraw(paris.person, transfer)
+        # Whoever starts first, has the other's statement come second.
+        for each in (marseille, paris) if first == "return" else (paris, marseille):
+            await restart(each)
+            await eventually(lambda each=each: _all_sent(each), what=f"what {each.name} has to say")
+        await erasure_is(paris, transfer, "returned")
+        await erasure_is(marseille, transfer, "returned")
+        assert await one_holder(case_id_of(record), *nodes) is paris
+        await nothing_is_left(street, transfer, paris, marseille)
+
+
+async def _all_sent(neighbour: Neighbour) -> bool:
+    return not await neighbour.here.db.read(transfer_store.waiting)
+
+
+async def test_a_return_that_a_crash_cut_off_after_its_step_has_its_tombstone_at_the_next_start(
+    nodes: tuple[Neighbour, Neighbour, Neighbour], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille, _ = nodes
+    record, transfer = await received(paris, marseille)
+    case_id = case_id_of(record)
+
+    class Cut(Exception): ...
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    monkeypatch.setattr(marseille.here.house.tombstones, "add", cut)
+    with pytest.raises(Cut):
+        await marseille.here.receiving.give_back(marseille.person, transfer, code="other", text="…")
+    await restart(marseille)
+    stones = marseille.here.house.tombstones
+    assert stones.contains(CASE, case_id)
+    assert stones.contains(TRANSFER, transfer.hex())
+    await erasure_is(paris, transfer, "returned")
+    assert await one_holder(case_id, *nodes) is paris
+
+
+async def test_what_a_lead_has_erased_already_can_still_be_answered_for(
+    nodes: tuple[Neighbour, Neighbour, Neighbour],
+) -> None:
+    paris, marseille, _ = nodes
+    record, transfer = await received(paris, marseille)
+    await erase(marseille.here, replace(marseille.person, roles=frozenset(Role)), case_id_of(record))
+    assert await holder(marseille, case_id_of(record)) == "none"
+    await marseille.here.receiving.give_back(marseille.person, transfer, code="other", text="Effacé.")
+    await erasure_is(paris, transfer, "returned")
+    assert await one_holder(case_id_of(record), *nodes) is paris
+
+
+async def test_what_had_been_ours_before_it_came_back_is_not_erased_unasked(
+    nodes: tuple[Neighbour, Neighbour, Neighbour],
+) -> None:
+    paris, marseille, _ = nodes
+    record, _ = await received(paris, marseille)
+    back = await marseille.offer(record, paris, await marseille.act(record, paris))
+    await paris.reaches(back, State.OFFERED)
+    await accept(paris, back)
+    await marseille.reaches(back, State.RECEIVED)
+    with pytest.raises(CaseWasOurs):
+        await paris.here.receiving.give_back(paris.person, back, code="wrong_recipient")
+    assert await one_holder(case_id_of(record), *nodes) is paris
 
 
 async def test_a_recipient_that_must_keep_the_record_says_why_and_stays_its_holder(
@@ -784,8 +912,11 @@ async def test_a_suspended_members_transfer_stands_still_and_goes_on_afterwards(
     record, _, (transfer,) = await offered(paris, marseille, hold=True)
     await accept(marseille, transfer)
     await paris.reaches(transfer, State.ACCEPTED)
+    told = sentence(State.ACCEPTED, Party.SENDER, pause=Pause.HELD)
+    assert await sentence_of(paris, transfer) == told
     member = marseille.here.member
     await about(street, v1.MemberSuspended, member)
+    assert await sentence_of(paris, transfer) == sentence(State.ACCEPTED, Party.SENDER, pause=Pause.SUSPENDED)
     await paris.here.sending.ship(paris.person, transfer)
     with pytest.raises(NotCovered):
         await paris.offer(await paris.case(), marseille, await paris.act(record, marseille))
@@ -796,8 +927,14 @@ async def test_a_suspended_members_transfer_stands_still_and_goes_on_afterwards(
     await about(street, v1.MemberReinstated, member)
     await paris.reaches(transfer, State.RECEIVED)
     await marseille.reaches(transfer, State.RECEIVED)
+    assert await sentence_of(paris, transfer) == sentence(State.RECEIVED, Party.SENDER)
     await nothing_is_left(street, transfer, paris, marseille)
     assert await one_holder(case_id_of(record), *nodes) is marseille
+
+
+async def sentence_of(neighbour: Neighbour, transfer: TransferId) -> str:
+    """As pages, commands and the API tell it."""
+    return (await neighbour.here.transfers.get(neighbour.person, transfer)).sentence
 
 
 async def test_what_is_heard_only_after_a_suspension_waits_for_its_end(

@@ -235,6 +235,8 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
         old.execute(f"DROP TABLE {table}")
     for column in ("stage", "challenge"):
         old.execute(f"ALTER TABLE session DROP COLUMN {column}")
+    old.execute("DROP INDEX ix_case_record_change")
+    old.execute("ALTER TABLE case_record DROP COLUMN change")
     old.execute("UPDATE schema_version SET version = 1")
     old.commit()
     old.close()

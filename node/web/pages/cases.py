@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
@@ -31,27 +32,49 @@ _SCHEMA = "case/1"
 _ASKED = ("pseudonym", "channel", "summary", "danger")
 _CHANNELS = ("phone", "chat", "email", "visit", "street_outreach", "digital_outreach", "transfer", "letter", "other")
 _DRAFT = "case-new"
+_ON_A_PAGE = 50
 
 
 async def _cases(visit: Visit) -> Response:
     """Those that are the visitor's. What is kept to others is told to whoever knows its whole name, and journalled."""
     node, now = visit.node, visit.node.clock.now()
-    wanted = visit.request.query_params.get("q", "").strip()[:100]
-    state = visit.request.query_params.get("state", "open")
-    found = await node.db.read(lambda tx: listing.find(tx, node.vault, visit.handler, wanted, now=now))
+    query = visit.request.query_params
+    wanted, state = query.get("q", "").strip()[:100], query.get("state", "open")
+    asked = query.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdecimal() and 0 < len(asked) < 7 else 1
+    start = max(0, number - 1) * _ON_A_PAGE
+    found = await node.db.read(
+        lambda tx: listing.find(
+            tx,
+            node.house.cases,
+            node.vault,
+            visit.handler,
+            wanted,
+            state=state,
+            start=start,
+            limit=_ON_A_PAGE,
+            now=now,
+        )
+    )
     if found.kept:
         await node.db.write(lambda tx: listing.note_found(tx, visit.handler, found, now=now))
-    shown = [each for each in found.lines if state == "all" or each.state == state]
     return page(
         "cases.html",
         visit.language,
         visit=visit,
-        cases=shown,
+        cases=found.lines,
         wanted=wanted,
         state=state,
+        count=found.count,
         total=found.total,
         kept=found.kept,
+        before=_address(wanted, state, number - 1) if start else "",
+        after=_address(wanted, state, number + 1) if start + len(found.lines) < found.count else "",
     )
+
+
+def _address(wanted: str, state: str, number: int) -> str:
+    return f"/cases?{urlencode({'q': wanted, 'state': state, 'page': number})}"
 
 
 async def _blank(visit: Visit) -> Response:
@@ -143,7 +166,7 @@ async def _case(visit: Visit) -> Response:
         return stored, acts.acts_of(tx, node.vault, case_id)
 
     stored, kept = await node.db.write(step)
-    transfers = [each for each in await node.transfers.list(visit.handler) if each.case_id == case_id]
+    transfers = await node.transfers.of_case(visit.handler, case_id)
     document = stored.case.to_dict()
     return page(
         "case.html",

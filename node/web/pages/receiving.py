@@ -11,7 +11,7 @@ from starlette.responses import Response
 from cordee.errors import N_, AnotherStatement, CordeeError, NotFound, NotInThisState, RoleMissing, TransferOver
 from cordee.ids import TransferId
 from cordee.runtime.texts import translate
-from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RETURN_REASONS
 from cordee.transfer import State
 from node import journal
 from node.web.following import areas_of, needed_of
@@ -89,31 +89,53 @@ async def _before_returning(visit: Visit) -> Response:
     return await _return_page(visit, transfer_of(visit))
 
 
-async def _return_page(visit: Visit, transfer: TransferId) -> Response:
-    """Before acceptance it is declined; afterwards the sender has to take it back, and the erasure answers that."""
-    line = await visit.node.transfers.get(visit.handler, transfer)
+async def _return_page(visit: Visit, transfer: TransferId, answer: Answer | None = None) -> Response:
+    """What it will do, and the reason. Before it was received it is declined; what was asked for is answered."""
+    node = visit.node
+    line = await node.transfers.get(visit.handler, transfer)
     if line.direction != "in":
         raise NotFound(what=N_("offer"))
     if line.state is not State.RECEIVED or line.erasure:
         return to_transfer(transfer)
-    lines = await visit.node.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
+    answer = answer or Answer()
     return page(
         "transfer_return.html",
         visit.language,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if answer.form else HTTPStatus.OK,
         visit=visit,
         line=line,
         contact=contact_of(visit, line.peer),
-        noted=any(each.action == "transfer.not_for_us" for each in lines),
+        beside=line.kind == "update",
+        written=await node.db.read(lambda tx: _written_since(tx, line.case_id or "")),
+        return_reasons=RETURN_REASONS,
+        answer=answer,
+        refused=translate(answer.refused, visit.language) if answer.refused else None,
     )
 
 
+def _written_since(tx: Connection, case_id: str) -> bool:
+    """Whether somebody here changed the case after it came."""
+    actions = [each.action for each in journal.of_subject(tx, case_id)]
+    last = max((number for number, action in enumerate(actions) if action == "case.imported"), default=0)
+    return any(action in ("case.changed", "case.attached") for action in actions[last:])
+
+
 async def _return(visit: Visit, form: FormData) -> Response:
-    """Keep that it was seen here and was not for us. Only a request to erase can be answered with an erasure."""
+    """Erase it unasked, for a reason from the list: the sender holds it again."""
     transfer = transfer_of(visit)
-    line = await visit.node.transfers.get(visit.handler, transfer)
-    if line.direction == "in" and line.state is State.RECEIVED and not line.erasure:
-        await _note(visit, transfer, "transfer.not_for_us", {})
-    return await _return_page(visit, transfer)
+    typed = {"code": str(form.get("code", "")), "text": str(form.get("text", "")).replace("\r\n", "\n").strip()}
+    faults = _reason_faults("return", typed, RETURN_REASONS)
+    if form.get("sure") != "on":
+        faults.append(("sure", N_("Tick that you know that this cannot be undone.")))
+    if faults:
+        return await _return_page(visit, transfer, Answer("return", typed, faults))
+    try:
+        await visit.node.receiving.give_back(visit.handler, transfer, code=typed["code"], text=typed["text"])
+    except _OVER:
+        raise
+    except CordeeError as refused:
+        return await _return_page(visit, transfer, Answer("return", typed, refused=refused))
+    return to_transfer(transfer)
 
 
 async def _note(visit: Visit, transfer: TransferId, action: str, facts: dict[str, str]) -> None:

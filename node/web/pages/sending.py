@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from babel import Locale
+from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
@@ -18,16 +19,17 @@ from cordee.act import Act
 from cordee.case import PURPOSES, encode_sections
 from cordee.errors import N_, CordeeError, OfferAlreadyOpen, StaleRecord
 from cordee.profile import departement_name
-from node import transfer_store
+from node import drafts, transfer_store
 from node.sending import Preview
 from node.web.choice import Choice, sections_of
 from node.web.criteria import departement_code
+from node.web.drafting import waiting
 from node.web.lines import is_vital, summary_lines
 from node.web.pages.choosing import who_page
 from node.web.pages.search import is_shelter, member_of, telephone_of
 from node.web.refusals import Refusal, refusal_of
 from node.web.site import Page
-from node.web.steps import CONTENT, Opened, from_the_start, new_act, open_to_send
+from node.web.steps import CONTENT, Opened, from_the_start, key_of, new_act, open_to_send
 from node.web.visit import Visit
 
 __all__ = ["PAGES"]
@@ -140,6 +142,9 @@ async def _confirm_page(
     except CordeeError as refused:
         return await _what_page(opened, (), refused)
     recipient = member_of(visit, choice.recipient)
+    draft = await waiting(visit, _typed_key(opened.case.case_id, choice))
+    if draft is not None and not mistake and not typed:  # what was typed here before something cut it off
+        typed, hold = str(draft.form.get("departement", ""))[:100], draft.form.get("hold") == "on"
     before = await visit.node.db.read(transfer_store.all_transfers)
     return opened.page(
         "send_confirm.html",
@@ -155,6 +160,7 @@ async def _confirm_page(
         first_time=not any(each.outgoing and each.peer == recipient.member for each in before),
         retype=is_shelter(recipient),
         typed=typed,
+        draft_key=_typed_key(opened.case.case_id, choice),
         mistake=mistake,
         hold=hold,
         summary=preview.summary,
@@ -175,17 +181,35 @@ async def _offer(visit: Visit, form: FormData) -> Response:
     if is_shelter(recipient) and departement_code(typed) != recipient.departement:
         mistake = N_("this is not the département of this association: check who it is")
         return await _confirm_page(await open_to_send(visit), (), typed=typed, mistake=mistake, hold=hold)
+    case_id = str(visit.request.path_params["case"])
     try:
         transfer = await visit.node.sending.offer(
             visit.handler,
-            case_id=str(visit.request.path_params["case"]),
+            case_id=case_id,
             hold=hold,
             expected_version=choice.version,
             **choice.asked(),
         )
     except CordeeError as refused:
         return await _what_page(await open_to_send(visit), (), refused)
+    await _forget(visit, case_id, choice)
     return RedirectResponse(f"/transfers/{transfer.hex()}", status_code=HTTPStatus.SEE_OTHER)
+
+
+def _typed_key(case_id: str, choice: Choice) -> str:
+    """Which draft holds what was typed in the last screen: of this recipient alone."""
+    return f"{case_id}/send-confirm/{choice.to}"
+
+
+async def _forget(visit: Visit, case_id: str, choice: Choice) -> None:
+    """It was offered: nothing is to be taken up any more."""
+    node, by = visit.node, visit.handler.account_id
+
+    def step(tx: Connection) -> None:
+        for key in (key_of(case_id), _typed_key(case_id, choice)):
+            drafts.discard(tx, node.vault, by, key)
+
+    await node.db.write(step)
 
 
 # ---- vital fields ----

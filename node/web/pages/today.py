@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 
 from cordee.ids import TransferId
+from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from node import need_to_know, transfer_store
 from node.listing import pseudonyms_of
@@ -29,11 +31,11 @@ _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
 async def _today(visit: Visit) -> Response:
     node, now = visit.node, visit.node.clock.now()
     lines: list[TransferLine] = []
-    names: dict[str, str] = {}
+    names: Mapping[str, str] = {}
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.list(visit.handler)
     if visit.handler.roles & _CASE_TEAM:
-        names = await node.db.read(lambda tx: pseudonyms_of(tx, node.vault, visit.handler, now=now))
+        names = await node.db.read(lambda tx: pseudonyms_of(tx, node.house.cases, node.vault, visit.handler, now=now))
     openings = 0
     if Role.LEAD in visit.handler.roles:
         openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))
@@ -65,6 +67,7 @@ async def _today(visit: Visit) -> Response:
         held=[each for each in lines if each.transfer_id in held],
         openings=openings,
         soon=_SOON,
+        reasons=RETURN_REASONS,
         connected=status.connected,
         alarm=status.alarm,
     )
@@ -72,18 +75,15 @@ async def _today(visit: Visit) -> Response:
 
 def _held(tx: Connection) -> set[TransferId]:
     """Ours that were accepted and leave only when somebody here says so."""
-    return {
-        each.id
-        for each in transfer_store.all_transfers(tx)
-        if each.outgoing and each.state is State.ACCEPTED and each.job is None
-    }
+    return {each.id for each in transfer_store.all_transfers(tx) if each.held}
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:
     """Nothing of ours arrived and nobody took it, or it does not leave: somebody has to think of another way."""
     if line.waits and now - line.updated_at > _SLOW:
         return True
-    return line.direction == "out" and line.state in _UNWANTED and now - line.updated_at < _RECENT
+    came_back = line.state in _UNWANTED or line.erasure == "returned"
+    return line.direction == "out" and came_back and now - line.updated_at < _RECENT
 
 
 PAGES = (Page("today", "/", get=_today),)

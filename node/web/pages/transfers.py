@@ -180,7 +180,7 @@ async def _pseudonyms(visit: Visit) -> Mapping[str, str]:
     if not visit.handler.roles & _CASE_TEAM:
         return {}
     now = node.clock.now()
-    return await node.db.read(lambda tx: pseudonyms_of(tx, node.vault, visit.handler, now=now))
+    return await node.db.read(lambda tx: pseudonyms_of(tx, node.house.cases, node.vault, visit.handler, now=now))
 
 
 async def _instructions(visit: Visit, case_id: str) -> str:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from cordee.errors import AlreadyExists, InvalidInput
 from cordee.runtime.output import clean, to_json
-from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
+from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RETURN_REASONS
 from node.cli import files
 from node.cli.documents import documents, merge_patch
 from node.cli.session import Sessions
 from node.cli.spans import span
-from node.cli.transfer_answer import DECLINING, KEEPING
+from node.cli.transfer_answer import DECLINING, KEEPING, RETURNING
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -80,6 +80,7 @@ def test_anything_else_is_no_span(text: str):
 def test_the_commands_know_every_reason():
     assert list(DECLINE_REASONS) == DECLINING
     assert list(KEEPING_REASONS) == KEEPING
+    assert set(RETURN_REASONS) == set(RETURNING)
 
 
 def test_what_comes_from_elsewhere_cannot_steer_the_terminal():

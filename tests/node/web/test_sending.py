@@ -15,7 +15,7 @@ import pytest
 
 from cordee.act import parse_act
 from cordee.case import case_of
-from node import acts, journal, records, transfer_store
+from node import acts, drafts, journal, people, records, transfer_store
 from node.app import Node
 from node.attachments import StoredAttachment
 from node.terms import Terms
@@ -446,3 +446,71 @@ async def test_another_language_keeps_the_screen(visitor: Visitor, case_id: str,
     assert found is not None
     answer = await visitor.client.post("/language", data={"language": "fr", "next": unescape(found[1])})
     assert answer.headers["location"] == address
+
+
+# ---- what was chosen survives ----
+
+
+async def test_who_has_chosen_nothing_yet_has_nothing_to_take_up(visitor: Visitor, case_id: str) -> None:
+    for address in (f"/cases/{case_id}/send", f"/cases/{case_id}/send?purpose=emergency_shelter"):
+        for _ in range(2):
+            assert "You had begun" not in await visitor.get(address)
+
+
+async def test_what_was_narrowed_waits_at_the_first_screen_for_the_one_who_chose_it(
+    visitor: Visitor, case_id: str, what: str
+) -> None:
+    narrowed = with_more(what, *[each for each in kept(await visitor.get(what)) if each[1] != "health"])
+    await visitor.get(narrowed)  # as the script does whenever a box changes, and the button without it
+    for address in (f"/cases/{case_id}/send", f"/cases/{case_id}/send?purpose=emergency_shelter"):
+        first = await visitor.get(address)
+        assert "You had begun" in first
+        (again,) = [each for each in links_in(first) if "/send/what?" in each]
+        assert dict(parse_qsl(urlsplit(again).query)) == dict(parse_qsl(urlsplit(narrowed).query))
+        assert kept(await visitor.get(again)) == kept(await visitor.get(narrowed))
+
+
+async def test_what_was_chosen_to_send_is_sealed_with_the_case_and_erased_with_it(
+    visitor: Visitor, case_id: str, what: str
+) -> None:
+    await visitor.get(what)
+    node, now = visitor.node, visitor.node.clock.now()
+    everybody = await node.db.read(lambda tx: people.list_accounts(tx, node.vault))
+    (account,) = [each.account_id for each in everybody if each.name == "Hélène"]
+    key = f"{case_id}/send"
+    drafted = await node.db.read(lambda tx: drafts.read(tx, node.vault, account, key, now=now))
+    assert drafted is not None
+    assert dict(drafted.fields)["at"] == "/what"
+    assert PURPOSE.encode() not in (node.data_dir / "node.db").read_bytes()
+    await node.db.write(lambda tx: records.erase_case(tx, case_id, now=now))
+    assert await node.db.read(lambda tx: drafts.read(tx, node.vault, account, key, now=now)) is None
+
+
+async def test_what_was_begun_can_be_thrown_away_and_is_gone_once_it_was_offered(
+    visitor: Visitor, case_id: str, what: str
+) -> None:
+    first = f"/cases/{case_id}/send"
+    await visitor.get(what)
+    answer = await visitor.post("/draft/discard", draft_key=f"{case_id}/send", next=first)
+    assert answer.headers["location"] == first
+    assert "You had begun" not in await visitor.get(first)
+    last = await confirmed(visitor, what)
+    await visitor.get(last)
+    assert "You had begun" in await visitor.get(first)
+    await visitor.post(last, departement=own_departement(1))
+    assert len(await visitor.offered()) == 1
+    assert "You had begun" not in await visitor.get(first)
+
+
+async def test_what_was_typed_in_the_last_screen_is_there_again(
+    visitor: Visitor, case_id: str, recipient: str, what: str
+) -> None:
+    last = await confirmed(visitor, what)
+    key = f"{case_id}/send-confirm/{recipient}"
+    assert f'data-draft="{key}"' in await visitor.get(last)
+    answer = await visitor.post("/draft", draft_key=key, departement="Nor", hold="on")
+    assert answer.status_code == 204
+    shown = await visitor.get(last)
+    assert 'name="departement" value="Nor"' in shown
+    assert 'name="hold" value="on" checked' in shown
+    assert await visitor.offered() == []

@@ -350,18 +350,55 @@ async def test_what_the_law_has_them_keep_is_kept_with_the_reason(pages: tuple[B
     assert "Signalement en cours" in shown
 
 
-async def test_not_for_us_is_noted_and_erases_nothing_before_the_sender_takes_it_back(
-    pages: tuple[Browser, Browser],
-) -> None:
+async def test_what_is_not_for_us_is_given_back_and_todays_page_says_why(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     record, transfer = await received(paris, marseille)
-    await marseille.ask(at(transfer, "/return"))
-    back = await marseille.send(at(transfer, "/return"), status=200)
-    assert "Noted in the journal" in back.text
-    node = marseille.neighbour.here
-    lines = await node.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
-    assert "transfer.not_for_us" in [each.action for each in lines]
-    await marseille.ask(f"/cases/{record['meta']['case_id']}")
+    case_id = record["meta"]["case_id"]
+    page = await marseille.ask(at(transfer, "/return"))
+    assert "What will happen" in page
+    assert "Somebody has written in this case" not in page
+    back = await marseille.send(at(transfer, "/return"), status=422, code="other", text="")
+    assert "Say in a few words which." in back.text
+    assert "cannot be undone" in back.text
+    await marseille.ask(f"/cases/{case_id}")
+    back = await marseille.send(at(transfer, "/return"), status=422, code="because", sure="on")
+    assert "Choose a reason." in back.text
+    await marseille.send(at(transfer, "/return"), code="wrong_recipient", text="Un homonyme.", sure="on")
+    await marseille.ask(f"/cases/{case_id}", status=404)
+    mine = await marseille.ask(at(transfer))
+    assert "Not for you: erased here" in mine
+    assert "This is not for us" not in mine
+    await erasure_is(paris, transfer, "returned")
+    today = await paris.ask("/")
+    assert "Did not go as it should" in today
+    assert "it was meant for another association" in today
+    shown = await paris.ask(at(transfer))
+    assert "Un homonyme." in shown
+    assert f"/cases/{case_id}/send" in shown
+    assert "/withdraw" not in shown
+    await paris.ask(f"/cases/{case_id}")
+    await marseille.ask(at(transfer, "/return"), status=303)
+    await marseille.send(at(transfer, "/return"), status=409, code="other", text="Encore.", sure="on")
+
+
+async def test_what_was_written_since_it_came_is_named_before_it_is_given_back(pages: tuple[Browser, Browser]) -> None:
+    paris, marseille = pages
+    record, transfer = await received(paris, marseille)
+    node, case_id = marseille.neighbour.here, record["meta"]["case_id"]
+    stored = await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))
+    written = stored.case.with_section("notes", None)
+    await node.db.write(
+        lambda tx: records.update_case(
+            tx,
+            node.vault,
+            case_id,
+            written,
+            expected_version=stored.version,
+            by=marseille.neighbour.person.account_id,
+            now=node.clock.now(),
+        )
+    )
+    assert "Somebody has written in this case" in await marseille.ask(at(transfer, "/return"))
 
 
 # ---- updates ----
