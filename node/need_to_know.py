@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 __all__ = [
     "OPEN_FOR",
     "Opening",
+    "Team",
     "forget_openings",
     "is_of_team",
     "look_at",
     "open_for_reason",
+    "opened_by",
     "openings",
     "require",
     "require_case",
@@ -66,16 +68,40 @@ class Opening:
     looked_by: str | None
 
 
+@dataclass(frozen=True)
+class Team:
+    """Whose a case is, as its record says."""
+
+    restriction: str
+    named: frozenset[str]  # accounts' ids or names, folded: the referent and those beside
+
+    @classmethod
+    def of(cls, case: Case) -> Team:
+        """A case's team."""
+        told = [case.value("meta.owner_user_id"), *(case.value("meta.co_handler_ids") or ())]
+        named = frozenset(_folded(str(each)) for each in told) - _NOBODY
+        return cls(str(case.value("meta.access_restriction") or ""), named)
+
+    def names(self, handler: Handler) -> bool:
+        """Whether it is in their name."""
+        return bool({_folded(handler.account_id), _folded(handler.name)} & self.named)
+
+    def has(self, handler: Handler) -> bool:
+        """Whether a case is theirs without a reason. A case in nobody's name is the leads', who give it to somebody."""
+        if self.restriction not in (_NAMED, _SEALED) or self.names(handler):
+            return True
+        return Role.LEAD in handler.roles and (self.restriction == _SEALED or not self.named)
+
+
 def is_of_team(handler: Handler, case: Case) -> bool:
-    """Whether a case is theirs without a reason. A case in nobody's name is the leads', who give it to somebody."""
-    restriction = case.value("meta.access_restriction")
-    if restriction not in (_NAMED, _SEALED):
-        return True
-    told = [case.value("meta.owner_user_id"), *(case.value("meta.co_handler_ids") or ())]
-    named = {_folded(str(each)) for each in told} - _NOBODY
-    if {_folded(handler.account_id), _folded(handler.name)} & named:
-        return True
-    return Role.LEAD in handler.roles and (restriction == _SEALED or not named)
+    """Whether a case is theirs without a reason."""
+    return Team.of(case).has(handler)
+
+
+def opened_by(tx: Connection, handler: Handler, *, now: datetime) -> frozenset[str]:
+    """The cases that somebody has opened for a reason, as long as that lasts."""
+    mine = (_OPENING.c.account_id == handler.account_id) & (_OPENING.c.ends_at > now)
+    return frozenset(tx.execute(select(_OPENING.c.case_id).where(mine)).scalars())
 
 
 def require(tx: Connection, vault: Vault, handler: Handler, case_id: str, *, now: datetime) -> None:

@@ -15,10 +15,20 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.exc import IntegrityError
 
 from cordee.case import Case
-from cordee.errors import N_, AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
+from cordee.errors import (
+    N_,
+    AlreadyImported,
+    CaseExists,
+    Conflict,
+    CordeeError,
+    InvalidInput,
+    NotFound,
+    RecordClosed,
+    StaleRecord,
+)
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.prepared import prepared
-from node import acts, drafts, journal, need_to_know, versions
+from node import acts, agenda, drafts, journal, need_to_know, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
 from node.case_sealing import data_key_of
@@ -35,6 +45,7 @@ __all__ = [
     "add_files",
     "apply_tombstones",
     "attachments_of",
+    "catch_up",
     "close_case",
     "create_case",
     "data_key_of",
@@ -47,6 +58,7 @@ __all__ = [
     "imported_as",
     "list_cases",
     "note_import",
+    "pseudonyms",
     "put_case",
     "read_case",
     "remove_files",
@@ -62,6 +74,11 @@ _KEY = table_of(CaseKeyRow)
 _ATTACHMENT = table_of(AttachmentRow)
 _IMPORT = table_of(ImportRow)
 _READ = prepared(select(_CASE).where(_CASE.c.id == bindparam("case")))
+_NAMED = prepared(
+    select(_CASE.c.id, _CASE.c.sealed_line, _KEY.c.sealed_key)
+    .join(_KEY, _KEY.c.case_id == _CASE.c.id)
+    .where(_CASE.c.id == bindparam("case"))
+)
 _FILES = prepared(
     select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
 )
@@ -194,6 +211,31 @@ def list_cases(tx: Connection, vault: Vault) -> list[CaseLine]:
         .order_by(_CASE.c.updated_at.desc(), _CASE.c.id)
     )
     return [_line(vault, row) for row in tx.execute(query)]
+
+
+def pseudonyms(tx: Connection, vault: Vault, case_ids: Collection[str]) -> dict[str, str]:
+    """How lists call these cases; those that are not here, or were erased, are left out. Raises CannotOpen."""
+    rows = (tx.execute(_NAMED, {"case": each}).one_or_none() for each in dict.fromkeys(case_ids))
+    return {
+        row.id: sealing.open_line(sealing.unwrap(vault, row.id, row.sealed_key), row.id, row.sealed_line).pseudonym
+        for row in rows
+        if row is not None
+    }
+
+
+def catch_up(tx: Connection, vault: Vault, *, many: int, now: datetime) -> int:
+    """Make what some cases ask for, in a database of before; how many rows were looked at."""
+    rows = agenda.to_make(tx, many=many)
+    for row, case_id in rows:
+        try:
+            if row == case_id:
+                stored = read_case(tx, vault, case_id)
+                agenda.keep_case(tx, stored.data_key, stored.case, now=now)
+            else:
+                agenda.keep_acts(tx, data_key_of(tx, vault, case_id), case_id, acts.acts_of(tx, vault, case_id))
+        except CordeeError:  # one that is damaged must not keep the others, nor the node, from their work
+            agenda.give_up(tx, row)
+    return len(rows)
 
 
 def update_case(
@@ -359,6 +401,7 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     versions.forget_versions(tx, case_id)
     need_to_know.forget_openings(tx, case_id)
     drafts.forget_drafts(tx, case_id)
+    agenda.forget_agenda(tx, case_id)
     tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
     tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
     tx.execute(
@@ -428,6 +471,7 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
     else:
         raise CaseExists(case=case.case_id)
     sealing.keep_data_key(tx, vault, case.case_id, key)
+    agenda.keep_case(tx, key, case, now=now)
 
 
 def _next_position(tx: Connection, case_id: str) -> int:
@@ -453,6 +497,7 @@ def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) ->
     version = tx.execute(select(_CASE.c.version).where(_CASE.c.id == case.case_id)).scalar_one() + 1
     body, line = sealing.seal_body(key, case), sealing.seal_line(key, case)
     _set(tx, case.case_id, now=now, version=version, sealed_body=body, sealed_line=line)
+    agenda.keep_case(tx, key, case, now=now)
     return int(version)
 
 

@@ -63,6 +63,13 @@ class TransferBook:
         _may_read(handler)
         return await self._house.db.read(lambda tx: [self._line(tx, each) for each in transfer_store.all_transfers(tx)])
 
+    async def lately(self, handler: Handler, *, since: datetime) -> list[TransferLine]:
+        """Those that are not over, that are to be erased, or that changed since; newest first."""
+        _may_read(handler)
+        return await self._house.db.read(
+            lambda tx: [self._line(tx, each) for each in transfer_store.lately(tx, since=since)]
+        )
+
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
         """Raises NotFound."""
         _may_read(handler)

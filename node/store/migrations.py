@@ -42,6 +42,23 @@ _DRAFTS = (
 )
 
 
+_AGENDA = (
+    """CREATE TABLE agenda (
+        id VARCHAR NOT NULL PRIMARY KEY, case_id VARCHAR NOT NULL REFERENCES case_record (id),
+        week INTEGER, sealed_due BLOB)""",
+    "CREATE INDEX ix_agenda_case_id ON agenda (case_id)",
+    "CREATE INDEX agenda_by_week ON agenda (week)",
+    "CREATE INDEX agenda_to_make ON agenda (id) WHERE sealed_due IS NULL",
+    # What they ask for is sealed: the node makes it once its vault is open.
+    "INSERT INTO agenda (id, case_id) SELECT id, id FROM case_record WHERE state <> 'erased'",
+    "INSERT INTO agenda (id, case_id) SELECT id, case_id FROM act",
+    "ALTER TABLE draft ADD COLUMN sealed_form BLOB",
+    "CREATE INDEX transfer_by_time ON transfer (updated_at)",
+    "CREATE INDEX transfer_open ON transfer (state) WHERE state IN ('offered', 'accepted', 'shipped')",
+    "CREATE INDEX transfer_to_erase ON transfer (erasure) WHERE erasure = 'asked'",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -54,7 +71,13 @@ def _drafts(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts)
+def _agenda(tx: Connection) -> None:
+    """From 3 to 4: what cases ask for, and when; which form a draft is of; transfers that are news by an index."""
+    for statement in _AGENDA:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _agenda)
 """In order; what is appended makes the next version."""
 
 
