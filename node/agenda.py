@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.act import Act
@@ -28,12 +28,24 @@ from node.store.agenda import AgendaRow
 from node.store.records import CaseKeyRow, CaseRow
 from node.vault import DataKey, Vault
 
-__all__ = ["Asked", "Waiting", "forget_agenda", "give_up", "keep_acts", "keep_case", "tidy", "to_make", "waiting"]
+__all__ = [
+    "Asked",
+    "Opened",
+    "Waiting",
+    "forget_agenda",
+    "give_up",
+    "keep_acts",
+    "keep_case",
+    "tidy",
+    "to_make",
+    "waiting",
+]
 
 _AGENDA = table_of(AgendaRow)
 _CASE = table_of(CaseRow)
 _KEY = table_of(CaseKeyRow)
 _PLACE = "agenda.sealed_due"
+_NONCE = 25  # bytes: the format's number, then the nonce
 _PADDED = 512  # bytes, and multiples of it
 _OPEN, _HANDED_OVER = "open", "handed_over"
 _NO_TEAM, _NO_NEEDS = Team("", frozenset()), Needs()
@@ -43,8 +55,9 @@ _WITH_KEY = _AGENDA.join(_KEY, _KEY.c.case_id == _AGENDA.c.case_id)
 _ONE = prepared(select(*_COLUMNS).select_from(_WITH_KEY).where(_AGENDA.c.id == bindparam("row")))
 _BEFORE = prepared(select(_AGENDA.c.sealed_due).where(_AGENDA.c.id == bindparam("row")))
 _DUE = prepared(
-    select(*_COLUMNS)
-    .select_from(_WITH_KEY.join(_CASE, _CASE.c.id == _AGENDA.c.case_id))
+    # What was sealed begins with a nonce: as long as that is the same, so is what was opened.
+    select(_AGENDA.c.id, _AGENDA.c.case_id, func.substr(_AGENDA.c.sealed_due, 1, _NONCE).label("nonce"))
+    .select_from(_AGENDA.join(_CASE, _CASE.c.id == _AGENDA.c.case_id))
     .where(
         _AGENDA.c.week <= bindparam("week"),
         _CASE.c.state == _OPEN,
@@ -83,6 +96,7 @@ class Waiting:
 class _Kept:
     """What is sealed in a row. Of an act: only what is due."""
 
+    case_id: str
     due: tuple[Due, ...]
     pseudonym: str = ""
     team: Team = _NO_TEAM
@@ -92,15 +106,15 @@ class _Kept:
 def keep_case(tx: Connection, key: DataKey, case: Case, *, now: datetime) -> None:
     """What a case asks for, in the same step as the case itself."""
     before = tx.execute(_BEFORE, {"row": case.case_id}).scalar()
-    needs = needs_of(case, _opened(key, case.case_id, before).needs if before else _NO_NEEDS, now)
-    kept = _Kept(due_of_case(case, needs), case.pseudonym, Team.of(case), needs)
-    _keep(tx, key, case.case_id, case.case_id, kept)
+    needs = needs_of(case, _opened(key, case.case_id, before, case.case_id).needs if before else _NO_NEEDS, now)
+    kept = _Kept(case.case_id, due_of_case(case, needs), case.pseudonym, Team.of(case), needs)
+    _keep(tx, key, case.case_id, kept)
 
 
 def keep_acts(tx: Connection, key: DataKey, case_id: str, acts: Sequence[Act]) -> None:
     """What all the acts of a case ask for, in the same step as the one that was recorded or withdrawn."""
     for act_id, due in due_of_acts(acts).items():
-        _keep(tx, key, act_id, case_id, _Kept(due))
+        _keep(tx, key, act_id, _Kept(case_id, due))
 
 
 def forget_agenda(tx: Connection, case_id: str) -> None:
@@ -108,27 +122,55 @@ def forget_agenda(tx: Connection, case_id: str) -> None:
     tx.execute(delete(_AGENDA).where(_AGENDA.c.case_id == case_id))
 
 
-def waiting(tx: Connection, vault: Vault, handler: Handler, *, today: date, now: datetime) -> Waiting:
+class Opened:
+    """What was due when somebody last looked, opened: most of it is still the same the next time.
+
+    In memory only, and only as long as it is due: what is erased is gone from here the next time somebody looks.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[bytes, _Kept]] = {}
+
+    def due(self, tx: Connection, vault: Vault, today: date) -> list[tuple[str, str, _Kept]]:
+        """What may have to be told: the row's id, its case's, what it says. Raises CannotOpen."""
+        before, now = self._kept, dict[str, tuple[bytes, _Kept]]()
+        for row in tx.execute(_DUE, {"week": week_of(today)}):
+            known = before.get(row.id)
+            if known is None or known[0] != row.nonce:
+                kept = _row(tx, vault, row.id)
+                if kept is None:
+                    continue
+                known = (row.nonce, kept)
+            now[row.id] = known
+        self._kept = now
+        return [(row, kept.case_id, kept) for row, (_, kept) in now.items()]
+
+
+def waiting(tx: Connection, vault: Vault, handler: Handler, opened: Opened, *, today: date, now: datetime) -> Waiting:
     """What is to be told today to somebody, of the cases that they may open. `today`: on their wall.
 
     Opens what is due and nothing else. Raises CannotOpen.
     """
-    opened_for_reason = need_to_know.opened_by(tx, handler, now=now)
-    cases: dict[str, _Kept | None] = {}  # None: not theirs to know, nor how many there are
+    for_reason = need_to_know.opened_by(tx, handler, now=now)
+    due = opened.due(tx, vault, today)
+    cases: dict[str, _Kept | None] = {row: kept for row, case_id, kept in due if row == case_id}
+    mine: dict[str, bool | None] = {}  # None: not theirs to know, nor how many there are
     found: list[Asked] = []
-    for row in tx.execute(_DUE, {"week": week_of(today)}):
-        if not row.sealed_due:
+    for _, case_id, kept in due:
+        told = [each for each in kept.due if _is_told(each, today)]
+        if not told:
             continue
-        own = _open(vault, row)
-        if row.case_id not in cases:
-            # An act's row says neither pseudonym nor team.
-            kept = own if row.id == row.case_id else _of_case(tx, vault, row.case_id)
-            known = kept is not None and (kept.team.has(handler) or row.case_id in opened_for_reason)
-            cases[row.case_id] = kept if known else None
-        case = cases[row.case_id]
-        if case is not None:
-            mine = not case.team.named or case.team.names(handler)
-            found += [Asked(row.case_id, case.pseudonym, mine, each) for each in own.due if _is_told(each, today)]
+        if case_id not in cases:  # an act's row says neither pseudonym nor team
+            cases[case_id] = _row(tx, vault, case_id)
+        case = cases[case_id]
+        if case is None:
+            continue
+        if case_id not in mine:
+            known = case.team.has(handler) or case_id in for_reason
+            mine[case_id] = (not case.team.named or case.team.names(handler)) if known else None
+        its = mine[case_id]
+        if its is not None:
+            found += [Asked(case_id, case.pseudonym, its, each) for each in told]
     complete = not tx.execute(_MAKE, {"many": 1}).all()
     return Waiting(tuple(sorted(found, key=lambda each: _moment(each.due.at))), complete)
 
@@ -150,9 +192,10 @@ def tidy(tx: Connection, vault: Vault, *, today: date) -> int:
     """Take what is over out of the weeks that are read each time; how many rows moved. Raises CannotOpen."""
     moved = 0
     for row in tx.execute(_DUE, {"week": week_of(today)}).all():
-        if not row.sealed_due:
+        kept = _row(tx, vault, row.id)
+        if kept is None:
             continue
-        ahead = [each for each in _open(vault, row).due if each.tell_until is None or each.tell_until >= today]
+        ahead = [each for each in kept.due if each.tell_until is None or each.tell_until >= today]
         week = _first_week(ahead)
         if week is None or week > week_of(today):
             tx.execute(_MOVE, {"row": row.id, "week": week})
@@ -180,7 +223,7 @@ def _moment(at: datetime | date) -> str:
     return at.isoformat()
 
 
-def _keep(tx: Connection, key: DataKey, row: str, case_id: str, kept: _Kept) -> None:
+def _keep(tx: Connection, key: DataKey, row: str, kept: _Kept) -> None:
     plain = json.dumps(
         {
             "pseudonym": kept.pseudonym,
@@ -191,24 +234,24 @@ def _keep(tx: Connection, key: DataKey, row: str, case_id: str, kept: _Kept) -> 
         ensure_ascii=False,
     ).encode()
     sealed = key.seal(plain.ljust(-(-len(plain) // _PADDED) * _PADDED), place=_PLACE, row=row)
-    values = {"id": row, "case_id": case_id, "week": _first_week(kept.due), "sealed_due": sealed}
+    values = {"id": row, "case_id": kept.case_id, "week": _first_week(kept.due), "sealed_due": sealed}
     tx.execute(_KEEP, values)
 
 
-def _of_case(tx: Connection, vault: Vault, case_id: str) -> _Kept | None:
-    row = tx.execute(_ONE, {"row": case_id}).one_or_none()
-    return _open(vault, row) if row is not None and row.sealed_due else None
+def _row(tx: Connection, vault: Vault, row: str) -> _Kept | None:
+    """One row, opened; None where it is not made yet."""
+    found = tx.execute(_ONE, {"row": row}).one_or_none()
+    if found is None or not found.sealed_due:
+        return None
+    return _opened(sealing.unwrap(vault, found.case_id, found.sealed_key), found.id, found.sealed_due, found.case_id)
 
 
-def _open(vault: Vault, row: Any) -> _Kept:
-    return _opened(sealing.unwrap(vault, row.case_id, row.sealed_key), row.id, row.sealed_due)
-
-
-def _opened(key: DataKey, row: str, sealed: bytes) -> _Kept:
+def _opened(key: DataKey, row: str, sealed: bytes, case_id: str) -> _Kept:
     document = json.loads(key.unseal(sealed, place=_PLACE, row=row))
     restriction, *named = document["team"]
     shelter, care = document["needs"]
     return _Kept(
+        case_id=case_id,
         due=tuple(_due(each) for each in document["due"]),
         pseudonym=document["pseudonym"],
         team=Team(restriction, frozenset(named)),

@@ -15,6 +15,7 @@ from cordee.runtime.database import Database
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey
 from cordee.statements import Recall, TreeHead
+from node.agenda import Opened
 from node.attachments import AttachmentStore
 from node.inflight import InFlight
 from node.roster_sync import RosterSync
@@ -129,6 +130,7 @@ class House:
     crashpoints: Crashpoints
     changes: Changes = field(default_factory=Changes)
     recall: Recall = field(default_factory=Recall)
+    agenda: Opened = field(default_factory=Opened)
 
     def tree_head(self) -> TreeHead:
         """The roster as this node knows it, for a statement. Raises RosterStale before the first one."""

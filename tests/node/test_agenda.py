@@ -53,9 +53,15 @@ def keep(db: Database, vault: Vault, chance: Chance) -> Callable[[Case], None]:
 
 
 def told(
-    db: Database, vault: Vault, *, today: date = TODAY, who: Handler = CLAIRE, now: datetime = NOW
+    db: Database,
+    vault: Vault,
+    *,
+    today: date = TODAY,
+    who: Handler = CLAIRE,
+    now: datetime = NOW,
+    opened: agenda.Opened | None = None,
 ) -> list[tuple[str, str]]:
-    found = db.read_sync(lambda tx: agenda.waiting(tx, vault, who, today=today, now=now))
+    found = db.read_sync(lambda tx: agenda.waiting(tx, vault, who, opened or agenda.Opened(), today=today, now=now))
     return [(each.pseudonym, each.due.what) for each in found.asked]
 
 
@@ -98,7 +104,9 @@ def test_a_clock_goes_on_when_something_else_of_the_case_is_written(
     db.write_sync(
         lambda tx: records.update_case(tx, vault, case.case_id, changed, expected_version=1, by="claire", now=later)
     )
-    found = db.read_sync(lambda tx: agenda.waiting(tx, vault, CLAIRE, today=later.date(), now=later)).asked
+    found = db.read_sync(
+        lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=later.date(), now=later)
+    ).asked
     assert [each.due.at for each in found] == [NOW + timedelta(hours=72)]
 
 
@@ -213,12 +221,14 @@ def test_a_database_of_before_is_brought_up_to_date_and_says_so_until_it_is(
     as_version_3(path)
     late = date(2026, 12, 10)
     with node_database(path) as db:
-        assert not db.read_sync(lambda tx: agenda.waiting(tx, vault, CLAIRE, today=late, now=NOW)).complete
+        assert not db.read_sync(
+            lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=late, now=NOW)
+        ).complete
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=1, now=NOW)) == 1
         assert len(told(db, vault, today=late)) == 1
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 1
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 0
-        assert db.read_sync(lambda tx: agenda.waiting(tx, vault, CLAIRE, today=late, now=NOW)).complete
+        assert db.read_sync(lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=late, now=NOW)).complete
         assert len(told(db, vault, today=late)) == 2
 
 
@@ -254,3 +264,22 @@ def test_a_case_that_does_not_open_stops_nobody(db: Database, vault: Vault, keep
     assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 2
     assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 0
     assert told(db, vault, today=date(2026, 12, 10)) == [("Emprunt2", "reassess")]
+
+
+def test_what_was_opened_before_is_not_shown_once_it_was_written_closed_or_erased(
+    db: Database, vault: Vault, keep: Callable[[Case], None]
+) -> None:
+    opened, late = agenda.Opened(), date(2026, 12, 10)
+    case, closed, erased = (a_case(number) for number in (1, 2, 3))
+    for each in (case, closed, erased):
+        keep(each)
+    assert len(told(db, vault, today=late, opened=opened)) == 3
+    changed = case.with_section("risk", case.section("risk") | {"reassess_on": "2026-12-05"})
+    changed = changed.with_section("meta", changed.section("meta") | {"pseudonym": "Autrement"})
+    db.write_sync(
+        lambda tx: records.update_case(tx, vault, case.case_id, changed, expected_version=1, by="claire", now=NOW)
+    )
+    db.write_sync(lambda tx: records.close_case(tx, closed.case_id, expected_version=1, by="claire", now=NOW))
+    db.write_sync(lambda tx: records.erase_case(tx, erased.case_id, now=NOW))
+    assert told(db, vault, today=late, opened=opened) == [("Autrement", "reassess")]
+    assert told(db, vault, today=late, who=LENA, opened=opened) == [("Autrement", "reassess")]

@@ -47,7 +47,7 @@ async def _today(visit: Visit) -> Response:
 
         def query(tx: Connection) -> tuple[agenda.Waiting, list[drafts.Kept], dict[str, str], dict[str, datetime]]:
             today = now.astimezone(HERE).date()
-            told = agenda.waiting(tx, node.vault, visit.handler, today=today, now=now)
+            told = agenda.waiting(tx, node.vault, visit.handler, node.house.agenda, today=today, now=now)
             begun = drafts.waiting(tx, node.vault, visit.handler.account_id, now=now)
             cases = [each for each in (*(line.case_id for line in lines), *(draft.case_id for draft in begun)) if each]
             return told, begun, records.pseudonyms(tx, node.vault, cases), _noted(tx, lines)
