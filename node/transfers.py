@@ -58,17 +58,17 @@ class TransferBook:
         self._house = house
         self._told: dict[TransferId, tuple[str, str]] = {}  # kind and purpose of what is under way: they never change
 
-    async def list(self, handler: Handler) -> list[TransferLine]:
-        """All transfers, newest first."""
-        _may_read(handler)
-        return await self._house.db.read(lambda tx: [self._line(tx, each) for each in transfer_store.all_transfers(tx)])
-
     async def lately(self, handler: Handler, *, since: datetime) -> list[TransferLine]:
         """Those that are not over, that are to be erased, or that changed since; newest first."""
         _may_read(handler)
         return await self._house.db.read(
             lambda tx: [self._line(tx, each) for each in transfer_store.lately(tx, since=since)]
         )
+
+    async def list(self, handler: Handler) -> list[TransferLine]:
+        """All transfers, newest first."""
+        _may_read(handler)
+        return await self._house.db.read(lambda tx: [self._line(tx, each) for each in transfer_store.all_transfers(tx)])
 
     async def get(self, handler: Handler, transfer: TransferId) -> TransferLine:
         """Raises NotFound."""

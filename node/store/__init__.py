@@ -25,6 +25,7 @@ from node.store import (  # noqa: E402  # see above
     drafts,  # noqa: F401
     journal,  # noqa: F401
     need_to_know,  # noqa: F401
+    notices,  # noqa: F401
     people,  # noqa: F401
     records,  # noqa: F401
     roster,  # noqa: F401

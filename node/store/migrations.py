@@ -58,6 +58,12 @@ _AGENDA = (
     "CREATE INDEX transfer_to_erase ON transfer (erasure) WHERE erasure = 'asked'",
 )
 
+_NOTICES = (
+    """CREATE TABLE notice (
+        account_id VARCHAR NOT NULL PRIMARY KEY REFERENCES account (id), sealed_wish BLOB NOT NULL,
+        sealed_known BLOB NOT NULL, sent_at DATETIME, due_at DATETIME)""",
+)
+
 
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
@@ -77,7 +83,13 @@ def _agenda(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts, _agenda)
+def _notices(tx: Connection) -> None:
+    """From 4 to 5: who wants to be told by e-mail."""
+    for statement in _NOTICES:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _agenda, _notices)
 """In order; what is appended makes the next version."""
 
 

@@ -199,6 +199,7 @@ def as_version_3(path: Path) -> None:
     """Take away what the newest migration brings."""
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE agenda")
+    connection.execute("DROP TABLE notice")
     connection.execute("ALTER TABLE draft DROP COLUMN sealed_form")
     for index in ("transfer_by_time", "transfer_open", "transfer_to_erase"):
         connection.execute(f"DROP INDEX {index}")
