@@ -13,9 +13,11 @@ import pytest
 
 from cordee.act import parse_act
 from cordee.case import Case, case_of
+from cordee.ids import TransferId
 from cordee.runtime.database import Database
 from node import acts, agenda, need_to_know, records
 from node.people import Handler, Role
+from node.store import migrations
 from node.store.migrations import node_database
 from node.vault import Vault
 from tests.samples import acts_in, cases
@@ -150,8 +152,6 @@ def test_acts_are_told_under_their_case_and_not_any_more_once_withdrawn(
 def test_closed_handed_over_and_erased_cases_ask_for_nothing(
     db: Database, vault: Vault, keep: Callable[[Case], None]
 ) -> None:
-    from cordee.ids import TransferId
-
     for number in (1, 2, 3):
         keep(a_case(number))
     ids = [a_case(number).case_id for number in (1, 2, 3)]
@@ -195,15 +195,15 @@ def test_what_is_over_is_taken_out_of_the_weeks_that_are_read_and_what_comes_lat
 # ---- a database of before ----
 
 
-def as_version_3(path: Path) -> None:
-    """Take away what the newest migration brings."""
+def as_before(path: Path) -> None:
+    """Take away what the migrations of this page and of messages bring."""
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE agenda")
     connection.execute("DROP TABLE notice")
     connection.execute("ALTER TABLE draft DROP COLUMN sealed_form")
     for index in ("transfer_by_time", "transfer_open", "transfer_to_erase"):
         connection.execute(f"DROP INDEX {index}")
-    connection.execute("UPDATE schema_version SET version = 3")
+    connection.execute("UPDATE schema_version SET version = ?", (migrations.MIGRATIONS.index(migrations._agenda) + 1,))
     connection.commit()
     connection.close()
 
@@ -219,7 +219,7 @@ def test_a_database_of_before_is_brought_up_to_date_and_says_so_until_it_is(
                 lambda tx, case=case: records.create_case(tx, vault, case, by="claire", now=NOW, random=chance)
             )
         db.write_sync(lambda tx: records.erase_case(tx, a_case(3).case_id, now=NOW))
-    as_version_3(path)
+    as_before(path)
     late = date(2026, 12, 10)
     with node_database(path) as db:
         assert not db.read_sync(
@@ -248,7 +248,7 @@ def test_the_migrated_schema_is_the_same_as_a_new_one(tmp_path: Path) -> None:
         pass
     with node_database(tmp_path / "old.db"):
         pass
-    as_version_3(tmp_path / "old.db")
+    as_before(tmp_path / "old.db")
     with node_database(tmp_path / "old.db"):
         pass
     assert schema(tmp_path / "old.db") == schema(tmp_path / "new.db")
