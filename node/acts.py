@@ -14,7 +14,7 @@ from cordee.act import Act, parse_act
 from cordee.errors import N_, ActRefused, Conflict, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.prepared import prepared
-from node import journal
+from node import agenda, journal
 from node.case_sealing import data_key_of
 from node.store import table_of
 from node.store.acts import ActRow, ActUseRow
@@ -62,6 +62,7 @@ def record_act(tx: Connection, vault: Vault, act: Act, *, by: str, now: datetime
         tx.execute(_ADD, row)
     except IntegrityError as known:
         raise Conflict() from known
+    agenda.keep_acts(tx, key, act.case_id, acts_of(tx, vault, act.case_id))
     journal.append(tx, now=now, actor=by, action="act.recorded", subject=act.act_id, facts={"case": act.case_id})
 
 
@@ -115,6 +116,7 @@ def withdraw_act(tx: Connection, vault: Vault, act_id: str, *, by_role: str, rea
     _withdrawn(_open(key, row), withdrawal, now)  # refused here, not when it is next read
     sealed = key.seal(json.dumps(withdrawal, ensure_ascii=False).encode(), place=_WITHDRAWAL_PLACE, row=act_id)
     tx.execute(update(_ACT).where(_ACT.c.id == act_id).values(withdrawn_at=now, sealed_withdrawal=sealed))
+    agenda.keep_acts(tx, key, row.case_id, acts_of(tx, vault, row.case_id))
 
 
 def is_withdrawn(tx: Connection, act_id: str) -> bool:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from node.house import House
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
+from node.mailing import Server
+from node.notices import EVERY, Notices
 from node.outbox import Outbox
 from node.placing import take_out_again
 from node.prefetching import Prefetching
@@ -49,7 +52,7 @@ from node.upkeep import Upkeep
 from node.vault import Vault
 from node.worker import Worker
 
-__all__ = ["Node", "Parts", "opened", "serve"]
+__all__ = ["Mail", "Node", "Parts", "opened", "serve"]
 
 log = logger("node")
 
@@ -59,6 +62,14 @@ class Parts:
     """Parts that another program may exchange: a test, or a demonstration with a node that cheats."""
 
     shipping: type[Shipping] = Shipping
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The association's SMTP server, and how long it is at least between two messages to one person."""
+
+    server: Server
+    every: timedelta = EVERY
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class Node:
     outbox: Outbox
     publishing: Publishing
     loops: tuple[asyncio.Task[None], ...]
+    notices: Notices | None = None  # without an SMTP server there are none
 
     @property
     def data_dir(self) -> Path:
@@ -125,6 +137,7 @@ async def opened(
     random: Callable[[int], bytes],
     crashpoints: Crashpoints | None = None,
     parts: Parts | None = None,
+    mail: Mail | None = None,
 ) -> AsyncIterator[Node]:
     """A node at work: connected, following events, sending what waits, until the block ends.
 
@@ -169,7 +182,9 @@ async def opened(
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport)
         upkeep = Upkeep(house, client, publishing, transport, certificate)
-        running = (listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub())
+        notices = None if mail is None else Notices(house, mail.server, every=mail.every)
+        running = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub()]
+        running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)
         node = Node(
@@ -182,6 +197,7 @@ async def opened(
             outbox=outbox,
             publishing=publishing,
             loops=loops,
+            notices=notices,
         )
         try:
             yield node
@@ -230,6 +246,7 @@ async def serve(
     random: Callable[[int], bytes] = os.urandom,
     parts: Parts | None = None,
     pages: Callable[[Node], AbstractAsyncContextManager[str]] | None = None,
+    mail: Mail | None = None,
 ) -> None:
     """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer.
 
@@ -239,7 +256,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts) as node:
+    async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts, mail=mail) as node:
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
         async with contextlib.AsyncExitStack() as open_doors:

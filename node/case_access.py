@@ -87,6 +87,10 @@ class Access:
             return cls.of(opened(), team)
         return cls._told(line.restriction, line.named, team)
 
+    def names(self, person: Person) -> bool:
+        """Whether it is in their name."""
+        return bool({folded(person.account_id), folded(person.name)} & self.named)
+
     @classmethod
     def _told(cls, restriction: str, named: Iterable[str], team: str | None) -> Access:
         return cls(restriction, frozenset(map(folded, named)) - {"", NOBODY}, team)
@@ -96,7 +100,7 @@ def may_open(person: Person, access: Access, teams: Collection[str]) -> bool:
     """Whether a case is theirs without a reason, being in these teams. One in nobody's name is the leads', who give it
     to somebody.
     """
-    if {folded(person.account_id), folded(person.name)} & access.named:
+    if access.names(person):
         return True
     if access.restriction not in (NAMED, SEALED):
         return access.team is None or access.team in teams

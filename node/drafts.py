@@ -21,7 +21,19 @@ from node.store import table_of
 from node.store.drafts import DraftRow
 from node.vault import DataKey, Vault
 
-__all__ = ["LIFE", "MANY", "Draft", "Fields", "discard", "forget_drafts", "forget_old", "keep", "read"]
+__all__ = [
+    "LIFE",
+    "MANY",
+    "Draft",
+    "Fields",
+    "Kept",
+    "discard",
+    "forget_drafts",
+    "forget_old",
+    "keep",
+    "read",
+    "waiting",
+]
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -31,6 +43,7 @@ MANY = 50
 
 _DRAFT = table_of(DraftRow)
 _PLACE = "draft.sealed_fields"
+_FORM = "draft.sealed_form"
 _LONGEST_KEY = 200
 _LARGEST = 3 * 1024 * 1024  # bytes of what was typed; a case has two MiB at most
 _CASE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -41,6 +54,15 @@ class Draft:
     """The fields of a form, in their order, and when they were typed."""
 
     fields: Fields
+    saved_at: datetime
+
+
+@dataclass(frozen=True)
+class Kept:
+    """That there is a draft: of which form (empty where that was not kept), about which case, from when."""
+
+    key: str
+    case_id: str | None
     saved_at: datetime
 
 
@@ -66,6 +88,7 @@ def keep(
         "case_id": case_id,
         "saved_at": now,
         "sealed_fields": sealer.seal(zlib.compress(plain), place=_PLACE, row=_row(account_id, index)),
+        "sealed_form": sealer.seal(key.encode(errors="surrogatepass"), place=_FORM, row=_row(account_id, index)),
     }
     statement = upsert(_DRAFT).values(row)
     tx.execute(statement.on_conflict_do_update(index_elements=["account_id", "key_index"], set_=row))
@@ -92,6 +115,22 @@ def read(tx: Connection, vault: Vault, account_id: str, key: str, *, now: dateti
     except (ValueError, zlib.error) as broken:
         raise CannotOpen(what=_PLACE) from broken
     return Draft(tuple((str(name), str(value)) for name, value in fields), row.saved_at)
+
+
+def waiting(tx: Connection, vault: Vault, account_id: str, *, now: datetime) -> list[Kept]:
+    """A person's drafts, the newest first. What was typed stays shut. Raises CannotOpen."""
+    mine = (_DRAFT.c.account_id == account_id) & (_DRAFT.c.saved_at > now - LIFE)
+    columns = [_DRAFT.c[name] for name in ("key_index", "case_id", "saved_at", "sealed_form")]
+    found = []
+    for row in tx.execute(select(*columns).where(mine).order_by(_DRAFT.c.saved_at.desc(), _DRAFT.c.key_index)):
+        try:
+            sealer: Vault | DataKey = vault if row.case_id is None else data_key_of(tx, vault, row.case_id)
+        except NotFound:  # erased meanwhile
+            continue
+        told = row.sealed_form
+        key = "" if told is None else sealer.unseal(told, place=_FORM, row=_row(account_id, row.key_index)).decode()
+        found.append(Kept(key, row.case_id, row.saved_at))
+    return found
 
 
 def discard(tx: Connection, vault: Vault, account_id: str, key: str) -> None:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cordee.errors import CordeeError
 from node import journal, transfer_store
 from node.joining import CERTIFICATE
+from node.notices import Condition
 
 if TYPE_CHECKING:
     from node.app import Node
@@ -42,6 +43,7 @@ class Health:
     journal_lines: int
     journal_signed_at: datetime | None
     journal_well: bool
+    mail: Condition | None = None  # None where nobody is told by e-mail
 
     @property
     def well(self) -> bool:
@@ -54,6 +56,7 @@ class Health:
             and self.card_well
             and self.disk_well
             and self.journal_well
+            and (self.mail is None or self.mail.well)
         )
 
 
@@ -87,6 +90,7 @@ async def health_of(node: Node) -> Health:
         journal_lines=last[0].line if last else 0,
         journal_signed_at=signed[0].at if signed else None,
         journal_well=all(now - each.at < _UNSIGNED for each in (signed or first)),
+        mail=None if node.notices is None else node.notices.condition,
     )
 
 

@@ -15,6 +15,7 @@ from cordee.runtime.database import Database
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey
 from cordee.statements import Recall, TreeHead
+from node.agenda import Opened
 from node.attachments import AttachmentStore
 from node.case_index import CaseIndex
 from node.inflight import InFlight
@@ -131,6 +132,7 @@ class House:
     changes: Changes = field(default_factory=Changes)
     cases: CaseIndex = field(default_factory=CaseIndex)
     recall: Recall = field(default_factory=Recall)
+    agenda: Opened = field(default_factory=Opened)
 
     def tree_head(self) -> TreeHead:
         """The roster as this node knows it, for a statement. Raises RosterStale before the first one."""

@@ -16,10 +16,20 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.exc import IntegrityError
 
 from cordee.case import Case
-from cordee.errors import N_, AlreadyImported, CaseExists, Conflict, InvalidInput, NotFound, RecordClosed, StaleRecord
+from cordee.errors import (
+    N_,
+    AlreadyImported,
+    CaseExists,
+    Conflict,
+    CordeeError,
+    InvalidInput,
+    NotFound,
+    RecordClosed,
+    StaleRecord,
+)
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.prepared import prepared
-from node import acts, drafts, journal, need_to_know, versions
+from node import acts, agenda, drafts, journal, need_to_know, versions
 from node import case_sealing as sealing
 from node.attachments import StoredAttachment
 from node.case_access import Access
@@ -38,6 +48,7 @@ __all__ = [
     "add_files",
     "apply_tombstones",
     "attachments_of",
+    "catch_up",
     "changed_lines",
     "close_case",
     "create_case",
@@ -69,6 +80,11 @@ _ATTACHMENT = table_of(AttachmentRow)
 _IMPORT = table_of(ImportRow)
 _OF_TEAM = table_of(CaseTeamRow)
 _READ = prepared(select(_CASE).where(_CASE.c.id == bindparam("case")))
+_NAMED = prepared(
+    select(_CASE.c.id, _CASE.c.sealed_line, _KEY.c.sealed_key)
+    .join(_KEY, _KEY.c.case_id == _CASE.c.id)
+    .where(_CASE.c.id == bindparam("case"))
+)
 _FILES = prepared(
     select(_ATTACHMENT).where(_ATTACHMENT.c.case_id == bindparam("case")).order_by(_ATTACHMENT.c.position)
 )
@@ -225,6 +241,21 @@ def changed_lines(tx: Connection, vault: Vault, *, after: int, limit: int) -> li
 def note_change(tx: Connection, case_id: str) -> None:
     """Whose a case is has changed beside its record: lists look at it again."""
     tx.execute(_NOTE, {"case": case_id, "change": _next_change(tx)})
+
+
+def catch_up(tx: Connection, vault: Vault, *, many: int, now: datetime) -> int:
+    """Make what some cases ask for, in a database of before; how many rows were looked at."""
+    rows = agenda.to_make(tx, many=many)
+    for row, case_id in rows:
+        try:
+            if row == case_id:
+                stored = read_case(tx, vault, case_id)
+                agenda.keep_case(tx, stored.data_key, stored.case, now=now)
+            else:
+                agenda.keep_acts(tx, data_key_of(tx, vault, case_id), case_id, acts.acts_of(tx, vault, case_id))
+        except CordeeError:  # one that is damaged must not keep the others, nor the node, from their work
+            agenda.give_up(tx, row)
+    return len(rows)
 
 
 def update_case(
@@ -391,6 +422,7 @@ def erase_case(tx: Connection, case_id: str, *, now: datetime) -> list[str]:
     need_to_know.forget_openings(tx, case_id)
     drafts.forget_drafts(tx, case_id)
     tx.execute(delete(_OF_TEAM).where(_OF_TEAM.c.case_id == case_id))
+    agenda.forget_agenda(tx, case_id)
     tx.execute(delete(_KEY).where(_KEY.c.case_id == case_id))
     tx.execute(delete(_ATTACHMENT).where(_ATTACHMENT.c.case_id == case_id))
     tx.execute(
@@ -467,6 +499,7 @@ def _insert(tx: Connection, vault: Vault, case: Case, key: DataKey, *, now: date
     else:
         raise CaseExists(case=case.case_id)
     sealing.keep_data_key(tx, vault, case.case_id, key)
+    agenda.keep_case(tx, key, case, now=now)
 
 
 def _next_position(tx: Connection, case_id: str) -> int:
@@ -492,6 +525,7 @@ def _replace_body(tx: Connection, key: DataKey, case: Case, *, now: datetime) ->
     version = tx.execute(select(_CASE.c.version).where(_CASE.c.id == case.case_id)).scalar_one() + 1
     body, line = sealing.seal_body(key, case), sealing.seal_line(key, case)
     _set(tx, case.case_id, now=now, version=version, sealed_body=body, sealed_line=line)
+    agenda.keep_case(tx, key, case, now=now)
     return int(version)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -32,6 +32,7 @@ __all__ = [
     "jobs",
     "keep_cursor",
     "kinds",
+    "lately",
     "mark_taken",
     "next_waiting",
     "of_case",
@@ -60,6 +61,17 @@ _READ = prepared(select(_TRANSFER).where(_THIS))
 _SET = prepared(update(_TRANSFER).where(_THIS))
 _JOBS = prepared(select(_TRANSFER.c.id).where(_TRANSFER.c.job.is_not(None)))
 _ALL_TRANSFERS = prepared(select(_TRANSFER).order_by(_TRANSFER.c.opened_at.desc()))
+_LATELY = prepared(
+    select(_TRANSFER)
+    .where(
+        or_(
+            _TRANSFER.c.updated_at >= bindparam("since"),
+            literal_column("state IN ('offered', 'accepted', 'shipped')"),  # as its index has it
+            literal_column("erasure = 'asked'"),
+        )
+    )
+    .order_by(_TRANSFER.c.opened_at.desc())
+)
 _OF_CASE = prepared(select(_TRANSFER).where(_TRANSFER.c.case_id == bindparam("case")).order_by(_TRANSFER.c.opened_at))
 _ADD = prepared(insert(_TRANSFER))
 _OPEN_OFFER = prepared(
@@ -179,6 +191,11 @@ def read_transfer(tx: Connection, transfer: TransferId) -> Transfer:
 def all_transfers(tx: Connection) -> list[Transfer]:
     """Newest first."""
     return [_transfer(row) for row in tx.execute(_ALL_TRANSFERS)]
+
+
+def lately(tx: Connection, *, since: datetime) -> list[Transfer]:
+    """Those that are not over, that are to be erased, or that changed since; newest first. Reads no others."""
+    return [_transfer(row) for row in tx.execute(_LATELY, {"since": since})]
 
 
 def jobs(tx: Connection) -> list[TransferId]:

@@ -65,6 +65,16 @@ class TransferBook:
         self._house = house
         self._told: dict[TransferId, tuple[str, str]] = {}  # kind and purpose of what is under way: they never change
 
+    async def lately(self, handler: Handler, *, since: datetime) -> list[TransferLine]:
+        """Those that are theirs to see and not over, to be erased, or changed since; newest first."""
+        _may_read(handler)
+
+        def read(tx: Connection) -> list[TransferLine]:
+            sees = self._sight(tx, handler)
+            return [self._line(tx, each) for each in transfer_store.lately(tx, since=since) if sees(each)]
+
+        return await self._house.db.read(read)
+
     async def list(self, handler: Handler) -> list[TransferLine]:
         """Those that are theirs to see, newest first."""
         _may_read(handler)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey
-from node import drafts, journal, transfer_store
+from node import agenda, drafts, journal, records, transfer_store
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
@@ -25,6 +25,7 @@ log = logger("node.upkeep")
 _FIRST_SECONDS = 10.0
 _EVERY_SECONDS = 3600.0
 _SCRUB_SECONDS = 1.0
+_CASES_AT_ONCE = 50
 
 
 class Upkeep:
@@ -46,6 +47,7 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until cancelled. What fails is tried again an hour later; there is a month for it."""
+        await self.catch_up()
         await self._house.clock.sleep(_FIRST_SECONDS)  # the roster is looked at first
         while True:
             await self.look()
@@ -61,6 +63,17 @@ class Upkeep:
             if not await asyncio.to_thread(self._house.db.truncate_log):
                 ended.set()  # a reader was in the way: once more
 
+    async def catch_up(self) -> None:
+        """After an upgrade: what each case asks for, a few at a time, so that other steps find their turn."""
+        house = self._house
+
+        def some(tx: Connection) -> int:
+            return records.catch_up(tx, house.vault, many=_CASES_AT_ONCE, now=house.clock.now())
+
+        made = await house.db.write(some)
+        while made:
+            made = await house.db.write(some)
+
     async def look(self) -> None:
         """Renew what is due."""
         for task in (self._renew_card, self._renew_certificate):
@@ -70,6 +83,8 @@ class Upkeep:
                 log.warning("upkeep.failed", reason=failed.reason)
         await self._house.db.write(self._publishing.forget_old_keys)
         await self._house.db.write(lambda tx: drafts.forget_old(tx, now=self._house.clock.now()))
+        today = self._house.clock.now().date()
+        await self._house.db.write(lambda tx: agenda.tidy(tx, self._house.vault, today=today))
         days = await self._house.db.read(self._days_in_use)
         self._house.in_flight.prune(days)
         await self._house.db.write(

@@ -24,7 +24,7 @@ from cordee.signing import SigningPublicKey
 from cordee.transfer import State
 from cordee.v1 import statements_pb2 as v1
 from node import acts, joining, records, transfer_store
-from node.app import Node, Parts, opened
+from node.app import Mail, Node, Parts, opened
 from node.attachments import StoredAttachment
 from node.demo import cases as synthetic
 from node.people import Handler, Role
@@ -73,7 +73,7 @@ class Neighbour:
         assert self.handler is not None
         return self.handler
 
-    async def start(self, *, parts: Parts | None = None) -> Node:
+    async def start(self, *, parts: Parts | None = None, mail: Mail | None = None) -> Node:
         self.node = await self._ends.enter_async_context(
             opened(
                 self.folder,
@@ -81,6 +81,7 @@ class Neighbour:
                 clock=self.street.clock,
                 random=os.urandom,
                 parts=parts,
+                mail=mail,
             )
         )
         self.member = self.node.member

@@ -22,6 +22,7 @@ from node.store import NodeTable
 # What is read whole on purpose: a list that people ask for, and tables that hold only what is still to be done.
 WHOLE = {
     ("node.transfer_store", "_ALL_TRANSFERS"),
+    ("node.agenda", "_MAKE"),  # the index holds only what is still to be made
     ("node.journal", "_LAST"),  # from its end, one row
     ("directory.transfers", "_TO_ERASE"),
 }

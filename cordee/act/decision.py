@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from cordee.act.facts import RecipientFacts, is_named, named_in_words_only
 from cordee.act.form import LEGAL, Act, Path
 from cordee.act.holders import holders_flags, holders_gap, is_adult
+from cordee.act.lacking import COMPLETION, lacking
 from cordee.case.minimisation import PURPOSES
 from cordee.errors import N_, InvalidInput, NotCovered
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ROWS", "Decision", "Question", "Row", "decide"]
 
 _INCOMPLETE_FOR: Final = frozenset(LEGAL["incomplete_allowed_for"])
-_COMPLETION: Final = timedelta(hours=LEGAL["completion_hours"])
 _AVOID_FOR: Final = frozenset(LEGAL["avoid_areas_for"])
 _TELL: Final = frozenset({"notify_referent", "notify_manager"})
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -138,7 +138,7 @@ def _no_act_needed(q: Question) -> Decision | None:
 
 
 def _duty_complete(q: Question) -> Decision | None:
-    if q.act is None or q.path is not Path.DUTY or q.gap or _incomplete(q.act) or _review_overdue(q):
+    if q.act is None or q.path is not Path.DUTY or q.gap or lacking(q.act) or _review_overdue(q):
         return None
     return Decision(True, 3, flags=_TELL)
 
@@ -146,8 +146,8 @@ def _duty_complete(q: Question) -> Decision | None:
 def _duty_incomplete(q: Question) -> Decision | None:
     if q.act is None or q.path is not Path.DUTY or q.gap or _review_overdue(q):
         return None
-    missing = _incomplete(q.act)
-    if q.purpose in _INCOMPLETE_FOR and q.now < q.act.decided_at + _COMPLETION:
+    missing = lacking(q.act)
+    if q.purpose in _INCOMPLETE_FOR and q.now < q.act.decided_at + COMPLETION:
         return Decision(True, 4, flags=_TELL | {"complete_within_24h"})
     return Decision(False, 4, missing)
 
@@ -265,24 +265,6 @@ def _refusals(q: Question) -> list[Act]:
         and is_named(act, q.recipient)
         and (q.now < act.valid_until or (q.act is not None and act.decided_at >= q.act.decided_at))
     ]
-
-
-def _incomplete(act: Act) -> str:
-    """What a path C act still lacks (domain §2.2); empty if it is complete."""
-    if not act.justification:
-        return N_("the written reason")
-    if not act.validated_by_role:
-        return N_("the manager who confirmed it")
-    if act.review_due_at is None:
-        return N_("the date of its review")
-    if act.parents_informed not in ("done", "none_known") and not act.reason_not_informed:
-        return N_("the reason why the parents were not informed")
-    if act.minor_informed == "against_interest" and not act.reason_not_informed:
-        return N_("the reason why the minor was not informed")
-    ordered = any(each.role in ("judge", "prosecutor") and each.answer == "orders" for each in act.deciders)
-    if act.legal_basis == "court_order" and not ordered:
-        return N_("the order of the judge or the prosecutor")
-    return ""
 
 
 def _review_overdue(q: Question) -> bool:

@@ -146,6 +146,40 @@ async def words(client: Client, output: Output) -> None:
     "--pages-certificate", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_CERTIFICATE", help="PEM chain."
 )
 @click.option("--pages-key", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_KEY", help="Its private key.")
+@click.option(
+    "--mail-host",
+    envvar="CORDEE_NODE_MAIL_HOST",
+    default="",
+    help="SMTP server that tells people that something waits.",
+)
+@click.option("--mail-port", type=int, envvar="CORDEE_NODE_MAIL_PORT", default=587, show_default=True, help="Its port.")
+@click.option(
+    "--mail-security",
+    type=click.Choice(["starttls", "tls"]),
+    envvar="CORDEE_NODE_MAIL_SECURITY",
+    default="starttls",
+    show_default=True,
+    help="How the way to it is encrypted; without encryption nothing is sent.",
+)
+@click.option("--mail-from", envvar="CORDEE_NODE_MAIL_FROM", default="", help="Address that the messages come from.")
+@click.option("--mail-user", envvar="CORDEE_NODE_MAIL_USER", default="", help="User at the server.")
+@click.option(
+    "--mail-password-file", envvar="CORDEE_NODE_MAIL_PASSWORD_FILE", default="", help="File with that user’s password."
+)
+@click.option(
+    "--mail-ca",
+    type=click.Path(path_type=Path),
+    envvar="CORDEE_NODE_MAIL_CA",
+    help="PEM of who signs its certificate, where this system does not know them.",
+)
+@click.option(
+    "--mail-every",
+    type=int,
+    envvar="CORDEE_NODE_MAIL_EVERY",
+    default=60,
+    show_default=True,
+    help="Minutes between two messages to one person, 15 to 1440.",
+)
 def serve(
     data_dir: Path,
     passphrase_file: str,
@@ -154,6 +188,14 @@ def serve(
     pages_host: str,
     pages_certificate: Path | None,
     pages_key: Path | None,
+    mail_host: str,
+    mail_port: int,
+    mail_security: str,
+    mail_from: str,
+    mail_user: str,
+    mail_password_file: str,
+    mail_ca: Path | None,
+    mail_every: int,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -190,7 +232,19 @@ def serve(
         where = Listening.parse(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
         where.require_sound()
         shown = partial(serving, where=where)
-    asyncio.run(app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown))
+    mail = None
+    if mail_host:
+        from datetime import timedelta
+
+        from node.mailing import Server
+
+        password = read_secret(mail_password_file) if mail_password_file else ""
+        server = Server(mail_host, mail_port, mail_from, mail_security, mail_user, password, mail_ca)
+        server.require_sound()
+        mail = app.Mail(server, timedelta(minutes=mail_every))
+    asyncio.run(
+        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown, mail=mail)
+    )
 
 
 @group.command("status")

@@ -21,9 +21,11 @@ def table_of(row: type[NodeTable]) -> Table:
 # Whoever makes the database must know every table, whichever modules it uses. At the end, for they import the base.
 from node.store import (  # noqa: E402  # see above
     acts,  # noqa: F401
+    agenda,  # noqa: F401
     drafts,  # noqa: F401
     journal,  # noqa: F401
     need_to_know,  # noqa: F401
+    notices,  # noqa: F401
     people,  # noqa: F401
     records,  # noqa: F401
     roster,  # noqa: F401

@@ -21,3 +21,4 @@ class DraftRow(NodeTable, table=True):
     case_id: str | None = Field(default=None, index=True, foreign_key="case_record.id")
     saved_at: datetime = Field(index=True)
     sealed_fields: bytes  # with the case's data key; by the vault where there is no case yet
+    sealed_form: bytes | None = None  # which form it is, sealed alike; None where it was typed before version 4

@@ -64,6 +64,29 @@ _CHANGES = (
 )
 
 
+_AGENDA = (
+    """CREATE TABLE agenda (
+        id VARCHAR NOT NULL PRIMARY KEY, case_id VARCHAR NOT NULL REFERENCES case_record (id),
+        week INTEGER, sealed_due BLOB)""",
+    "CREATE INDEX ix_agenda_case_id ON agenda (case_id)",
+    "CREATE INDEX agenda_by_week ON agenda (week)",
+    "CREATE INDEX agenda_to_make ON agenda (id) WHERE sealed_due IS NULL",
+    # What they ask for is sealed: the node makes it once its vault is open.
+    "INSERT INTO agenda (id, case_id) SELECT id, id FROM case_record WHERE state <> 'erased'",
+    "INSERT INTO agenda (id, case_id) SELECT id, case_id FROM act",
+    "ALTER TABLE draft ADD COLUMN sealed_form BLOB",
+    "CREATE INDEX transfer_by_time ON transfer (updated_at)",
+    "CREATE INDEX transfer_open ON transfer (state) WHERE state IN ('offered', 'accepted', 'shipped')",
+    "CREATE INDEX transfer_to_erase ON transfer (erasure) WHERE erasure = 'asked'",
+)
+
+_NOTICES = (
+    """CREATE TABLE notice (
+        account_id VARCHAR NOT NULL PRIMARY KEY REFERENCES account (id), sealed_wish BLOB NOT NULL,
+        sealed_known BLOB NOT NULL, sent_at DATETIME, due_at DATETIME)""",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -88,7 +111,19 @@ def _changes(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts, _teams, _changes)
+def _agenda(tx: Connection) -> None:
+    """From 5 to 6: what cases ask for, and when; which form a draft is of; transfers that are news by an index."""
+    for statement in _AGENDA:
+        tx.exec_driver_sql(statement)
+
+
+def _notices(tx: Connection) -> None:
+    """From 6 to 7: who wants to be told by e-mail."""
+    for statement in _NOTICES:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices)
 """In order; what is appended makes the next version."""
 
 

@@ -27,6 +27,9 @@ class TransferRow(NodeTable, table=True):
         ),
         Index("transfer_by_case", "case_id"),
         Index("transfer_by_job", "job", sqlite_where=text("job IS NOT NULL")),
+        Index("transfer_by_time", "updated_at"),
+        Index("transfer_open", "state", sqlite_where=text("state IN ('offered', 'accepted', 'shipped')")),
+        Index("transfer_to_erase", "erasure", sqlite_where=text("erasure = 'asked'")),
     )
 
     id: bytes = Field(primary_key=True)

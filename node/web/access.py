@@ -60,6 +60,8 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "access_password": _ANYONE,
     "access_passkey": _ANYONE,
     "access_passkey_remove": _ANYONE,
+    "notices": _ANYONE,
+    "notices_test": _ANYONE,
     "people": _ADMINISTRATORS,
     "person_new": _ADMINISTRATORS,
     "person": _ADMINISTRATORS,

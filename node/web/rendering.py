@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal
+from babel.units import format_unit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
@@ -56,6 +57,7 @@ def _environment(language: str) -> Environment:
         day=partial(_day, language=language),
         moment=partial(_moment, language=language),
         span=partial(_span, language=language),
+        days=partial(_days, language=language),
         number=partial(format_decimal, locale=language),
         size=partial(size_text, language=language),
         words=partial(_words, language=language),
@@ -121,6 +123,11 @@ def _moment(value: datetime | str, *, language: str) -> str:
 
 def _span(value: timedelta, *, language: str) -> str:
     return format_timedelta(value, locale=language, threshold=1.2)
+
+
+def _days(value: timedelta, *, language: str) -> str:
+    """Whole days, however many: nine days are not a week."""
+    return format_unit(value.days, "duration-day", locale=language)
 
 
 def size_text(size: int, *, language: str) -> str:

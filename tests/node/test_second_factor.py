@@ -231,11 +231,14 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
         "case_team",
         "team_member",
         "team",
+        "agenda",
+        "notice",
     ):
         old.execute(f"DROP TABLE {table}")
     for column in ("stage", "challenge"):
         old.execute(f"ALTER TABLE session DROP COLUMN {column}")
-    old.execute("DROP INDEX ix_case_record_change")
+    for index in ("ix_case_record_change", "transfer_by_time", "transfer_open", "transfer_to_erase"):
+        old.execute(f"DROP INDEX {index}")
     old.execute("ALTER TABLE case_record DROP COLUMN change")
     old.execute("UPDATE schema_version SET version = 1")
     old.commit()

@@ -14,6 +14,7 @@ from cordee.runtime.texts import translate
 from cordee.words import six_words
 from node import journal, need_to_know, people
 from node.health import health_of
+from node.mailing import REASONS
 from node.web.journal_words import ACTIONS, OUTCOMES, TOPICS
 from node.web.rendering import page
 from node.web.site import Page
@@ -30,6 +31,7 @@ _ABOUT = (
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
+    ("notices", "/notices", N_("Messages by e-mail"), N_("to be told that something waits, without a word of what")),
 )
 _AT_ONCE = 50  # lines on a page
 
@@ -46,7 +48,15 @@ async def _association(visit: Visit) -> Response:
 async def _health(visit: Visit) -> Response:
     health = await health_of(visit.node)
     alarm = translate(health.alarm, visit.language) if health.alarm else None
-    return page("health.html", visit.language, visit=visit, now=visit.node.clock.now(), health=health, alarm=alarm)
+    return page(
+        "health.html",
+        visit.language,
+        visit=visit,
+        now=visit.node.clock.now(),
+        health=health,
+        alarm=alarm,
+        mail_reasons=REASONS,
+    )
 
 
 async def _journal(visit: Visit) -> Response:

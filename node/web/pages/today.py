@@ -8,46 +8,77 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from cordee.case.due import CLOCK
 from cordee.ids import TransferId
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
-from node import need_to_know, transfer_store
+from node import agenda, drafts, need_to_know, transfer_store
+from node.agenda import Asked
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
+from node.web.asked import Line, clocks_of_transfers, draft_lines, lines_of, sections_of
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
+from node.web.wall import HERE
 
 __all__ = ["PAGES"]
 
 _RECENT = timedelta(days=7)
 _SOON = timedelta(minutes=30)  # an emergency's offer lives for two hours
 _SLOW = timedelta(minutes=10)  # after which what still waits for the network is worth a look
+_PRESSING = timedelta(hours=24)
 _UNWANTED = frozenset({State.DECLINED, State.REFUSED, State.EXPIRED})
 _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
+_MISTAKE = "wrong_recipient"
 
 
 async def _today(visit: Visit) -> Response:
-    node, now = visit.node, visit.node.clock.now()
+    node, now, asked_for = visit.node, visit.node.clock.now(), visit.request.query_params
+    whole, everybody = asked_for.get("whole") == "1", asked_for.get("whose") == "all"
     lines: list[TransferLine] = []
-    names: Mapping[str, str] = {}
+    held: set[TransferId] = set()
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
-        lines = await node.transfers.list(visit.handler)
+        lines = await node.transfers.lately(visit.handler, since=now - _RECENT)
+        held = await node.db.read(lambda tx: _held(tx, now))
+    names: Mapping[str, str] = {}
+    kept: list[drafts.Kept] = []
+    waiting = agenda.Waiting((), complete=True)
     if visit.handler.roles & _CASE_TEAM:
-        names = await node.db.read(lambda tx: pseudonyms_of(tx, node.house.cases, node.vault, visit.handler, now=now))
-    openings = 0
+
+        def query(tx: Connection) -> tuple[agenda.Waiting, list[drafts.Kept], Mapping[str, str]]:
+            today = now.astimezone(HERE).date()
+            told = agenda.waiting(tx, node.vault, visit.handler, node.house.agenda, today=today, now=now)
+            begun = drafts.waiting(tx, node.vault, visit.handler.account_id, now=now)
+            shown = pseudonyms_of(tx, node.house.cases, node.vault, visit.handler, now=now)
+            return told, begun, shown
+
+        waiting, kept, names = await node.db.read(query)
+    openings = []
     if Role.LEAD in visit.handler.roles:
-        openings = len(await node.db.read(lambda tx: need_to_know.openings(tx, node.vault)))
+        openings = await node.db.read(lambda tx: need_to_know.openings(tx, node.vault))
+    mine = [each for each in waiting.asked if everybody or each.mine or each.due.kind == CLOCK]
     status = node.roster.status()
-    held = await node.db.read(_held)
     trouble = [each for each in lines if _is_in_trouble(each, now)]
+    updates = [
+        each
+        for each in lines
+        if each.direction == "in" and each.kind == "update" and each.state is State.RECEIVED and not each.erasure
+    ]
     return page(
         "today.html",
         visit.language,
         visit=visit,
         now=now,
         names=names,
+        sections=sections_of([*lines_of(mine, now=now), *_clocks(lines, waiting.asked, names, now)], whole=whole),
+        colleagues=len(waiting.asked) - len(mine),
+        everybody=everybody,
+        whole=whole,
+        complete=waiting.complete,
+        drafts=draft_lines(kept, names),
+        updates=updates,
         offers=[each for each in lines if each.direction == "in" and each.state is State.OFFERED],
         to_erase=[each for each in lines if each.direction == "in" and each.erasure == "asked"],
         under_way=[
@@ -61,21 +92,45 @@ async def _today(visit: Visit) -> Response:
         ended=[
             each
             for each in lines
-            if each.state in END_STATES and now - each.updated_at < _RECENT and each not in trouble
+            if each.state in END_STATES
+            and now - each.updated_at < _RECENT
+            and each not in trouble
+            and each not in updates
         ],
         trouble=trouble,
         held=[each for each in lines if each.transfer_id in held],
-        openings=openings,
+        openings=len(openings),
+        oldest_opening=min((each.at for each in openings), default=None),
         soon=_SOON,
         reasons=RETURN_REASONS,
+        pressing=_PRESSING,
         connected=status.connected,
         alarm=status.alarm,
     )
 
 
-def _held(tx: Connection) -> set[TransferId]:
+def _clocks(
+    lines: list[TransferLine],
+    asked: tuple[Asked, ...],
+    names: Mapping[str, str],
+    now: datetime,
+) -> list[tuple[str, Line]]:
+    with_clock = {each.case_id for each in asked if each.due.what in ("act_72h", "accueil_72h")}
+    return clocks_of_transfers(lines, names=names, with_clock=with_clock, noted=_mistaken(lines), now=now)
+
+
+def _held(tx: Connection, now: datetime) -> set[TransferId]:
     """Ours that were accepted and leave only when somebody here says so."""
-    return {each.id for each in transfer_store.all_transfers(tx) if each.held}
+    return {each.id for each in transfer_store.lately(tx, since=now) if each.held}
+
+
+def _mistaken(lines: list[TransferLine]) -> dict[str, datetime]:
+    """When what had gone to the wrong association was erased there, by the transfer's id."""
+    return {
+        each.transfer_id.hex(): each.updated_at
+        for each in lines
+        if each.erasure == "returned" and each.reason_code == _MISTAKE
+    }
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:

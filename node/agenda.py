@@ -1,0 +1,279 @@
+"""What waits in the cases: kept beside each case and act in the step that writes it, and found without opening others.
+
+In clear stands the week in which something first has to be told; the rest is sealed with the case's data key and erased
+with it. `cordee.case.due` says what is asked for; nothing here decides it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cordee.act import Act
+from cordee.case import Case
+from cordee.case.due import Due, Needs, due_of_acts, due_of_case, needs_of
+from cordee.runtime.prepared import prepared
+from node import case_sealing as sealing
+from node.case_access import Access, Sight, team_of
+from node.people import Handler
+from node.store import table_of
+from node.store.agenda import AgendaRow
+from node.store.records import CaseKeyRow, CaseRow
+from node.vault import DataKey, Vault
+
+__all__ = [
+    "Asked",
+    "Opened",
+    "Waiting",
+    "forget_agenda",
+    "give_up",
+    "keep_acts",
+    "keep_case",
+    "tidy",
+    "to_make",
+    "waiting",
+]
+
+_AGENDA = table_of(AgendaRow)
+_CASE = table_of(CaseRow)
+_KEY = table_of(CaseKeyRow)
+_PLACE = "agenda.sealed_due"
+_NONCE = 25  # bytes: the format's number, then the nonce
+_PADDED = 512  # bytes, and multiples of it
+_OPEN, _HANDED_OVER = "open", "handed_over"
+_NOBODYS, _NO_NEEDS = Access("", frozenset(), None), Needs()
+
+_COLUMNS = (_AGENDA.c.id, _AGENDA.c.case_id, _AGENDA.c.sealed_due, _KEY.c.sealed_key)
+_WITH_KEY = _AGENDA.join(_KEY, _KEY.c.case_id == _AGENDA.c.case_id)
+_ONE = prepared(select(*_COLUMNS).select_from(_WITH_KEY).where(_AGENDA.c.id == bindparam("row")))
+_BEFORE = prepared(select(_AGENDA.c.sealed_due).where(_AGENDA.c.id == bindparam("row")))
+_DUE = prepared(
+    # What was sealed begins with a nonce: as long as that is the same, so is what was opened.
+    select(_AGENDA.c.id, _AGENDA.c.case_id, func.substr(_AGENDA.c.sealed_due, 1, _NONCE).label("nonce"))
+    .select_from(_AGENDA.join(_CASE, _CASE.c.id == _AGENDA.c.case_id))
+    .where(
+        _AGENDA.c.week <= bindparam("week"),
+        _CASE.c.state == _OPEN,
+        _CASE.c.holder != _HANDED_OVER,
+    )
+)
+_MAKE = prepared(select(_AGENDA.c.id, _AGENDA.c.case_id).where(_AGENDA.c.sealed_due.is_(None)).limit(bindparam("many")))
+_ADD = upsert(_AGENDA)
+_KEEP = prepared(
+    _ADD.on_conflict_do_update(
+        index_elements=["id"], set_={"week": _ADD.excluded.week, "sealed_due": _ADD.excluded.sealed_due}
+    )
+)
+_MOVE = prepared(update(_AGENDA).where(_AGENDA.c.id == bindparam("row")))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One thing that a case asks for, as it is shown: under its pseudonym."""
+
+    case_id: str
+    pseudonym: str
+    mine: bool  # in the reader's name, or in nobody's
+    due: Due
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """All that somebody may see, what is most urgent first. `complete`: nothing is still to be made."""
+
+    asked: tuple[Asked, ...]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is sealed in a row. Of an act: only what is due."""
+
+    case_id: str
+    due: tuple[Due, ...]
+    pseudonym: str = ""
+    access: Access = _NOBODYS  # as the case says it; its team is asked for each time
+    needs: Needs = _NO_NEEDS
+
+
+def keep_case(tx: Connection, key: DataKey, case: Case, *, now: datetime) -> None:
+    """What a case asks for, in the same step as the case itself."""
+    before = tx.execute(_BEFORE, {"row": case.case_id}).scalar()
+    needs = needs_of(case, _opened(key, case.case_id, before, case.case_id).needs if before else _NO_NEEDS, now)
+    kept = _Kept(case.case_id, due_of_case(case, needs), case.pseudonym, Access.of(case, None), needs)
+    _keep(tx, key, case.case_id, kept)
+
+
+def keep_acts(tx: Connection, key: DataKey, case_id: str, acts: Sequence[Act]) -> None:
+    """What all the acts of a case ask for, in the same step as the one that was recorded or withdrawn."""
+    for act_id, due in due_of_acts(acts).items():
+        _keep(tx, key, act_id, _Kept(case_id, due))
+
+
+def forget_agenda(tx: Connection, case_id: str) -> None:
+    """A case is erased: what it asked for goes with it."""
+    tx.execute(delete(_AGENDA).where(_AGENDA.c.case_id == case_id))
+
+
+class Opened:
+    """What was due when somebody last looked, opened: most of it is still the same the next time.
+
+    In memory only, and only as long as it is due: what is erased is gone from here the next time somebody looks.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[bytes, _Kept]] = {}
+
+    def due(self, tx: Connection, vault: Vault, today: date) -> list[tuple[str, str, _Kept]]:
+        """What may have to be told: the row's id, its case's, what it says. Raises CannotOpen."""
+        before, now = self._kept, dict[str, tuple[bytes, _Kept]]()
+        for row in tx.execute(_DUE, {"week": week_of(today)}):
+            known = before.get(row.id)
+            if known is None or known[0] != row.nonce:
+                kept = _row(tx, vault, row.id)
+                if kept is None:
+                    continue
+                known = (row.nonce, kept)
+            now[row.id] = known
+        self._kept = now
+        return [(row, kept.case_id, kept) for row, (_, kept) in now.items()]
+
+
+def waiting(tx: Connection, vault: Vault, handler: Handler, opened: Opened, *, today: date, now: datetime) -> Waiting:
+    """What is to be told today to somebody, of the cases that they may open. `today`: on their wall.
+
+    Opens what is due and nothing else. Raises CannotOpen.
+    """
+    sight = Sight(tx, handler, now=now)
+    due = opened.due(tx, vault, today)
+    cases: dict[str, _Kept | None] = {row: kept for row, case_id, kept in due if row == case_id}
+    mine: dict[str, bool | None] = {}  # None: not theirs to know, nor how many there are
+    found: list[Asked] = []
+    for _, case_id, kept in due:
+        told = [each for each in kept.due if _is_told(each, today)]
+        if not told:
+            continue
+        if case_id not in cases:  # an act's row says neither pseudonym nor team
+            cases[case_id] = _row(tx, vault, case_id)
+        case = cases[case_id]
+        if case is None:
+            continue
+        if case_id not in mine:
+            known = sight.sees(case_id, replace(case.access, team=team_of(tx, case_id)))
+            mine[case_id] = (not case.access.named or case.access.names(handler)) if known else None
+        its = mine[case_id]
+        if its is not None:
+            found += [Asked(case_id, case.pseudonym, its, each) for each in told]
+    complete = not tx.execute(_MAKE, {"many": 1}).all()
+    return Waiting(tuple(sorted(found, key=lambda each: _moment(each.due.at))), complete)
+
+
+# ---- by itself ----
+
+
+def to_make(tx: Connection, *, many: int) -> list[tuple[str, str]]:
+    """Rows of a database of before that are still to be made: their ids, and their cases'."""
+    return [(row.id, row.case_id) for row in tx.execute(_MAKE, {"many": many})]
+
+
+def give_up(tx: Connection, row: str) -> None:
+    """One that cannot be made, because its case does not open: it is not tried again until the case is written."""
+    tx.execute(_MOVE, {"row": row, "week": None, "sealed_due": b""})
+
+
+def tidy(tx: Connection, vault: Vault, *, today: date) -> int:
+    """Take what is over out of the weeks that are read each time; how many rows moved. Raises CannotOpen."""
+    moved = 0
+    for row in tx.execute(_DUE, {"week": week_of(today)}).all():
+        kept = _row(tx, vault, row.id)
+        if kept is None:
+            continue
+        ahead = [each for each in kept.due if each.tell_until is None or each.tell_until >= today]
+        week = _first_week(ahead)
+        if week is None or week > week_of(today):
+            tx.execute(_MOVE, {"row": row.id, "week": week})
+            moved += 1
+    return moved
+
+
+def week_of(day: date) -> int:
+    """Weeks since the year 1, from Monday to Sunday."""
+    return (day.toordinal() - 1) // 7
+
+
+# ---- rows ----
+
+
+def _is_told(due: Due, today: date) -> bool:
+    return due.tell_from <= today and (due.tell_until is None or today <= due.tell_until)
+
+
+def _first_week(dues: Iterable[Due]) -> int | None:
+    return min((week_of(each.tell_from) for each in dues), default=None)
+
+
+def _moment(at: datetime | date) -> str:
+    return at.isoformat()
+
+
+def _keep(tx: Connection, key: DataKey, row: str, kept: _Kept) -> None:
+    plain = json.dumps(
+        {
+            "pseudonym": kept.pseudonym,
+            "team": [kept.access.restriction, *sorted(kept.access.named)],
+            "needs": [kept.needs.shelter, kept.needs.care],
+            "due": [[_written(value) for value in asdict(each).values()] for each in kept.due],
+        },
+        ensure_ascii=False,
+    ).encode()
+    sealed = key.seal(plain.ljust(-(-len(plain) // _PADDED) * _PADDED), place=_PLACE, row=row)
+    values = {"id": row, "case_id": kept.case_id, "week": _first_week(kept.due), "sealed_due": sealed}
+    tx.execute(_KEEP, values)
+
+
+def _row(tx: Connection, vault: Vault, row: str) -> _Kept | None:
+    """One row, opened; None where it is not made yet."""
+    found = tx.execute(_ONE, {"row": row}).one_or_none()
+    if found is None or not found.sealed_due:
+        return None
+    return _opened(sealing.unwrap(vault, found.case_id, found.sealed_key), found.id, found.sealed_due, found.case_id)
+
+
+def _opened(key: DataKey, row: str, sealed: bytes, case_id: str) -> _Kept:
+    document = json.loads(key.unseal(sealed, place=_PLACE, row=row))
+    restriction, *named = document["team"]
+    shelter, care = document["needs"]
+    return _Kept(
+        case_id=case_id,
+        due=tuple(_due(each) for each in document["due"]),
+        pseudonym=document["pseudonym"],
+        access=Access(restriction, frozenset(named), None),
+        needs=Needs((shelter[0], shelter[1]), (care[0], care[1])),
+    )
+
+
+def _written(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _due(written: Sequence[Any]) -> Due:
+    kind, what, at, tell_from, about, since, tell_until = written
+    return Due(
+        kind=kind,
+        what=what,
+        at=_read(at),
+        tell_from=date.fromisoformat(tell_from),
+        about=about,
+        since=None if since is None else _read(since),
+        tell_until=None if tell_until is None else date.fromisoformat(tell_until),
+    )
+
+
+def _read(text: str) -> datetime | date:
+    return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
