@@ -275,8 +275,8 @@ class RosterSync:
     async def sync(self) -> Roster:
         """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
 
-        Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused; PracticeNetwork,
-        RealNetwork where the log is of the other kind.
+        Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
+        PracticeNetwork, RealNetwork where the log is of the other kind.
         """
         async with self._lock:
             self._shown = ""

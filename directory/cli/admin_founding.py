@@ -178,9 +178,7 @@ def attach(ctx: click.Context, founding: Path, network: str, home: Path) -> None
     Output(ctx).record({"home": str(home), "network": identity.hex()})
 
 
-def _begin(
-    founding: Path, administrators: tuple[Path, ...], threshold: int | None, offer_minutes: int | None
-) -> Draft:
+def _begin(founding: Path, administrators: tuple[Path, ...], threshold: int | None, offer_minutes: int | None) -> Draft:
     keys = [keyfile.load_public(path) for path in administrators]
     policy = Policy(threshold=threshold if threshold is not None else min(2, len(keys)))
     if offer_minutes is not None:

@@ -77,12 +77,16 @@ class Facts:
 
     def covered(self, case_id: str, *purposes: str) -> bool:
         """Whether there is an act, not a refusal, for one of these purposes."""
-        return any(
-            each.purposes & set(purposes) and each.status == "active" for each in self.acts.get(case_id, ())
-        )
+        return any(each.purposes & set(purposes) and each.status == "active" for each in self.acts.get(case_id, ()))
 
     def sent(
-        self, case_id: str, to: MemberId, purpose: str, *, kind: str = "", where: Callable[[TransferLine], bool] | None = None
+        self,
+        case_id: str,
+        to: MemberId,
+        purpose: str,
+        *,
+        kind: str = "",
+        where: Callable[[TransferLine], bool] | None = None,
     ) -> list[TransferLine]:
         """Offers of a case to a partner."""
         return [

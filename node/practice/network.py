@@ -76,9 +76,7 @@ async def join(
     folder, passphrase = stage.folder.parent / name, random(32).hex().encode()
     invitation = stage.folder / "office" / f"{name}.invitation.json"
     administrator = stage.administrators[0]
-    identity = await asyncio.to_thread(
-        joining.initialise, folder, passphrase=passphrase, random=random, clock=clock
-    )
+    identity = await asyncio.to_thread(joining.initialise, folder, passphrase=passphrase, random=random, clock=clock)
     await asyncio.to_thread(
         stage.office,
         *("admin", "invite", "--legal-name", profile["legal_name"], "--number", profile["siret"], "--secrecy"),
@@ -95,8 +93,6 @@ async def join(
         practice=True,
     )
     member = member_id_of(identity).hex()
-    await asyncio.to_thread(
-        stage.office, "admin", "admit", member, "--words", " ".join(words), who=administrator
-    )
+    await asyncio.to_thread(stage.office, "admin", "admit", member, "--words", " ".join(words), who=administrator)
     await joining.wait(folder, passphrase=passphrase, clock=clock, random=random)
     return Joined(folder, passphrase)

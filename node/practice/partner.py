@@ -54,8 +54,8 @@ MANNERS: Final[Mapping[str, Manner]] = {
 class Partner:
     """One partner association's handler, at work until cancelled.
 
-    `telephone` tells whether the association that practises has noted that a case of this partner's was not for them: in
-    life they would call.
+    `telephone` tells whether the association that practises has noted that a case of this partner's was not for them:
+    in life they would call.
     """
 
     def __init__(self, node: Node, manner: Manner, *, telephone: Callable[[TransferId], Awaitable[bool]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,9 +74,7 @@ async def _colleague(practice: Practice) -> Attempt:
 async def _by_mistake(practice: Practice, partner: Partner) -> str:
     """A case of the partner's, offered to us; the transfer's id."""
     record = await _case(partner.node, by=partner.person.account_id, which=1, name="Dossier reçu", owner="-")
-    return await _share(
-        partner.node, partner.person, record, practice, purpose="specialised_support", kind="transfer"
-    )
+    return await _share(partner.node, partner.person, record, practice, purpose="specialised_support", kind="transfer")
 
 
 async def _share(
@@ -113,18 +109,11 @@ async def _case(node: Node, *, by: str, which: int, name: str, owner: str) -> di
     org_id = node.roster.card(node.member, now=now).profile.org_id
     record = synthetic.cases(now=now, owner=org_id, random=node.random)[which]
     record["meta"] |= {"pseudonym": name, "owner_user_id": owner, "co_handler_ids": [], "access_restriction": "team"}
-    _with_fresh_persons(record, node.random)
     record["links"], record["attachments"] = [], []
     _reassess(record, now)
     case = case_of(record)
     await node.db.write(lambda tx: records.create_case(tx, node.vault, case, by=by, now=now, random=node.random))
     return record
-
-
-def _with_fresh_persons(record: dict[str, Any], random: Callable[[int], bytes]) -> None:
-    """The same person in two cases would be one by mistake."""
-    for each in record.get("family", []):
-        each["person_id"] = str(uuid.UUID(bytes=random(16), version=4))
 
 
 def _reassess(record: dict[str, Any], now: datetime) -> None:

@@ -20,9 +20,7 @@ _ENDED: Final = frozenset({State.EXPIRED, State.WITHDRAWN, State.DECLINED})
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `told` may name {case}, {other}, {relay}, {shelter}, {colleague}, {other_id} and {own_id}; `where` is the
-    address to go to, with {case} and {transfer}.
-    """
+    """What is told, the check that ticks it, and where to go for it. Both texts may name facts (`guide.py`)."""
 
     told: str
     done: Check
@@ -106,9 +104,7 @@ def _has_left(facts: Facts, attempt: Attempt) -> bool:
 
 def _all_have_a_referent(facts: Facts, attempt: Attempt) -> bool:
     active = {each.account_id for each in facts.accounts.values() if not each.disabled}
-    owners = [
-        facts.cases[each].case.value("meta.owner_user_id") for each in attempt.cases if each in facts.cases
-    ]
+    owners = [facts.cases[each].case.value("meta.owner_user_id") for each in attempt.cases if each in facts.cases]
     return bool(owners) and _has_left(facts, attempt) and all(each in active for each in owners)
 
 
@@ -192,7 +188,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 _CASE,
             ),
             Step(
-                N_("Record the agreement: specialised support, by {relay}. If the minor was not reached, choose how else."),
+                N_(
+                    "Record the agreement: specialised support, by {relay}. If the minor was not reached, choose "
+                    "how else."
+                ),
                 _act("specialised_support"),
                 _ACT + "?kind=consent&purpose=specialised_support&to={relay_id}",
             ),
@@ -214,7 +213,7 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         N_("To choose a shelter by what fits, and to see when the responsibility moves, and not before."),
         (
             Step(
-                N_("{case} has to leave. Record the agreement: relocation, by {shelter}, in Lille."),
+                N_("{case_name} has to leave. Record the agreement: relocation, by {shelter}, in Lille."),
                 _act("relocation"),
                 _ACT + "?kind=consent&purpose=relocation&to={shelter_id}",
             ),
@@ -224,7 +223,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 _SEND,
             ),
             Step(
-                N_("Wait until their node has confirmed: only now are you no longer responsible. See the case: read only."),
+                N_(
+                    "Wait until their node has confirmed: only now are you no longer responsible. See the case: "
+                    "read only."
+                ),
                 _arrived("shelter", "relocation"),
                 _CASE,
             ),
@@ -237,7 +239,8 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         (
             Step(
                 N_(
-                    "{case} needs a bed tonight. Record the agreement: emergency shelter, to any emergency shelter "
+                    "{case_name} needs a bed tonight. Record the agreement: emergency shelter, to any emergency "
+                    "shelter "
                     "rather than to one association, so that you may go on to the next."
                 ),
                 _act("emergency_shelter"),
@@ -249,7 +252,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 _SEND,
             ),
             Step(
-                N_("No answer: do not wait. Withdraw the offer, or let its time run out (ten minutes here, two hours in life)."),
+                N_(
+                    "No answer: do not wait. Withdraw the offer, or let its time run out (ten minutes here, two "
+                    "hours in life)."
+                ),
                 _came_to_nothing("shelter", "emergency_shelter", *_ENDED),
                 "/",
             ),
@@ -271,7 +277,7 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         N_("To share some sections without giving the case away, and to read what the other one adds."),
         (
             Step(
-                N_("Record the agreement for {case}: joint follow-up with {relay}, for 180 days."),
+                N_("Record the agreement for {case_name}: joint follow-up with {relay}, for 180 days."),
                 _act("joint_followup"),
                 _ACT + "?kind=consent&purpose=joint_followup&to={relay_id}",
             ),
@@ -308,7 +314,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         N_("To read why somebody declined, and to offer to the next without asking everybody at once."),
         (
             Step(
-                N_("Record the agreement for {case}: relocation, to any secure shelter, so that more than one may be asked."),
+                N_(
+                    "Record the agreement for {case_name}: relocation, to any secure shelter, so that more than one "
+                    "may be asked."
+                ),
                 _act("relocation"),
                 _ACT + "?kind=consent&purpose=relocation&category=secure_relocation_shelter",
             ),
@@ -318,7 +327,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 _SEND,
             ),
             Step(
-                N_("They decline: no place. Read their reason on the transfer’s page; nothing but the summary has left."),
+                N_(
+                    "They decline: no place. Read their reason on the transfer’s page; nothing but the summary has "
+                    "left."
+                ),
                 _came_to_nothing("relay", "relocation", State.DECLINED),
                 "/transfers",
             ),
@@ -340,7 +352,7 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         N_("To take an agreement back within a minute, and what that does and does not undo."),
         (
             Step(
-                N_("{case} is shared with {relay}, under an agreement. Wait until they have it (a few seconds)."),
+                N_("{case_name} is shared with {relay}, under an agreement. Wait until they have it (a few seconds)."),
                 _shared_and_there,
                 _CASE,
             ),
@@ -367,7 +379,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 "/people/{account}",
             ),
             Step(
-                N_("Two cases were {colleague}’s: {case} and {other}. Give each another referent (“Team” on the case)."),
+                N_(
+                    "Two cases were {colleague}’s: {case_name} and {other}. Give each another referent (“Team” on "
+                    "the case)."
+                ),
                 _all_have_a_referent,
                 "/cases/{case}/team",
             ),
@@ -394,7 +409,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 "/transfers/{transfer}",
             ),
             Step(
-                N_("You see that it was not meant for you. Choose “not for us”, and note it. In life, you call them now."),
+                N_(
+                    "You see that it was not meant for you. Choose “not for us”, and note it. In life, you call "
+                    "them now."
+                ),
                 _noted,
                 "/transfers/{transfer}/return",
             ),
@@ -417,24 +435,25 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         (
             Step(
                 N_(
-                    "In {case}, section “Linked cases”, add {other} as a sister: case {other_id}, association {own_id}. "
+                    "In {case_name}, section “Linked cases”, add {other} as a sister: case {other_id}, association "
+                    "{own_id}. "
                     "Answer “no” to whether it may be mentioned."
                 ),
                 _linked,
                 "/cases/{case}/sections/links",
             ),
             Step(
-                N_("Record the agreement for {case} alone: specialised support, by {relay}."),
+                N_("Record the agreement for {case_name} alone: specialised support, by {relay}."),
                 _act("specialised_support"),
                 _ACT + "?kind=consent&purpose=specialised_support&to={relay_id}",
             ),
             Step(
-                N_("Send {case} to {relay}. See that “Linked cases” stays here."),
+                N_("Send {case_name} to {relay}. See that “Linked cases” stays here."),
                 _offered("relay", "specialised_support"),
                 _SEND,
             ),
             Step(
-                N_("{case} has arrived, and nothing of {other} has left."),
+                N_("{case_name} has arrived, and nothing of {other} has left."),
                 _other_stayed,
                 "/transfers",
             ),
@@ -447,7 +466,7 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
         (
             Step(
                 N_(
-                    "For {case} an “information préoccupante” is to be made. Record on what ground: agreement, "
+                    "For {case_name} an “information préoccupante” is to be made. Record on what ground: agreement, "
                     "information only, or without agreement; it says who was told."
                 ),
                 _act("crip_ip", "prosecutor_report"),

@@ -63,6 +63,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "person_new": _ADMINISTRATORS,
     "person": _ADMINISTRATORS,
     "person_change": _ADMINISTRATORS,
+    "practice": _ANYONE,
     "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
     "health": _OVERSEERS,
     "journal": _OVERSEERS,

@@ -21,6 +21,7 @@ from node.web.pages import (
     looking_after,
     people,
     places,
+    practice,
     receiving,
     search,
     second,
@@ -53,6 +54,7 @@ PAGES: tuple[Page, ...] = (
     *looking_after.PAGES,
     *people.PAGES,
     *places.PAGES,
+    *practice.PAGES,
     *receiving.PAGES,
     *search.PAGES,
     *sending.PAGES,
@@ -61,7 +63,8 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
-    """The node's pages for people who ask for one of `hosts`."""
+def application(node: Node, *, hosts: Collection[str], secure: bool, practice: Page | None = None) -> ASGIApp:
+    """The node's pages for people who ask for one of `hosts`; with another page about practice where one is given."""
+    pages = tuple(practice if practice and each.name == practice.name else each for each in PAGES)
     doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)
+    return build(node, hosts=hosts, secure=secure, pages=pages, open_routes=doors)

@@ -28,6 +28,7 @@ _ABOUT = (
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
+    ("practice", "/practice", N_("Practise"), N_("the ten workflows, with invented cases, where nothing is real")),
 )
 _AT_ONCE = 50  # lines on a page
 
