@@ -76,8 +76,8 @@ class Facts:
         return found
 
     def covered(self, case_id: str, *purposes: str) -> bool:
-        """Whether there is an act, not a refusal, for one of these purposes."""
-        return any(each.purposes & set(purposes) and each.status == "active" for each in self.acts.get(case_id, ()))
+        """Whether an act that is no refusal was recorded for one of these purposes; it may be used up since."""
+        return any(each.purposes & set(purposes) and each.kind != "refusal" for each in self.acts.get(case_id, ()))
 
     def sent(
         self,

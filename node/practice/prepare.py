@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
@@ -110,11 +110,9 @@ async def _case(node: Node, *, by: str, which: int, name: str, owner: str) -> di
     record = synthetic.cases(now=now, owner=org_id, random=node.random)[which]
     record["meta"] |= {"pseudonym": name, "owner_user_id": owner, "co_handler_ids": [], "access_restriction": "team"}
     record["links"], record["attachments"] = [], []
-    _reassess(record, now)
+    record["judicial"]["alerts"] = []  # whether one is made is for the newcomer to do
+    record["actions"] = [each for each in record["actions"] if each["kind"] not in ("ip_sent", "signalement_sent")]
+    record["risk"]["reassess_on"] = f"{now + timedelta(days=3):%Y-%m-%d}"
     case = case_of(record)
     await node.db.write(lambda tx: records.create_case(tx, node.vault, case, by=by, now=now, random=node.random))
     return record
-
-
-def _reassess(record: dict[str, Any], now: datetime) -> None:
-    record["risk"]["reassess_on"] = f"{now + timedelta(days=3):%Y-%m-%d}"
