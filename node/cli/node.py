@@ -145,6 +145,12 @@ async def words(client: Client, output: Output) -> None:
     "--pages-certificate", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_CERTIFICATE", help="PEM chain."
 )
 @click.option("--pages-key", type=click.Path(path_type=Path), envvar="CORDEE_NODE_PAGES_KEY", help="Its private key.")
+@click.option(
+    "--practice-url",
+    envvar="CORDEE_NODE_PRACTICE_URL",
+    default="",
+    help="Where the association keeps practice running; the pages then lead there.",
+)
 def serve(
     data_dir: Path,
     passphrase_file: str,
@@ -153,6 +159,7 @@ def serve(
     pages_host: str,
     pages_certificate: Path | None,
     pages_key: Path | None,
+    practice_url: str,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -184,11 +191,14 @@ def serve(
     if pages != "none":
         from functools import partial
 
+        from node.web.app import application
+        from node.web.pages.practice import address_of, explained
         from node.web.server import Listening, serving
 
         where = Listening.parse(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
         where.require_sound()
-        shown = partial(serving, where=where)
+        practice = explained(address_of(practice_url, own=pages_host))
+        shown = partial(serving, where=where, site=partial(application, practice=practice))
     asyncio.run(app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown))
 
 

@@ -76,10 +76,8 @@ def serve(
         if output.for_programs:
             click.echo(to_json({"ready": True, "pages": address, "name": name, "password": password}))
             return
-        told = N_(
-            "Practice is open: {address}\nName: {name}, password: {password}. Ctrl-C ends it and erases everything."
-        )
-        click.echo(text(told, output.language).format(address=address, name=name, password=password))
+        told = N_("Practice is open: {address}\nName: {name}, password: {word}. Ctrl-C ends it and erases everything.")
+        click.echo(text(told, output.language).format(address=address, name=name, word=password))
 
     with new_place(folder) as place:
         output.say(N_("Preparing practice; this takes half a minute at most …"))

@@ -183,7 +183,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 "/cases/new",
             ),
             Step(
-                N_("Fill in “Identity”, “Situation” and “Risk”: what is marked as needed before a transfer."),
+                N_(
+                    "Fill in “Identity of the minor”, “Situation and request” and “Risk assessment”, as far as "
+                    "a transfer needs it."
+                ),
                 _is_filled,
                 _CASE,
             ),
@@ -302,7 +305,10 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
                 "/cases/{case}/versions",
             ),
             Step(
-                N_("Write something yourself (“Situation”, say), then send an update from the transfer’s page."),
+                N_(
+                    "Write something yourself (in “Situation and request”, say), then send an update from the "
+                    "transfer’s page."
+                ),
                 _arrived("relay", "joint_followup", "update"),
                 "/transfers/{transfer}/update",
             ),
@@ -380,14 +386,17 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
             ),
             Step(
                 N_(
-                    "Two cases were {colleague}’s: {case_name} and {other}. Give each another referent (“Team” on "
-                    "the case)."
+                    "Two cases were {colleague}’s: {case_name} and {other}. Give each another referent "
+                    "(“Who may open it” on the case)."
                 ),
                 _all_have_a_referent,
                 "/cases/{case}/team",
             ),
             Step(
-                N_("As their new referent, read “Risk” and “Safety plan” of both. Then tell the minors, in life."),
+                N_(
+                    "As their new referent, read “Risk assessment” and “Safety plan” of both. Then tell the "
+                    "minors, in life."
+                ),
                 _read_again,
                 "/cases/{case}/sections/risk",
             ),
@@ -410,7 +419,8 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
             ),
             Step(
                 N_(
-                    "You see that it was not meant for you. Choose “not for us”, and note it. In life, you call "
+                    "You see that it was not meant for you. Choose “This is not for us”, and note it. In life, "
+                    "you call "
                     "them now."
                 ),
                 _noted,
@@ -474,7 +484,8 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
             ),
             Step(
                 N_(
-                    "It is sent by the département’s own way, never from here. Then write it down in “Measures”: "
+                    "It is sent by the département’s own way, never from here. Then write it down in “Measures "
+                    "and proceedings”: "
                     "kind, day, to whom, whether the parents were told."
                 ),
                 _alert_written,

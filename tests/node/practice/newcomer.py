@@ -104,9 +104,12 @@ class Newcomer:
 
     def send(self, case: str, to: str, purpose: str, *, kind: str = "transfer", departement: str = "") -> str:
         """Through the four screens; the transfer's address."""
-        links = [unescape(each) for each in _LINK.findall(self.get(f"/cases/{case}/send/why?to={to}"))]
+        why = self.get(f"/cases/{case}/send/why?to={to}")
+        links = [unescape(each) for each in _LINK.findall(why)]
         wanted = (f"purpose={purpose}", f"kind={kind}")
-        what = next(each for each in links if "/send/what?" in each and all(part in each for part in wanted))
+        allowed = [each for each in links if "/send/what?" in each and all(part in each for part in wanted)]
+        assert allowed, why
+        what = allowed[0]
         chosen = next(each for each in forms_in(self.get(what)) if each.action.endswith("/confirm"))
         confirm = f"{chosen.action}?{urlencode([*parse_qsl(urlsplit(what).query), *chosen.fields])}"
         form = next(

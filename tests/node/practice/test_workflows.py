@@ -93,9 +93,16 @@ def test_3_nobody_answers_tonight_and_another_shelter_takes_her(newcomer: Newcom
     case = newcomer.case()
     happens(newcomer, "w3", 1, record(newcomer))
     sent: list[str] = []
-    happens(newcomer, "w3", 2, lambda: sent.append(newcomer.send(case, shelter, "emergency_shelter", departement="59")))
+    happens(
+        newcomer,
+        "w3",
+        2,
+        lambda: sent.append(newcomer.send(case, shelter, "emergency_shelter", kind="referral", departement="59")),
+    )
     happens(newcomer, "w3", 3, lambda: newcomer.press(f"{sent[0]}/withdraw", f"{sent[0]}/withdraw"))
-    happens(newcomer, "w3", 4, lambda: newcomer.send(case, relay, "emergency_shelter", departement="13"))
+    happens(
+        newcomer, "w3", 4, lambda: newcomer.send(case, relay, "emergency_shelter", kind="referral", departement="13")
+    )
     happens(newcomer, "w3", 5)
     is_done(newcomer, "w3")
 
