@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyotp
 from sqlalchemy import Connection, select
 
-from cordee.errors import NotFound
+from cordee.errors import N_, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.clock import Clock
 from node import journal, people, second_factor
@@ -58,7 +58,7 @@ class Practice:
     async def begin(self, workflow: str) -> Attempt:
         """Lay ready what a workflow begins with. Raises NotFound."""
         if workflow not in BY_ID:
-            raise NotFound(what="workflow")
+            raise NotFound(what=N_("workflow"))
         attempt = await prepare(self, workflow)
         self.attempts.append(attempt)
         return attempt
