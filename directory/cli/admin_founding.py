@@ -18,6 +18,7 @@ from cordee.runtime.clock import SystemClock
 from cordee.runtime.output import Output
 from cordee.runtime.texts import text
 from cordee.signing import SigningKey
+from cordee.times import span_text
 from cordee.words import Language, six_words
 from directory.administrator import keyfile
 from directory.administrator.client import submit_genesis
@@ -209,6 +210,9 @@ def _in_words(made: Draft, language: Language) -> list[str]:
         ),
         text(N_("  key of the directory's log: {words}"), language).format(
             words=" ".join(six_words(made.founding.directory_key))
+        ),
+        text(N_("  an offer waits {span} at most for its answer"), language).format(
+            span=span_text(policy.offer_life_limit)
         ),
         text(N_("  {threshold} of these administrators must sign:"), language).format(threshold=policy.threshold),
     ]

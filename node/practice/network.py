@@ -51,7 +51,7 @@ class Joined:
     passphrase: bytes = field(repr=False)
 
 
-def staged(folder: Path, *, random: Callable[[int], bytes]) -> Stage:
+def staged(folder: Path, *, random: Callable[[int], bytes], offer_minutes: int = OFFER_MINUTES) -> Stage:
     """The network, founded, with its directory running; to be closed by the caller. Takes some seconds."""
     stage = Stage(folder / "network", administrators=("bureau",))
     stage.passphrase.write_text(random(32).hex() + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def staged(folder: Path, *, random: Callable[[int], bytes]) -> Stage:
         log=stage.directory.log,
     )
     try:
-        stage.found(origin=PRACTICE_ORIGIN, offer_minutes=OFFER_MINUTES)
+        stage.found(origin=PRACTICE_ORIGIN, offer_minutes=offer_minutes)
     except BaseException:
         stage.close()
         raise

@@ -24,6 +24,7 @@ class Newcomer:
     """Somebody who signs in with what the page says."""
 
     def __init__(self, address: str, *, language: str = "en") -> None:
+        self.confirmed = ""  # the last page before an offer left
         self.client = httpx.Client(
             base_url=address,
             timeout=60,
@@ -112,8 +113,9 @@ class Newcomer:
         what = allowed[0]
         chosen = next(each for each in forms_in(self.get(what)) if each.action.endswith("/confirm"))
         confirm = f"{chosen.action}?{urlencode([*parse_qsl(urlsplit(what).query), *chosen.fields])}"
+        self.confirmed = self.get(confirm)
         form = next(
-            each for each in forms_in(self.get(confirm)) if each.action.partition("?")[0].endswith("/send/confirm")
+            each for each in forms_in(self.confirmed) if each.action.partition("?")[0].endswith("/send/confirm")
         )
         answer = self.submit(form.fill(departement=departement) if departement else form)
         assert answer.status_code == 303, answer.text

@@ -99,6 +99,7 @@ def test_3_nobody_answers_tonight_and_another_shelter_takes_her(newcomer: Newcom
         2,
         lambda: sent.append(newcomer.send(case, shelter, "emergency_shelter", kind="referral", departement="59")),
     )
+    assert "(10 minutes)" in newcomer.confirmed, "as long as it waits here for an answer"
     happens(newcomer, "w3", 3, lambda: newcomer.press(f"{sent[0]}/withdraw", f"{sent[0]}/withdraw"))
     happens(
         newcomer, "w3", 4, lambda: newcomer.send(case, relay, "emergency_shelter", kind="referral", departement="13")
