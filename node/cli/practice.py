@@ -80,5 +80,5 @@ def serve(
         click.echo(text(told, output.language).format(address=address, name=name, word=password))
 
     with new_place(folder) as place:
-        output.say(N_("Preparing practice; this takes half a minute at most …"))
+        output.say(N_("Preparing practice; this takes about half a minute …"))
         run(place, where, ready=ready)
