@@ -250,6 +250,20 @@ class ClockSkew(Refused):
 # ---- The roster log ----
 
 
+class PracticeNetwork(IntegrityFailure):
+    """A real node was shown a network that is for practice."""
+
+    message = N_("This network is for practice: nothing real may join it.")
+    remedy = N_("Ask your network's administrators for an invitation to the real one. Nothing was sent.")
+
+
+class RealNetwork(IntegrityFailure):
+    """A node for practice was shown a network that is real."""
+
+    message = N_("This network is real: practice may not join it.")
+    remedy = N_("Practice needs no invitation: “cordee practice serve” opens a network of its own.")
+
+
 class EntryRefused(IntegrityFailure):
     """An entry of the roster log breaks a rule; `rule` names it."""
 

@@ -20,6 +20,7 @@ __all__ = ["Invitation", "secret_digest"]
 
 _MAX_BYTES = 64 * 1024
 _FORMAT = "cordee invitation 1"
+_FOR_PRACTICE = "cordee practice invitation 1"  # a file that no real node takes, of whatever version
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,19 @@ class Invitation:
     registration_number: str
     bound_by_secrecy: bool
     expires: datetime
+    practice: bool = False
 
     def to_bytes(self) -> bytes:
         """The file."""
         plain = asdict(self) | {
-            "format": _FORMAT,
+            "format": _FOR_PRACTICE if self.practice else _FORMAT,
             "network": self.network.hex(),
             "ca_certificate": base64.b64encode(self.ca_certificate).decode(),
             "invitation": self.invitation.hex(),
             "secret": self.secret.hex(),
             "expires": self.expires.isoformat(),
         }
+        del plain["practice"]  # the format says it
         return json.dumps(plain, ensure_ascii=False, indent=1).encode()
 
     @classmethod
@@ -58,9 +61,9 @@ class Invitation:
             plain = json.loads(data)
         except ValueError as malformed:
             raise InvalidRecord(path=N_("invitation"), problem=N_("it is no JSON file")) from malformed
-        if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
+        if not isinstance(plain, dict) or plain.get("format") not in (_FORMAT, _FOR_PRACTICE):
             raise InvalidRecord(path=N_("invitation"), problem=N_("it is no invitation of Cordée"))
-        missing = [field.name for field in fields(cls) if field.name not in plain]
+        missing = [field.name for field in fields(cls) if field.name not in plain and field.name != "practice"]
         if missing:
             raise InvalidRecord(path=missing[0], problem=N_("it is missing"))
         try:
@@ -75,6 +78,7 @@ class Invitation:
                 registration_number=_text(plain, "registration_number"),
                 bound_by_secrecy=plain["bound_by_secrecy"] is True,
                 expires=datetime.fromisoformat(plain["expires"]),
+                practice=plain["format"] == _FOR_PRACTICE,
             )
         except (ValueError, TypeError) as malformed:
             raise InvalidRecord(path=N_("invitation"), problem=N_("a value has the wrong form")) from malformed

@@ -62,6 +62,8 @@ class Parts:
     """Parts that another program may exchange: a test, or a demonstration with a node that cheats."""
 
     shipping: type[Shipping] = Shipping
+    practice: bool = False
+    """The node belongs to a network for practice, and takes no other. No setting of a real node says so."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,14 @@ async def opened(
             certificate=certificate.read_bytes(),
         )
         member = member_id_of(keys.identity.public)
-        roster = RosterSync(db, network=membership.network, member=member, client=client, clock=clock)
+        roster = RosterSync(
+            db,
+            network=membership.network,
+            member=member,
+            client=client,
+            clock=clock,
+            practice=parts.practice,
+        )
         house = House(
             data_dir=data_dir,
             network=membership.network,

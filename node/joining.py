@@ -19,6 +19,7 @@ from cordee.card import make_card
 from cordee.errors import N_, AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
 from cordee.ids import MemberId, NetworkId
 from cordee.invitation import Invitation
+from cordee.practice import require_kind
 from cordee.profile import Profile
 from cordee.roster import registration_digest
 from cordee.runtime.clock import Clock
@@ -125,14 +126,18 @@ async def request(
     profile: bytes,
     clock: Clock,
     random: Callable[[int], bytes],
+    practice: bool = False,
 ) -> list[str]:
     """Ask to join with the bytes of the invitation and of the profile. Safe to repeat.
 
-    The six words of this node's key are returned, to be compared by telephone.
+    The six words of this node's key are returned, to be compared by telephone. `practice` is for practice alone: no
+    command and no setting of a real node gives it.
 
-    Raises: InvalidRecord for the invitation or the profile; JoinRefused, Unreachable.
+    Raises: InvalidRecord for the invitation or the profile; PracticeNetwork, RealNetwork before anything is kept or
+    sent; JoinRefused, Unreachable.
     """
     invited = Invitation.parse(invitation)
+    require_kind(invited.practice, practice=practice)
     Profile.parse(profile, registration_digest(invited.legal_name, invited.registration_number))
     if invited.expires <= clock.now():
         raise InvalidRecord(path="invitation.expires", problem=N_("it ended on {day}"), day=invited.expires.date())

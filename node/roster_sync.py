@@ -33,6 +33,7 @@ from cordee.errors import (
 )
 from cordee.ids import MemberId, NetworkId
 from cordee.log import MerkleTree
+from cordee.practice import is_practice, require_kind
 from cordee.profile import Match, Profile, Query, search
 from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
@@ -106,8 +107,10 @@ class RosterSync:
         member: MemberId,
         client: DirectoryClient | None,
         clock: Clock,
+        practice: bool = False,
     ) -> None:
         self._db = db
+        self._practice = practice
         self._network = network
         self._member = member
         self._client = client
@@ -248,6 +251,8 @@ class RosterSync:
             entry = statements_pb2.Entry.FromString(raw)
             roster = apply(roster, entry)
             self._tree.append(entry_leaf(entry))
+        if roster is not None:
+            require_kind(is_practice(roster.origin), practice=self._practice)
         self._roster = roster
         if roster is None or head is None:
             return
@@ -270,7 +275,8 @@ class RosterSync:
     async def sync(self) -> Roster:
         """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
 
-        Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused.
+        Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
+        PracticeNetwork, RealNetwork where the log is of the other kind.
         """
         async with self._lock:
             self._shown = ""
@@ -316,6 +322,7 @@ class RosterSync:
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
         """Apply one entry; about ourselves, only what we know of (protocol §4)."""
         after = apply(roster, entry)
+        require_kind(is_practice(after.origin), practice=self._practice)
         before = roster.members.get(self._member) if roster else None
         present = after.members.get(self._member)
         if before and present and before.identity != present.identity and not self._is_ours(entry):

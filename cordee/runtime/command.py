@@ -38,6 +38,7 @@ PARTS = {
     "consent": Part("node.cli.consent:group", N_("Record and withdraw consent acts.")),
     "members": Part("node.cli.members:group", N_("Find the other associations.")),
     "transfer": Part("node.cli.transfer:group", N_("Offer, accept and follow transfers of cases.")),
+    "practice": Part("node.cli.practice:group", N_("Practise with invented cases, apart from everything real.")),
     "audit": Part("node.cli.audit:group", N_("Read and check the journal of who did what.")),
     "verify": Part("node.cli.verify:command", N_("Check a proof of transfer, offline.")),
 }

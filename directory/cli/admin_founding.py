@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace as replaced
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from cordee.runtime.clock import SystemClock
 from cordee.runtime.output import Output
 from cordee.runtime.texts import text
 from cordee.signing import SigningKey
+from cordee.times import span_text
 from cordee.words import Language, six_words
 from directory.administrator import keyfile
 from directory.administrator.client import submit_genesis
@@ -81,6 +84,11 @@ def show(ctx: click.Context, file: Path) -> None:
 @click.option("--administrator", "administrators", type=_FILE, multiple=True, help="A public key; once for each.")
 @click.option("--threshold", type=int, help="How many must sign an entry [default: 2, or 1 for one administrator].")
 @click.option(
+    "--offer-minutes",
+    type=click.IntRange(1, 14 * 24 * 60),
+    help="How long an offer may wait for an answer at most [default: 14 days].",
+)
+@click.option(
     "--genesis", type=_FILE, default=Path("genesis.json"), show_default=True, help="The file that goes round."
 )
 @click.option("--submit", is_flag=True, help="Hand the genesis to the directory, once all have signed.")
@@ -93,6 +101,7 @@ def found(
     founding: Path | None,
     administrators: tuple[Path, ...],
     threshold: int | None,
+    offer_minutes: int | None,
     genesis: Path,
     submit: bool,
     key_file: Path | None,
@@ -112,7 +121,7 @@ def found(
     if founding is not None:
         if key_file is None or not administrators:
             raise click.UsageError("Beginning a genesis takes --founding, --key and each --administrator.")
-        begun = _begin(founding, administrators, threshold)
+        begun = _begin(founding, administrators, threshold, offer_minutes)
         made = _signed(output, begun, key_file, passphrase_file)
         write_new(genesis, made.to_bytes())
         Home(home).create(made.network, made.founding)
@@ -170,9 +179,11 @@ def attach(ctx: click.Context, founding: Path, network: str, home: Path) -> None
     Output(ctx).record({"home": str(home), "network": identity.hex()})
 
 
-def _begin(founding: Path, administrators: tuple[Path, ...], threshold: int | None) -> Draft:
+def _begin(founding: Path, administrators: tuple[Path, ...], threshold: int | None, offer_minutes: int | None) -> Draft:
     keys = [keyfile.load_public(path) for path in administrators]
     policy = Policy(threshold=threshold if threshold is not None else min(2, len(keys)))
+    if offer_minutes is not None:
+        policy = replaced(policy, offer_life_limit=timedelta(minutes=offer_minutes))
     return draft(
         Founding.parse(read_whole(founding)),
         keys,
@@ -199,6 +210,9 @@ def _in_words(made: Draft, language: Language) -> list[str]:
         ),
         text(N_("  key of the directory's log: {words}"), language).format(
             words=" ".join(six_words(made.founding.directory_key))
+        ),
+        text(N_("  an offer waits {span} at most for its answer"), language).format(
+            span=span_text(policy.offer_life_limit)
         ),
         text(N_("  {threshold} of these administrators must sign:"), language).format(threshold=policy.threshold),
     ]

@@ -12,6 +12,7 @@ import click
 from cordee.errors import N_, InvalidInput
 from cordee.invitation import Invitation, secret_digest
 from cordee.members import MemberState, registration_digest
+from cordee.practice import is_practice
 from cordee.runtime.texts import translate
 from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
@@ -55,6 +56,7 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
         registration_number=number,
         bound_by_secrecy=secrecy,
         expires=expires,
+        practice=is_practice(session.roster.origin),
     )
     if not session.output.dry_run:
         await session.client.invite(

@@ -180,6 +180,12 @@ async def words(client: Client, output: Output) -> None:
     show_default=True,
     help="Minutes between two messages to one person, 15 to 1440.",
 )
+@click.option(
+    "--practice-url",
+    envvar="CORDEE_NODE_PRACTICE_URL",
+    default="",
+    help="Where the association keeps practice running; the pages then lead there.",
+)
 def serve(
     data_dir: Path,
     passphrase_file: str,
@@ -196,6 +202,7 @@ def serve(
     mail_password_file: str,
     mail_ca: Path | None,
     mail_every: int,
+    practice_url: str,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -227,11 +234,14 @@ def serve(
     if pages != "none":
         from functools import partial
 
+        from node.web.app import application
+        from node.web.pages.practice import address_of, explained
         from node.web.server import Listening, serving
 
         where = Listening.parse(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
         where.require_sound()
-        shown = partial(serving, where=where)
+        practice = explained(address_of(practice_url, own=pages_host))
+        shown = partial(serving, where=where, site=partial(application, practice=practice))
     mail = None
     if mail_host:
         from datetime import timedelta

@@ -132,14 +132,18 @@ class Stage:
 
     # ---- the network ----
 
-    def found(self) -> str:
-        """The directory is set up, the administrators make their keys and found the network. Its id is returned."""
+    def found(self, *, origin: str = "", offer_minutes: int = 0) -> str:
+        """The directory is set up, the administrators make their keys and found the network. Its id is returned.
+
+        `origin` names its log, `offer_minutes` limits how long offers wait; both as usual where they are not given.
+        """
         data, office = self.folder / "directory", self.folder / "office"
         office.mkdir(mode=0o700)
         members, front = (f"127.0.0.1:{port}" for port in _free_ports(2))
         self.office(
             *("directory", "init", "--data-dir", str(data), "--name", "127.0.0.1"),
             *("--members", members, "--front", front),
+            *(("--origin", origin) if origin else ()),
         )
         self.directory.arguments = (
             *("directory", "serve", "--data-dir", str(data)),
@@ -155,6 +159,7 @@ class Stage:
         self.office(
             *("admin", "found", "--founding", str(data / "founding.json"), "--genesis", genesis),
             *("--threshold", threshold, *keys),
+            *(("--offer-minutes", str(offer_minutes)) if offer_minutes else ()),
             who=first,
         )
         for name in others:

@@ -71,6 +71,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "team": _LOOKING_AFTER,
     "team_change": _ADMINISTRATORS,
     "orphans": _LOOKING_AFTER,
+    "practice": _ANYONE,
     "places": frozenset({Role.HANDLER, Role.LEAD, Role.ADMINISTRATOR}),  # whoever is there at night knows
     "profile": _LOOKING_AFTER,
     "profile_edit": _ADMINISTRATORS,

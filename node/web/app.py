@@ -22,6 +22,7 @@ from node.web.pages import (
     notices,
     people,
     places,
+    practice,
     profile,
     receiving,
     search,
@@ -57,6 +58,7 @@ PAGES: tuple[Page, ...] = (
     *notices.PAGES,
     *people.PAGES,
     *places.PAGES,
+    *practice.PAGES,
     *profile.PAGES,
     *receiving.PAGES,
     *search.PAGES,
@@ -67,7 +69,8 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-def application(node: Node, *, hosts: Collection[str], secure: bool) -> ASGIApp:
-    """The node's pages for people who ask for one of `hosts`."""
+def application(node: Node, *, hosts: Collection[str], secure: bool, practice: Page | None = None) -> ASGIApp:
+    """The node's pages for people who ask for one of `hosts`; with another page about practice where one is given."""
+    pages = tuple(practice if practice and each.name == practice.name else each for each in PAGES)
     doors = (*entrance.open_routes(node, secure=secure), *second.open_routes(node, secure=secure))
-    return build(node, hosts=hosts, secure=secure, pages=PAGES, open_routes=doors)
+    return build(node, hosts=hosts, secure=secure, pages=pages, open_routes=doors)

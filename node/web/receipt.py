@@ -81,11 +81,16 @@ class House:
         return cls(profile.display_name, reach)
 
 
-def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str) -> bytes:
-    """The sheet as a PDF of one or two pages."""
+def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str, stamp: str = "") -> bytes:
+    """The sheet as a PDF of one or two pages. `stamp`, a marked text, stands at the head of each page."""
     from fpdf import FPDF  # twenty MiB of memory that a node without such a sheet does not need
 
-    pdf = FPDF(format="A4")
+    class Sheet(FPDF):
+        def header(self) -> None:
+            if stamp:
+                _put(self, "stamp", writable(text(stamp, language)))
+
+    pdf = Sheet(format="A4")
     pdf.core_fonts_encoding = _ENCODING
     pdf.set_lang(language)
     pdf.set_title("Notes")
@@ -183,9 +188,13 @@ def _put(pdf: FPDF, kind: str, words: str) -> None:
         "text": (12, "", 1, 6.2),
         "item": (12, "", 0.5, 6.2),
         "small": (9.5, "", 3, 5),
+        "stamp": (14, "B", 0, 9),
     }[kind]
     pdf.ln(above)
     pdf.set_font("helvetica", style=style, size=size)
+    if kind == "stamp":
+        pdf.multi_cell(0, height, words, new_x="LMARGIN", new_y="NEXT", align="C", border=1)
+        return
     if kind == "item":
         pdf.cell(6, height, "\u2022")
     pdf.multi_cell(0, height, words, new_x="LMARGIN", new_y="NEXT", align="L")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cordee.errors import N_, InvalidInput
@@ -55,7 +56,7 @@ class Listening:
 
     def require_sound(self) -> None:
         """Raises InvalidInput where a network could read along."""
-        local = self.address in ("127.0.0.1", "::1", "localhost")
+        local = self.address in ("::1", "localhost") or self.address.startswith("127.")
         if not local and not self.secure:
             raise InvalidInput(
                 field="listen", problem=N_("beyond this machine the pages need a certificate and its key")
@@ -113,8 +114,8 @@ class _Connection(H11Protocol):
 
 
 @contextlib.asynccontextmanager
-async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
-    """Serve until the block ends; the address to open is given. Raises InvalidInput."""
+async def serving(node: Node, where: Listening, *, site: Callable[..., ASGIApp] = application) -> AsyncIterator[str]:
+    """Serve until the block ends; the address to open is given. `site` makes the pages. Raises InvalidInput."""
     where.require_sound()
     try:
         listener = socket.create_server((where.address, where.port))
@@ -123,7 +124,7 @@ async def serving(node: Node, where: Listening) -> AsyncIterator[str]:
         raise InvalidInput(field="pages", problem=problem) from taken
     hosts = _LOCAL if not where.secure else (where.host, "localhost")
     config = uvicorn.Config(
-        application(node, hosts=hosts, secure=where.secure),
+        site(node, hosts=hosts, secure=where.secure),
         http=_Connection,
         lifespan="off",
         log_config=None,

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from node.app import Node
     from node.people import Handler
 
-__all__ = ["LANGUAGE_COOKIE", "ForgedForm", "Visit", "cookie_name", "inside", "language_for"]
+__all__ = ["LANGUAGE_COOKIE", "STAMP", "ForgedForm", "Visit", "cookie_name", "inside", "language_for"]
 
 LANGUAGE_COOKIE = "language"
 _FORM_SIZE = 16
+
+STAMP = "cordee.stamp"
+"""Key of the request's scope under which stands what every page and sheet is stamped with. No request can bring it, and
+a real house has none: what surrounds the site of a practice house puts it there."""
 
 
 class ForgedForm(CordeeError):
@@ -45,6 +49,11 @@ class Visit:
     def may(self, route: str) -> bool:
         """Whether a route is theirs to use: what is not is not shown either."""
         return bool(self.handler.roles & ROUTES[route])
+
+    @property
+    def stamp(self) -> str:
+        """What stands on everything that is printed, as a marked text; nothing in a real house."""
+        return str(self.request.scope.get(STAMP, ""))
 
     @property
     def form_token(self) -> str:

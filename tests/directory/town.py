@@ -154,12 +154,14 @@ class Town:
     listening: Listening = field(init=False)
 
     @classmethod
-    def make(cls, folder: Path, *, administrators: int = 2, threshold: int = 2, **policy: Any) -> Town:
+    def make(
+        cls, folder: Path, *, administrators: int = 2, threshold: int = 2, origin: str = ORIGIN, **policy: Any
+    ) -> Town:
         """A directory's folder and a network founded on paper."""
         random = seeded_random("town")
         # A month ago, so that the clock has room to move while certificates stay valid for TLS, which asks the system.
         now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
-        initialise(folder, origin=ORIGIN, members="localhost:7443", front="localhost:7444", random=random, now=now)
+        initialise(folder, origin=origin, members="localhost:7443", front="localhost:7444", random=random, now=now)
         house = House(folder)
         keys = [SigningKey.generate(random) for _ in range(administrators)]
         genesis = propose(
@@ -168,7 +170,7 @@ class Town:
                 administrators=[key.public.to_message() for key in keys],
                 policy=Policy(threshold=threshold, **policy).to_message(),
                 directory_key=house.log_key().public.to_message(),
-                origin=ORIGIN,
+                origin=origin,
                 ca_certificate=house.founding().ca_certificate,
                 time=timestamp_of(now),
             )

@@ -136,9 +136,9 @@ async def with_people(node: Node) -> None:
         )
 
 
-def registered(profiles: list[dict[str, Any]]) -> Network:
+def registered(profiles: list[dict[str, Any]], **founded: Any) -> Network:
     """A network of associations whose admissions name what their profiles say of them."""
-    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC))
+    found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC), **founded)
     for profile in profiles:
         member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())
         statement = found.admission(member)

@@ -94,7 +94,8 @@ async def _receipt(visit: Visit) -> Response:
     wanted = visit.request.query_params.get("language", visit.language)
     language = wanted if wanted in LANGUAGES else visit.language
     shown = told(act, members=node.roster.members(), persons={}, now=now, language=language)
-    made = receipt(act, shown, House.of(node.roster.card(node.member, now=now).profile), now=now, language=language)
+    own = House.of(node.roster.card(node.member, now=now).profile)
+    made = receipt(act, shown, own, now=now, language=language, stamp=visit.stamp)
     return Response(made, media_type="application/pdf", headers={"Content-Disposition": 'inline; filename="notes.pdf"'})
 
 

@@ -32,6 +32,7 @@ _ABOUT = (
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
     ("notices", "/notices", N_("Messages by e-mail"), N_("to be told that something waits, without a word of what")),
+    ("practice", "/practice", N_("Practise"), N_("the ten workflows, with invented cases, where nothing is real")),
 )
 _AT_ONCE = 50  # lines on a page
 
