@@ -23,7 +23,7 @@ from tests.node.web.browser import Form, forms_in
 from tests.web.browsing import signed_in
 from tests.web.town import EVERYTHING, PEOPLE, Town
 
-__all__ = ["DOORS", "LANGUAGES", "Ask", "Gallery", "Scene", "Shown", "State", "collected", "route_of"]
+__all__ = ["DOORS", "LANGUAGES", "Ask", "Gallery", "Scene", "Shown", "State", "collected", "route_of", "short"]
 
 LANGUAGES = ("fr", "en")
 DOORS = (*entrance.open_routes(None, secure=False), *second.open_routes(None, secure=False))  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ class Scene:
         """Fill in a form and send it; the address to which it led."""
         asked = self.filled(address, action, who=who, house=house, **typed)
         answer = self.client(who, house).post(asked.address, data=asked.data)
-        assert answer.status_code == 303, (asked.address, answer.status_code, answer.text)
+        assert answer.status_code == 303, (asked.address, answer.status_code, short(answer.text))
         return answer.headers["location"]
 
     def answer(self, asked: Ask, language: str) -> httpx.Response:
@@ -267,8 +267,14 @@ def _data(form: Form) -> dict[str, list[str]]:
     return data
 
 
+def short(html: str) -> str:
+    """The beginning of what a page says, for whoever reads that a test failed."""
+    main = _MAIN.search(html)
+    return " ".join(re.sub(r"<[^>]*>", " ", main[0] if main else html).split())[:600]
+
+
 def _short(answer: httpx.Response) -> str:
     try:
-        return answer.text[:2000]
+        return short(answer.text)
     except httpx.ResponseNotRead:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ def _at(path: str, *, status: int = 200, **options: Any) -> Any:
 
 
 def _new_with_errors(scene: Scene) -> Ask:
-    form = scene.form("/cases/new").put("meta.pseudonym", _LONG).put("situation.request_summary", "Un appel.")
+    form = scene.form("/cases/new").put("pseudonym", _LONG).put("summary", "Un appel.")
     return Ask("/cases/new", dict(form.fields), status=422)
 
 
@@ -77,8 +78,9 @@ def _wrong(section: str, typed: dict[str, str], scene: Scene) -> Ask:
 def _conflict(scene: Scene) -> Ask:
     """Somebody else saved while this form was open."""
     address = f"/cases/{making.empty_case(scene, 'à deux')}/sections/situation"
+    theirs = f"Ce que l’autre a écrit, à {time.monotonic()}."  # a text of its own each time, else nothing differs
     mine = scene.form(address).put("request_summary", "Ce que j’ai écrit.")
-    scene.send(address, who="Hélène", request_summary="Ce que l’autre a écrit.")
+    scene.send(address, who="Hélène", request_summary=theirs)
     return Ask(address, _many(mine), status=409)
 
 
@@ -266,7 +268,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "openings": (
         State("to be looked at", _openings),
         State("looked at", _looked_at, anew=True),
-        State("one that is not there", lambda scene: Ask("/openings", {"opening": _NOBODY}, who="Léa", status=422)),
+        State("one that is not there", lambda scene: Ask("/openings", {"opening": _NOBODY}, who="Léa", status=404)),
     ),
     "files": (
         State("none", lambda scene: Ask(f"/files/{making.empty_case(scene, 'vide')}")),

@@ -94,7 +94,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("a wrong password", _signing_in),
         State("an account that is paused", lambda scene: _signing_in(scene, paused(scene), PASSWORD)),
     ),
-    "language": (State("chosen", lambda scene: Ask("/language", {"language": "fr", "next": "/sign-in"}, who=None)),),
+    "language": (State("chosen", lambda scene: Ask("/language", {"language": "", "next": "/sign-in"}, who=None)),),
     "second": (
         State("asked for", lambda scene: Ask("/second", client=_known_half(scene))),
         State("a wrong code", _second_wrong),

@@ -44,15 +44,22 @@ def _shipped(scene: Scene) -> Ask:
 
 
 def _let_go(scene: Scene) -> Ask:
-    return scene.filled(_of("held, to be let go", scene).address, "/ship")
+    found, _ = making.held(scene)
+    return scene.filled(f"/transfers/{found}", "/ship")
 
 
 def _fresh_offer(scene: Scene, step: str, **typed: Any) -> Ask:
     """Answered well: it leads to the transfer's page."""
-    found = scene.once(f"offer for {step}", lambda: making.offer(scene))[0]
+    found, _ = making.offer(scene)
     if step == "withdraw":
         return scene.filled(f"/transfers/{found}/withdraw")
     return scene.filled(f"/transfers/{found}", f"/{step}", house="marseille", **typed)
+
+
+def _too_late(scene: Scene, step: str) -> Ask:
+    """Somebody else has answered while this page was open."""
+    found = making.transfer(scene, "declined")[0]
+    return Ask(f"/transfers/{found}/{step}", {"conflict": "no"}, house="marseille", status=409)
 
 
 def _noted(scene: Scene) -> Ask:
@@ -121,17 +128,19 @@ STATES: dict[str, tuple[State, ...]] = {
     "transfer_accept": (
         State("a question unanswered", partial(_answered, "waiting", "accept")),
         State("a question answered so that nobody can accept", partial(_answered, "waiting", "accept", conflict="yes")),
-        State("accepted", partial(_fresh_offer, step="accept", conflict="no")),
+        State("declined before", partial(_too_late, step="accept")),
+        State("accepted", partial(_fresh_offer, step="accept", conflict="no"), anew=True),
     ),
     "transfer_decline": (
         State("without a reason", partial(_answered, "waiting", "decline", text="Un mot")),
         State("without the words of another reason", partial(_answered, "waiting", "decline", code="other")),
+        State("declined", partial(_fresh_offer, step="decline", code="no_capacity"), anew=True),
     ),
     "transfer_withdraw": (
         *(State(f"before, {name}", partial(_of, name, path="/withdraw")) for name in ("waiting", "held", "referral")),
-        State("done", partial(_fresh_offer, step="withdraw")),
+        State("done", partial(_fresh_offer, step="withdraw"), anew=True),
     ),
-    "transfer_ship": (State("let go", _let_go),),
+    "transfer_ship": (State("let go", _let_go, anew=True),),
     "transfer_return": (
         State("before", partial(_of, "referral", path="/return", house="marseille")),
         State("noted", _noted),

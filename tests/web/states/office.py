@@ -121,7 +121,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("another one than now", partial(_own, "/access/password", present="wrong one", wanted="x", again="x")),
         State("changed", _password_changed, anew=True),
     ),
-    "access_passkey": (State("not accepted", partial(_own, "/access/passkeys", name="Clé", credential="{}", status=409)),),
+    "access_passkey": (State("not accepted", partial(_own, "/access/passkeys", name="Clé", credential="{}")),),
     "access_passkey_remove": (
         State("one that is not there", partial(_own, "/access/passkeys/remove", passkey="0", status=404)),
     ),

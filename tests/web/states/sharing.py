@@ -32,7 +32,7 @@ def _form_wrong(kind: str, scene: Scene) -> Ask:
 
 
 def _draft_taken(scene: Scene) -> Ask:
-    asked = _form("consent", scene, purpose="medical_care", draft=True)
+    asked = _form("consent", scene, purpose="health_care", draft=True)
     return Ask(f"{asked.address}&draft=1")
 
 
@@ -68,8 +68,8 @@ def _withdraw_wrong(scene: Scene) -> Ask:
 # ---- sending ----
 
 
-def _send(scene: Scene, query: str = "") -> Ask:
-    return Ask(f"/cases/{scene.town.ready}/send{query}")
+def _send(scene: Scene, query: str = "", status: int = 200) -> Ask:
+    return Ask(f"/cases/{scene.town.ready}/send{query}", status=status)
 
 
 def _link(page: str, wanted: str) -> str:
@@ -95,7 +95,7 @@ def _stale(scene: Scene) -> Ask:
 
 
 def _wrong_departement(scene: Scene) -> Ask:
-    return scene_status(scene.filled(_confirm(scene), "/send/confirm?" + _confirm(scene).partition("?")[2], departement="23"), 422)
+    return scene_status(scene.filled(_confirm(scene), departement="23"), 422)
 
 
 def _revealed(step: str, field: str, scene: Scene) -> Ask:
@@ -109,7 +109,7 @@ def _under_way(scene: Scene) -> Ask:
 
 
 def _not_covered(scene: Scene) -> Ask:
-    query = f"?to={making.member(scene)}&purpose=medical_care&kind=transfer&act={'0' * 36}"
+    query = f"?to={making.member(scene)}&purpose=health_care&kind=transfer&act={'0' * 36}"
     return Ask(f"/cases/{making.empty_case(scene, 'vide')}/send/what{query}", status=409)
 
 
@@ -135,7 +135,7 @@ STATES: dict[str, tuple[State, ...]] = {
         *(State(f"{kind}: the form", partial(_form, kind)) for kind in ("consent", "refusal", "information_only", "override")),
         *(State(f"{kind}: errors", partial(_form_wrong, kind)) for kind in ("consent", "information_only", "override")),
         State("in an emergency", partial(_form, "override", purpose="emergency_shelter")),
-        State("with a draft that waits", partial(_form, "consent", purpose="medical_care", draft=True)),
+        State("with a draft that waits", partial(_form, "consent", purpose="health_care", draft=True)),
         State("with the draft taken up", _draft_taken),
         State("in a case that is read-only", lambda scene: Ask(f"/cases/{scene.town.full}/acts/new")),
     ),
@@ -156,7 +156,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("all", lambda scene: Ask("/members")),
         State("searched", lambda scene: Ask("/members?q=1&need=emergency_shelter&dep=13&age=15&tonight=on")),
         State("nobody fits", lambda scene: Ask("/members?q=1&dep=974&name=nobody-has-this-name")),
-        State("a search with mistakes", lambda scene: Ask("/members?q=1&age=fifteen&far=nowhere")),
+        State("a search with mistakes", lambda scene: Ask("/members?q=1&age=fifteen&far=nowhere", status=422)),
     ),
     "member": (
         State("another", lambda scene: Ask(f"/members/{making.member(scene)}")),
@@ -165,7 +165,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "send_who": (
         State("who fits", _send),
         State("shelter for tonight", partial(_send, query="?purpose=emergency_shelter")),
-        State("with mistakes", partial(_send, query="?q=1&age=fifteen&far=nowhere")),
+        State("with mistakes", partial(_send, query="?q=1&age=fifteen&far=nowhere", status=422)),
         State("nobody fits", partial(_send, query="?q=1&dep=974&name=nobody-has-this-name")),
     ),
     "send_why": (
