@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import ConsoleMessage, Page, Request
 
 __all__ = ["Watched", "complaints"]
@@ -18,8 +18,10 @@ _OPTIONS: Any = {
     "rules": {"target-size": {"enabled": True}},
 }
 _HEIGHT = 900
-_WIDTHS = (320, 768, 1280)
-_THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Theme = Literal["light", "dark"]
+_THEMES: tuple[Theme, ...] = ("light", "dark")
+_WIDTHS: dict[int, Theme] = {320: "light", 768: "dark", 1280: "dark"}
+"""In CSS pixels; and the theme in which a page is looked at there that is not looked at in both."""
 _AXE = AXE_FILE_PATH.read_text(encoding="utf-8")
 _OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
@@ -56,42 +58,43 @@ class Watched:
             self._heard.append(f"asked another host: {request.url}")
 
 
-def complaints(watched: Watched) -> list[str]:
-    """Looks at the page that is open, at every width and in both themes, and leaves it as it was."""
-    return [*_widths(watched.page), *_zoomed(watched.page), *_by_axe(watched.page), *watched.heard()]
+def complaints(watched: Watched, *, whole: bool = True) -> list[str]:
+    """Looks at the page that is open, at every width and in both themes, and leaves it as it was.
+
+    Without `whole` each width and each theme is looked at once, but not each with each: for the second language, in
+    which words have other lengths, but the same colours stand on the same ground.
+    """
+    page = watched.page
+    page.evaluate(_AXE)
+    return [*_widths(page, whole), *_zoomed(page), *watched.heard()]
 
 
-def _widths(page: Page) -> Iterator[str]:
-    for width in _WIDTHS:
+def _widths(page: Page, whole: bool) -> Iterator[str]:
+    for width, only in _WIDTHS.items():
         page.set_viewport_size({"width": width, "height": _HEIGHT})
-        wide = page.evaluate(_OVERFLOW)
-        if wide is not None:
-            yield f"scrolls sideways at {width}: {wide}"
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
+        yield from _sideways(page, f"at {width}")
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        yield from _sideways(page, f"at {width}, all of it opened")
+        for theme in _THEMES if whole else (only,):
+            page.emulate_media(color_scheme=theme)
+            for each in page.evaluate("async (options) => (await axe.run(document, options)).violations", _OPTIONS):
+                where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
+                yield f"axe ({theme}, {width}): {each['id']} ({each['impact']}): {each['help']}: {where}"
+    page.emulate_media(color_scheme="light")
+
+
+def _sideways(page: Page, how: str) -> Iterator[str]:
+    wide = page.evaluate(_OVERFLOW)
+    if wide is not None:
+        yield f"scrolls sideways {how}: {wide}"
 
 
 def _zoomed(page: Page) -> Iterator[str]:
     """At 200 %: a window of 1280 pixels has half as many; and with letters alone twice as large."""
     page.set_viewport_size({"width": 640, "height": _HEIGHT // 2})
-    wide = page.evaluate(_OVERFLOW)
-    if wide is not None:
-        yield f"scrolls sideways at 200 %: {wide}"
+    yield from _sideways(page, "at 200 %")
     page.set_viewport_size({"width": 1280, "height": _HEIGHT})
     page.evaluate("document.documentElement.style.fontSize = '212.5%'")
-    wide = page.evaluate(_OVERFLOW)
+    yield from _sideways(page, "with letters twice as large")
     page.evaluate("document.documentElement.style.fontSize = ''")
-    if wide is not None:
-        yield f"scrolls sideways with letters twice as large: {wide}"
-
-
-def _by_axe(page: Page) -> Iterator[str]:
-    """Every rule at every width and in both themes: a tenth of a second each, so that none has to be left out."""
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    page.evaluate(_AXE)
-    for theme in _THEMES:
-        page.emulate_media(color_scheme=theme)
-        for width in _WIDTHS:
-            page.set_viewport_size({"width": width, "height": _HEIGHT})
-            for each in page.evaluate("async (options) => (await axe.run(document, options)).violations", _OPTIONS):
-                where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
-                yield f"axe ({theme}, {width}): {each['id']} ({each['impact']}): {each['help']}: {where}"
-    page.emulate_media(color_scheme="light")

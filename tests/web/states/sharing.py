@@ -27,7 +27,7 @@ def _form(kind: str, scene: Scene, *, purpose: str = "relocation", draft: bool =
 
 def _form_wrong(kind: str, scene: Scene) -> Ask:
     form = scene.form(_form(kind, scene).address)
-    form.put("function", "").put("until", "never").put("duration", "date").put("evidence", "oral_with_witness")
+    form.put("function", "").put("until", "2020-01-01").put("duration", "date").put("evidence", "oral_with_witness")
     return Ask(form.action, _many(form), status=422)
 
 
