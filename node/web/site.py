@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NeedToKnow, NotSignedIn, SecondFactorNeeded, SessionLocked
+from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
 from node import need_to_know
@@ -81,6 +81,7 @@ class Site:
         """The route of a page, with everything around it."""
 
         async def answer(request: Request) -> Response:
+            visit: Visit | None = None
             try:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
                 if request.method != "POST":
@@ -100,7 +101,7 @@ class Site:
             except NeedToKnow:
                 return self.reason_first(request)
             except CordeeError as refused:
-                return self.refusal(request, refused)
+                return self.refusal(request, refused, visit)
 
         methods = [
             method for method, there in (("GET", shown.get), ("POST", shown.post or shown.upload)) if there is not None
@@ -134,10 +135,12 @@ class Site:
         status = HTTPStatus.UNAUTHORIZED
         return page("ended.html", language_for(request), status=status, visit=None, kept=kept, door=f"{door}{back}")
 
-    def refusal(self, request: Request, refused: CordeeError) -> Response:
-        """What is wrong and what to do next, in the reader's language."""
+    def refusal(self, request: Request, refused: CordeeError, visit: Visit | None = None) -> Response:
+        """What is wrong and what to do next, in the reader's language; whoever is in keeps the links to go on."""
         language = language_for(request)
         message, remedy = translate(refused, language)
+        if isinstance(refused, NotFound):  # its own words name a command
+            remedy = N_("Check the address, or look in the lists.")
         return page(
             "refusal.html",
             language,
@@ -145,7 +148,7 @@ class Site:
             message=message,
             remedy=remedy,
             problems=problems(refused, language),
-            visit=None,
+            visit=visit,
         )
 
 
