@@ -23,11 +23,26 @@ from tests.node.web.browser import Form, forms_in
 from tests.web.browsing import signed_in
 from tests.web.town import EVERYTHING, PEOPLE, Town
 
-__all__ = ["DOORS", "LANGUAGES", "Ask", "Gallery", "Scene", "Shown", "State", "collected", "route_of", "short"]
+__all__ = [
+    "DOORS",
+    "LANGUAGES",
+    "NO_ROUTE",
+    "Ask",
+    "Gallery",
+    "Scene",
+    "Shown",
+    "State",
+    "collected",
+    "route_of",
+    "short",
+]
 
 LANGUAGES = ("fr", "en")
 DOORS = (*entrance.open_routes(None, secure=False), *second.open_routes(None, secure=False))  # type: ignore[arg-type]
 """What can be asked for without a session, beside the pages: their functions ask nothing of a node before a request."""
+
+NO_ROUTE = "(no page)"
+"""Under which states stand that are drawn where there is no page."""
 
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
 _CHANGING = re.compile(r'(name="(?:form_token|act_id|base|filled|mine)" value=")[^"]*')
@@ -141,7 +156,9 @@ class Scene:
         form = self.form(address, action, who=who, house=house).fill(**typed)
         return Ask(form.action or address, _data(form), who=who, house=house)
 
-    def send(self, address: str, action: str = "", *, who: str = EVERYTHING, house: str = "helpline", **typed: Any) -> str:
+    def send(
+        self, address: str, action: str = "", *, who: str = EVERYTHING, house: str = "helpline", **typed: Any
+    ) -> str:
         """Fill in a form and send it; the address to which it led."""
         asked = self.filled(address, action, who=who, house=house, **typed)
         answer = self.client(who, house).post(asked.address, data=asked.data)
@@ -156,7 +173,9 @@ class Scene:
             with client.stream("GET", asked.address, headers=headers) as answer:
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                     answer.read()  # a stream that does not end is left after its head
-                return answer
+            if answer.status_code == 303 and asked.follow:
+                return client.get(answer.headers["location"], headers=headers)
+            return answer
         data = asked.data
         if data is not None and "form_token" not in data and asked.who is not None:
             found = _TOKEN.search(client.get("/").text)
@@ -178,9 +197,7 @@ class Gallery:
     reached: set[str] = field(default_factory=set)
 
 
-def collected(
-    scene: Scene, states: Mapping[str, Sequence[State]], others: Mapping[str, Sequence[str]]
-) -> Gallery:
+def collected(scene: Scene, states: Mapping[str, Sequence[State]], others: Mapping[str, Sequence[str]]) -> Gallery:
     """Every state, as whom it is meant for and in each language; and again as each of `others` who may use the route,
     where what they see differs."""
     gallery = Gallery()
@@ -189,7 +206,7 @@ def collected(
             try:
                 gallery.shown += _seen(scene, route, state, others.get(route, ()))
                 gallery.reached.add(route)
-            except Exception as failure:  # noqa: BLE001  # it is told, by the test that asks whether there are any
+            except Exception as failure:  # it is told, by the test that asks whether there are any
                 told = "".join(traceback.format_exception(failure, limit=-3))
                 gallery.failed.append(f"{route}, {state.name}: {told}")
     return gallery
@@ -218,14 +235,14 @@ def _seen(scene: Scene, route: str, state: State, others: Sequence[str]) -> list
     return found
 
 
-def route_of(method: str, address: str) -> str | None:
+def route_of(method: str, address: str) -> str:
     """The route that answers a request."""
     path = address.partition("?")[0]
     for each in PAGES:
         taken = each.get if method == "GET" else each.post or each.upload
         if taken is not None and compile_path(each.path)[0].match(path):
             return each.name
-    return next((each.name for each in DOORS if each.path_regex.match(path)), None)
+    return next((each.name for each in DOORS if each.path_regex.match(path)), NO_ROUTE)
 
 
 def _shown(scene: Scene, route: str, state: State, asked: Ask, language: str) -> Shown | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from node.web.pages.cases import SHOWN
+from tests.node.web.browser import forms_in
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
 
@@ -85,8 +87,6 @@ def _conflict(scene: Scene) -> Ask:
 
 
 def _unchosen(scene: Scene) -> Ask:
-    from tests.node.web.browser import forms_in
-
     first = _conflict(scene)
     answer = scene.answer(first, "fr")
     form = next(each for each in forms_in(answer.text) if each.value("mine"))
@@ -123,6 +123,24 @@ def _read_only_section(scene: Scene) -> Ask:
     return Ask(f"/cases/{making.transfer(scene, 'received')[1]}/sections/identity")
 
 
+def _ended(scene: Scene) -> Ask:
+    """Somebody typed while the session ended in another window."""
+    name, client = scene.newcomer()
+    address = f"/cases/{making.empty_case(scene, 'vide')}/sections/identity"
+    form = next(each for each in forms_in(client.get(address).text) if each.action == address)
+    kept = client.cookies["session"]
+    client.post("/sign-out", data={"form_token": form.value("form_token")})
+    client.cookies.clear()
+    client.cookies.set("session", kept)
+    return Ask(address, _many(form), who=name, client=client, status=401)
+
+
+def _lost(scene: Scene) -> Ask:
+    return Ask(
+        f"/cases/{making.empty_case(scene, 'vide')}/sections/identity", {"first_name": "x"}, who=None, status=401
+    )
+
+
 # ---- need to know ----
 
 
@@ -150,7 +168,7 @@ def _opened_with_a_reason(scene: Scene) -> Ask:
 
 
 def _team_stale(scene: Scene) -> Ask:
-    return scene_status(scene.filled(f"/cases/{_restricted(scene)}/team", version="1"), 422)
+    return with_status(scene.filled(f"/cases/{_restricted(scene)}/team", version="1"), 422)
 
 
 def _openings(scene: Scene) -> Ask:
@@ -168,7 +186,9 @@ def _looked_at(scene: Scene) -> Ask:
 # ---- files ----
 
 
-def upload(scene: Scene, address: str, data: bytes, *, name: str = "certificat.pdf", status: int = 200, **typed: str) -> Ask:
+def upload(
+    scene: Scene, address: str, data: bytes, *, name: str = "certificat.pdf", status: int = 200, **typed: str
+) -> Ask:
     """As a browser sends the form of a page with a file: its fields first, the file last."""
     form = scene.form(address).fill(**typed)
     parts = [
@@ -207,10 +227,8 @@ def _picture(scene: Scene) -> Ask:
     return upload(scene, address, b"\x89PNG\r\n\x1a\n" + bytes(64), name="a.png", section="online_traces", status=422)
 
 
-def scene_status(asked: Ask, status: int) -> Ask:
+def with_status(asked: Ask, status: int) -> Ask:
     """The same with another status expected."""
-    from dataclasses import replace
-
     return replace(asked, status=status)
 
 
@@ -235,6 +253,8 @@ STATES: dict[str, tuple[State, ...]] = {
         State("handed over, read-only", _handed_over),
         State("shared, with an update", _shared),
         State("with acts of every kind", _with_acts),
+        State("kept to a few people", lambda scene: Ask(f"/cases/{_restricted(scene)}", who="Hélène", status=403)),
+        State("asked for by somebody of another role", _at("/cases/{full}", who="Aude", status=403)),
         State("that is not there", _at("/cases/{nobody}", status=404)),
     ),
     "case_section": (
@@ -248,6 +268,8 @@ STATES: dict[str, tuple[State, ...]] = {
         State("with a draft that waits", _draft),
         State("with the draft taken up", partial(_draft, taken=True)),
         State("read-only", _read_only_section),
+        State("sent when the session has ended; kept", _ended),
+        State("sent when the session has ended; not kept", _lost),
     ),
     "case_reveal": (
         State("contact", partial(_revealed, "contact", "contact.instructions")),

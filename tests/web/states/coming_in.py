@@ -7,7 +7,7 @@ import re
 import httpx
 
 from tests.web.browsing import code_of, keep_secret
-from tests.web.gallery import Ask, Scene, State
+from tests.web.gallery import NO_ROUTE, Ask, Scene, State
 from tests.web.states.office import paused
 from tests.web.town import PASSWORD
 
@@ -33,7 +33,9 @@ def _set_up(scene: Scene) -> Ask:
 
 def _set_up_wrong(scene: Scene) -> Ask:
     _, client = scene.once("half a session", lambda: _half(scene))
-    return Ask("/second/set-up", {"form_token": _token(client, "/second/set-up"), "code": "000000"}, client=client, status=422)
+    return Ask(
+        "/second/set-up", {"form_token": _token(client, "/second/set-up"), "code": "000000"}, client=client, status=422
+    )
 
 
 def _set_up_done(scene: Scene) -> Ask:
@@ -88,6 +90,10 @@ def _token(client: httpx.Client, address: str) -> str:
 
 
 STATES: dict[str, tuple[State, ...]] = {
+    NO_ROUTE: (
+        State("to somebody who is in", lambda scene: Ask("/no/such/page", status=404)),
+        State("to somebody who is not", lambda scene: Ask("/no/such/page", who=None, status=404)),
+    ),
     "sign_in": (
         State("the first page", lambda scene: Ask("/sign-in", who=None)),
         State("with a link to follow", lambda scene: Ask("/sign-in?next=/cases", who=None)),

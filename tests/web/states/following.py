@@ -9,7 +9,7 @@ from typing import Any
 from node.demo.stage import until
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
-from tests.web.states.casework import scene_status
+from tests.web.states.casework import with_status
 
 _BOTH = ("waiting", "held", "received", "declined", "withdrawn", "expired", "refused", "asked", "erased", "kept")
 
@@ -22,7 +22,7 @@ def _answered(name: str, step: str, scene: Scene, *, house: str = "marseille", s
     asked = _of(name, scene, house=house)
     path = f"{asked.address}/{step}"
     page = path if step in ("erasure", "withdraw", "return", "update") else asked.address
-    return scene_status(scene.filled(page, f"/{step}", house=house, **typed), status)
+    return with_status(scene.filled(page, f"/{step}", house=house, **typed), status)
 
 
 def _today(scene: Scene, *, house: str = "helpline") -> Ask:

@@ -10,7 +10,19 @@ from urllib.parse import urlsplit
 from node.demo.stage import until
 from tests.web.gallery import Scene, short
 
-__all__ = ["accept", "act", "bare", "case", "empty_case", "held", "keep_addresses", "member", "offer", "reached", "transfer"]
+__all__ = [
+    "accept",
+    "act",
+    "bare",
+    "case",
+    "empty_case",
+    "held",
+    "keep_addresses",
+    "member",
+    "offer",
+    "reached",
+    "transfer",
+]
 
 FOLLOWED = "joint_followup"
 _REASON = "La famille a changé d’avis."
@@ -58,7 +70,10 @@ def act(scene: Scene, kind: str, *, purpose: str = "relocation") -> tuple[str, s
         org = scene.town.shelter.profile["org_id"]
         asked = f"/cases/{case_id}/acts/new?kind={kind}&purpose={purpose}&to={org}&category=&departement="
         form = scene.form(asked)
-        form.put("minor_answer", "refuses" if kind == "refusal" else "informed" if kind in ("information_only", "override") else "agrees")
+        form.put(
+            "minor_answer",
+            "refuses" if kind == "refusal" else "informed" if kind in ("information_only", "override") else "agrees",
+        )
         form.put("function", "éducatrice spécialisée")
         if kind in ("override", "information_only"):
             form.put("justification", "Elle est en danger cette nuit.").put("validated_by", "cheffe de service")
@@ -67,7 +82,14 @@ def act(scene: Scene, kind: str, *, purpose: str = "relocation") -> tuple[str, s
             form.put("basis", re.findall(r'<option value="([a-z_]+)"', _select(scene.page(asked), "basis"))[0])
         for name, _ in list(form.fields):
             if name.startswith("holder") and not name.endswith("-channel"):
-                form.put(name, "informed" if kind in ("override", "information_only") else "refuses" if kind == "refusal" else "agrees")
+                form.put(
+                    name,
+                    "informed"
+                    if kind in ("override", "information_only")
+                    else "refuses"
+                    if kind == "refusal"
+                    else "agrees",
+                )
         answer = scene.client().post(form.action, data=_many(form.fields))
         assert answer.status_code == 303, short(answer.text)
         return case_id, answer.headers["location"].rpartition("/")[2]
@@ -263,4 +285,3 @@ def _many(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in fields:
         data.setdefault(name, []).append(value)
     return data
-

@@ -11,7 +11,7 @@ import httpx
 from tests.web.browsing import code_of
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
-from tests.web.states.casework import scene_status
+from tests.web.states.casework import with_status
 
 _ADMINISTRATOR = "Adrien"
 
@@ -55,7 +55,9 @@ def paused(scene: Scene) -> str:
 
     def make() -> str:
         name = scene.town.newcomer()
-        with httpx.Client(base_url=scene.town.helpline.pages, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60) as client:
+        with httpx.Client(
+            base_url=scene.town.helpline.pages, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60
+        ) as client:
             for _ in range(11):
                 client.post("/sign-in", data={"name": name, "password": "not the one that it is"})
         return name
@@ -102,7 +104,7 @@ def _places(scene: Scene, **typed: Any) -> Ask:
 
 
 def _told(scene: Scene) -> Ask:
-    return scene_status(_places(scene, free="1"), 200)
+    return with_status(_places(scene, free="1"), 200)
 
 
 STATES: dict[str, tuple[State, ...]] = {
@@ -128,8 +130,21 @@ STATES: dict[str, tuple[State, ...]] = {
     "people": (State("some paused, some gone", _people),),
     "person_new": (
         State("empty", lambda scene: Ask("/people/new", who=_ADMINISTRATOR)),
-        State("with errors", lambda scene: Ask("/people/new", {"name": "Alix", "password": "court", "roles": "handler"}, who=_ADMINISTRATOR, status=422)),
-        State("of that name already", lambda scene: Ask("/people/new", {"name": "Hélène", "password": "une phrase assez longue", "roles": "handler"}, who=_ADMINISTRATOR, status=422)),
+        State(
+            "with errors",
+            lambda scene: Ask(
+                "/people/new", {"name": "Alix", "password": "court", "roles": "handler"}, who=_ADMINISTRATOR, status=422
+            ),
+        ),
+        State(
+            "of that name already",
+            lambda scene: Ask(
+                "/people/new",
+                {"name": "Hélène", "password": "une phrase assez longue", "roles": "handler"},
+                who=_ADMINISTRATOR,
+                status=422,
+            ),
+        ),
     ),
     "person": (
         State("somebody", partial(_person, lambda scene: "Hélène")),

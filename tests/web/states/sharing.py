@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
-from tests.web.states.casework import scene_status
+from tests.web.states.casework import with_status
 
 
 def _acts_case(scene: Scene) -> str:
@@ -62,7 +62,7 @@ def _withdrawn(scene: Scene, path: str = "") -> Ask:
 
 def _withdraw_wrong(scene: Scene) -> Ask:
     asked = _recorded("consent", scene, "/withdraw")
-    return scene_status(scene.filled(asked.address, by_role="nobody"), 422)
+    return with_status(scene.filled(asked.address, by_role="nobody"), 422)
 
 
 # ---- sending ----
@@ -95,7 +95,7 @@ def _stale(scene: Scene) -> Ask:
 
 
 def _wrong_departement(scene: Scene) -> Ask:
-    return scene_status(scene.filled(_confirm(scene), departement="23"), 422)
+    return with_status(scene.filled(_confirm(scene), departement="23"), 422)
 
 
 def _revealed(step: str, field: str, scene: Scene) -> Ask:
@@ -124,6 +124,8 @@ def _many(form: Any) -> dict[str, list[str]]:
     return data
 
 
+_KINDS = ("consent", "refusal", "information_only", "override")
+
 STATES: dict[str, tuple[State, ...]] = {
     "acts": (
         State("some", lambda scene: Ask(f"/cases/{making.act(scene, 'consent')[0]}/acts")),
@@ -132,7 +134,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "act_new": (
         State("first step", lambda scene: Ask(f"/cases/{_acts_case(scene)}/acts/new")),
         State("first step with errors", _start_wrong),
-        *(State(f"{kind}: the form", partial(_form, kind)) for kind in ("consent", "refusal", "information_only", "override")),
+        *(State(f"{kind}: the form", partial(_form, kind)) for kind in _KINDS),
         *(State(f"{kind}: errors", partial(_form_wrong, kind)) for kind in ("consent", "information_only", "override")),
         State("in an emergency", partial(_form, "override", purpose="emergency_shelter")),
         State("with a draft that waits", partial(_form, "consent", purpose="health_care", draft=True)),
@@ -140,7 +142,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("in a case that is read-only", lambda scene: Ask(f"/cases/{scene.town.full}/acts/new")),
     ),
     "act": (
-        *(State(f"{kind} recorded", partial(_recorded, kind)) for kind in ("consent", "refusal", "information_only", "override")),
+        *(State(f"{kind} recorded", partial(_recorded, kind)) for kind in _KINDS),
         State("used for a transfer", _used),
         State("taken back", _withdrawn),
     ),
