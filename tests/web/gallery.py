@@ -127,6 +127,10 @@ class Scene:
         headers = {"Sec-Fetch-Site": "same-origin"}
         return self._stack.enter_context(httpx.Client(base_url=self.house(house).pages, headers=headers, timeout=60))
 
+    def kept(self, client: httpx.Client) -> httpx.Client:
+        """A client of its own, closed with the scene."""
+        return self._stack.enter_context(client)
+
     def newcomer(self, role: str = "handler") -> tuple[str, httpx.Client]:
         """Somebody who was never here, and has come in."""
         name = self.town.newcomer(role)

@@ -8,7 +8,7 @@ import httpx
 
 from tests.web.browsing import code_of, keep_secret
 from tests.web.gallery import NO_ROUTE, Ask, Scene, State
-from tests.web.states.office import paused
+from tests.web.states.office import paused, with_passkey
 from tests.web.town import PASSWORD
 
 _SECRET = re.compile(r'class="secret"[^>]*>\s*([A-Z2-7 ]+?)\s*<')
@@ -66,6 +66,18 @@ def _second_wrong(scene: Scene) -> Ask:
     return Ask("/second", {"form_token": _token(client, "/second"), "code": "000000"}, client=client, status=401)
 
 
+def _second_with_passkey(scene: Scene) -> Ask:
+    name, client = with_passkey(scene)
+
+    def make() -> httpx.Client:
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        half = scene.kept(httpx.Client(base_url=client.base_url, headers=headers, timeout=60))
+        assert half.post("/sign-in", data={"name": name, "password": PASSWORD}).status_code == 303
+        return half
+
+    return Ask("/second", client=scene.once("half a session with a passkey", make))
+
+
 def _locked(scene: Scene) -> httpx.Client:
     def make() -> httpx.Client:
         _, client = scene.newcomer()
@@ -103,6 +115,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "language": (State("chosen", lambda scene: Ask("/language", {"language": "", "next": "/sign-in"}, who=None)),),
     "second": (
         State("asked for", lambda scene: Ask("/second", client=_known_half(scene))),
+        State("with a passkey", _second_with_passkey),
         State("a wrong code", _second_wrong),
     ),
     "second_set_up": (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from html import unescape
 from typing import Any
 
 import httpx
 
+from tests.node.test_passkeys import Device
+from tests.node.web.browser import forms_in
 from tests.web.browsing import code_of
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
@@ -25,6 +28,31 @@ def _recovery_codes(scene: Scene) -> Ask:
     name, client = scene.newcomer()
     code = code_of(scene.town.helpline, name, ahead=1)  # the present one has opened the session
     return Ask("/access/recovery-codes", {"code": code}, who=name, client=client)
+
+
+def with_passkey(scene: Scene) -> tuple[str, httpx.Client]:
+    """Somebody who has a passkey; under a name, since a number in the address can have none."""
+
+    def make() -> tuple[str, httpx.Client]:
+        name, client = scene.newcomer()
+        pages = scene.town.helpline.pages.replace("127.0.0.1", "localhost").rstrip("/")
+        headers, cookies = {"Sec-Fetch-Site": "same-origin"}, {"session": client.cookies["session"]}
+        named = scene.kept(httpx.Client(base_url=pages, headers=headers, cookies=cookies, timeout=60))
+        page = named.get("/access").text
+        options = re.search(r'data-passkey-new="([^"]+)"', page)
+        assert options is not None
+        form = next(each for each in forms_in(page) if each.action == "/access/passkeys")
+        form.put("name", "Clé de mon trousseau").put("credential", Device().make(unescape(options[1]), origin=pages))
+        assert named.post(form.action, data=dict(form.fields)).status_code == 303
+        return name, named
+
+    found: tuple[str, httpx.Client] = scene.once("somebody with a passkey", make)
+    return found
+
+
+def _access_with_passkey(scene: Scene) -> Ask:
+    name, client = with_passkey(scene)
+    return Ask("/access?done=passkey", who=name, client=client)
 
 
 def _password_changed(scene: Scene) -> Ask:
@@ -113,7 +141,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "lock": (State("the locked screen", partial(_leaving, "/lock"), anew=True),),
     "access": (
         State("as it stands", lambda scene: Ask("/access")),
-        State("a passkey was added", lambda scene: Ask("/access?done=passkey")),
+        State("a passkey was added", _access_with_passkey),
     ),
     "access_recovery": (
         State("a wrong code", partial(_own, "/access/recovery-codes", code="000000")),
