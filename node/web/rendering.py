@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal
 from babel.units import format_unit
@@ -64,6 +65,7 @@ def _environment(language: str) -> Environment:
         anchor=_anchor,
         beside=_beside,
         place=partial(_place, language=language),
+        spoken=partial(_spoken, language=language),
         wall_time=_wall_time,
     )
     return environment
@@ -103,6 +105,12 @@ def _place(path: str, *, language: str) -> str:
     except KeyError:
         return path
     return f"{label} ({int(number[1]) + 1})" if number else label
+
+
+def _spoken(code: str, *, language: str) -> str:
+    """The name of a language that somebody speaks."""
+    name: str = Locale.parse(language).languages.get(code, code)
+    return name
 
 
 def _wall_time(value: str) -> str:

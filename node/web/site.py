@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NeedToKnow, NotSignedIn, SecondFactorNeeded, SessionLocked
+from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import problems, translate
 from node import need_to_know, transfer_store
@@ -85,6 +85,7 @@ class Site:
         """The route of a page, with everything around it."""
 
         async def answer(request: Request) -> Response:
+            visit: Visit | None = None
             try:
                 visit = await entered(self.node, request, shown.name, secure=self.secure)
                 if request.method != "POST":
@@ -104,7 +105,7 @@ class Site:
             except NeedToKnow as kept:
                 return self.reason_first(request, kept)
             except CordeeError as refused:
-                return self.refusal(request, refused)
+                return self.refusal(request, refused, visit)
 
         methods = [
             method for method, there in (("GET", shown.get), ("POST", shown.post or shown.upload)) if there is not None
@@ -149,10 +150,12 @@ class Site:
         ended.headers["Draft"] = "kept" if kept else "lost"  # the script that keeps drafts says which
         return ended
 
-    def refusal(self, request: Request, refused: CordeeError) -> Response:
-        """What is wrong and what to do next, in the reader's language."""
+    def refusal(self, request: Request, refused: CordeeError, visit: Visit | None = None) -> Response:
+        """What is wrong and what to do next, in the reader's language; whoever is in keeps the links to go on."""
         language = language_for(request)
         message, remedy = translate(refused, language)
+        if isinstance(refused, NotFound):  # its own words name a command
+            remedy = N_("Check the address, or look in the lists.")
         return page(
             "refusal.html",
             language,
@@ -160,7 +163,7 @@ class Site:
             message=message,
             remedy=remedy,
             problems=problems(refused, language),
-            visit=None,
+            visit=visit,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,8 +58,8 @@ def fill_in(page: Page, house: House, who: str = EVERYTHING) -> None:
     page.locator("main form[action='/sign-in'] button").click()
     page.wait_for_url(lambda url: urlsplit(url).path != "/sign-in")
     if urlsplit(page.url).path == "/second/set-up":
-        _keep_secret(house, who, page.locator(".secret").text_content() or "")
-        page.locator("#code").fill(_code(house, who))
+        keep_secret(house, who, page.locator(".secret").text_content() or "")
+        page.locator("#code").fill(code_of(house, who))
         page.locator("main form[action='/second/set-up'] button").click()
         page.locator("main .codes ~ p a.button").click()
     elif urlsplit(page.url).path == "/second":
@@ -98,15 +99,15 @@ def _second(client: httpx.Client, house: House, who: str) -> bool:
     asked = client.get("/second", headers=_HERE, follow_redirects=True)
     secret, token = _SECRET.search(asked.text), _TOKEN.search(asked.text)
     if secret is not None:
-        _keep_secret(house, who, secret[1])
+        keep_secret(house, who, secret[1])
     assert token is not None
-    given = {"form_token": token[1], "code": _code(house, who), "next": "/"}
+    given = {"form_token": token[1], "code": code_of(house, who), "next": "/"}
     client.post(asked.url.path, data=given, headers=_HERE)
     return client.get("/").status_code == 200
 
 
 def _typed_code(page: Page, house: House, who: str) -> bool:
-    page.locator("#code").fill(_code(house, who))
+    page.locator("#code").fill(code_of(house, who))
     page.locator("main form[action='/second'] button").click()
     page.wait_for_load_state()
     return urlsplit(page.url).path != "/second"
@@ -117,11 +118,12 @@ def _telephone(house: House, who: str) -> Path:
     return house.folder / f"second-factor-{who}"
 
 
-def _keep_secret(house: House, who: str, secret: str) -> None:
+def keep_secret(house: House, who: str, secret: str) -> None:
+    """Put the secret that a page showed into the person's telephone."""
     _telephone(house, who).write_text(pyotp.TOTP(secret.replace(" ", "")).provisioning_uri(), encoding="utf-8")
 
 
-def _code(house: House, who: str) -> str:
-    """What the person's telephone shows now."""
+def code_of(house: House, who: str, *, ahead: int = 0) -> str:
+    """What the person's telephone shows now, or so many half minutes later."""
     made = pyotp.parse_uri(_telephone(house, who).read_text(encoding="utf-8").strip())
-    return pyotp.TOTP(made.secret).now()
+    return pyotp.TOTP(made.secret).at(datetime.now(UTC) + ahead * timedelta(seconds=30))

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-from starlette.routing import compile_path
 
 from node.web.app import PAGES
 from tests.web.markup import links
 
-__all__ = ["Found", "crawl", "kind_of", "page_of"]
+__all__ = ["Found", "crawl", "kind_of"]
 
 _ID = re.compile(r"(?<=[/=])([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=[/?&]|$)")
 _ALIKE = {"/transfers/*": 6}
@@ -73,12 +72,3 @@ def _ask(client: httpx.Client, address: str) -> httpx.Response:
 def kind_of(address: str) -> str:
     """The same for addresses that differ only by an id."""
     return _ID.sub("*", address)
-
-
-def page_of(address: str) -> str | None:
-    """The name of the page that answers under this address."""
-    path = urlsplit(address).path
-    for each in PAGES:
-        if each.get is not None and compile_path(each.path)[0].match(path):
-            return each.name
-    return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-__all__ = ["Watched", "complaints"]
+__all__ = ["Watched", "complaints", "keyboard_complaints", "outline_complaints", "paper_complaints"]
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 _OPTIONS: Any = {
@@ -17,8 +17,14 @@ _OPTIONS: Any = {
     # A target of 24 by 24 pixels is WCAG 2.2 AA, but axe asks for it only where it is told to.
     "rules": {"target-size": {"enabled": True}},
 }
+_COLOURS: Any = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
 _HEIGHT = 900
-_WIDTHS = (320, 768, 1280)
+_WIDTHS = (320, 768, 1280)  # CSS pixels
+_LAST = _WIDTHS[-1]
+_AXE = AXE_FILE_PATH.read_text(encoding="utf-8")
 _OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return null;
@@ -54,41 +60,130 @@ class Watched:
             self._heard.append(f"asked another host: {request.url}")
 
 
-def complaints(watched: Watched) -> list[str]:
-    """Looks at the page that is open, at every width and in both themes, and leaves it as it was."""
-    return [*_widths(watched.page), *_zoomed(watched.page), *_by_axe(watched.page), *watched.heard()]
+def complaints(watched: Watched, *, whole: bool = True) -> list[str]:
+    """Looks at the page that is open, at every width and in both themes, and leaves it as it was.
+
+    Every rule is run at each width in the light theme. In the dark one only colours differ (the style says nothing else
+    there), so only the rules about colours are run again. Without `whole` that is done at one width: for the second
+    language, in which words have other lengths, but the same colours stand on the same ground.
+    """
+    page = watched.page
+    page.evaluate(_AXE)
+    return [*_widths(page, whole), *_zoomed(page), *watched.heard()]
 
 
-def _widths(page: Page) -> Iterator[str]:
+def _widths(page: Page, whole: bool) -> Iterator[str]:
     for width in _WIDTHS:
         page.set_viewport_size({"width": width, "height": _HEIGHT})
-        wide = page.evaluate(_OVERFLOW)
-        if wide is not None:
-            yield f"scrolls sideways at {width}: {wide}"
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
+        yield from _sideways(page, f"at {width}")
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        yield from _sideways(page, f"at {width}, all of it opened")
+        yield from _by_axe(page, f"light, {width}", _OPTIONS)
+        if whole or width == _LAST:
+            page.emulate_media(color_scheme="dark")
+            yield from _by_axe(page, f"dark, {width}", _COLOURS)
+            page.emulate_media(color_scheme="light")
+
+
+def _by_axe(page: Page, how: str, options: Any) -> Iterator[str]:
+    for each in page.evaluate("async (options) => (await axe.run(document, options)).violations", options):
+        where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
+        yield f"axe ({how}): {each['id']} ({each['impact']}): {each['help']}: {where}"
+
+
+def _sideways(page: Page, how: str) -> Iterator[str]:
+    wide = page.evaluate(_OVERFLOW)
+    if wide is not None:
+        yield f"scrolls sideways {how}: {wide}"
 
 
 def _zoomed(page: Page) -> Iterator[str]:
     """At 200 %: a window of 1280 pixels has half as many; and with letters alone twice as large."""
     page.set_viewport_size({"width": 640, "height": _HEIGHT // 2})
-    wide = page.evaluate(_OVERFLOW)
-    if wide is not None:
-        yield f"scrolls sideways at 200 %: {wide}"
+    yield from _sideways(page, "at 200 %")
     page.set_viewport_size({"width": 1280, "height": _HEIGHT})
     page.evaluate("document.documentElement.style.fontSize = '212.5%'")
-    wide = page.evaluate(_OVERFLOW)
+    yield from _sideways(page, "with letters twice as large")
     page.evaluate("document.documentElement.style.fontSize = ''")
-    if wide is not None:
-        yield f"scrolls sideways with letters twice as large: {wide}"
 
 
-def _by_axe(page: Page) -> Iterator[str]:
-    """Once in each theme: one at the width of a telephone, one at that of a desk."""
-    axe = Axe()
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    for theme, width in (("light", 320), ("dark", 1280)):
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": _HEIGHT})
-        for each in axe.run(page, options=_OPTIONS).response["violations"]:
-            where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
-            yield f"axe ({theme}, {width}): {each['id']} ({each['impact']}): {each['help']}: {where}"
-    page.emulate_media(color_scheme="light")
+# ---- by the keyboard, in the reader's own colours, on paper ----
+
+_CONTROLS = """() => {
+  const seen = (each) => each.checkVisibility({ visibilityProperty: true }) && !each.disabled;
+  const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")];
+  window.controls = all.filter(seen);
+  // Of a group of radio buttons the Tab key reaches one; the arrow keys lead to the others.
+  const key = (each, at) => (each.type === "radio" ? each.name : String(at));
+  return window.controls.map((each, at) => [key(each, at), each.outerHTML.slice(0, 120)]);
+}"""
+_FOCUSED = """() => {
+  const each = document.activeElement, at = window.controls.indexOf(each);
+  if (at < 0) return null;
+  const style = getComputedStyle(each), box = each.getBoundingClientRect(), head = document.querySelector(".top");
+  const seen = document.elementFromPoint(box.left + box.width / 2, box.top + Math.min(box.height / 2, 20));
+  const covered = !head.contains(each) && head.contains(seen);
+  return { at, ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, covered };
+}"""
+_OUTLINED = """() => [...document.querySelectorAll("button, .button, input:not([type=hidden]), select, textarea")]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }))
+  .filter((each) => {
+    const style = getComputedStyle(each);
+    const own = ["checkbox", "radio"].includes(each.type);  // drawn by the browser itself
+    return !own && (parseFloat(style.borderTopWidth) < 1 || style.borderTopColor === style.backgroundColor);
+  }).map((each) => each.outerHTML.slice(0, 120))"""
+_ON_PAPER = """() => {
+  const visible = (each) => each.checkVisibility({ visibilityProperty: true });
+  const wrong = [...document.querySelectorAll(".top, .skip, button, nav.turn")].filter(visible)
+    .map((each) => `stands on paper: ${each.outerHTML.slice(0, 120)}`);
+  if (!visible(document.querySelector("h1"))) wrong.push("no heading");
+  const parts = (colour) => colour.match(/[0-9.]+/g).map(Number);
+  const light = (colour) => (parts(colour)[0] * 3 + parts(colour)[1] * 6 + parts(colour)[2]) / 10;
+  for (const each of document.querySelectorAll("main *")) {
+    const words = [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (words && visible(each) && light(getComputedStyle(each).color) > 130) {
+      wrong.push(`pale on paper: ${each.outerHTML.slice(0, 120)}`);
+    }
+  }
+  return wrong;
+}"""
+_TABS = 400
+_ENDS = 2
+
+
+def keyboard_complaints(page: Page) -> Iterator[str]:
+    """Every control is reached by the Tab key, and one sees where one is."""
+    page.set_viewport_size({"width": 320, "height": 640})
+    wanted = page.evaluate(_CONTROLS)
+    page.evaluate("document.activeElement.blur()")
+    reached, ends = set(), 0
+    for _ in range(_TABS):
+        page.keyboard.press("Tab")
+        here = page.evaluate(_FOCUSED)
+        if here is None:  # past the last one; a page that puts the focus somewhere by itself is gone through once more
+            ends += 1
+            if ends == _ENDS:
+                break
+            continue
+        key, html = wanted[here["at"]]
+        if not here["ring"]:
+            yield f"one does not see that it has the focus: {html}"
+        if here["covered"]:
+            yield f"the head of the page lies over it: {html}"
+        reached.add(key)
+    for key in sorted({key for key, _ in wanted} - reached):
+        yield f"the Tab key does not lead to it: {next(html for each, html in wanted if each == key)}"
+
+
+def outline_complaints(page: Page) -> list[str]:
+    """Where the reader's own colours replace ours, a control is known by its border."""
+    return [f"has no outline: {each}" for each in page.evaluate(_OUTLINED)]
+
+
+def paper_complaints(page: Page) -> list[str]:
+    """What is printed is dark and without what can only be pressed."""
+    page.emulate_media(media="print", color_scheme="dark")
+    found: list[str] = page.evaluate(_ON_PAPER)
+    page.emulate_media(media="screen", color_scheme="dark")
+    return found

@@ -1,24 +1,19 @@
-"""Every page that can be reached, as each role finds it: valid, accessible, at every width, asking nobody else."""
+"""Every page that can be reached, as each role finds it by its links. How each looks: `test_every_state.py`."""
 
 from __future__ import annotations
 
 import pytest
 
 from node.web.app import PAGES
-from tests.web import crawling, looking, markup
-from tests.web.browsing import sign_in, signed_in
-from tests.web.conftest import Open
+from tests.web import markup
+from tests.web.browsing import signed_in
 from tests.web.crawling import Found, crawl
-from tests.web.looking import Watched
 from tests.web.town import EVERYTHING, Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 
 WHO = (("helpline", EVERYTHING), ("helpline", "Adrien"), ("helpline", "Aude"), ("marseille", EVERYTHING))
 """Who between them may use every page, and see each side of a transfer."""
-
-_ONLY_IN_A_STATE = {"case_reason", "case_versions", "file", "send_reveal", "transfer_erasure", "transfer_update"}
-"""Pages to which something leads only while it has to be done."""
 
 Reached = dict[tuple[str, str, str], list[Found]]
 
@@ -50,11 +45,6 @@ def test_no_link_leads_to_a_refusal(reached: Reached) -> None:
     assert not refused, "\n".join(refused)
 
 
-def test_every_page_can_be_reached(reached: Reached) -> None:
-    seen = {crawling.page_of(found.address) for all_found in reached.values() for found in all_found}
-    assert {each.name for each in PAGES if each.get is not None} - seen <= _ONLY_IN_A_STATE
-
-
 def test_every_page_is_valid_html_in_both_languages(reached: Reached) -> None:
     wrong = [
         f"{who}, {language}: {found.address}: {each}"
@@ -80,38 +70,3 @@ def test_no_page_may_be_kept_framed_or_referred_to(reached: Reached) -> None:
         or found.answer.headers["x-frame-options"] != "DENY"
     ]
     assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize("place", range(len(WHO)))
-def test_every_page_is_accessible_at_every_width_in_both_themes(
-    town: Town, reached: Reached, open_page: Open, place: int
-) -> None:
-    name, who = WHO[place]
-    page = open_page()
-    sign_in(page, town.stage.houses[name], who)
-    # What one of them has shown looks the same for the next.
-    before = {_kind(f.address) for each in WHO[:place] for f in reached[*each, "fr"] if f.answer.status_code == 200}
-    wrong = []
-    watched = Watched(page, town.stage.houses[name].pages)
-    for found in reached[name, who, "fr"]:
-        if found.is_page and (found.address == "/" or _kind(found.address) not in before):
-            page.goto(town.stage.houses[name].pages + found.address[1:])
-            wrong += [f"{found.address}: {each}" for each in looking.complaints(watched)]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_page_fits_in_english_too(town: Town, reached: Reached, open_page: Open) -> None:
-    page = open_page(language="en", viewport={"width": 320, "height": 900})
-    sign_in(page, town.helpline)
-    wrong = []
-    for found in reached["helpline", EVERYTHING, "en"]:
-        if found.is_page:
-            page.goto(town.helpline.pages + found.address[1:])
-            if page.evaluate("document.documentElement.scrollWidth") > 320:
-                wrong.append(found.address)
-    assert not wrong
-
-
-def _kind(address: str) -> str:
-    """The same for pages that look the same; each transfer stands in a state of its own."""
-    return address if address.startswith("/transfers/") else crawling.kind_of(address)

@@ -91,11 +91,11 @@ class Town:
         as_administrator(self.helpline, "node", "user", "add", name, *given)
         return name
 
-    def act(self, record: dict[str, Any]) -> str:
+    def act(self, record: dict[str, Any], *, purpose: str = _PURPOSE) -> str:
         """The agreement to share a case of the helpline's with the shelter; its id."""
         act = cases.act(
             record,
-            purpose=_PURPOSE,
+            purpose=purpose,
             recipients=[self.shelter.profile["org_id"]],
             attachments=[],
             now=datetime.now(UTC),
@@ -104,11 +104,11 @@ class Town:
         self._command(self.helpline, act, "consent", "record", record["meta"]["case_id"])
         return str(act["act_id"])
 
-    def offer(self, record: dict[str, Any], act: str, *more: str) -> str:
-        """Offer a case to the shelter, and wait until it is seen there; the transfer's id. `more` are options."""
+    def offer(self, record: dict[str, Any], act: str, *options: str, purpose: str = _PURPOSE) -> str:
+        """Offer a case to the shelter, and wait until it is seen there; the transfer's id."""
         case_id = record["meta"]["case_id"]
-        to = ("--to", self.shelter.member, "--purpose", _PURPOSE, "--act", act, "--tick", "health")
-        transfer = str(self.helpline.command("transfer", "offer", case_id, *to, *more)["transfer"])
+        to = ("--to", self.shelter.member, "--purpose", purpose, "--act", act, "--tick", "health", *options)
+        transfer = str(self.helpline.command("transfer", "offer", case_id, *to)["transfer"])
         self.wait(self.shelter, transfer, "offered")
         return transfer
 

@@ -5,7 +5,7 @@ let pressed = [];
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   pressed = [...pressed.filter((time) => event.timeStamp - time < 1000), event.timeStamp];
-  if (pressed.length >= 3) document.querySelector('form[action="/leave"]')?.submit();
+  if (pressed.length >= 3) document.querySelector(".leave")?.click();
 });
 
 // What is wrong is read out first.

@@ -1,0 +1,19 @@
+"""The states of every page. A new route needs a row here: in the module that it belongs to, at least one `State`.
+
+A state is a name and a function from the scene to what is asked for: `State("empty", lambda scene: Ask("/cases"))`.
+What must be there first, the function brings about, best through the pages (`scene.send`); what several states need is
+made once (`scene.once`, `making.py`).
+"""
+
+from __future__ import annotations
+
+from tests.web.gallery import State
+from tests.web.states import casework, coming_in, following, office, sharing
+
+__all__ = ["STATES"]
+
+# Following comes first: one of its states exchanges a node, before people have much open there.
+STATES: dict[str, tuple[State, ...]] = (
+    following.STATES | casework.STATES | sharing.STATES | office.STATES | coming_in.STATES
+)
+"""Name of a route → how it can look."""
