@@ -7,7 +7,7 @@ no answer until the time is over, an update, a request that is answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from cordee.errors import CordeeError
-from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.transfer import State
 from node import records, transfer_store
@@ -52,17 +51,12 @@ MANNERS: Final[Mapping[str, Manner]] = {
 
 
 class Partner:
-    """One partner association's handler, at work until cancelled.
+    """One partner association's handler, at work until cancelled."""
 
-    `telephone` tells whether the association that practises has noted that a case of this partner's was not for them:
-    in life they would call.
-    """
-
-    def __init__(self, node: Node, manner: Manner, *, telephone: Callable[[TransferId], Awaitable[bool]]) -> None:
+    def __init__(self, node: Node, manner: Manner) -> None:
         self.node = node
         self.person = Handler("partner", "Partenaire", frozenset({Role.HANDLER, Role.LEAD}), bound_by_secrecy=True)
         self._manner = manner
-        self._telephone = telephone
 
     @property
     def name(self) -> str:
@@ -84,8 +78,6 @@ class Partner:
         if node.clock.now() - transfer.updated_at < _THINKS:
             return
         if transfer.outgoing:
-            if transfer.state is State.RECEIVED and transfer.erasure is None and await self._telephone(transfer.id):
-                await node.sending.withdraw(self.person, transfer.id)
             return
         if transfer.state is State.OFFERED and transfer.job is None:
             await self._answer(transfer)

@@ -16,9 +16,8 @@ import pyotp
 from sqlalchemy import Connection, select
 
 from cordee.errors import N_, NotFound
-from cordee.ids import TransferId
 from cordee.runtime.clock import Clock
-from node import journal, people, second_factor
+from node import people, second_factor
 from node.app import Node, Parts, opened
 from node.demo import cases as synthetic
 from node.demo.stage import Stage
@@ -85,11 +84,6 @@ class Practice:
         counter = max(int(self.node.clock.now().timestamp()) // _STEP, used + 1)
         return str(made.generate_otp(counter)) if isinstance(made, pyotp.TOTP) else ""
 
-    async def has_called(self, transfer: TransferId) -> bool:
-        """Whether the newcomer has noted that a case is not for us: in life they would have called the sender."""
-        lines = await self.node.db.read(lambda tx: journal.of_subject(tx, transfer.hex()))
-        return any(each.action == "transfer.not_for_us" for each in lines)
-
 
 @contextlib.asynccontextmanager
 async def practising(
@@ -109,11 +103,7 @@ async def practising(
         await _knowing_each_other(list(nodes.values()))
         node = nodes[_OURS]
         person, telephone = await node.db.write(lambda tx: _newcomer(tx, node))
-
-        async def has_called(transfer: TransferId) -> bool:
-            return await practice.has_called(transfer)
-
-        relay, shelter = (Partner(nodes[name], manners[name], telephone=has_called) for name in (RELAY, SHELTER))
+        relay, shelter = (Partner(nodes[name], manners[name]) for name in (RELAY, SHELTER))
         practice = Practice(node, relay, shelter, person, telephone)
         running = [asyncio.create_task(each.run()) for each in (relay, shelter)]
         try:

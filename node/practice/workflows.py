@@ -125,18 +125,14 @@ def _case_came(facts: Facts, attempt: Attempt) -> bool:
     return line is not None and line.state is State.RECEIVED
 
 
-def _noted(facts: Facts, attempt: Attempt) -> bool:
-    return bool(facts.done("transfer.not_for_us", attempt, subject=attempt.transfer))
-
-
-def _asked_back(facts: Facts, attempt: Attempt) -> bool:
+def _given_back(facts: Facts, attempt: Attempt) -> bool:
     line = facts.came(attempt)
-    return line is not None and line.erasure in ("asked", "done")
+    return line is not None and line.erasure == "returned"
 
 
-def _erased_here(facts: Facts, attempt: Attempt) -> bool:
+def _heard(facts: Facts, attempt: Attempt) -> bool:
     line = facts.came(attempt)
-    return line is not None and line.erasure == "done"
+    return _given_back(facts, attempt) and line is not None and not line.waits
 
 
 def _linked(facts: Facts, attempt: Attempt) -> bool:
@@ -419,22 +415,16 @@ WORKFLOWS: Final[tuple[Workflow, ...]] = (
             ),
             Step(
                 N_(
-                    "You see that it was not meant for you. Choose “This is not for us”, and note it. In life, "
-                    "you call "
-                    "them now."
+                    "You see that it was not meant for you. Choose “This is not for us” and say why: your node "
+                    "destroys the key and signs that it did. In life, you call them too."
                 ),
-                _noted,
+                _given_back,
                 "/transfers/{transfer}/return",
             ),
             Step(
-                N_("They withdraw it: a request to erase comes to you (a few seconds)."),
-                _asked_back,
-                "/",
-            ),
-            Step(
-                N_("Answer with “Erase”: your node destroys the key and signs that it did."),
-                _erased_here,
-                "/transfers/{transfer}/erasure",
+                N_("They hear of it by themselves (a few seconds): the case is theirs again."),
+                _heard,
+                "/transfers/{transfer}",
             ),
         ),
     ),

@@ -150,19 +150,3 @@ def test_the_guide_is_shown_on_every_page_until_it_is_hidden(newcomer: Newcomer)
         assert "<details>" in newcomer.beside(path), "collapsed, and opened without a script"
     newcomer.submit(newcomer.form("/practice").put("stop", "w2"))
     assert newcomer.beside("/cases") == ""
-
-
-@pytest.mark.journey
-@pytest.mark.timeout(600)
-def test_nothing_is_ticked_by_saying_so(newcomer: Newcomer) -> None:
-    newcomer.begin("w10")
-    form = newcomer.form("/practice")
-    for name in ("done", "step", "tick"):
-        form.put(name, "w10")
-    newcomer.submit(form.put("follow", "w10"))
-    assert newcomer.ticks("w10") == [False] * 3
-    assert newcomer.client.post("/practice", data={"begin": "w10"}).status_code == 403, (
-        "a form of ours alone begins one"
-    )
-    unknown = newcomer.submit(newcomer.form("/practice").put("begin", "w11"))
-    assert unknown.headers["location"] == "/practice"

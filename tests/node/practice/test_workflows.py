@@ -11,7 +11,6 @@ import pytest
 
 from node.practice.workflows import WORKFLOWS
 from tests.node.practice.newcomer import Newcomer, until
-from tests.node.web.browser import forms_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
@@ -50,6 +49,20 @@ def is_done(newcomer: Newcomer, workflow: str) -> None:
 
 def record(newcomer: Newcomer, **answers: str) -> Callable[[], None]:
     return lambda: newcomer.record(newcomer.next_address(), **answers)
+
+
+def test_nothing_is_ticked_by_saying_so(newcomer: Newcomer) -> None:
+    newcomer.begin("w10")
+    form = newcomer.form("/practice")
+    for name in ("done", "step", "tick"):
+        form.put(name, "w10")
+    newcomer.submit(form.put("follow", "w10"))
+    assert newcomer.ticks("w10") == [False] * 3
+    assert newcomer.client.post("/practice", data={"begin": "w10"}).status_code == 403, (
+        "a form of ours alone begins one"
+    )
+    unknown = newcomer.submit(newcomer.form("/practice").put("begin", "w11"))
+    assert unknown.headers["location"] == "/practice"
 
 
 def test_1_a_call_and_a_relay(newcomer: Newcomer, relay: str) -> None:
@@ -195,14 +208,9 @@ def test_8_a_case_that_was_meant_for_others(newcomer: Newcomer) -> None:
         newcomer.submit(form.fill(conflict="no", areas="no"))
 
     happens(newcomer, "w8", 2, accepted)
-    happens(newcomer, "w8", 3, lambda: newcomer.press(f"{transfer}/return", f"{transfer}/return"))
+    fields = {"code": "wrong_recipient", "sure": "on"}
+    happens(newcomer, "w8", 3, lambda: newcomer.press(f"{transfer}/return", f"{transfer}/return", **fields))
     happens(newcomer, "w8", 4)
-
-    def erased() -> None:
-        forms = [each for each in forms_in(newcomer.get(f"{transfer}/erasure")) if each.value("answer") == "erase"]
-        newcomer.submit(forms[0].fill(sure="on"))
-
-    happens(newcomer, "w8", 5, erased)
     is_done(newcomer, "w8")
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 __all__ = ["Watch"]
 
 _ALL_EVENTS = 0x00000FFF
+_IS_FOLDER = 0x40000000
 _EVENT = struct.Struct("iIII")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Watch:
-    """Remembers every event in these folders, not in those below them."""
+    """Remembers every event of files in these folders, not in those below them. That somebody lists a folder is not
+    one: other tests of this process look through all of the temporary folder.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._descriptor = _LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -36,7 +39,8 @@ class Watch:
                 while at < len(data):
                     watched, mask, _, length = _EVENT.unpack_from(data, at)
                     name = data[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0").decode()
-                    self._seen.append(f"{self._names[watched] / name} {mask:#x}")
+                    if not mask & _IS_FOLDER:
+                        self._seen.append(f"{self._names[watched] / name} {mask:#x}")
                     at += _EVENT.size + length
         except BlockingIOError:
             pass
