@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-import smtplib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cordee.errors import N_, InvalidInput
 from cordee.runtime.texts import text
+
+if TYPE_CHECKING:
+    import smtplib
 
 __all__ = ["LONGEST_ADDRESS", "REASONS", "MailFailed", "Server", "checked_address", "deliver", "message"]
 
@@ -108,6 +107,11 @@ def checked_address(told: str, *, field: str = "address") -> str:
 
 def message(server: Server, address: str, language: str, *, now: datetime, random: Callable[[int], bytes]) -> bytes:
     """The message: `now` is when it leaves; the id is chance and nothing else."""
+    # Read where they are used: a node that tells nobody by e-mail keeps their memory.
+    from email.message import EmailMessage
+    from email.policy import SMTP
+    from email.utils import format_datetime
+
     made = EmailMessage(policy=SMTP)
     made["From"] = server.sender
     made["To"] = address
@@ -121,6 +125,8 @@ def message(server: Server, address: str, language: str, *, now: datetime, rando
 
 def deliver(server: Server, address: str, data: bytes) -> None:
     """Hand one message to the server; blocks, so call it in a thread. Raises MailFailed."""
+    import smtplib
+
     context = server.context()
     try:
         with _connected(server, context) as smtp:
@@ -148,6 +154,8 @@ def deliver(server: Server, address: str, data: bytes) -> None:
 
 
 def _connected(server: Server, context: ssl.SSLContext) -> contextlib.AbstractContextManager[smtplib.SMTP]:
+    import smtplib
+
     # The name in EHLO is nobody's: a server's log need not tell which machine the node is.
     if server.way == "tls":
         return smtplib.SMTP_SSL(server.host, server.port, local_hostname="localhost", timeout=_SECONDS, context=context)
