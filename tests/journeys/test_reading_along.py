@@ -244,6 +244,7 @@ async def test_a_withdrawal_that_is_heard_before_the_file_is_made_leaves_none_ei
         await eventually(begun.is_set, what="reading along")
         await paris.here.sending.withdraw(paris.person, transfer)
         await marseille.reaches(transfer, State.WITHDRAWN)
+        await asyncio.sleep(0.2)  # the file is unlinked a moment after that is written down
         may_make_it.set()
         await eventually(lambda: at_rest(marseille), seconds=5, what="the end of the task")
         assert spool_of(marseille, transfer) is None
