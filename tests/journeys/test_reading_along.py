@@ -221,7 +221,7 @@ async def test_a_withdrawal_meanwhile_leaves_neither_a_file_nor_a_task(tmp_path:
         await read_along(street, marseille, transfer)
         await paris.here.sending.withdraw(paris.person, transfer)
         await marseille.reaches(transfer, State.WITHDRAWN)
-        await eventually(lambda: at_rest(marseille), seconds=5, what="the end of the task")
+        await eventually(lambda: at_rest(marseille), seconds=10, what="the end of the task")
         assert spool_of(marseille, transfer) is None
         assert transfer not in marseille.here.house.changes.progress
         line.goes_on.set()
@@ -246,7 +246,7 @@ async def test_a_withdrawal_that_is_heard_before_the_file_is_made_leaves_none_ei
         await marseille.reaches(transfer, State.WITHDRAWN)
         await asyncio.sleep(0.2)  # the file is unlinked a moment after that is written down
         may_make_it.set()
-        await eventually(lambda: at_rest(marseille), seconds=5, what="the end of the task")
+        await eventually(lambda: at_rest(marseille), seconds=10, what="the end of the task")
         assert spool_of(marseille, transfer) is None
         line.goes_on.set()
 
