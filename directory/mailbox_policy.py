@@ -33,13 +33,17 @@ class TransferMailboxPolicy:
             raise TooLarge(what=N_("The content"), size=new_size, limit=transfer.size_bound)
         return transfer.size_bound
 
-    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
-        """Raises: NotFound, WrongParty, NotInThisState, TransferOver, MemberIsSuspended."""
+    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> bool:
+        """Whether more may come: once it is shipped, all of it is here.
+
+        Raises: NotFound, WrongParty, NotInThisState, TransferOver, MemberIsSuspended.
+        """
         transfer = await self._broker.standing(caller, transfer_id)
         if caller != transfer.recipient:
             raise WrongParty(what=N_("Get"))
         if transfer.state not in (State.ACCEPTED, State.SHIPPED):
             raise NotInThisState(state=transfer.state, statement=N_("get"))
+        return transfer.state is State.ACCEPTED
 
     async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
         """Either party, while it is under way. Raises: NotFound, NotInThisState, TransferOver, MemberIsSuspended."""

@@ -58,13 +58,15 @@ class Prefetching:
             await self.stop(transfer)
         if transfer in self._running or len(self._running) >= _AT_ONCE:
             return
-        self._running[transfer] = asyncio.create_task(self._work(transfer, anew))
+        task = self._running[transfer] = asyncio.create_task(self._work(transfer, anew))
+        task.add_done_callback(lambda _: self._running.pop(transfer, None))  # also where it was ended before it began
 
     async def stop(self, transfer: TransferId) -> None:
         """End it, where it runs; what has come lies in the spool afterwards."""
         task = self._running.get(transfer)
         if task is not None:
-            task.cancel()
+            if not task.cancelling():  # a second time, and it would not wait for its thread any more
+                task.cancel()
             await asyncio.wait({task})
 
     async def _work(self, transfer: TransferId, anew: bool) -> None:
@@ -78,14 +80,13 @@ class Prefetching:
             limit = house.db.look(lambda tx: Chain.read(house, tx, transfer)).offer.size_bound
             await self._fetch(transfer, limit)
             house.crashpoints.reach(PREFETCHED)
-            if (job := self._read(transfer)) is not None and job.over:
-                house.drop_spool(transfer)  # it ended while the file was being written
         except CordeeError as ended:
             log.info("prefetch.ended", transfer=transfer.short, reason=ended.reason)
         except OSError as failed:  # a full disk, say: it is met again, and told, when the shipment is fetched
             log.warning("prefetch.ended", transfer=transfer.short, reason=type(failed).__name__)
         finally:
-            self._running.pop(transfer, None)
+            if (job := self._read(transfer)) is not None and job.over:
+                house.drop_spool(transfer)  # it ended while the file was being written
 
     async def _fetch(self, transfer: TransferId, limit: int) -> None:
         house = self._house

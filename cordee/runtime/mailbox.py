@@ -99,6 +99,19 @@ class MailboxStore:
                 await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
             growing.tell()
 
+        async def finish() -> int | None:
+            try:
+                if writing is not None:
+                    await asyncio.wait({writing})
+                    writing.exception()  # it was raised already, or something else was
+                async with lock:
+                    return await self._in_thread(self._synchronise, transfer_id, descriptor)
+            finally:
+                growing.writers -= 1
+                growing.tell()
+                if not growing.writers and self._growing.get(transfer_id) is growing:
+                    del self._growing[transfer_id]
+
         try:
             async for batch in _batches(chunks):
                 end = position + sum(map(len, batch))
@@ -113,33 +126,25 @@ class MailboxStore:
             if writing is not None:
                 await asyncio.shield(writing)
         finally:
-            # Also where the connection broke: what is on disk need not be sent again.
-            if writing is not None:
-                await asyncio.wait({writing})
-                writing.exception()  # it was raised above, or something else was
-            try:
-                async with lock:
-                    size = await asyncio.shield(self._in_thread(self._synchronise, transfer_id, descriptor))
-            finally:
-                growing.writers -= 1
-                growing.tell()
-                if not growing.writers and self._growing.get(transfer_id) is growing:
-                    del self._growing[transfer_id]
+            # Also where the connection broke: what is on disk need not be sent again. However often this call is
+            # cancelled, it is done to its end: readers wait for that.
+            size = await asyncio.shield(asyncio.create_task(finish()))
         if size is None:
             raise NotFound(what=N_("mailbox"))
         return size
 
     async def read(
-        self, transfer_id: TransferId, offset: int, *, allow: Callable[[], Awaitable[None]]
+        self, transfer_id: TransferId, offset: int, *, allow: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
         """The file from an offset to its end, in pieces of 512 KiB.
 
         While somebody appends to it, that is as far as it comes: the end is where the last of them has ended. `allow`
-        is asked first, and then once a second; what it raises ends the call.
+        is asked first, and then once a second; what it raises ends the call, and where it answers that nothing more
+        may come, nobody is waited for: a connection that is dead may not have been noticed yet.
 
         Raises: OffsetBeyondEnd; NotFound, also where it is erased or replaced meanwhile.
         """
-        allowed = _Allowed(lambda _: _nothing_more(allow))
+        allowed = _Allowed(lambda _: _as_number(allow))
         await allowed.require(0)
         reader = await self._in_thread(self._open_to_read, transfer_id)
         ahead: asyncio.Future[list[bytes]] | None = None  # one block, while the one before is sent
@@ -153,7 +158,7 @@ class MailboxStore:
                 if not block:
                     raise NotFound(what=N_("mailbox"))  # shortened while it was read
                 offset += sum(map(len, block))
-                if offset < self._whole(transfer_id, reader):
+                if offset < self._whole(transfer_id, reader, allowed):
                     ahead = self._block(reader, offset)
                 for piece in block:
                     yield piece
@@ -164,8 +169,9 @@ class MailboxStore:
 
     async def _readable(self, transfer_id: TransferId, reader: BlockReader, offset: int, allowed: _Allowed) -> int:
         """How far it can be read, as soon as that is beyond the offset, or final."""
-        while (size := self._whole(transfer_id, reader)) <= offset and (growing := self._growing.get(transfer_id)):
-            if reader.erased:
+        while (size := self._whole(transfer_id, reader, allowed)) <= offset:
+            growing = self._growing.get(transfer_id)
+            if growing is None or reader.erased or not allowed.answer:
                 break
             await growing.news(_ASK_EVERY)
             await allowed.require(0)
@@ -173,10 +179,10 @@ class MailboxStore:
             raise NotFound(what=N_("mailbox"))  # replaced, or withdrawn
         return size
 
-    def _whole(self, transfer_id: TransferId, reader: BlockReader) -> int:
+    def _whole(self, transfer_id: TransferId, reader: BlockReader, allowed: _Allowed) -> int:
         """Bytes that can be read now: whole blocks, while it grows."""
         size = reader.size
-        return size - size % BLOCK if transfer_id in self._growing else size
+        return size - size % BLOCK if allowed.answer and transfer_id in self._growing else size
 
     async def size(self, transfer_id: TransferId) -> int:
         """How many bytes are durable; 0 where there is no file."""
@@ -314,8 +320,11 @@ class MailboxPolicy(Protocol):
         """
         ...
 
-    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
-        """Whether the caller may read the transfer's file."""
+    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> bool:
+        """Whether the caller may read the transfer's file. False is no refusal: nothing more may come.
+
+        Asked at the start of every download, and about once a second while it lasts.
+        """
         ...
 
     async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
@@ -387,9 +396,8 @@ class _Growing:
             await asyncio.wait_for(self._news.wait(), seconds)
 
 
-async def _nothing_more(allow: Callable[[], Awaitable[None]]) -> int:
-    await allow()
-    return 0
+async def _as_number(allow: Callable[[], Awaitable[bool]]) -> int:
+    return int(await allow())
 
 
 class _Allowed:
@@ -397,15 +405,16 @@ class _Allowed:
 
     def __init__(self, ask: Callable[[int], Awaitable[int]]) -> None:
         self._ask = ask
-        self._most = -1
+        self.answer = -1
+        """The newest."""
         self._until = 0.0
 
     async def require(self, size: int) -> None:
         """Raises what the policy raises."""
         now = asyncio.get_running_loop().time()
-        if size <= self._most and now < self._until:
+        if size <= self.answer and now < self._until:
             return
-        self._most = await self._ask(size)
+        self.answer = await self._ask(size)
         self._until = now + _ASK_EVERY
 
 

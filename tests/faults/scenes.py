@@ -47,8 +47,8 @@ class FirstTransfer:
         self.marseille: House = stage.houses["marseille"]
         self.transfer = ""
 
-    def prepare(self) -> None:
-        """A fresh case, a file of 1 MB, an act."""
+    def prepare(self, *, size: int = 1_000_000) -> None:
+        """A fresh case, a file of so many bytes, an act."""
         now = datetime.now(UTC)
         folder = self.stage.folder / "made"
         folder.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ class FirstTransfer:
         path.write_text(json.dumps(self.record, ensure_ascii=False), encoding="utf-8")
         self.helpline.command("case", "new", str(path))
         self.file = folder / f"{self.case_id}.bin"
-        self.file.write_bytes(os.urandom(1_000_000))
+        self.file.write_bytes(os.urandom(size))
         self.attached = self.helpline.command("case", "attach", self.case_id, str(self.file), "--section", "actions")
         act = cases.act(
             self.record,

@@ -5,13 +5,16 @@ Real processes, SIGKILL, real files. The network is founded once; each point get
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from cordee.runtime.crashpoint import registered
 from node.demo.stage import Stage
 from tests.faults.scenes import FirstTransfer, small_stage
+from tests.faults.slow_line import slow_line
 
 pytestmark = pytest.mark.journey
 
@@ -64,6 +67,15 @@ POINTS = (
     Point("helpline", "node.receipt.after_write"),
 )
 
+# Passed where a large case comes over a slow line. The line breaks for the second: so reading along ends before the
+# shipment ends it.
+ALONG = (Point("marseille", "node.prefetch.fetching"), Point("marseille", "node.prefetch.fetched"))
+
+ELSEWHERE = {
+    "node.arrival.withdrawal.after_write": "a withdrawal: such a transfer does not arrive",
+    "node.decline.after_write": "a refusal by people: such a transfer does not arrive",
+}
+
 
 RETURNING = (
     Point("marseille", "node.erase.before_write"),
@@ -106,6 +118,26 @@ def test_a_process_killed_while_a_case_is_returned_leaves_one_holder(stage: Stag
     scene.ends_with_the_sender()
 
 
+@pytest.mark.parametrize("point", ALONG, ids=lambda point: point.name)
+def test_a_recipient_killed_while_it_reads_along_ends_the_same(stage: Stage, point: Point) -> None:
+    scene = FirstTransfer(stage)
+    scene.prepare(size=9_000_000)
+    breaks_after = 7_000_000 if point.name == "node.prefetch.fetched" else None
+    with (
+        slow_line(scene.helpline, rate=2_200_000, breaks_after=breaks_after) as line,
+        scene.armed(point.process, point.name) as died,
+    ):
+        scene.play()
+    assert line.broke == (breaks_after is not None)
+    assert died(), f"{point.process} never reached {point.name}"
+    scene.ends_well()
+
+
 def test_the_points_are_those_that_the_code_names() -> None:
+    importlib.import_module("node.app")  # with everything that a node is made of
     assert len(POINTS) >= 20
-    assert len(set(POINTS)) == len(POINTS)
+    assert len({*POINTS, *ALONG}) == len(POINTS) + len(ALONG)
+    named = {point.name for point in (*POINTS, *ALONG)}
+    there = {name for name in registered() if name.startswith("node.")}
+    assert len(there) >= 20, "the modules are imported"
+    assert there - named == ELSEWHERE.keys(), "each point of a node is killed at, or says why it is not"

@@ -43,8 +43,9 @@ async def anything(_: int) -> int:
     return sys.maxsize
 
 
-async def always() -> None:
-    """A policy that lets everybody read."""
+async def always() -> bool:
+    """A policy that lets everybody read, as long as somebody writes."""
+    return True
 
 
 def limit(size: int) -> Any:
@@ -339,6 +340,7 @@ class OneSender:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.told: list[tuple[TransferId, bool]] = []
 
     async def may_write(self, caller: MemberId, transfer_id: TransferId, new_size: int) -> int:
         if caller[0] != 1:
@@ -346,21 +348,25 @@ class OneSender:
         allowed: int = await limit(self.size)(new_size)
         return allowed
 
-    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> None:
+    async def may_read(self, caller: MemberId, transfer_id: TransferId) -> bool:
         if caller[0] != 2:
             raise Refused
+        return True
 
     async def may_stat(self, caller: MemberId, transfer_id: TransferId) -> None:
         if caller[0] not in (1, 2):
             raise Refused
 
+    def under_way(self, transfer_id: TransferId, *, anew: bool) -> None:
+        self.told.append((transfer_id, anew))
 
-async def hosted(hosting: Any, store: MailboxStore, size: int = 10 * CHUNK) -> int:
+
+async def hosted(hosting: Any, store: MailboxStore, size: int = 10 * CHUNK, policy: OneSender | None = None) -> int:
     server = hosting.server()
     server.add(
         mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
         mailbox_pb2_grpc.add_MailboxServicer_to_server,
-        MailboxServicer(store, OneSender(size)),
+        MailboxServicer(store, policy or OneSender(size)),
     )
     port: int = await hosting.start(server)
     return port
