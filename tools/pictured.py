@@ -200,8 +200,11 @@ def _following(camera: Camera, scene: Scene) -> None:
     camera.take("suivi-en-direct")
     _, shared = making.transfer(scene, "referral")
     camera.at("nouveautes", helpline, f"transfers/{making.transfer(scene, 'referral')[0]}/update")
+    scene.send(f"/cases/{shared}/sections/risk", level="high")
     making.transfer(scene, "update")
-    camera.at("cote-a-cote", shelter, f"cases/{shared}/versions")
+    camera.go(shelter, f"cases/{shared}/versions")
+    page.locator("summary", has_text="différent").first.click()
+    camera.take("cote-a-cote")
     camera.at("transferts", helpline, "transfers")
 
 

@@ -223,7 +223,7 @@ async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:
     _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
     await accept(marseille, transfer)
     await paris.neighbour.reaches(transfer, State.ACCEPTED)
-    assert "Nothing leaves until you let it go." in await paris.ask(at(transfer))
+    assert "nothing leaves until you let it go" in await paris.ask(at(transfer))
     assert "it waits for your word" in await paris.ask("/")
     await paris.send(at(transfer, "/ship"))
     await marseille.neighbour.reaches(transfer, State.RECEIVED)
