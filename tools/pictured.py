@@ -201,7 +201,7 @@ def _following(camera: Camera, scene: Scene) -> None:
     camera.take("suivi-en-direct")
     _, shared = making.transfer(scene, "referral")
     camera.at("nouveautes", helpline, f"transfers/{making.transfer(scene, 'referral')[0]}/update")
-    scene.send(f"/cases/{shared}/sections/risk", level="high")
+    scene.send(f"/cases/{shared}/sections/risk", level="immediate")
     making.transfer(scene, "update")
     camera.go(shelter, f"cases/{shared}/versions")
     page.locator("summary", has_text="différent").first.click()
