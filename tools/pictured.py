@@ -204,7 +204,7 @@ def _following(camera: Camera, scene: Scene) -> None:
     scene.send(f"/cases/{shared}/sections/risk", level="immediate")
     making.transfer(scene, "update")
     camera.go(shelter, f"cases/{shared}/versions")
-    page.locator("summary", has_text="différent").first.click()
+    page.locator("summary", has_text="différent").first.wait_for()  # open by itself
     camera.take("cote-a-cote")
     camera.at("transferts", helpline, "transfers")
 
