@@ -25,7 +25,7 @@ ABROAD: Final[Mapping[str, str]] = {
 TRANSFERS: Final[Mapping[str, Mapping[str, str]]] = {
     "transfer.kind": {
         "transfer": N_("Transfer"),
-        "referral": N_("Referral"),
+        "referral": N_("Sharing"),
         "update": N_("Update"),
     },
     "transfer.state": {
