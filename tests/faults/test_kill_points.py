@@ -136,8 +136,8 @@ def test_a_recipient_killed_while_it_reads_along_ends_the_same(stage: Stage, poi
 def test_the_points_are_those_that_the_code_names() -> None:
     importlib.import_module("node.app")  # with everything that a node is made of
     assert len(POINTS) >= 20
-    assert len({*POINTS, *ALONG}) == len(POINTS) + len(ALONG)
-    named = {point.name for point in (*POINTS, *ALONG)}
+    assert len({*POINTS, *RETURNING, *ALONG}) == len(POINTS) + len(RETURNING) + len(ALONG)
+    named = {point.name for point in (*POINTS, *RETURNING, *ALONG)}
     there = {name for name in registered() if name.startswith("node.")}
     assert len(there) >= 20, "the modules are imported"
     assert there - named == ELSEWHERE.keys(), "each point of a node is killed at, or says why it is not"
