@@ -11,7 +11,19 @@ from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
 from tests.web.states.casework import with_status
 
-_BOTH = ("waiting", "held", "received", "declined", "withdrawn", "expired", "refused", "asked", "erased", "kept", "returned")
+_BOTH = (
+    "waiting",
+    "held",
+    "received",
+    "declined",
+    "withdrawn",
+    "expired",
+    "refused",
+    "asked",
+    "erased",
+    "kept",
+    "returned",
+)
 
 
 def _of(name: str, scene: Scene, path: str = "", *, house: str = "helpline", **options: Any) -> Ask:
@@ -36,7 +48,7 @@ def _today_asked(address: str, scene: Scene) -> Ask:
     case_id = making.empty_case(scene, "à revoir")
 
     def make() -> None:
-        scene.send(f"/cases/{case_id}/sections/risk", level="critical", immediate_danger="yes")
+        scene.send(f"/cases/{case_id}/sections/risk", level="immediate", immediate_danger="yes")
         form = scene.form(f"/cases/{case_id}/sections/identity").put("first_name", "Capucine")
         scene.client().post("/draft", data=dict(form.fields))
 
@@ -71,8 +83,8 @@ def _fresh_offer(scene: Scene, step: str, **typed: Any) -> Ask:
 
 def _too_late(scene: Scene, step: str) -> Ask:
     """Somebody else has answered while this page was open."""
-    found = making.transfer(scene, "declined")[0]
-    return Ask(f"/transfers/{found}/{step}", {"conflict": "no"}, house="marseille", status=409)
+    found, typed = making.transfer(scene, "declined")[0], {"conflict": "no", "code": "other", "text": "x", "sure": "on"}
+    return Ask(f"/transfers/{found}/{step}", typed, house="marseille", status=409)
 
 
 def _given_back(scene: Scene) -> Ask:

@@ -18,7 +18,6 @@ from tests.web.states.casework import with_status
 from tests.web.states.making import ADMINISTRATOR, person
 
 
-
 def _own(path: str, scene: Scene, *, status: int = 422, **data: Any) -> Ask:
     return Ask(path, data, status=status)
 

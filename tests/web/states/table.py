@@ -7,16 +7,36 @@ made once (`scene.once`, `making.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
 from tests.web.gallery import State
 from tests.web.states import association, casework, coming_in, following, office, sharing
 
-__all__ = ["STATES"]
+__all__ = ["CASES", "SENDING", "STATES", "Part"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """States that one file of tests brings about, and what links the two parts."""
+
+    states: Mapping[str, Sequence[State]]
+    leads_to: frozenset[str] = frozenset()  # pages of the other part to which only this one leads
+    reached_elsewhere: frozenset[str] = frozenset()  # its own pages to which only the other part leads, or a script
+
+
+def _together(*modules: ModuleType) -> dict[str, tuple[State, ...]]:
+    """A route may have states in several modules."""
+    routes = dict.fromkeys(route for module in modules for route in module.STATES)
+    return {route: tuple(each for module in modules for each in module.STATES.get(route, ())) for route in routes}
+
 
 # Following comes first: one of its states exchanges a node, before people have much open there. The association comes
 # last, since who is in a team opens cases that others do not see.
-_MODULES = (following, casework, sharing, office, coming_in, association)
-_ROUTES = dict.fromkeys(route for module in _MODULES for route in module.STATES)
-STATES: dict[str, tuple[State, ...]] = {
-    route: tuple(state for module in _MODULES for state in module.STATES.get(route, ())) for route in _ROUTES
-}
-"""Name of a route → how it can look; a route may have states in several modules."""
+SENDING = Part(_together(following, sharing), leads_to=frozenset(), reached_elsewhere=frozenset({"live"}))
+CASES = Part(
+    _together(casework, office, coming_in, association), leads_to=frozenset(), reached_elsewhere=frozenset({"draft"})
+)
+STATES: dict[str, Sequence[State]] = {**SENDING.states, **CASES.states}
+"""Name of a route → how it can look."""
