@@ -19,11 +19,10 @@ __all__ = ["CASES", "SENDING", "STATES", "Part"]
 
 @dataclass(frozen=True)
 class Part:
-    """States that one file of tests brings about, and what links the two parts."""
+    """States that one file of tests brings about; each of its pages is led to by one of them."""
 
     states: Mapping[str, Sequence[State]]
-    leads_to: frozenset[str] = frozenset()  # pages of the other part to which only this one leads
-    reached_elsewhere: frozenset[str] = frozenset()  # its own pages to which only the other part leads, or a script
+    by_script: frozenset[str]  # routes to which no link and no form leads
 
 
 def _together(*modules: ModuleType) -> dict[str, tuple[State, ...]]:
@@ -34,9 +33,7 @@ def _together(*modules: ModuleType) -> dict[str, tuple[State, ...]]:
 
 # Following comes first: one of its states exchanges a node, before people have much open there. The association comes
 # last, since who is in a team opens cases that others do not see.
-SENDING = Part(_together(following, sharing), leads_to=frozenset(), reached_elsewhere=frozenset({"live"}))
-CASES = Part(
-    _together(casework, office, coming_in, association), leads_to=frozenset(), reached_elsewhere=frozenset({"draft"})
-)
+SENDING = Part(_together(following, sharing), by_script=frozenset({"live"}))
+CASES = Part(_together(casework, office, coming_in, association), by_script=frozenset({"draft"}))
 STATES: dict[str, Sequence[State]] = {**SENDING.states, **CASES.states}
 """Name of a route → how it can look."""
