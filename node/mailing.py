@@ -97,7 +97,7 @@ class Server:
         return context
 
 
-def checked_address(told: str, *, field: str = "address") -> str:
+def checked_address(told: str, *, field: str = N_("address")) -> str:
     """An address that can stand in a header and in an envelope. Raises InvalidInput, without the address."""
     address = told.strip()
     if len(address) > LONGEST_ADDRESS or _ADDRESS.fullmatch(address) is None:

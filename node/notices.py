@@ -219,10 +219,10 @@ class Notices:
         house, now = self._house, self._house.clock.now()
         wish = await house.db.read(lambda tx: wish_of(tx, house.vault, account_id))
         if wish is None:
-            raise InvalidInput(field="address", problem=N_("keep an address first"))
+            raise InvalidInput(field=N_("address"), problem=N_("keep an address first"))
         last = self._tested.get(account_id)
         if last is not None and now - last < _TEST_PAUSE:
-            raise InvalidInput(field="address", problem=N_("wait a minute before the next one"))
+            raise InvalidInput(field=N_("address"), problem=N_("wait a minute before the next one"))
         self._tested[account_id] = now
         await self._deliver(wish, now)
 

@@ -227,6 +227,12 @@ def _draft_link(kept: Kept) -> str:
     case = f"/cases/{kept.case_id}"
     if len(parts) == 4 and parts[0] == "act" and all(part.replace("_", "").isalnum() for part in parts[2:]):
         return f"{case}/acts/new?kind={parts[2]}&purpose={parts[3]}"
+    # What was chosen on the way to sending it waits there.
+    if parts[0] == kept.case_id and parts[1:2] in (
+        ["send"],
+        ["send-confirm"],
+    ):
+        return f"{case}/send"
     if len(parts) == 2 and parts[0] == kept.case_id and parts[1].replace("_", "").isalnum():
         return f"{case}/sections/{parts[1]}"
     return case

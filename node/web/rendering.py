@@ -17,22 +17,42 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from cordee.case.labels import field_label, section_label, value_label
-from cordee.errors import Problem
-from cordee.runtime.texts import text
+from cordee.errors import N_, CordeeError, InvalidRecord, Problem
+from cordee.runtime.texts import problems, text, translate
 from node.web.wall import HERE
 
 if TYPE_CHECKING:
     from node.web.visit import Visit
 
-__all__ = ["page", "size_text"]
+__all__ = ["page", "problems_in_words", "refused_in_words", "size_text"]
 
 _INDEX = re.compile(r"\[(\d+)\]")
+_IN_WORDS = {
+    N_("must have the form {form}"): N_("does not have the form that is asked for"),
+    N_("must be one of {options}"): N_("choose one of those that are offered"),
+}
+"""What is told of a document with a pattern or with codes in it → the same for who fills in a form."""
+_CORRECT = N_("Some answers are to be corrected")  # the list below says which: a path of the document is no word
 _UNITS = ("kB", "MB", "GB")
 
 
 def page(template: str, language: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page, rendered. A name that the template asks for and nobody gave is a fault of ours."""
     return HTMLResponse(_environment(language).get_template(template).render(**values), status_code=status)
+
+
+def problems_in_words(refused: CordeeError, language: str) -> list[Problem]:
+    """Every place of a record that breaks its schema, for a page: without patterns and codes."""
+    if isinstance(refused, InvalidRecord):
+        told = [each._replace(problem=_IN_WORDS.get(each.problem, each.problem)) for each in refused.problems]
+        refused = InvalidRecord(problems=told)
+    return problems(refused, language)
+
+
+def refused_in_words(refused: CordeeError, language: str) -> tuple[str, str]:
+    """What is wrong and what to do, for the head of a form; with a record's problems in a list below it."""
+    message, remedy = translate(refused, language)
+    return (text(_CORRECT, language) if isinstance(refused, InvalidRecord) else message), remedy
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
-from cordee.runtime.texts import problems, translate
+from cordee.runtime.texts import translate
 from node import need_to_know, transfer_store
 from node.people import Role
 from node.transfer_access import require_transfer
@@ -27,7 +27,7 @@ from node.web.access import ROUTES
 from node.web.door import Door
 from node.web.drafting import keep_after_end
 from node.web.following import id_of
-from node.web.rendering import page
+from node.web.rendering import page, problems_in_words
 from node.web.visit import Visit, entered, language_for, require_own_form
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Site:
             status=_STATUS.get(refused.status, 500),
             message=message,
             remedy=remedy,
-            problems=problems(refused, language),
+            problems=problems_in_words(refused, language),
             visit=visit,
         )
 

@@ -8,7 +8,16 @@ from typing import Any
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-__all__ = ["Watched", "complaints", "keyboard_complaints", "outline_complaints", "paper_complaints"]
+__all__ = [
+    "Watched",
+    "complaints",
+    "keyboard_complaints",
+    "outline_complaints",
+    "paper_complaints",
+    "prepare",
+    "same_page_complaints",
+    "sticking_out",
+]
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 _OPTIONS: Any = {
@@ -21,6 +30,14 @@ _COLOURS: Any = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
 }
+_LAYOUT: Any = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "rule", "values": ["target-size", "scrollable-region-focusable"]},
+}
+_WORDS: Any = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "tag", "values": ["cat.language", "cat.forms", "cat.name-role-value", "cat.text-alternatives"]},
+}
 _HEIGHT = 900
 _WIDTHS = (320, 768, 1280)  # CSS pixels
 _LAST = _WIDTHS[-1]
@@ -30,6 +47,12 @@ _OVERFLOW = """() => {
   if (document.documentElement.scrollWidth <= width) return null;
   const wide = [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > width);
   return wide.slice(-3).map((each) => each.outerHTML.slice(0, 120));
+}"""
+
+_SWAP = """([language, html]) => {
+  const read = new DOMParser().parseFromString(html, "text/html");
+  document.documentElement.lang = language;
+  document.body.replaceWith(document.adoptNode(read.body));
 }"""
 
 
@@ -63,27 +86,62 @@ class Watched:
 def complaints(watched: Watched, *, whole: bool = True) -> list[str]:
     """Looks at the page that is open, at every width and in both themes, and leaves it as it was.
 
-    Every rule is run at each width in the light theme. In the dark one only colours differ (the style says nothing else
-    there), so only the rules about colours are run again. Without `whole` that is done at one width: for the second
-    language, in which words have other lengths, but the same colours stand on the same ground.
+    With `whole` every rule is run at each width in the light theme and those about colours in the dark one, at each
+    width too. That is for one state of each route. Its other states have the same head, style and frame; so for them
+    every rule is run at the largest width, with colours in both themes, and at the other widths what the width decides:
+    how large targets are, what scrolls, and whether anything sticks out. The style's colours do not differ by width
+    (`test_style.py`).
     """
     page = watched.page
-    page.evaluate(_AXE)
+    prepare(page)
     return [*_widths(page, whole), *_zoomed(page), *watched.heard()]
+
+
+def prepare(page: Page) -> None:
+    """Once for each page that is opened."""
+    page.evaluate(_AXE)
+
+
+def same_page_complaints(page: Page, language: str, html: str) -> list[str]:
+    """Puts other contents in the page that is open: of a state that was looked at in full in another language.
+
+    Its colours and elements are the same; words are other words, of other lengths. So what is asked is whether anything
+    sticks out at any width, and the rules about names, labels, forms and language.
+    """
+    found = sticking_out(page, language, html)
+    return [*found, *_by_axe(page, language, _WORDS)]
+
+
+def sticking_out(page: Page, language: str, html: str) -> list[str]:
+    """The same of a page whose elements were looked at in full: whether its words and values have room."""
+    page.evaluate(_SWAP, [language, html])
+    return [*_reflow(page), *_zoomed(page)]
+
+
+def _reflow(page: Page) -> Iterator[str]:
+    for width in _WIDTHS:
+        page.set_viewport_size({"width": width, "height": _HEIGHT})
+        yield from _folded_and_not(page, width)
 
 
 def _widths(page: Page, whole: bool) -> Iterator[str]:
     for width in _WIDTHS:
         page.set_viewport_size({"width": width, "height": _HEIGHT})
-        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
-        yield from _sideways(page, f"at {width}")
-        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        yield from _sideways(page, f"at {width}, all of it opened")
-        yield from _by_axe(page, f"light, {width}", _OPTIONS)
-        if whole or width == _LAST:
+        yield from _folded_and_not(page, width)
+        full = whole or width == _LAST
+        yield from _by_axe(page, f"light, {width}", _OPTIONS if full else _LAYOUT)
+        if full:
             page.emulate_media(color_scheme="dark")
             yield from _by_axe(page, f"dark, {width}", _COLOURS)
             page.emulate_media(color_scheme="light")
+
+
+def _folded_and_not(page: Page, width: int) -> Iterator[str]:
+    """Leaves everything opened."""
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
+    yield from _sideways(page, f"at {width}")
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    yield from _sideways(page, f"at {width}, all of it opened")
 
 
 def _by_axe(page: Page, how: str, options: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Every page that can be reached, as each role finds it by its links. How each looks: `test_every_state.py`."""
+"""Every page that can be reached, as each role finds it by its links. How each looks: `every_state.py`."""
 
 from __future__ import annotations
 

@@ -15,11 +15,10 @@ from cordee.case import SECTIONS, missing_for
 from cordee.case.labels import section_label
 from cordee.case.record import case_of
 from cordee.errors import N_, CordeeError, InvalidInput, InvalidRecord, Problem
-from cordee.runtime.texts import problems, translate
 from node import acts, drafts, journal, listing, records, teams
 from node.web.act_told import can_be_withdrawn, told
 from node.web.drafting import Waiting, waiting
-from node.web.rendering import page
+from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
 from node.web.visit import Visit
 
@@ -151,8 +150,8 @@ async def _new_page(
         draft=draft,
         draft_key=_DRAFT,
         channels=_CHANNELS,
-        problems=problems(refused, visit.language) if refused else [],
-        refused=translate(refused, visit.language) if refused else None,
+        problems=problems_in_words(refused, visit.language) if refused else [],
+        refused=refused_in_words(refused, visit.language) if refused else None,
     )
 
 

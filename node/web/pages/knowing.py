@@ -10,11 +10,11 @@ from starlette.responses import RedirectResponse, Response
 
 from cordee.case.labels import field_label, values_of
 from cordee.errors import CordeeError, InvalidInput, InvalidRecord, StaleRecord
-from cordee.runtime.texts import problems, translate
+from cordee.runtime.texts import translate
 from node import journal, need_to_know, people, records, teams
 from node.case_access import team_of
 from node.people import Account, Role
-from node.web.rendering import page
+from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
 from node.web.visit import Visit, inside
 
@@ -89,8 +89,8 @@ async def _team_page(visit: Visit, refused: CordeeError | None = None) -> Respon
         restriction=stored.case.value(_RESTRICTION) or "team",
         restrictions=values_of(_RESTRICTION),
         label=field_label(_RESTRICTION),
-        refused=translate(refused, visit.language) if refused else None,
-        problems=problems(refused, visit.language) if refused else [],
+        refused=refused_in_words(refused, visit.language) if refused else None,
+        problems=problems_in_words(refused, visit.language) if refused else [],
     )
 
 

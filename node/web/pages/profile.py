@@ -15,18 +15,17 @@ from cordee.case.labels import field_label
 from cordee.errors import N_, CardRefused, CordeeError, InvalidInput, InvalidRecord, Unreachable
 from cordee.jsonform import canonical, load_json
 from cordee.profile import PROFILE_LIMIT, Profile, departement_name
-from cordee.runtime.texts import problems, text, translate
+from cordee.runtime.texts import translate
 from node import journal, people, profile_editing
 from node.web.pages.search import more_of, place_of, telephone_of
 from node.web.profile_form import association_fields, document_from, problems_on_page, service_entries
-from node.web.rendering import page
+from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
 from node.web.visit import Visit
 
 __all__ = ["PAGES", "shown_of"]
 
 _LINES = 10
-_CORRECT = N_("Some answers are to be corrected")  # the list below says which: a path of the document is no word
 _WARNINGS = {
     "siret_checksum": N_(
         "The check digits of the SIRET number are not right: type it again, unless it is so on paper."
@@ -104,8 +103,8 @@ def _form(
         services=service_entries(document),
         document=canonical(document).decode(),
         base=base,
-        problems=problems(refused, visit.language) if refused else [],
-        refused=(text(_CORRECT, visit.language), translate(refused, visit.language)[1]) if refused else None,
+        problems=problems_in_words(refused, visit.language) if refused else [],
+        refused=refused_in_words(refused, visit.language) if refused else None,
     )
 
 

@@ -16,14 +16,13 @@ from cordee.case.form import LIST_SECTIONS
 from cordee.case.labels import section_label
 from cordee.case.threeway import Choice, Merged, merge
 from cordee.errors import N_, CannotOpen, CordeeError, InvalidRecord, NotFound, StaleRecord
-from cordee.runtime.texts import problems, translate
 from node import drafts, journal, records
 from node.web import begun
 from node.web.differences import as_text, is_prose, is_vital, vital_fields
 from node.web.drafting import Waiting, waiting
 from node.web.forms import entries_of, fields_of, section_from
 from node.web.pages.cases import SHOWN
-from node.web.rendering import page
+from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
 from node.web.visit import Visit
 
@@ -246,8 +245,8 @@ def _form(
         fields=() if listed else fields_of(section, content, revealed=revealed),
         entries=entries_of(section, content, revealed=revealed) if listed else (),
         revealed=sorted(revealed),
-        refused=translate(refused, visit.language) if refused else None,
-        problems=problems(refused, visit.language) if refused else [],
+        refused=refused_in_words(refused, visit.language) if refused else None,
+        problems=problems_in_words(refused, visit.language) if refused else [],
         before=SHOWN[number - 1] if number else None,
         after=SHOWN[number + 1] if number + 1 < len(SHOWN) else None,
     )

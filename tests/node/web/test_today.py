@@ -162,6 +162,18 @@ async def test_a_draft_waits_with_the_way_back_to_its_form(association: Node, br
     assert "Begun and not saved" not in (await (await browse("Léa")).get("/")).text
 
 
+@pytest.mark.parametrize("step", ["send", "send-confirm/0123"])
+async def test_what_was_chosen_for_sending_waits_on_the_way_to_sending(
+    association: Node, browse: Browse, step: str
+) -> None:
+    node = association
+    case_id = await keep(node, quiet(node))
+    browser = await browse()
+    form = await browser.form("/cases/new")
+    await browser.submit(form.put("draft_key", f"{case_id}/{step}"), "/draft")
+    assert f'href="/cases/{case_id}/send"' in (await browser.get("/")).text
+
+
 async def test_until_all_is_gathered_after_an_upgrade_the_page_says_so(association: Node, browse: Browse) -> None:
     node = association
     await keep(node, quiet(node))

@@ -6,7 +6,9 @@ import re
 import time
 from dataclasses import replace
 from functools import partial
+from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 from node.web.pages.cases import SHOWN
 from tests.node.web.browser import forms_in
@@ -171,6 +173,45 @@ def _team_stale(scene: Scene) -> Ask:
     return with_status(scene.filled(f"/cases/{_restricted(scene)}/team", version="1"), 422)
 
 
+def _not_mine(scene: Scene) -> Ask:
+    """What is kept to others stands in no list of hers."""
+    _restricted(scene)
+    return Ask("/cases?state=all", who="Hélène")
+
+
+def _found_by_name(scene: Scene) -> Ask:
+    """Who types the whole name of what is kept to others learns that it is there."""
+    title = re.search(r"<h1[^>]*>\s*([^<]+?)\s*<", scene.page(f"/cases/{_restricted(scene)}"))
+    assert title is not None
+    return Ask(f"/cases?{urlencode({'q': unescape(title[1]), 'state': 'all'})}", who="Hélène")
+
+
+def _many_cases(address: str, scene: Scene) -> Ask:
+    """More than stand on one page."""
+
+    def make() -> str:
+        house = making.bare(scene)
+        client, form = scene.client(house=house), scene.form("/cases/new", house=house).put("summary", "Un appel.")
+        for number in range(51):
+            answer = client.post("/cases/new", data=dict(form.put("pseudonym", f"Pervenche {number}").fields))
+            assert answer.status_code == 303
+        return house
+
+    return Ask(address, house=scene.once("many cases", make))
+
+
+def _in_two_teams(scene: Scene, status: int = 200, **typed: str) -> Ask:
+    name = making.in_two_teams(scene)
+    if not typed:
+        return Ask("/cases/new", who=name)
+    return with_status(scene.filled("/cases/new", who=name, **typed), status)
+
+
+def _with_teams(scene: Scene) -> Ask:
+    making.in_two_teams(scene)
+    return Ask(f"/cases/{scene.town.ready}/team")
+
+
 def _openings(scene: Scene) -> Ask:
     scene.answer(_opened_with_a_reason(scene), "fr")
     return Ask("/openings", who="Léa")
@@ -244,8 +285,17 @@ STATES: dict[str, tuple[State, ...]] = {
         State("filled", _at("/cases?state=all")),
         State("nothing found", _at("/cases?q=nobody-has-this-name")),
         State("in a house without any", lambda scene: Ask("/cases", house=making.bare(scene))),
+        State("without what is kept to others", _not_mine),
+        State("found by its whole name, kept to others", _found_by_name),
+        State("more than one page holds", partial(_many_cases, "/cases")),
+        State("the last page of several", partial(_many_cases, "/cases?page=2")),
     ),
-    "case_new": (State("empty", _at("/cases/new")), State("with errors", _new_with_errors)),
+    "case_new": (
+        State("empty", _at("/cases/new")),
+        State("with errors", _new_with_errors),
+        State("of somebody in two teams", _in_two_teams),
+        State("of somebody in two teams, for none", partial(_in_two_teams, status=422, team="", summary="Un appel.")),
+    ),
     "case": (
         State("filled", _at("/cases/{ready}")),
         State("empty", _empty),
@@ -285,6 +335,7 @@ STATES: dict[str, tuple[State, ...]] = {
     "case_team": (
         State("as it stands", _at("/cases/{ready}/team")),
         State("sealed", lambda scene: Ask(f"/cases/{_restricted(scene)}/team")),
+        State("where there are teams", _with_teams),
         State("changed by somebody else meanwhile", _team_stale),
     ),
     "openings": (

@@ -11,7 +11,19 @@ from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
 from tests.web.states.casework import with_status
 
-_BOTH = ("waiting", "held", "received", "declined", "withdrawn", "expired", "refused", "asked", "erased", "kept")
+_BOTH = (
+    "waiting",
+    "held",
+    "received",
+    "declined",
+    "withdrawn",
+    "expired",
+    "refused",
+    "asked",
+    "erased",
+    "kept",
+    "returned",
+)
 
 
 def _of(name: str, scene: Scene, path: str = "", *, house: str = "helpline", **options: Any) -> Ask:
@@ -26,9 +38,22 @@ def _answered(name: str, step: str, scene: Scene, *, house: str = "marseille", s
 
 
 def _today(scene: Scene, *, house: str = "helpline") -> Ask:
-    for name in ("held", "refused", "asked"):
+    for name in ("held", "refused", "asked", "returned", "update"):
         making.transfer(scene, name)
     return Ask("/", house=house)
+
+
+def _today_asked(address: str, scene: Scene) -> Ask:
+    """A case in danger, a clock that runs, something begun and not saved."""
+    case_id = making.empty_case(scene, "à revoir")
+
+    def make() -> None:
+        scene.send(f"/cases/{case_id}/sections/risk", level="immediate", immediate_danger="yes")
+        form = scene.form(f"/cases/{case_id}/sections/identity").put("first_name", "Capucine")
+        scene.client().post("/draft", data=dict(form.fields))
+
+    scene.once("case to be looked at again", make)
+    return Ask(address)
 
 
 def _today_alone(scene: Scene) -> Ask:
@@ -58,14 +83,24 @@ def _fresh_offer(scene: Scene, step: str, **typed: Any) -> Ask:
 
 def _too_late(scene: Scene, step: str) -> Ask:
     """Somebody else has answered while this page was open."""
-    found = making.transfer(scene, "declined")[0]
-    return Ask(f"/transfers/{found}/{step}", {"conflict": "no"}, house="marseille", status=409)
+    found, typed = making.transfer(scene, "declined")[0], {"conflict": "no", "code": "other", "text": "x", "sure": "on"}
+    return Ask(f"/transfers/{found}/{step}", typed, house="marseille", status=409)
 
 
-def _noted(scene: Scene) -> Ask:
-    """That what came is not for them."""
-    found = making.transfer(scene, "referral")[0]
-    return Ask(f"/transfers/{found}/return", {}, house="marseille")
+def _given_back(scene: Scene) -> Ask:
+    """What came was not for them: it leads to the transfer's page."""
+    found, _ = making.offer(scene)
+    making.accept(scene, found)
+    making.reached(scene, "marseille", found, "received")
+    typed = {"code": "outside_age", "text": "", "sure": "on"}
+    return scene.filled(f"/transfers/{found}/return", house="marseille", **typed)
+
+
+def _written(scene: Scene) -> Ask:
+    """Somebody there has written in it since it came."""
+    found, case_id = making.transfer(scene, "received")
+    scene.once("written since", lambda: scene.send(f"/cases/{case_id}/sections/risk", house="marseille", level="high"))
+    return Ask(f"/transfers/{found}/return", house="marseille")
 
 
 def _update_over(scene: Scene) -> Ask:
@@ -143,7 +178,12 @@ STATES: dict[str, tuple[State, ...]] = {
     "transfer_ship": (State("let go", _let_go, anew=True),),
     "transfer_return": (
         State("before", partial(_of, "referral", path="/return", house="marseille")),
-        State("noted", _noted),
+        State("of an update", partial(_of, "update", path="/return", house="marseille")),
+        State("of a case in which somebody has written", _written),
+        State("without a reason, not sure", partial(_answered, "referral", "return")),
+        State("without the words of another reason", partial(_answered, "referral", "return", code="other", sure="on")),
+        State("of what was declined", partial(_too_late, step="return")),
+        State("given back", _given_back, anew=True),
     ),
     "transfer_erasure": (
         State("before", partial(_of, "asked", path="/erasure", house="marseille")),
@@ -163,6 +203,8 @@ STATES: dict[str, tuple[State, ...]] = {
     "today": (
         State("with much to do", _today),
         State("with offers", partial(_today, house="marseille")),
+        State("with cases to be looked at again and something begun", partial(_today_asked, "/")),
+        State("with all of it, colleagues' too", partial(_today_asked, "/?whole=1&whose=all")),
         State("in a house to which nothing has happened", lambda scene: Ask("/", house=making.bare(scene))),
         State("without a connection", _today_alone),
     ),

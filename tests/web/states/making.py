@@ -11,20 +11,33 @@ from node.demo.stage import until
 from tests.web.gallery import Scene, short
 
 __all__ = [
+    "ADMINISTRATOR",
     "accept",
     "act",
+    "alone_with_a_case",
     "bare",
     "case",
     "empty_case",
     "held",
+    "in_two_teams",
     "keep_addresses",
     "member",
     "offer",
+    "person",
     "reached",
+    "team",
     "transfer",
 ]
 
+ADMINISTRATOR = "Adrien"
 FOLLOWED = "joint_followup"
+_SET_UP = {
+    "CORDEE_NODE_MAIL_HOST": "localhost",
+    "CORDEE_NODE_MAIL_PORT": "1",  # where nobody listens
+    "CORDEE_NODE_MAIL_FROM": "noeud@lille.example",
+    "CORDEE_NODE_PRACTICE_URL": "http://127.0.0.2:8490/",
+}
+"""What the third house's administrator has set up, and the first two have not."""
 _REASON = "La famille a changé d’avis."
 
 
@@ -123,7 +136,7 @@ def accept(scene: Scene, transfer: str) -> None:
 
 
 def bare(scene: Scene) -> str:
-    """A third house, to which nothing has happened yet: its name on the stage."""
+    """A third house, to which nothing has happened yet, with a mail server that is away: its name on the stage."""
 
     def make() -> str:
         from datetime import UTC, datetime
@@ -134,7 +147,7 @@ def bare(scene: Scene) -> str:
         profile = cases.profiles(now=datetime.now(UTC))["lille"]
         house = stage.house("lille", profile)
         stage.join(house)
-        stage.start(house)
+        stage.start(house, **_SET_UP)
         until(
             lambda: len([each for each in house.command("members", "list") if each["card_expires"]]) == 3,
             what="lille: every card",
@@ -142,6 +155,62 @@ def bare(scene: Scene) -> str:
         return "lille"
 
     return str(scene.once("bare house", make))
+
+
+# ---- people and teams ----
+
+
+def team(scene: Scene, name: str, *members: str) -> str:
+    """The address of a team of the helpline's that has these people."""
+
+    def make() -> str:
+        address = scene.send("/teams", "/teams/new", who=ADMINISTRATOR, name=name).partition("?")[0]
+        page = scene.page(address, who=ADMINISTRATOR)
+        boxes = re.findall(r'name="members" value="([^"]+)"[^>]*> *([^<]*?) *<', page)
+        chosen = [account for account, shown in boxes if shown in members]
+        assert len(chosen) == len(members), (members, boxes)
+        data = {"do": "members", "members": chosen, "form_token": _token(page)}
+        assert scene.client(ADMINISTRATOR).post(f"{address}/change", data=data).status_code == 303
+        return address
+
+    return str(scene.once(f"team {name}", make))
+
+
+def in_two_teams(scene: Scene) -> str:
+    """The name of somebody whose new cases could be of one team or of another."""
+
+    def make() -> str:
+        name = scene.town.newcomer()
+        for each in ("Équipe du soir", "Équipe mobile"):
+            team(scene, each, name)
+        return name
+
+    return str(scene.once("somebody in two teams", make))
+
+
+def person(scene: Scene, name: str) -> str:
+    """The address of somebody's page."""
+    page = scene.page("/people", who=ADMINISTRATOR)
+    found = re.search(rf'href="(/people/[^"]+)"><strong>{re.escape(name)}<', page)
+    assert found is not None
+    return found[1]
+
+
+def alone_with_a_case(scene: Scene, pseudonym: str) -> str:
+    """The name of somebody new, and the only one who may open a case of theirs."""
+    name = scene.town.newcomer()
+    client, form = scene.client(name), scene.form("/cases/new", who=name)
+    form.put("pseudonym", pseudonym).put("summary", "Un appel.")
+    answer = client.post("/cases/new", data=dict(form.fields))
+    assert answer.status_code == 303, short(answer.text)
+    scene.send(f"{answer.headers['location']}/team", who=name, restriction="named_users")
+    return name
+
+
+def _token(page: str) -> str:
+    found = re.search(r'name="form_token" value="([0-9a-f]+)"', page)
+    assert found is not None
+    return found[1]
 
 
 # ---- transfers, each in one state ----
@@ -242,6 +311,17 @@ def _kept(scene: Scene) -> tuple[str, str]:
     return found, case_id
 
 
+def _returned(scene: Scene) -> tuple[str, str]:
+    """It was not for them: erased there unasked, and the helpline's again."""
+    found, case_id = offer(scene)
+    accept(scene, found)
+    for house in ("helpline", "marseille"):
+        reached(scene, house, found, "received")
+    scene.send(f"/transfers/{found}/return", house="marseille", code="wrong_recipient", text=_REASON, sure="on")
+    reached(scene, "helpline", found, "received/returned")
+    return found, case_id
+
+
 def _referral(scene: Scene) -> tuple[str, str]:
     found, case_id = offer(scene, "--kind", "referral", purpose=FOLLOWED)
     accept(scene, found)
@@ -270,6 +350,7 @@ _MAKERS: dict[str, Callable[[Scene], tuple[str, str]]] = {
     "asked": _asked,
     "erased": _erased,
     "kept": _kept,
+    "returned": _returned,
     "referral": _referral,
     "update": _update,
 }

@@ -15,8 +15,7 @@ from tests.web.browsing import code_of
 from tests.web.gallery import Ask, Scene, State
 from tests.web.states import making
 from tests.web.states.casework import with_status
-
-_ADMINISTRATOR = "Adrien"
+from tests.web.states.making import ADMINISTRATOR, person
 
 
 def _own(path: str, scene: Scene, *, status: int = 422, **data: Any) -> Ask:
@@ -71,13 +70,6 @@ def _leaving(path: str, scene: Scene, *, follow: bool = True) -> Ask:
 # ---- people ----
 
 
-def person(scene: Scene, name: str) -> str:
-    """The address of somebody's page."""
-    found = re.search(rf'href="(/people/[^"]+)"><strong>{re.escape(name)}<', scene.page("/people", who=_ADMINISTRATOR))
-    assert found is not None
-    return found[1]
-
-
 def paused(scene: Scene) -> str:
     """Somebody whose password was typed wrong ten times."""
 
@@ -96,8 +88,8 @@ def paused(scene: Scene) -> str:
 def _disabled(scene: Scene) -> str:
     def make() -> str:
         name = scene.town.newcomer()
-        client = scene.client(_ADMINISTRATOR)
-        asked = Ask(f"{person(scene, name)}/change", {"do": "disabled"}, who=_ADMINISTRATOR)
+        client = scene.client(ADMINISTRATOR)
+        asked = Ask(f"{person(scene, name)}/change", {"do": "disabled"}, who=ADMINISTRATOR)
         assert scene.answer(asked, "fr").status_code == 200
         assert client.get("/people").status_code == 200
         return name
@@ -108,16 +100,16 @@ def _disabled(scene: Scene) -> str:
 def _people(scene: Scene) -> Ask:
     paused(scene)
     _disabled(scene)
-    return Ask("/people?done=added", who=_ADMINISTRATOR)
+    return Ask("/people?done=added", who=ADMINISTRATOR)
 
 
 def _person(make: Any, scene: Scene) -> Ask:
-    return Ask(person(scene, make(scene)), who=_ADMINISTRATOR)
+    return Ask(person(scene, make(scene)), who=ADMINISTRATOR)
 
 
 def _changed(scene: Scene, *, status: int = 200, **data: Any) -> Ask:
     name = scene.once("person to be changed", scene.town.newcomer)
-    return Ask(f"{person(scene, name)}/change", data, who=_ADMINISTRATOR, status=status)
+    return Ask(f"{person(scene, name)}/change", data, who=ADMINISTRATOR, status=status)
 
 
 def _journal(address: str, scene: Scene, **options: Any) -> Ask:
@@ -157,11 +149,11 @@ STATES: dict[str, tuple[State, ...]] = {
     ),
     "people": (State("some paused, some gone", _people),),
     "person_new": (
-        State("empty", lambda scene: Ask("/people/new", who=_ADMINISTRATOR)),
+        State("empty", lambda scene: Ask("/people/new", who=ADMINISTRATOR)),
         State(
             "with errors",
             lambda scene: Ask(
-                "/people/new", {"name": "Alix", "password": "court", "roles": "handler"}, who=_ADMINISTRATOR, status=422
+                "/people/new", {"name": "Alix", "password": "court", "roles": "handler"}, who=ADMINISTRATOR, status=422
             ),
         ),
         State(
@@ -169,14 +161,14 @@ STATES: dict[str, tuple[State, ...]] = {
             lambda scene: Ask(
                 "/people/new",
                 {"name": "Hélène", "password": "une phrase assez longue", "roles": "handler"},
-                who=_ADMINISTRATOR,
+                who=ADMINISTRATOR,
                 status=422,
             ),
         ),
     ),
     "person": (
         State("somebody", partial(_person, lambda scene: "Hélène")),
-        State("oneself", partial(_person, lambda scene: _ADMINISTRATOR)),
+        State("oneself", partial(_person, lambda scene: ADMINISTRATOR)),
         State("paused", partial(_person, paused)),
         State("disabled", partial(_person, _disabled)),
     ),

@@ -7,13 +7,33 @@ made once (`scene.once`, `making.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
 from tests.web.gallery import State
-from tests.web.states import casework, coming_in, following, office, sharing
+from tests.web.states import association, casework, coming_in, following, office, sharing
 
-__all__ = ["STATES"]
+__all__ = ["CASES", "SENDING", "STATES", "Part"]
 
-# Following comes first: one of its states exchanges a node, before people have much open there.
-STATES: dict[str, tuple[State, ...]] = (
-    following.STATES | casework.STATES | sharing.STATES | office.STATES | coming_in.STATES
-)
+
+@dataclass(frozen=True)
+class Part:
+    """States that one file of tests brings about; each of its pages is led to by one of them."""
+
+    states: Mapping[str, Sequence[State]]
+    by_script: frozenset[str]  # routes to which no link and no form leads
+
+
+def _together(*modules: ModuleType) -> dict[str, tuple[State, ...]]:
+    """A route may have states in several modules."""
+    routes = dict.fromkeys(route for module in modules for route in module.STATES)
+    return {route: tuple(each for module in modules for each in module.STATES.get(route, ())) for route in routes}
+
+
+# Following comes first: one of its states exchanges a node, before people have much open there. The association comes
+# last, since who is in a team opens cases that others do not see.
+SENDING = Part(_together(following, sharing), by_script=frozenset({"live"}))
+CASES = Part(_together(casework, office, coming_in, association), by_script=frozenset({"draft"}))
+STATES: dict[str, Sequence[State]] = {**SENDING.states, **CASES.states}
 """Name of a route → how it can look."""

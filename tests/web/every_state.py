@@ -1,0 +1,177 @@
+"""Each page in every state, as each role sees it, in both languages: valid, and accessible at every width and in both
+themes. What a page is for and whether it does it is tested elsewhere.
+
+The states are in two parts, so that two workers share them: `test_states_of_sending.py`, `test_states_of_cases.py`.
+What runs where:
+
+- in French every state is opened in a browser, its console listened to; one state of each route is looked at with every
+  rule at each width and in both themes, the others as `looking.complaints` says;
+- in English, of which each state has the same elements and colours, `looking.same_page_complaints`;
+- states that differ by nothing but words and values are looked at once, and for what sticks out each time;
+- the keyboard, the reader's own colours and paper: one state of each route.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from typing import ClassVar
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route
+
+from node.people import Role
+from node.web.access import ROUTES
+from tests.node.web.browser import forms_in
+from tests.web import looking, markup
+from tests.web.conftest import Open
+from tests.web.gallery import DOORS, LANGUAGES, NO_ROUTE, Gallery, Scene, Shown, collected, route_of
+from tests.web.looking import Watched
+from tests.web.states import making
+from tests.web.states.table import Part
+from tests.web.town import PEOPLE, Town
+
+_HOW = (
+    "has no state in tests/web/states: give each route at least one, State('empty', lambda scene: Ask('/its/path')), "
+    "in the module that it belongs to, and one more for each thing that changes what is drawn (errors, nothing there)"
+)
+_WHO = {name: Role(role) for name, role in PEOPLE.items()}
+"""Accounts that hold one role each: what they see where it is not what somebody with two roles sees."""
+_VALUES = re.compile(r'(?<= )(id|for|name|value|href|action|max|aria-[a-z]+|data-[a-z-]+|d|src)="[^"]*"')
+_WORDS = re.compile(r">[^<]+<")
+
+
+def every_route_has_its_states(states: Collection[str]) -> None:
+    """Each route that there is, and no other."""
+    wanted = {*ROUTES, *(each.name for each in DOORS)}
+    missing, unknown = sorted(wanted - set(states)), sorted(set(states) - wanted - {NO_ROUTE})
+    assert not missing, f"{', '.join(missing)} {_HOW}"
+    assert not unknown, f"{', '.join(unknown)}: there is no such route (any more)"
+
+
+class EveryState:
+    """The tests of one part of the states; a file of its own names the part."""
+
+    part: ClassVar[Part]
+
+    @pytest.fixture(scope="class")
+    def gallery(self, town: Town) -> Iterator[Gallery]:
+        """Every state of every page, brought about once."""
+        others = {route: [name for name, role in _WHO.items() if role in allowed] for route, allowed in ROUTES.items()}
+        with ExitStack() as stack:
+            scene = Scene(town, stack)
+            making.keep_addresses(scene)
+            yield collected(scene, self.part.states, others)
+
+    def test_every_state_can_be_brought_about(self, gallery: Gallery) -> None:
+        assert not gallery.failed, "\n\n".join(gallery.failed)
+        assert gallery.reached == set(self.part.states)
+
+    def test_something_leads_to_every_page(self, gallery: Gallery) -> None:
+        """A link, a form, or an answer that sends on."""
+        led = set()
+        for shown in gallery.shown:
+            here = f"http://localhost{shown.address}"
+            led |= {route_of("GET", urlsplit(urljoin(here, each)).path) for each in markup.links(shown.html)}
+            led |= {route_of("POST", urlsplit(urljoin(here, each.action)).path) for each in forms_in(shown.html)}
+            led |= {route_of("GET", shown.address)} - {shown.route}
+        doors = {each.name for each in DOORS} | {NO_ROUTE}
+        assert set(self.part.states) - led - doors == self.part.by_script
+
+    def test_every_state_is_valid_html_in_both_languages(self, gallery: Gallery) -> None:
+        wrong = [
+            f"{shown}: {each}" for shown in gallery.shown for each in markup.complaints(shown.html, shown.language)
+        ]
+        assert not wrong, "\n".join(wrong)
+
+    def test_every_state_is_accessible_at_every_width_in_both_themes(
+        self, town: Town, gallery: Gallery, open_page: Open
+    ) -> None:
+        page, wrong = open_page(), []
+        seen, first = set[str](), {id(each) for each in one_of_each_route(gallery)}
+        for house in {each.house for each in gallery.shown}:
+            pages = town.stage.houses[house].pages
+            watched, prepared = Watched(page, pages), False
+            for shown in (each for each in gallery.shown if (each.house, each.language) == (house, LANGUAGES[0])):
+                elements = _elements(shown)
+                if elements in seen and prepared:
+                    wrong += [f"{shown}: {each}" for each in looking.sticking_out(page, shown.language, shown.html)]
+                    continue
+                seen.add(elements)
+                show(page, pages, shown)
+                wrong += [f"{shown}: {each}" for each in looking.complaints(watched, whole=id(shown) in first)]
+                prepared = True
+        assert not wrong, "\n".join(wrong)
+
+    def test_every_state_is_accessible_in_english_too(self, town: Town, gallery: Gallery, open_page: Open) -> None:
+        page, wrong = open_page(language=LANGUAGES[1]), []
+        for house in {each.house for each in gallery.shown}:
+            for number, shown in enumerate(
+                each for each in gallery.shown if (each.house, each.language) == (house, LANGUAGES[1])
+            ):
+                if not number:
+                    show(page, town.stage.houses[house].pages, shown)
+                    looking.prepare(page)
+                wrong += [f"{shown}: {each}" for each in looking.same_page_complaints(page, shown.language, shown.html)]
+        assert not wrong, "\n".join(wrong)
+
+    def test_every_control_is_reached_by_the_keyboard_and_its_focus_is_seen(
+        self, town: Town, gallery: Gallery, open_page: Open
+    ) -> None:
+        """On a telephone's width, where the head of the page stays in sight and could lie over what has the focus."""
+        page = open_page()
+        wrong = []
+        for shown in one_of_each_route(gallery):
+            show(page, town.stage.houses[shown.house].pages, shown)
+            wrong += [f"{shown}: {each}" for each in looking.keyboard_complaints(page)]
+        assert not wrong, "\n".join(wrong)
+
+    def test_with_the_readers_own_colours_every_control_keeps_its_outline(
+        self, town: Town, gallery: Gallery, open_page: Open
+    ) -> None:
+        page = open_page(forced_colors="active")
+        wrong = []
+        for shown in one_of_each_route(gallery):
+            show(page, town.stage.houses[shown.house].pages, shown)
+            wrong += [f"{shown}: {each}" for each in looking.outline_complaints(page)]
+        assert not wrong, "\n".join(wrong)
+
+    def test_on_paper_stands_what_is_to_be_read_and_no_navigation(
+        self, town: Town, gallery: Gallery, open_page: Open
+    ) -> None:
+        """Also from a dark screen: ink is dark on paper."""
+        page = open_page(color_scheme="dark")
+        wrong = []
+        for shown in one_of_each_route(gallery):
+            show(page, town.stage.houses[shown.house].pages, shown)
+            wrong += [f"{shown}: {each}" for each in looking.paper_complaints(page)]
+        assert not wrong, "\n".join(wrong)
+
+
+def one_of_each_route(gallery: Gallery) -> list[Shown]:
+    """The first state of each route, in French."""
+    return list({each.route: each for each in reversed(gallery.shown) if each.language == LANGUAGES[0]}.values())
+
+
+def _elements(shown: Shown) -> str:
+    """What is the same for states that differ by words, ids and values alone; classes, kinds and lists stay."""
+    return _WORDS.sub("><", _VALUES.sub("", shown.html))
+
+
+def show(page: Page, pages: str, shown: Shown) -> None:
+    """What came before, at the address where it came, with the node's own style and script."""
+    context: BrowserContext = page.context
+    context.clear_cookies()
+    context.add_cookies([{"name": name, "value": value, "url": pages} for name, value in shown.cookies.items()])
+    page.unroute_all()
+
+    def answer(route: Route) -> None:
+        if route.request.is_navigation_request():
+            route.fulfill(status=200, body=shown.html, headers=dict(shown.headers))
+        else:
+            route.continue_()
+
+    page.route("**/*", answer)
+    page.goto(pages.rstrip("/") + shown.address)
