@@ -96,6 +96,8 @@ class Prefetching:
             async with contextlib.aclosing(self._client.get(transfer, offset=feed.size)) as pieces:
                 async for piece in pieces:
                     house.crashpoints.reach(PREFETCHING)
+                    if house.roster.alarm is not None:
+                        break
                     if feed.size + len(piece) > limit or not await feed.put(piece):
                         return  # more than was announced: nothing to keep
                     house.changes.moved(transfer, feed.size)

@@ -257,11 +257,12 @@ async def test_while_there_is_an_alarm_nothing_is_fetched(tmp_path: Path, line: 
         record = await paris.case()
         attached = [await paris.attach(record["meta"]["case_id"], FILE)]
         act = await paris.act(record, marseille, attachments=attached)
-        transfer = await paris.offer(record, marseille, act, attachments=attached)
+        transfer = await paris.offer(record, marseille, act, attachments=attached, hold=True)
         await marseille.reaches(transfer, State.OFFERED)
         await marseille.here.receiving.accept(marseille.person, transfer)
         await paris.reaches(transfer, State.ACCEPTED)
         await marseille.here.roster.raise_alarm(SplitView(problem="for this test"), shown="")
+        await paris.here.sending.ship(paris.person, transfer)  # not before: what was begun would wait for its end
         await eventually(lambda: line.hints, what="the hint")
         await eventually(lambda: at_rest(marseille), what="no task")
         assert line.read_from == []
