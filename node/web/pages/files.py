@@ -29,7 +29,7 @@ __all__ = ["PAGES"]
 _SECTIONS = tuple(name for name in SECTIONS if name not in ("meta", "attachments"))
 _KINDS = values_of("attachments.kind")
 _FIRST = {"kind": "other", "section": "notes"}
-_DOWNLOAD_POLICY = "default-src 'none'; sandbox"  # should a browser open it all the same
+_DOWNLOAD_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _AROUND = 8192  # bytes of the body that are no file: boundaries, fields
 
 
