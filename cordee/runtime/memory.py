@@ -6,7 +6,7 @@ import ctypes
 
 __all__ = ["WINDOW", "keep_few_arenas", "keep_freed_memory"]
 
-_WINDOW = 2048 * 1024  # bytes of one call that may be under way: four chunks
+_WINDOW = 1024 * 1024  # bytes of one call that may be under way: two messages
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h of glibc
 _ARENAS = 2
 _KEPT = 4 * 1024 * 1024  # bytes
