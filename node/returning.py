@@ -21,7 +21,7 @@ from cordee.signing import Signed
 from cordee.summary import KEEPING_REASONS, RETURN_REASONS, Reason, Report, seal_reason, seal_report
 from cordee.transfer import Kind, Party, next_state
 from cordee.v1 import statements_pb2
-from node import journal, need_to_know, placing, records, transfer_store, versions
+from node import journal, placing, records, transfer_store, versions
 from node.came import REASON_PLACE, incoming, read_summary, read_taken
 from node.chain import Chain
 from node.house import House
@@ -106,7 +106,7 @@ class Returning:
         def step(tx: Connection) -> list[str]:
             now = house.clock.now()
             present, chain, card = self._erasable(tx, handler, transfer, asked=False, erase=True)
-            self._require_not_ours(tx, handler, present, now=now)
+            self._require_not_ours(tx, present)
             shipment = chain.shipment
             erased, files = self._erased(tx, present, now=now)
             signed = statements.give_back(
@@ -160,15 +160,11 @@ class Returning:
             _require_none_has_it(tx, present.case_id or "")
         return present, chain, house.roster.card(present.peer, now=house.clock.now()).card
 
-    def _require_not_ours(self, tx: Connection, handler: Handler, present: Transfer, *, now: datetime) -> None:
-        """Nothing of ours from before goes with it, and the handler is of the case's team."""
-        vault, case_id = self._house.vault, present.case_id or ""
-        try:
-            stored = records.read_case(tx, vault, case_id)
-        except NotFound:
+    def _require_not_ours(self, tx: Connection, present: Transfer) -> None:
+        """Nothing of ours from before goes with it."""
+        if records.standing_of(tx, present.case_id or "") is None:
             return  # erased by a lead since: there is nothing left but to say so
-        need_to_know.require_case(tx, handler, stored.case, now=now)
-        version = versions.read_version(tx, vault, present.id)
+        version = versions.read_version(tx, self._house.vault, present.id)
         if version is not None and version.ours:
             raise CaseWasOurs()
 

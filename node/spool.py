@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from cordee.runtime.bulk import BlockReader, WriteBehind, Written
+from cordee.runtime.contract import CHUNK
 
 __all__ = ["PIECE", "Growth", "growing_pieces", "head", "pieces", "size_of", "write"]
 
-PIECE = 524_288  # bytes of one message on the wire
+PIECE = CHUNK
 _BLOCKS = 3  # kept for a reader that keeps up
 _PATIENCE = 0.05  # seconds
 

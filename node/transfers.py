@@ -56,6 +56,7 @@ class TransferLine:
     reason_code: str
     erasure: str
     waits: bool  # something of ours has not reached the directory yet
+    held: bool  # ours, accepted, and leaves only when somebody here lets it go
 
 
 class TransferBook:
@@ -228,6 +229,7 @@ class TransferBook:
             reason_code=reason.code if reason else "",
             erasure=transfer.erasure or "",
             waits=any(waits for _, waits in said),
+            held=transfer.held,
         )
 
     def _pause(self, transfer: Transfer) -> Pause | None:

@@ -11,6 +11,8 @@ from cordee.runtime.database import Database
 from node.store.migrations import node_database
 from node.vault import Vault
 
+from .mail_server import Authority, MailServer
+
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
 
 
@@ -28,6 +30,17 @@ class Chance:
 @pytest.fixture
 def chance() -> Callable[[int], bytes]:
     return Chance()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def post(authority: Authority) -> Iterator[MailServer]:
+    with MailServer(context=authority.context("localhost")).running() as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import email
 import io
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -34,17 +34,6 @@ from .web.test_today import account_of, keep, quiet
 ADDRESS = "helene.martin@asso.example"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 _CHANGES = re.compile(rb"^(Date: .*|Message-ID: <[0-9a-f]{32}@asso\.example>)\r\n", re.MULTILINE)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def post(authority: Authority) -> Iterator[MailServer]:
-    with MailServer(context=authority.context("localhost")).running() as running:
-        yield running
 
 
 def server_of(post: MailServer, authority: Authority | None, **changes: Any) -> Server:

@@ -14,7 +14,7 @@ What runs where:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -122,20 +122,14 @@ class EveryState:
     ) -> None:
         """On a telephone's width, where the head of the page stays in sight and could lie over what has the focus."""
         page = open_page()
-        wrong = []
-        for shown in one_of_each_route(gallery):
-            show(page, town.stage.houses[shown.house].pages, shown)
-            wrong += [f"{shown}: {each}" for each in looking.keyboard_complaints(page)]
+        wrong = wrong_in_each_route(page, town, gallery, looking.keyboard_complaints)
         assert not wrong, "\n".join(wrong)
 
     def test_with_the_readers_own_colours_every_control_keeps_its_outline(
         self, town: Town, gallery: Gallery, open_page: Open
     ) -> None:
         page = open_page(forced_colors="active")
-        wrong = []
-        for shown in one_of_each_route(gallery):
-            show(page, town.stage.houses[shown.house].pages, shown)
-            wrong += [f"{shown}: {each}" for each in looking.outline_complaints(page)]
+        wrong = wrong_in_each_route(page, town, gallery, looking.outline_complaints)
         assert not wrong, "\n".join(wrong)
 
     def test_on_paper_stands_what_is_to_be_read_and_no_navigation(
@@ -143,11 +137,19 @@ class EveryState:
     ) -> None:
         """Also from a dark screen: ink is dark on paper."""
         page = open_page(color_scheme="dark")
-        wrong = []
-        for shown in one_of_each_route(gallery):
-            show(page, town.stage.houses[shown.house].pages, shown)
-            wrong += [f"{shown}: {each}" for each in looking.paper_complaints(page)]
+        wrong = wrong_in_each_route(page, town, gallery, looking.paper_complaints)
         assert not wrong, "\n".join(wrong)
+
+
+def wrong_in_each_route(
+    page: Page, town: Town, gallery: Gallery, complaints: Callable[[Page], Iterable[str]]
+) -> list[str]:
+    """What a look at the first state of each route finds."""
+    wrong = []
+    for shown in one_of_each_route(gallery):
+        show(page, town.stage.houses[shown.house].pages, shown)
+        wrong += [f"{shown}: {each}" for each in complaints(page)]
+    return wrong
 
 
 def one_of_each_route(gallery: Gallery) -> list[Shown]:

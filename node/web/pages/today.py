@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from cordee.case.due import CLOCK
-from cordee.ids import TransferId
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
-from node import agenda, drafts, need_to_know, transfer_store
+from node import agenda, drafts, need_to_know
 from node.agenda import Asked
 from node.listing import pseudonyms_of
 from node.people import Role
@@ -38,10 +37,8 @@ async def _today(visit: Visit) -> Response:
     node, now, asked_for = visit.node, visit.node.clock.now(), visit.request.query_params
     whole, everybody = asked_for.get("whole") == "1", asked_for.get("whose") == "all"
     lines: list[TransferLine] = []
-    held: set[TransferId] = set()
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.lately(visit.handler, since=now - _RECENT)
-        held = await node.db.read(lambda tx: _held(tx, now))
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
     waiting = agenda.Waiting((), complete=True)
@@ -87,7 +84,7 @@ async def _today(visit: Visit) -> Response:
             if each.state not in END_STATES
             and not (each.direction == "in" and each.state is State.OFFERED)
             and each not in trouble
-            and each.transfer_id not in held
+            and not each.held
         ],
         ended=[
             each
@@ -98,7 +95,7 @@ async def _today(visit: Visit) -> Response:
             and each not in updates
         ],
         trouble=trouble,
-        held=[each for each in lines if each.transfer_id in held],
+        held=[each for each in lines if each.held],
         openings=len(openings),
         oldest_opening=min((each.at for each in openings), default=None),
         soon=_SOON,
@@ -117,11 +114,6 @@ def _clocks(
 ) -> list[tuple[str, Line]]:
     with_clock = {each.case_id for each in asked if each.due.what in ("act_72h", "accueil_72h")}
     return clocks_of_transfers(lines, names=names, with_clock=with_clock, noted=_mistaken(lines), now=now)
-
-
-def _held(tx: Connection, now: datetime) -> set[TransferId]:
-    """Ours that were accepted and leave only when somebody here says so."""
-    return {each.id for each in transfer_store.lately(tx, since=now) if each.held}
 
 
 def _mistaken(lines: list[TransferLine]) -> dict[str, datetime]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
-import pytest
 
 from node.app import Node
 from node.mailing import Server
@@ -21,17 +19,6 @@ from .test_today import clock, keep, quiet
 
 Browse = Callable[..., Awaitable[Browser]]
 ADDRESS = "helene@asso.example"
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def post(authority: Authority) -> Iterator[MailServer]:
-    with MailServer(context=authority.context("localhost")).running() as running:
-        yield running
 
 
 async def with_mail(node: Node, server: Server, name: str) -> tuple[Node, Browser]:
