@@ -163,7 +163,9 @@ def _elements(shown: Shown) -> str:
 
 
 def show(page: Page, pages: str, shown: Shown) -> None:
-    """What came before, at the address where it came, with the node's own style and script."""
+    """What came before, at the address where it came, with the node's own style and script. It stays in its state: the
+    stream of news brings nothing, for the transfer has moved on since, and the page would become another meanwhile.
+    """
     context: BrowserContext = page.context
     context.clear_cookies()
     context.add_cookies([{"name": name, "value": value, "url": pages} for name, value in shown.cookies.items()])
@@ -172,6 +174,8 @@ def show(page: Page, pages: str, shown: Shown) -> None:
     def answer(route: Route) -> None:
         if route.request.is_navigation_request():
             route.fulfill(status=200, body=shown.html, headers=dict(shown.headers))
+        elif urlsplit(route.request.url).path == "/live":
+            route.fulfill(status=200, body="", content_type="text/event-stream")
         else:
             route.continue_()
 
