@@ -32,7 +32,12 @@ class Feed:
     """
 
     def __init__(
-        self, path: Path, opening: Callable[[Iterator[bytes]], None], *, threads: Executor, replay: bool = True
+        self,
+        path: Path,
+        opening: Callable[[Iterator[bytes | memoryview]], None],
+        *,
+        threads: Executor,
+        replay: bool = True,
     ) -> None:
         self.kept = spool.size_of(path)
         """Bytes that were there before."""
@@ -40,15 +45,15 @@ class Feed:
         """Bytes so far: from here on the rest is to be put."""
         self._path = path
         self._replay = replay
-        self._batch: list[bytes] = []
-        self._blocks: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._batch: list[bytes | memoryview] = []
+        self._blocks: SimpleQueue[list[bytes | memoryview] | None] = SimpleQueue()
         self._stopped = False
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(_BLOCKS)
         self._opening = self._loop.run_in_executor(threads, opening, self._pieces())
         self._opening.add_done_callback(lambda _: self._places.release())  # whoever waits for a place is to see it
 
-    async def put(self, piece: bytes) -> bool:
+    async def put(self, piece: bytes | memoryview) -> bool:
         """Hand on the next piece; waits while the thread is behind. False once the thread has ended."""
         self._batch.append(piece)
         self.size += len(piece)
@@ -78,7 +83,7 @@ class Feed:
 
     # ---- in the thread ----
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes | memoryview]:
         flags = os.O_CREAT | os.O_APPEND | os.O_RDWR
         with (
             open(os.open(self._path, flags, 0o600), "rb", buffering=0) as file,

@@ -225,7 +225,7 @@ class Fetching:
             header=shipment.ciphertext_header,
         )
 
-    def _quarantine(self, job: Transfer, chain: Chain, held: _Quarantine, pieces: Iterator[bytes]) -> None:
+    def _quarantine(self, job: Transfer, chain: Chain, held: _Quarantine, pieces: Iterator[bytes | memoryview]) -> None:
         """Run in a thread. Attachments are sealed again as they come; nothing lies in clear on disk."""
         house = self._house
         reader = self._reader(job, chain)
