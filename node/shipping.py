@@ -6,13 +6,14 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cordee import content, statements
 from cordee.case import encode_sections
-from cordee.errors import N_, ContentDamaged, NotFound, Unreachable
+from cordee.errors import N_, ContentDamaged, CordeeError, NotFound, Unreachable
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -143,9 +144,11 @@ class Shipping:
         try:
             packed = await self._packed(job.id, path, parts, growth)
             growth.end()
-            if packed is None or (not packed.spooled and await sending != packed.size):
-                await sending  # raises what broke it, where that is no matter of the line
+            if packed is not None and not packed.spooled and not await _arrives(sending, packed.size):
+                packed = await asyncio.to_thread(_spooled, path, packed) if packed.kept else None
+            if packed is None:
                 self._broke.add(job.id)
+                await sending  # raises what broke it, where that is no matter of the line
                 raise Unreachable(peer=N_("mailbox"))
             if packed.spooled:
                 house.crashpoints.reach(SPOOLED)
@@ -274,3 +277,17 @@ class Shipping:
         house.crashpoints.reach(AFTER_SHIPMENT)
         log.info("transfer.shipped", transfer=job.id.short, bytes=job.total_bytes)
         house.changes.tell(job.id)
+
+
+async def _arrives(sending: asyncio.Task[int | None], size: int) -> bool:
+    """Whether all of it is in the mailbox. What is raised is raised again by whoever waits for the task next."""
+    try:
+        return await sending == size
+    except CordeeError:
+        return False
+
+
+def _spooled(path: Path, packed: spool.Packed) -> spool.Packed:
+    """Run in a thread."""
+    spool.write(path, packed.kept)
+    return replace(packed, spooled=True, kept=())

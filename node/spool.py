@@ -48,11 +48,15 @@ class ReaderGone(Exception):
 
 @dataclass(frozen=True)
 class Packed:
-    """All that was encrypted: its size in bytes, its first 4 KiB at most, whether it lies in the spool file."""
+    """All that was encrypted: its size in bytes, its first 4 KiB at most, whether it lies in the spool file.
+
+    Where it does not and is small, `kept` is all of it: it can still be written.
+    """
 
     size: int
     head: bytes
     spooled: bool
+    kept: tuple[bytes, ...] = ()
 
 
 class Growth:
@@ -99,6 +103,11 @@ class Growth:
             self._blocks.append((offset, block))
         self._loop.call_soon_threadsafe(self._news.set)
         return True
+
+    def drained(self, seconds: float) -> bool:
+        """Whether the reader has taken all that was handed over, before so much time is over. From any other thread."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._blocks, seconds) and self._keeping
 
     def grown(self, size: int, block: memoryview) -> None:
         """So many bytes lie in the file, and these are the last of them. From any thread but the reader's."""
@@ -150,8 +159,8 @@ def pack(path: Path, parts: Iterable[bytes], growth: Growth, *, keep: bool) -> P
         if not fast and not kept:
             raise ReaderGone
         size += sum(map(len, block))
-    if fast:
-        return Packed(size, head, spooled=False)
+    if fast and (not first or growth.drained(FAST)):
+        return Packed(size, head, spooled=False, kept=tuple(piece for block in first for piece in block))
     size = write(path, _rest(first, blocks), grown=growth.grown)
     return Packed(size, _head(path), spooled=True)
 

@@ -240,14 +240,28 @@ async def test_what_is_to_be_kept_is_written_for_a_fast_reader_too(tmp_path: Pat
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, BLOCK, 3 * BLOCK + 7])
-async def test_a_small_content_is_not_written_however_slow_the_reader(tmp_path: Path, size: int) -> None:
+async def test_a_small_content_is_not_written_and_kept_for_one_more_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(spool, "FAST", SOON)
     growth, path, got = Growth(), tmp_path / "spool", b""
-    async with packed(path, growth, CONTENT[:size]):
+    async with packed(path, growth, CONTENT[:size]) as packing:
         async for piece in growing_pieces(path, growth):
             got += piece
-            await asyncio.sleep(0.01)
-    assert got == CONTENT[:size]
+    assert got == b"".join(packing.result().kept) == CONTENT[:size]
     assert not path.exists()
+
+
+async def test_a_small_content_for_a_slow_reader_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FAST", 0.3)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth, CONTENT[: 2 * BLOCK]) as packing:
+        pieces = growing_pieces(path, growth)
+        got = [await anext(pieces)]
+        assert (await asyncio.wait_for(asyncio.shield(packing), SOON)).spooled
+        got += [piece async for piece in pieces]
+    assert b"".join(got) == path.read_bytes() == CONTENT[: 2 * BLOCK]
+    assert packing.result().kept == ()
 
 
 async def test_a_reader_that_leaves_early_finds_it_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
