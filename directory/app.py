@@ -22,10 +22,11 @@ from cordee.runtime.database import Database
 from cordee.runtime.interceptors import CallerLimits, ConnectionGuard, Gate, Observer, StrongConnection
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
+from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.metrics import Metrics
 from cordee.runtime.server import Server
 from cordee.runtime.tls import rotating_server_credentials
-from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc
+from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2
 from cordee.v1 import statements_pb2 as v1
 from directory.administration import Governance
 from directory.authority import Authority
@@ -256,7 +257,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
     members.add(
         mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
-        mailbox_pb2_grpc.add_MailboxServicer_to_server,
+        add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
     front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership))

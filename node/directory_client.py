@@ -9,10 +9,11 @@ import grpc
 
 from cordee.errors import CordeeError
 from cordee.ids import TransferId
+from cordee.runtime.mailbox_wire import MailboxCalls, Piece
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import TransportKey, channel
 from cordee.signing import Signed
-from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc, statements_pb2
+from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, statements_pb2
 
 __all__ = ["DirectoryClient"]
 
@@ -38,7 +39,7 @@ class DirectoryClient:
         self._broker = directory_pb2_grpc.BrokerStub(self._channel)
         self._events = directory_pb2_grpc.EventsStub(self._channel)
         self._membership = directory_pb2_grpc.MembershipStub(self._channel)
-        self._mailbox = mailbox_pb2_grpc.MailboxStub(self._channel)
+        self._mailbox = MailboxCalls(self._channel)
 
     async def reconnect(self, *, key: TransportKey, certificate: bytes) -> None:
         """Go on with a renewed certificate. Calls under way end with Unreachable and are made again."""
@@ -108,21 +109,25 @@ class DirectoryClient:
     async def waiting_bytes(self, transfer: TransferId) -> int:
         """How much of a ciphertext the mailbox holds durably."""
         request = mailbox_pb2.StatRequest(transfer_id=transfer)
-        return (await _unary(self._mailbox.Stat(request, timeout=_CALL_SECONDS))).size
+        answer: mailbox_pb2.StatResponse = await _unary(self._mailbox.Stat(request, timeout=_CALL_SECONDS))
+        return answer.size
 
     async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
         """Append to the mailbox; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
 
-        async def requests() -> AsyncIterator[mailbox_pb2.PutRequest]:
-            first = mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew)
+        async def requests() -> AsyncIterator[mailbox_pb2.PutRequest | Piece]:
+            begun = False
             async for piece in pieces:
-                first.data = piece
-                yield first
-                first = mailbox_pb2.PutRequest()
+                if begun:
+                    yield Piece(piece)
+                else:
+                    yield mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew, data=piece)
+                    begun = True
 
-        return (await _unary(self._mailbox.Put(requests(), timeout=_TRANSFER_SECONDS))).size
+        answer: mailbox_pb2.PutResponse = await _unary(self._mailbox.Put(requests(), timeout=_TRANSFER_SECONDS))
+        return answer.size
 
-    async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes, None]:
+    async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:
         """Read the mailbox from an offset to the end."""
         request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
         call = self._mailbox.Get(request, timeout=_TRANSFER_SECONDS)

@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
 
-from cordee.runtime.bulk import BlockReader, WriteBehind
+from cordee.runtime.bulk import BLOCK, BlockReader, WriteBehind
 from node import spool
 
 __all__ = ["Feed"]
 
 _BLOCK = 2  # pieces that go to the thread together
 _BLOCKS = 4  # blocks that may wait for it
+
+Piece = bytes | memoryview
 
 
 class _Stopped(Exception):
@@ -29,10 +33,19 @@ class Feed:
     What is put is appended to the spool before it is opened. It is not synchronised: it can be fetched again, so
     after a power cut the spool may hold something else than what came, and only opening it tells. Without `replay`,
     `opening` sees what is put alone.
+
+    Unless it is to `keep` it, nothing of the first 5 MiB is written while they come from a fast line, nor what follows
+    them: such a line brings all of it again sooner than the disk would have done its part (docs/decisions/0016).
     """
 
     def __init__(
-        self, path: Path, opening: Callable[[Iterator[bytes]], None], *, threads: Executor, replay: bool = True
+        self,
+        path: Path,
+        opening: Callable[[Iterator[Piece]], None],
+        *,
+        threads: Executor,
+        replay: bool = True,
+        keep: bool = True,
     ) -> None:
         self.kept = spool.size_of(path)
         """Bytes that were there before."""
@@ -40,20 +53,25 @@ class Feed:
         """Bytes so far: from here on the rest is to be put."""
         self._path = path
         self._replay = replay
-        self._batch: list[bytes] = []
-        self._blocks: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._batch: list[Piece] = []
+        self._blocks: SimpleQueue[list[Piece] | None] = SimpleQueue()
         self._stopped = False
         self._loop = asyncio.get_running_loop()
+        self._waited = 0.0  # seconds, for the network
+        self._asked = self._loop.time()
         self._places = asyncio.Semaphore(_BLOCKS)
+        self._file = _File(path, choosing=not keep and not self.kept, waited=lambda: self._waited)
         self._opening = self._loop.run_in_executor(threads, opening, self._pieces())
         self._opening.add_done_callback(lambda _: self._places.release())  # whoever waits for a place is to see it
 
-    async def put(self, piece: bytes) -> bool:
+    async def put(self, piece: Piece) -> bool:
         """Hand on the next piece; waits while the thread is behind. False once the thread has ended."""
+        self._waited += self._loop.time() - self._asked
         self._batch.append(piece)
         self.size += len(piece)
         if len(self._batch) == _BLOCK:
             await self._flush()
+        self._asked = self._loop.time()
         return not self._opening.done()
 
     async def finish(self) -> None:
@@ -78,23 +96,15 @@ class Feed:
 
     # ---- in the thread ----
 
-    def _pieces(self) -> Iterator[bytes]:
-        flags = os.O_CREAT | os.O_APPEND | os.O_RDWR
-        with (
-            open(os.open(self._path, flags, 0o600), "rb", buffering=0) as file,
-            WriteBehind(file.fileno()) as behind,
-        ):
+    def _pieces(self) -> Iterator[Piece]:
+        with self._file as file:
             if self._replay:
                 yield from self._kept_before()
-            try:
-                while (batch := self._blocks.get()) is not None:
-                    self._go_on()
-                    for piece in batch:
-                        behind.write(piece)
-                    yield from batch
-                    self._loop.call_soon_threadsafe(self._places.release)
-            finally:
-                behind.flush()  # also where the connection broke off: it need not be fetched again
+            while (batch := self._blocks.get()) is not None:
+                self._go_on()
+                file.add(batch)
+                yield from batch
+                self._loop.call_soon_threadsafe(self._places.release)
             self._go_on()
 
     def _kept_before(self) -> Iterator[bytes]:
@@ -108,3 +118,51 @@ class Feed:
     def _go_on(self) -> None:
         if self._stopped:
             raise _Stopped
+
+
+class _File:
+    """The end of a spool file. While it is `choosing`, it keeps the first 5 MiB in memory; then it writes them and all
+    that follows, or nothing at all where the network let nobody wait. What `waited` gives is in seconds.
+    """
+
+    def __init__(self, path: Path, *, choosing: bool, waited: Callable[[], float]) -> None:
+        self._path = path
+        self._choosing = choosing
+        self._waited = waited
+        self._first: list[Piece] = []
+        self._behind: WriteBehind | None = None
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if not self._choosing:
+            self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._open:
+            if isinstance(error, _Stopped) and self._choosing:
+                self._begin()
+            if self._behind is not None:
+                self._behind.flush()  # also where the connection broke off: it need not be fetched again
+
+    def add(self, batch: list[Piece]) -> None:
+        """Raises: OSError."""
+        if self._behind is not None:
+            for piece in batch:
+                self._behind.write(piece)
+        elif self._choosing:
+            self._first += batch
+            if sum(map(len, self._first)) >= spool.FIRST * BLOCK:
+                if self._waited() > spool.FAST * spool.FIRST:
+                    self._begin()
+                self._choosing = False
+                self._first.clear()
+
+    def _begin(self) -> None:
+        flags = os.O_CREAT | os.O_APPEND | os.O_RDWR
+        file = self._open.enter_context(open(os.open(self._path, flags, 0o600), "rb", buffering=0))  # noqa: SIM115 - the stack does
+        self._behind = self._open.enter_context(WriteBehind(file.fileno()))
+        for piece in self._first:
+            self._behind.write(piece)

@@ -118,6 +118,7 @@ class Fetching:
         self._house = house
         self._client = client
         self._prefetching = prefetching
+        self._broke: set[TransferId] = set()  # whose line broke: the next time it is spooled, fast as it may be
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="opening")
 
     async def run(self, transfer: TransferId) -> None:
@@ -125,6 +126,7 @@ class Fetching:
         house = self._house
         job = house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
         if job.job != "fetch":
+            self._broke.discard(transfer)
             return
         await self._prefetching.stop(transfer)
         chain = house.db.look(lambda tx: Chain.read(house, tx, transfer))
@@ -172,11 +174,14 @@ class Fetching:
         house = self._house
         held = _Quarantine()
         path = house.spool(job.id, outgoing=False)
-        feed = Feed(path, functools.partial(self._quarantine, job, chain, held), threads=self._threads)
+        opening = functools.partial(self._quarantine, job, chain, held)
+        feed = Feed(path, opening, threads=self._threads, keep=job.id in self._broke)
         with contextlib.ExitStack() as undo:
             undo.callback(lambda: self._unlink(each.file_id for each in held.attachments))
             async with contextlib.aclosing(feed):
+                self._broke.add(job.id)
                 await self._download(job, feed)  # what the directory answers is never a reason to refuse
+                self._broke.discard(job.id)
                 try:
                     await feed.finish()
                     arrival = self._check(job, chain.offer, chain.shipment, held)
@@ -225,7 +230,7 @@ class Fetching:
             header=shipment.ciphertext_header,
         )
 
-    def _quarantine(self, job: Transfer, chain: Chain, held: _Quarantine, pieces: Iterator[bytes]) -> None:
+    def _quarantine(self, job: Transfer, chain: Chain, held: _Quarantine, pieces: Iterator[bytes | memoryview]) -> None:
         """Run in a thread. Attachments are sealed again as they come; nothing lies in clear on disk."""
         house = self._house
         reader = self._reader(job, chain)

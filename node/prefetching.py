@@ -114,5 +114,5 @@ class Prefetching:
             return None
 
 
-def _let_pass(pieces: Iterator[bytes]) -> None:
+def _let_pass(pieces: Iterator[bytes | memoryview]) -> None:
     deque(pieces, maxlen=0)

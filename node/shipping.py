@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cordee import content, statements
 from cordee.case import encode_sections
-from cordee.errors import N_, ContentDamaged, NotFound, Unreachable
+from cordee.errors import N_, ContentDamaged, CordeeError, NotFound, Unreachable
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -32,12 +35,15 @@ __all__ = ["Shipping"]
 log = logger("node.shipping")
 
 KEY_KEPT = register("node.ship.key_kept")
-SPOOLED = register("node.ship.spooled")
+SPOOLED = register("node.ship.spooled")  # on a line that is not fast
 PACKED = register("node.ship.packed")
 UPLOADING = register("node.ship.uploading")
 UPLOADED = register("node.ship.uploaded")
 BEFORE_SHIPMENT = register("node.ship.before_write")
 AFTER_SHIPMENT = register("node.ship.after_write")
+
+
+_THREADS = 16  # that pack; each is one transfer's until all of it has been read, so no fewer than the worker's jobs
 
 
 class Shipping:
@@ -46,11 +52,14 @@ class Shipping:
     def __init__(self, house: House, client: DirectoryClient) -> None:
         self._house = house
         self._client = client
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="packing")
+        self._broke: set[TransferId] = set()  # whose line broke, fast as it was: the next time it is spooled
 
     async def run(self, transfer: TransferId) -> None:
         """Take the job to its end. Raises Unreachable where the directory is away; the job then waits."""
         job = self._read(transfer)
         if job.job != "ship":
+            self._broke.discard(transfer)
             return
         # Between acceptance and shipment lie up to three days: they must still be a member in good standing.
         self._house.roster.require_fresh(self._house.clock.now()).active(job.peer)
@@ -86,9 +95,11 @@ class Shipping:
         await house.db.write(keep)
 
     async def _pack(self, job: Transfer) -> asyncio.Task[int | None] | None:
-        """Encrypt into the spool, and send along what is there already: the task that sends, which `_upload` awaits.
+        """Encrypt, and send along what is there already: the task that sends, which `_upload` awaits.
 
-        Cut off before it is recorded as packed, it begins anew, and so does what the mailbox holds of it.
+        Cut off before it is recorded as packed, it begins anew, and so does what the mailbox holds of it. It is
+        recorded as soon as all of it lies on some disk: in the spool here or, over a fast line, in the mailbox.
+        Raises: Unreachable where that fast line broke.
         """
         house = self._house
         if job.sealed_content_key is None:
@@ -131,16 +142,34 @@ class Shipping:
         growth = spool.Growth()
         sending = asyncio.create_task(self._send_along(job.id, path, growth))
         try:
-            size = await asyncio.to_thread(spool.write, path, parts, grown=growth.grown)
+            packed = await self._packed(job.id, path, parts, growth)
             growth.end()
-            header = await asyncio.to_thread(spool.head, path, content.HEADER_SIZE)
-            house.crashpoints.reach(SPOOLED)
+            if packed is not None and not packed.spooled and not await _arrives(sending, packed.size):
+                packed = await asyncio.to_thread(_spooled, path, packed) if packed.kept else None
+            if packed is None:
+                self._broke.add(job.id)
+                await sending  # raises what broke it, where that is no matter of the line
+                raise Unreachable(peer=N_("mailbox"))
+            if packed.spooled:
+                house.crashpoints.reach(SPOOLED)
+            header, size = packed.head[: content.HEADER_SIZE], packed.size
             await house.db.write(lambda tx: keep(tx, header, size))
         except BaseException:
             sending.cancel()
             raise
+        self._broke.discard(job.id)
         house.crashpoints.reach(PACKED)
         return sending
+
+    async def _packed(
+        self, transfer: TransferId, path: Path, parts: Iterator[bytes], growth: spool.Growth
+    ) -> spool.Packed | None:
+        """None where the line broke before the end, and what was sent lies nowhere else."""
+        pack = functools.partial(spool.pack, path, parts, growth, keep=transfer in self._broke)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, pack)
+        except spool.ReaderGone:
+            return None
 
     async def _send_along(self, transfer: TransferId, path: Path, growth: spool.Growth) -> int | None:
         """Upload the spool as it grows. The bytes that then wait; None where the connection broke before."""
@@ -152,6 +181,8 @@ class Shipping:
             return None
         except NotFound:  # replaced meanwhile by what an earlier process of ours had sent
             return 0
+        finally:
+            growth.leave()
 
     def chosen(self, terms: Terms, kept: Sequence[StoredAttachment]) -> list[StoredAttachment]:
         """The attachments that the terms name, and no other. Raises NotFound where one was deleted since."""
@@ -246,3 +277,17 @@ class Shipping:
         house.crashpoints.reach(AFTER_SHIPMENT)
         log.info("transfer.shipped", transfer=job.id.short, bytes=job.total_bytes)
         house.changes.tell(job.id)
+
+
+async def _arrives(sending: asyncio.Task[int | None], size: int) -> bool:
+    """Whether all of it is in the mailbox. What is raised is raised again by whoever waits for the task next."""
+    try:
+        return await sending == size
+    except CordeeError:
+        return False
+
+
+def _spooled(path: Path, packed: spool.Packed) -> spool.Packed:
+    """Run in a thread."""
+    spool.write(path, packed.kept)
+    return replace(packed, spooled=True, kept=())

@@ -24,7 +24,8 @@ from cordee.runtime.bulk import BLOCK, Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.guard import caller
-from cordee.v1 import mailbox_pb2, mailbox_pb2_grpc
+from cordee.runtime.mailbox_wire import Piece
+from cordee.v1 import mailbox_pb2
 
 __all__ = ["MailboxPolicy", "MailboxServicer", "MailboxStore"]
 
@@ -64,7 +65,7 @@ class MailboxStore:
         self,
         transfer_id: TransferId,
         offset: int,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterator[bytes | memoryview],
         *,
         allow: Callable[[int], Awaitable[int]],
         anew: bool = False,
@@ -94,7 +95,7 @@ class MailboxStore:
         growing = self._growing.setdefault(transfer_id, _Growing())
         growing.writers += 1
 
-        async def write(position: int, batch: Sequence[bytes]) -> None:
+        async def write(position: int, batch: Sequence[bytes | memoryview]) -> None:
             async with lock:
                 await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
             growing.tell()
@@ -247,7 +248,7 @@ class MailboxStore:
         descriptor: int,
         appender: Appender,
         position: int,
-        batch: Sequence[bytes],
+        batch: Sequence[bytes | memoryview],
     ) -> None:
         size = os.fstat(descriptor).st_size
         if position > size:
@@ -336,20 +337,20 @@ class MailboxPolicy(Protocol):
         ...
 
 
-class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
-    """The Mailbox service over a store, by a policy. It stands behind a ConnectionGuard."""
+class MailboxServicer:
+    """The Mailbox service over a store, by a policy; `add_mailbox` hosts it. It stands behind a ConnectionGuard."""
 
     def __init__(self, store: MailboxStore, policy: MailboxPolicy) -> None:
         self._store = store
         self._policy = policy
 
     async def Put(
-        self, request_iterator: AsyncIterator[mailbox_pb2.PutRequest], context: Any
+        self, request_iterator: AsyncIterator[mailbox_pb2.PutRequest | Piece], context: Any
     ) -> mailbox_pb2.PutResponse:
         """Append. Raises what `MailboxStore.append` and the policy raise, and InvalidInput."""
         member = caller(context).member
         first = await anext(aiter(request_iterator), None)
-        if first is None or not first.transfer_id:
+        if first is None or isinstance(first, Piece) or not first.transfer_id:
             raise InvalidInput(field="transfer_id", problem=N_("missing in the first message"))
         if first.anew and first.offset:
             raise InvalidInput(field="anew", problem=N_("only from offset 0"))
@@ -364,12 +365,12 @@ class MailboxServicer(mailbox_pb2_grpc.MailboxServicer):
         )
         return mailbox_pb2.PutResponse(size=size)
 
-    async def Get(self, request: mailbox_pb2.GetRequest, context: Any) -> AsyncIterator[mailbox_pb2.GetResponse]:
+    async def Get(self, request: mailbox_pb2.GetRequest, context: Any) -> AsyncIterator[Piece]:
         """Read to the end. Raises what `MailboxStore.read` and the policy raise."""
         transfer_id, member = TransferId(request.transfer_id), caller(context).member
         allow = functools.partial(self._policy.may_read, member, transfer_id)
         async for data in self._store.read(transfer_id, request.offset, allow=allow):
-            yield mailbox_pb2.GetResponse(data=data)
+            yield Piece(data)
 
     async def Stat(self, request: mailbox_pb2.StatRequest, context: Any) -> mailbox_pb2.StatResponse:
         """The durable size. Raises what the policy raises."""
@@ -418,19 +419,24 @@ class _Allowed:
         self._until = now + _ASK_EVERY
 
 
-async def _data(first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest]) -> AsyncIterator[bytes]:
+async def _data(
+    first: mailbox_pb2.PutRequest, others: AsyncIterator[mailbox_pb2.PutRequest | Piece]
+) -> AsyncIterator[bytes | memoryview]:
     if data := first.data:  # each look at the field is a copy
         yield data
     async for request in others:
+        if isinstance(request, Piece):
+            yield request.data
+            continue
         if request.transfer_id or request.offset or request.anew:
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if data := request.data:
             yield data
 
 
-async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+async def _batches(chunks: AsyncIterator[bytes | memoryview]) -> AsyncIterator[list[bytes | memoryview]]:
     """Up to four chunks at a time; also what had come when the source broke off."""
-    batch: list[bytes] = []
+    batch: list[bytes | memoryview] = []
     try:
         async for chunk in chunks:
             batch.append(chunk)

@@ -21,12 +21,13 @@ from cordee.ids import Digest, MemberId
 from cordee.log import MerkleTree
 from cordee.runtime.interceptors import CallerLimits, Gate, caller
 from cordee.runtime.mailbox import MailboxServicer
+from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.server import Server
 from cordee.runtime.tls import rotating_server_credentials
 from cordee.signing import Signed, SigningKey
 from cordee.statements import peek
 from cordee.v1 import directory_pb2 as pb
-from cordee.v1 import directory_pb2_grpc, mailbox_pb2, mailbox_pb2_grpc
+from cordee.v1 import directory_pb2_grpc, mailbox_pb2
 from cordee.v1 import statements_pb2 as v1
 from directory.app import Directory
 from directory.mailbox_policy import TransferMailboxPolicy
@@ -143,7 +144,7 @@ async def lying(directory: Directory) -> AsyncIterator[Liar]:
     server.add(services["Events"], registers.add_EventsServicer_to_server, events)
     server.add(
         mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
-        mailbox_pb2_grpc.add_MailboxServicer_to_server,
+        add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(directory.broker)),
     )
     credentials = rotating_server_credentials(

@@ -43,7 +43,6 @@ POINTS = (
     Point("helpline", "node.answer.before_write"),
     Point("helpline", "node.answer.after_write"),
     Point("helpline", "node.ship.key_kept"),
-    Point("helpline", "node.ship.spooled"),
     Point("helpline", "node.ship.packed"),
     Point("helpline", "node.ship.uploading"),
     Point("directory", "mailbox.put.before_fsync"),
@@ -70,6 +69,9 @@ POINTS = (
 # Passed where a large case comes over a slow line. The line breaks for the second: so reading along ends before the
 # shipment ends it.
 ALONG = (Point("marseille", "node.prefetch.fetching"), Point("marseille", "node.prefetch.fetched"))
+
+# Passed where a line is not fast, so that what is packed is spooled.
+SLOW = Point("helpline", "node.ship.spooled")
 
 ELSEWHERE = {
     "node.arrival.withdrawal.after_write": "a withdrawal: such a transfer does not arrive",
@@ -133,11 +135,21 @@ def test_a_recipient_killed_while_it_reads_along_ends_the_same(stage: Stage, poi
     scene.ends_well()
 
 
+def test_a_sender_killed_once_it_has_spooled_ends_the_same(stage: Stage) -> None:
+    scene = FirstTransfer(stage)
+    scene.prepare(size=6_000_000)
+    with slow_line(scene.helpline, rate=4_000_000), scene.armed(SLOW.process, SLOW.name) as died:
+        scene.play()
+    assert died(), f"{SLOW.process} never reached {SLOW.name}"
+    scene.ends_well()
+
+
 def test_the_points_are_those_that_the_code_names() -> None:
     importlib.import_module("node.app")  # with everything that a node is made of
     assert len(POINTS) >= 20
-    assert len({*POINTS, *RETURNING, *ALONG}) == len(POINTS) + len(RETURNING) + len(ALONG)
-    named = {point.name for point in (*POINTS, *RETURNING, *ALONG)}
+    killed = (*POINTS, *RETURNING, *ALONG, SLOW)
+    assert len(set(killed)) == len(killed)
+    named = {point.name for point in killed}
     there = {name for name in registered() if name.startswith("node.")}
     assert len(there) >= 20, "the modules are imported"
     assert there - named == ELSEWHERE.keys(), "each point of a node is killed at, or says why it is not"

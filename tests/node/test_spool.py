@@ -14,10 +14,12 @@ import pytest
 
 from cordee.runtime.bulk import BLOCK, BlockReader
 from node import spool
-from node.spool import PIECE, Growth, growing_pieces
+from node.spool import FIRST, PIECE, Growth, Packed, ReaderGone, growing_pieces
 
 CONTENT = random.Random(9).randbytes(12 * BLOCK + 4321)
 SOON = 20.0  # seconds, on a slow machine too
+
+Packing = asyncio.Task[Packed]
 
 
 def parts(data: bytes = CONTENT) -> Iterator[bytes]:
@@ -72,7 +74,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_a_reader_that_keeps_up_gets_each_block_from_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_read: list[int]
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", SOON)
+    monkeypatch.setattr(spool, "FAST", SOON)
     growth = Watched()
     async with written(tmp_path / "spool", growth, parts()) as writing:
         got = [piece async for piece in growing_pieces(tmp_path / "spool", growth)]
@@ -86,7 +88,7 @@ async def test_a_reader_that_keeps_up_gets_each_block_from_memory(
 async def test_a_slow_reader_reads_the_file_and_the_writer_waits_for_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_read: list[int]
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", 0.5)
+    monkeypatch.setattr(spool, "FAST", 0.5)
     growth = Watched()
     async with written(tmp_path / "spool", growth, parts()) as writing:
         pieces = growing_pieces(tmp_path / "spool", growth)
@@ -101,7 +103,7 @@ async def test_a_slow_reader_reads_the_file_and_the_writer_waits_for_it_once(
 async def test_no_more_than_a_few_blocks_are_held_for_a_reader_however_large_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", 0.05)
+    monkeypatch.setattr(spool, "FAST", 0.05)
     growth = Watched()
     async with written(tmp_path / "spool", growth, parts()):
         got, rng = b"", random.Random(1)
@@ -109,19 +111,19 @@ async def test_no_more_than_a_few_blocks_are_held_for_a_reader_however_large_the
             got += piece
             await asyncio.sleep(rng.random() * 0.02)
     assert got == CONTENT
-    assert 1 <= max(growth.kept) <= 3
+    assert 1 <= max(growth.kept) <= 2
     assert growth._blocks == type(growth._blocks)(), "and nothing once it has been read"
 
 
 async def test_without_any_reader_the_writer_ends_and_nothing_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", 0.5)
+    monkeypatch.setattr(spool, "FAST", 0.5)
     growth = Watched()
     async with written(tmp_path / "spool", growth, parts()):
         pass
     assert len([seconds for seconds in growth.held_up if seconds >= 0.5]) == 1
-    assert max(growth.kept) == 3
+    assert max(growth.kept) == 2
     assert not growth._blocks
     assert b"".join([piece async for piece in growing_pieces(tmp_path / "spool", growth)]) == CONTENT
 
@@ -129,12 +131,12 @@ async def test_without_any_reader_the_writer_ends_and_nothing_is_held(
 async def test_a_writer_that_waits_goes_on_at_once_when_the_reader_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", 2 * SOON)
+    monkeypatch.setattr(spool, "FAST", 2 * SOON)
     growth = Watched()
     async with written(tmp_path / "spool", growth, parts()) as writing:
         pieces = growing_pieces(tmp_path / "spool", growth)
         await anext(pieces)
-        await until(lambda: len(growth._blocks) == 3)
+        await until(lambda: len(growth._blocks) == 2)
         assert not writing.done()
         await pieces.aclose()  # type: ignore[attr-defined]
         assert await asyncio.wait_for(asyncio.shield(writing), SOON) == len(CONTENT)
@@ -146,7 +148,7 @@ async def test_a_writer_that_waits_goes_on_at_once_when_the_reader_leaves(
 async def test_whoever_is_faster_all_bytes_come_once_and_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, seed: int
 ) -> None:
-    monkeypatch.setattr(spool, "_PATIENCE", 0.004)
+    monkeypatch.setattr(spool, "FAST", 0.004)
     chance = random.Random(seed)
 
     def unsteady() -> Iterator[bytes]:
@@ -184,6 +186,107 @@ async def test_a_reader_ends_with_a_writer_that_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         await read()
     assert got == CONTENT[: 2 * BLOCK]
+
+
+# ---- packing: the file is written only where the line is not fast ----
+
+
+@contextlib.asynccontextmanager
+async def packed(path: Path, growth: Growth, data: bytes = CONTENT, *, keep: bool = False) -> AsyncIterator[Packing]:
+    async def pack() -> Packed:
+        try:
+            return await asyncio.to_thread(spool.pack, path, parts(data), growth, keep=keep)
+        finally:
+            growth.end()
+
+    task = asyncio.create_task(pack())
+    yield task
+    await asyncio.wait({task}, timeout=SOON)
+
+
+async def test_for_a_fast_reader_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FAST", SOON)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth) as packing:
+        got = [piece async for piece in growing_pieces(path, growth)]
+    assert b"".join(got) == CONTENT
+    assert max(map(len, got)) == PIECE
+    assert packing.result() == Packed(len(CONTENT), CONTENT[:4096], spooled=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 3])
+async def test_for_a_reader_that_is_slow_at_first_all_of_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    monkeypatch.setattr(spool, "FAST", 0.3)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth) as packing:
+        pieces = growing_pieces(path, growth)
+        got = [await anext(pieces) for _ in range(taken)]
+        assert (await asyncio.wait_for(asyncio.shield(packing), SOON)).spooled, "though nobody reads on"
+        got += [piece async for piece in pieces]
+    assert b"".join(got) == CONTENT
+    assert packing.result() == Packed(len(CONTENT), CONTENT[:4096], spooled=True)
+    assert path.read_bytes() == CONTENT
+
+
+async def test_what_is_to_be_kept_is_written_for_a_fast_reader_too(tmp_path: Path) -> None:
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth, keep=True) as packing:
+        got = [piece async for piece in growing_pieces(path, growth)]
+    assert b"".join(got) == path.read_bytes() == CONTENT
+    assert packing.result().spooled
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, BLOCK, 3 * BLOCK + 7])
+async def test_a_small_content_is_not_written_and_kept_for_one_more_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(spool, "FAST", SOON)
+    growth, path, got = Growth(), tmp_path / "spool", b""
+    async with packed(path, growth, CONTENT[:size]) as packing:
+        async for piece in growing_pieces(path, growth):
+            got += piece
+    assert got == b"".join(packing.result().kept) == CONTENT[:size]
+    assert not path.exists()
+
+
+async def test_a_small_content_for_a_slow_reader_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FAST", 0.3)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth, CONTENT[: 2 * BLOCK]) as packing:
+        pieces = growing_pieces(path, growth)
+        got = [await anext(pieces)]
+        assert (await asyncio.wait_for(asyncio.shield(packing), SOON)).spooled
+        got += [piece async for piece in pieces]
+    assert b"".join(got) == path.read_bytes() == CONTENT[: 2 * BLOCK]
+    assert packing.result().kept == ()
+
+
+async def test_a_reader_that_leaves_early_finds_it_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FAST", 2 * SOON)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth) as packing:
+        pieces = growing_pieces(path, growth)
+        await anext(pieces)
+        await pieces.aclose()  # type: ignore[attr-defined]
+        assert (await asyncio.wait_for(asyncio.shield(packing), SOON)).spooled
+    assert path.read_bytes() == CONTENT
+
+
+async def test_a_reader_that_leaves_a_fast_line_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FAST", SOON)
+    growth, path = Growth(), tmp_path / "spool"
+    async with packed(path, growth) as packing:
+        pieces, got = growing_pieces(path, growth), 0
+        while got < (FIRST + 1) * BLOCK:
+            got += len(await anext(pieces))
+        assert not packing.done(), "it waits for the reader, and has written nothing"
+        await pieces.aclose()  # type: ignore[attr-defined]
+        with pytest.raises(ReaderGone):
+            await asyncio.wait_for(asyncio.shield(packing), SOON)
+    assert not path.exists()
 
 
 async def until(found: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cordee.errors import InvalidInput, OutOfScope, RemoteFailure, TooManyRequests, Unreachable
 from cordee.runtime.interceptors import CallerLimits, Finished
+from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import directory_pb2, mailbox_pb2, mailbox_pb2_grpc
 
@@ -197,7 +198,7 @@ async def uploads(hosting: Any, heard: Heard, **gate: Any) -> int:
     server = hosting.server(observers=[heard], **gate)
     server.add(
         mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
-        mailbox_pb2_grpc.add_MailboxServicer_to_server,
+        add_mailbox,
         Mailbox(),
     )
     port: int = await hosting.start(server)

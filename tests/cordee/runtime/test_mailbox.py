@@ -18,6 +18,7 @@ from cordee.errors import InvalidInput, NotFound, OffsetBeyondEnd, Refused, TooL
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.crashpoint import registered
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
+from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import mailbox_pb2, mailbox_pb2_grpc
 
@@ -365,7 +366,7 @@ async def hosted(hosting: Any, store: MailboxStore, size: int = 10 * CHUNK, poli
     server = hosting.server()
     server.add(
         mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"],
-        mailbox_pb2_grpc.add_MailboxServicer_to_server,
+        add_mailbox,
         MailboxServicer(store, policy or OneSender(size)),
     )
     port: int = await hosting.start(server)
