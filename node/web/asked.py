@@ -201,6 +201,13 @@ def sections_of(lines: Iterable[tuple[str, Line]], *, whole: bool) -> list[Secti
     ]
 
 
+_WITHOUT_CASE: Final[Mapping[str, tuple[str, str]]] = {
+    "case-new": ("/cases/new", N_("A new case")),
+    "profile": ("/profile/edit", N_("What the others read of us")),
+}
+"""Forms that are about no case: the draft's key → its page, and what it is called."""
+
+
 @dataclass(frozen=True)
 class DraftLine:
     """A form that was begun and not saved."""
@@ -208,6 +215,7 @@ class DraftLine:
     name: str
     link: str
     saved_at: datetime
+    title: str = ""  # what the form is about, where that is no case
 
 
 def draft_lines(kept: Iterable[Kept], names: Mapping[str, str]) -> list[DraftLine]:
@@ -216,14 +224,15 @@ def draft_lines(kept: Iterable[Kept], names: Mapping[str, str]) -> list[DraftLin
     for each in kept:
         link = _draft_link(each)
         if link:
-            found.append(DraftLine(names.get(each.case_id or "", ""), link, each.saved_at))
+            name = names.get(each.case_id or "", "")
+            found.append(DraftLine(name, link, each.saved_at, _WITHOUT_CASE.get(each.key, ("", ""))[1]))
     return found
 
 
 def _draft_link(kept: Kept) -> str:
     parts = kept.key.split("/")
     if kept.case_id is None:
-        return "/cases/new" if kept.key == "case-new" else ""
+        return _WITHOUT_CASE.get(kept.key, ("", ""))[0]
     case = f"/cases/{kept.case_id}"
     if len(parts) == 4 and parts[0] == "act" and all(part.replace("_", "").isalnum() for part in parts[2:]):
         return f"{case}/acts/new?kind={parts[2]}&purpose={parts[3]}"

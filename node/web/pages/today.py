@@ -42,6 +42,8 @@ async def _today(visit: Visit) -> Response:
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
     waiting = agenda.Waiting((), complete=True)
+    if Role.ADMINISTRATOR in visit.handler.roles:
+        kept = await node.db.read(lambda tx: drafts.waiting(tx, node.vault, visit.handler.account_id, now=now))
     if visit.handler.roles & _CASE_TEAM:
 
         def query(tx: Connection) -> tuple[agenda.Waiting, list[drafts.Kept], Mapping[str, str]]:
