@@ -10,7 +10,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import accumulate, islice
@@ -75,6 +75,17 @@ class CaseIndex:
         """Pseudonyms by the ids of the cases that somebody sees."""
         self._all(tx, vault)
         return _Names(self._lines, sight)
+
+    def seen(self, tx: Connection, vault: Vault, *, sight: Sight) -> Callable[[str], CaseLine | None]:
+        """The line of a case by its id, where somebody sees it; None of any other. Raises CannotOpen."""
+        self._all(tx, vault)
+        view, lines = _View(sight), self._lines
+
+        def line(case_id: str) -> CaseLine | None:
+            found = lines.get(case_id)
+            return found if found is not None and view(found) else None
+
+        return line
 
     def find(
         self,

@@ -15,7 +15,7 @@ from node.drafts import Kept
 from node.transfers import TransferLine
 from node.web.wall import HERE
 
-__all__ = ["EMERGENCY", "Line", "Section", "clocks_of_transfers", "draft_lines", "lines_of", "sections_of"]
+__all__ = ["EMERGENCY", "Line", "Section", "clocks_of_transfers", "draft_lines", "lines_of", "most_of", "sections_of"]
 
 EMERGENCY: Final = "emergency_shelter"
 _THREE_DAYS = timedelta(hours=72)
@@ -189,13 +189,27 @@ def clocks_of_transfers(
     return found
 
 
-def sections_of(lines: Iterable[tuple[str, Line]], *, whole: bool) -> list[Section]:
-    """The parts of the page that have something in them, each with what is most urgent first."""
+def most_of(*, whole: bool) -> int:
+    """How many lines a part of the page shows."""
+    return _MOST if whole else _FIRST
+
+
+def sections_of(
+    lines: Iterable[tuple[str, Line]], *, whole: bool, beyond: Mapping[str, int] | None = None
+) -> list[Section]:
+    """The parts of the page that have something in them, each with what is most urgent first. `beyond`: how many more
+    there are of each kind, all of them less urgent.
+    """
     by_kind: dict[str, list[Line]] = {}
     for kind, line in lines:
         by_kind.setdefault(kind, []).append(line)
     return [
-        Section(kind, title, sorted(found, key=lambda each: each.at)[: _MOST if whole else _FIRST], len(found))
+        Section(
+            kind,
+            title,
+            sorted(found, key=lambda each: each.at)[: most_of(whole=whole)],
+            len(found) + (beyond or {}).get(kind, 0),
+        )
         for kind, title in _TITLES
         if (found := by_kind.get(kind))
     ]

@@ -184,7 +184,7 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         shown = await person.send("/profile/edit", status=200, **typed)
         carried = dict(_typed(shown.text))
         again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
-        await person.send("/draft", status=204, **typed, draft_key="profile")
+        await person.send("/draft", status=204, **typed)
         answer = await person.send("/profile/publish", **again)
         assert answer.headers["location"] == "/profile?done=published"
 
