@@ -54,6 +54,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "transfer_erasure": _CASE_TEAM,
     "transfer_update": _HANDLERS,
     "case_versions": _CASE_TEAM,
+    "report": _CASE_TEAM,
     "live": _READERS,
     "lock": _ANYONE,
     "access": _ANYONE,

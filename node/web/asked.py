@@ -256,6 +256,8 @@ def _draft_link(kept: Kept) -> str:
         ["send-confirm"],
     ):
         return f"{case}/send"
+    if parts == [kept.case_id, "report"]:
+        return f"{case}/report"
     if len(parts) == 2 and parts[0] == kept.case_id and parts[1].replace("_", "").isalnum():
         return f"{case}/sections/{parts[1]}"
     return case

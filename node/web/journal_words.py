@@ -35,6 +35,7 @@ ACTIONS: Mapping[str, str] = {
     "account.enabled": N_("account enabled again"),
     "account.password": N_("password changed"),
     "account.pause_lifted": N_("pause lifted"),
+    "act.printed": N_("sheet for the family made"),
     "act.read": N_("act read"),
     "act.recorded": N_("act recorded"),
     "act.withdrawn": N_("act withdrawn"),
@@ -54,6 +55,7 @@ ACTIONS: Mapping[str, str] = {
     "case.opened_for_reason": N_("opened without being of the team"),
     "case.opening_looked_at": N_("opening looked at"),
     "case.read": N_("case read"),
+    "case.report_made": N_("report to child protection made"),
     "case.team_changed": N_("team of a case changed"),
     "case.version_came": N_("another version of a case came"),
     "case.versions_read": N_("other versions read"),
@@ -130,6 +132,8 @@ FACTS: Final[Mapping[str, str]] = {
     "bytes": N_("size"),
     "case": N_("case"),
     "conflict": N_("a minor of the same group is here"),
+    "departement": N_("département"),
+    "digest": N_("digest of the sheet"),
     "field": N_("field"),
     "fields": N_("what is new"),
     "number": N_("card number"),
@@ -191,7 +195,7 @@ def _worded(key: str, value: str, language: str) -> str:
     """The value as people read it; empty where there is no word for it."""
     if key == "bytes" and value.isdecimal():
         return size_text(int(value), language=language)
-    if key in ("attachments", "number", "rule", "version"):
+    if key in ("attachments", "departement", "number", "rule", "version"):
         return value
     if key == "roles":
         return ", ".join(text(each, language) for each in value.split(","))
