@@ -77,6 +77,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         N_("A case came here that was not for us"),
         N_("Tell whoever sent it, and the data protection officer: where the CNIL has to know, it is within 72 hours."),
     ),
+    "sent_wrongly": (
+        N_("A case went to the wrong association"),
+        N_("Tell the data protection officer: where the CNIL has to know, it is within 72 hours. And tell the minor."),
+    ),
     # Risk.
     "reassess": (N_("Risk to be looked at again"), N_("Assess it and note the next date.")),
     "assessment_old": (
@@ -185,7 +189,8 @@ def clocks_of_transfers(
             found.append((CLOCK, _line(name, "shelter_transfer", link, taken + _THREE_DAYS, now, since=taken)))
         known = noted.get(each.transfer_id.hex())
         if known is not None and now < known + 2 * _THREE_DAYS:
-            found.append((CLOCK, _line(each.peer_name, "wrong_recipient", link, known + _THREE_DAYS, now, since=known)))
+            what = "wrong_recipient" if each.direction == "in" else "sent_wrongly"
+            found.append((CLOCK, _line(each.peer_name, what, link, known + _THREE_DAYS, now, since=known)))
     return found
 
 

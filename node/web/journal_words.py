@@ -110,6 +110,7 @@ ACTIONS: Mapping[str, str] = {
     "transfer.shipped": N_("case sent"),
     "transfer.withdrawal_came": N_("withdrawal came"),
     "transfer.withdrawn": N_("transfer withdrawn"),
+    "transfer.wrong_recipient": N_("said by the sender: it went to the wrong association"),
 }
 
 OUTCOMES: Mapping[str, str] = {

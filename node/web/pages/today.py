@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
-from node import agenda, drafts, need_to_know
+from node import agenda, drafts, mistakes, need_to_know
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
-from node.web.asked import Line, clocks_of_transfers, draft_lines, lines_of, most_of, sections_of
+from node.web.asked import clocks_of_transfers, draft_lines, lines_of, most_of, sections_of
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -29,7 +29,6 @@ _SLOW = timedelta(minutes=10)  # after which what still waits for the network is
 _PRESSING = timedelta(hours=24)
 _UNWANTED = frozenset({State.DECLINED, State.REFUSED, State.EXPIRED})
 _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
-_MISTAKE = "wrong_recipient"
 
 
 async def _today(visit: Visit) -> Response:
@@ -38,6 +37,7 @@ async def _today(visit: Visit) -> Response:
     lines: list[TransferLine] = []
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.lately(visit.handler, since=now - _RECENT)
+    mistaken = await node.db.read(lambda tx: mistakes.noted(tx, lines))
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
     waiting = agenda.Waiting((), complete=True)
@@ -82,7 +82,12 @@ async def _today(visit: Visit) -> Response:
         now=now,
         names=names,
         sections=sections_of(
-            [*lines_of(waiting.asked, now=now), *_clocks(lines, waiting.clocks, names, now)], whole=whole, beyond=beyond
+            [
+                *lines_of(waiting.asked, now=now),
+                *clocks_of_transfers(lines, names=names, with_clock=waiting.clocks, noted=mistaken, now=now),
+            ],
+            whole=whole,
+            beyond=beyond,
         ),
         colleagues=waiting.colleagues,
         everybody=everybody,
@@ -118,24 +123,6 @@ async def _today(visit: Visit) -> Response:
         connected=status.connected,
         alarm=status.alarm,
     )
-
-
-def _clocks(
-    lines: list[TransferLine],
-    with_clock: Collection[str],
-    names: Mapping[str, str],
-    now: datetime,
-) -> list[tuple[str, Line]]:
-    return clocks_of_transfers(lines, names=names, with_clock=with_clock, noted=_mistaken(lines), now=now)
-
-
-def _mistaken(lines: list[TransferLine]) -> dict[str, datetime]:
-    """When what had gone to the wrong association was erased there, by the transfer's id."""
-    return {
-        each.transfer_id.hex(): each.updated_at
-        for each in lines
-        if each.erasure == "returned" and each.reason_code == _MISTAKE
-    }
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:

@@ -211,6 +211,30 @@ async def test_an_offer_is_withdrawn_after_a_page_that_says_what_that_does(pages
     assert "/accept" not in await marseille.ask(at(transfer))
 
 
+async def test_what_went_to_the_wrong_association_is_withdrawn_and_noted_with_a_clock(
+    pages: tuple[Browser, Browser],
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    _, other = await offered(paris.neighbour, marseille.neighbour)
+    await paris.send(at(transfer, "/withdraw"), wrong="on")
+    await paris.send(at(other, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State.WITHDRAWN)
+    shown = await paris.ask(at(transfer))
+    assert "It went to the wrong association" in shown
+    assert "Tell the data protection officer at once" in shown
+    assert "wrong association" not in await paris.ask(at(other))
+    today = await paris.ask("/")
+    assert "A case went to the wrong association" in today
+    clock = today.partition("Against the clock")[2].partition("</section>")[0]
+    assert at(transfer) in clock
+    assert at(other) not in clock
+    node = paris.neighbour.here
+    lines = await node.db.read(lambda tx: journal.latest(tx, action="transfer.wrong_recipient", limit=5))
+    assert [each.subject for each in lines] == [transfer.hex()]
+    assert "wrong association" not in await marseille.ask(at(transfer)), "they read that it was withdrawn, and not why"
+
+
 async def test_a_held_one_is_withdrawn_after_acceptance(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
