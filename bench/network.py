@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -134,11 +134,11 @@ async def _erase(client: Client, desk: Desk, transfer_id: bytes) -> None:
     await client.cases.EraseCase(node_pb2.EraseCaseRequest(case_id=told.transfer.case_id))
 
 
-async def _several(make: Callable[[], object], count: int) -> Sequence[Prepared]:
+async def _several(make: Callable[[], Awaitable[Prepared]], count: int) -> Sequence[Prepared]:
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> Prepared:
         async with places:
-            return await make()  # type: ignore[no-any-return, misc]
+            return await make()
 
     return await asyncio.gather(*(one() for _ in range(count)))

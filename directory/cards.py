@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, Select, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
@@ -112,7 +114,7 @@ class CardIndex:
         """Every card published after a revision, in order."""
         while True:
             query = select(_CARD).where(_CARD.c.revision > revision).order_by(_CARD.c.revision).limit(_PAGE)
-            rows = await self._db.read(lambda tx, query=query: tx.execute(query).all())  # type: ignore[misc]
+            rows = await self._db.read(partial(_all_of, query))
             if not rows:
                 return
             for row in rows:
@@ -192,6 +194,10 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
     statement = upsert(_CARD).values(member=card.member, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
     return revision
+
+
+def _all_of(query: Select[Any], tx: Connection) -> list[Any]:
+    return list(tx.execute(query).all())
 
 
 def _next_revision(tx: Connection) -> int:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import entry_digest, entry_leaf
@@ -107,7 +108,7 @@ class RosterStore:
                 .order_by(_ENTRY.c.position)
                 .limit(_PAGE)
             )
-            rows = await self._db.read(lambda tx, query=query: tx.execute(query).scalars().all())  # type: ignore[misc]
+            rows = await self._db.read(partial(_scalars_of, query))
             if not rows:
                 return
             for row in rows:
@@ -280,6 +281,10 @@ def would_apply(roster: Roster, entry: v1.Entry) -> bool:
     except EntryRefused:
         return False
     return True
+
+
+def _scalars_of(query: Select[Any], tx: Connection) -> list[Any]:
+    return list(tx.execute(query).scalars().all())
 
 
 def _forget_void(tx: Connection, roster: Roster) -> None:

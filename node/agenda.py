@@ -6,28 +6,36 @@ with it. `cordee.case.due` says what is asked for; nothing here decides it.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any
+from operator import itemgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.act import Act
 from cordee.case import Case
-from cordee.case.due import Due, Needs, due_of_acts, due_of_case, needs_of
+from cordee.case.due import CLOCK, Due, Needs, due_of_acts, due_of_case, needs_of
 from cordee.runtime.prepared import prepared
 from node import case_sealing as sealing
-from node.case_access import Access, Sight, team_of
+from node.case_access import Access, Sight
 from node.people import Handler
 from node.store import table_of
 from node.store.agenda import AgendaRow
 from node.store.records import CaseKeyRow, CaseRow
 from node.vault import DataKey, Vault
 
+if TYPE_CHECKING:
+    from node.case_index import CaseIndex
+
 __all__ = [
+    "THREE_DAYS",
     "Asked",
     "Opened",
     "Waiting",
@@ -46,6 +54,9 @@ _KEY = table_of(CaseKeyRow)
 _PLACE = "agenda.sealed_due"
 _NONCE = 25  # bytes: the format's number, then the nonce
 _PADDED = 512  # bytes, and multiples of it
+_PIECE = 500  # rows that are opened before somebody else has a turn
+THREE_DAYS = frozenset({"act_72h", "accueil_72h"})
+"""What is asked for where a case has a clock of 72 hours of its own."""
 _OPEN, _HANDED_OVER = "open", "handed_over"
 _NOBODYS, _NO_NEEDS = Access("", frozenset(), None), Needs()
 
@@ -53,16 +64,17 @@ _COLUMNS = (_AGENDA.c.id, _AGENDA.c.case_id, _AGENDA.c.sealed_due, _KEY.c.sealed
 _WITH_KEY = _AGENDA.join(_KEY, _KEY.c.case_id == _AGENDA.c.case_id)
 _ONE = prepared(select(*_COLUMNS).select_from(_WITH_KEY).where(_AGENDA.c.id == bindparam("row")))
 _BEFORE = prepared(select(_AGENDA.c.sealed_due).where(_AGENDA.c.id == bindparam("row")))
-_DUE = prepared(
-    # What was sealed begins with a nonce: as long as that is the same, so is what was opened.
-    select(_AGENDA.c.id, _AGENDA.c.case_id, func.substr(_AGENDA.c.sealed_due, 1, _NONCE).label("nonce"))
-    .select_from(_AGENDA.join(_CASE, _CASE.c.id == _AGENDA.c.case_id))
-    .where(
-        _AGENDA.c.week <= bindparam("week"),
-        _CASE.c.state == _OPEN,
-        _CASE.c.holder != _HANDED_OVER,
-    )
+# What was sealed begins with a nonce: as long as that is the same, so is what was opened.
+_START = func.substr(_AGENDA.c.sealed_due, 1, _NONCE)
+_OF_THE_WEEK = (
+    _AGENDA.c.week <= bindparam("week"),
+    _CASE.c.state == _OPEN,
+    _CASE.c.holder != _HANDED_OVER,
 )
+_WITH_CASE = _AGENDA.join(_CASE, _CASE.c.id == _AGENDA.c.case_id)
+_DUE = prepared(select(_AGENDA.c.id, _START.label("nonce")).select_from(_WITH_CASE).where(*_OF_THE_WEEK))
+_MARK = prepared(select(func.group_concat(func.hex(_START), "")).select_from(_WITH_CASE).where(*_OF_THE_WEEK))
+"""All their nonces in one text: the same as before where nothing of it was written, which one row tells fastest."""
 _MAKE = prepared(select(_AGENDA.c.id, _AGENDA.c.case_id).where(_AGENDA.c.sealed_due.is_(None)).limit(bindparam("many")))
 _ADD = upsert(_AGENDA)
 _KEEP = prepared(
@@ -85,10 +97,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Waiting:
-    """All that somebody may see, what is most urgent first. `complete`: nothing is still to be made."""
+    """All that somebody may see, or the beginning of each kind, what is most urgent first.
+
+    `complete`: nothing is still to be made. `counts`: of each kind, with those that are not in `asked`. `colleagues`:
+    how many more wait in the name of others. `clocks`: ids of the cases that have a clock of three days of their own.
+    """
 
     asked: tuple[Asked, ...]
     complete: bool
+    counts: Mapping[str, int] = field(default_factory=dict)
+    colleagues: int = 0
+    clocks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -122,56 +141,97 @@ def forget_agenda(tx: Connection, case_id: str) -> None:
 
 
 class Opened:
-    """What was due when somebody last looked, opened: most of it is still the same the next time.
+    """What is due, opened, in its order: most of it is still the same the next time somebody looks.
 
     In memory only, and only as long as it is due: what is erased is gone from here the next time somebody looks.
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._kept: dict[str, tuple[bytes, _Kept]] = {}
+        self._known: tuple[bytes, date] | None = None  # of what is told: all that was due, and the day
+        self._told: list[tuple[str, Due]] = []
 
-    def due(self, tx: Connection, vault: Vault, today: date) -> list[tuple[str, str, _Kept]]:
-        """What may have to be told: the row's id, its case's, what it says. Raises CannotOpen."""
-        before, now = self._kept, dict[str, tuple[bytes, _Kept]]()
-        for row in tx.execute(_DUE, {"week": week_of(today)}):
-            known = before.get(row.id)
-            if known is None or known[0] != row.nonce:
-                kept = _row(tx, vault, row.id)
-                if kept is None:
-                    continue
-                known = (row.nonce, kept)
-            now[row.id] = known
-        self._kept = now
-        return [(row, kept.case_id, kept) for row, (_, kept) in now.items()]
+    def catch_up(self, tx: Connection, vault: Vault, today: date, *, limit: int = _PIECE) -> bool:
+        """Open some of what is due and new, `limit` at most. Whether there may be more. Raises CannotOpen."""
+        with self._lock:
+            rows = tx.execute(_DUE, {"week": week_of(today)}).all()
+            new = [row for row in rows if not self._is_known(row)][:limit]
+            for row in new:
+                self._open(tx, vault, row)
+            return len(new) == limit
+
+    def told(self, tx: Connection, vault: Vault, today: date) -> Sequence[tuple[str, Due]]:
+        """What is to be told today, each with its case's id, what is most urgent first. Raises CannotOpen."""
+        with self._lock:
+            week = {"week": week_of(today)}
+            mark = hashlib.sha256((tx.execute(_MARK, week).scalar() or "").encode()).digest()
+            if (mark, today) != self._known:
+                rows = tx.execute(_DUE, week).all()
+                for row in rows:
+                    if not self._is_known(row):
+                        self._open(tx, vault, row)
+                self._kept = {row.id: self._kept[row.id] for row in rows if row.id in self._kept}
+                told = [
+                    (_moment(each.at), kept.case_id, each)
+                    for _, kept in self._kept.values()
+                    for each in kept.due
+                    if _is_told(each, today)
+                ]
+                self._told = [(case_id, each) for _, case_id, each in sorted(told, key=itemgetter(0))]
+                self._known = (mark, today)
+            return self._told
+
+    def _is_known(self, row: Any) -> bool:
+        known = self._kept.get(row.id)
+        return known is not None and known[0] == row.nonce
+
+    def _open(self, tx: Connection, vault: Vault, row: Any) -> None:
+        kept = _row(tx, vault, row.id)
+        if kept is not None:
+            self._kept[row.id] = (row.nonce, kept)
 
 
-def waiting(tx: Connection, vault: Vault, handler: Handler, opened: Opened, *, today: date, now: datetime) -> Waiting:
+def waiting(
+    tx: Connection,
+    vault: Vault,
+    handler: Handler,
+    opened: Opened,
+    cases: CaseIndex,
+    *,
+    today: date,
+    now: datetime,
+    everybody: bool = True,
+    most: int | None = None,
+) -> Waiting:
     """What is to be told today to somebody, of the cases that they may open. `today`: on their wall.
 
-    Opens what is due and nothing else. Raises CannotOpen.
+    Without `everybody`: what is theirs or nobody's, and every clock. `most`: of each kind, the most urgent of them.
+    Raises CannotOpen.
     """
-    sight = Sight(tx, handler, now=now)
-    due = opened.due(tx, vault, today)
-    cases: dict[str, _Kept | None] = {row: kept for row, case_id, kept in due if row == case_id}
-    mine: dict[str, bool | None] = {}  # None: not theirs to know, nor how many there are
+    line_of = cases.seen(tx, vault, sight=Sight(tx, handler, now=now))
+    mine: dict[int, bool] = {}  # by the identity of an access that the index keeps once
     found: list[Asked] = []
-    for _, case_id, kept in due:
-        told = [each for each in kept.due if _is_told(each, today)]
-        if not told:
+    counts: Counter[str] = Counter()
+    colleagues, clocks = 0, set[str]()
+    for case_id, due in opened.told(tx, vault, today):
+        line = line_of(case_id)
+        if line is None:  # not theirs to know, nor how many there are
             continue
-        if case_id not in cases:  # an act's row says neither pseudonym nor team
-            cases[case_id] = _row(tx, vault, case_id)
-        case = cases[case_id]
-        if case is None:
+        access = line.access
+        its = mine.get(id(access))
+        if its is None:
+            its = mine[id(access)] = not access.named or access.names(handler)
+        if due.what in THREE_DAYS:
+            clocks.add(case_id)
+        if not (its or everybody or due.kind == CLOCK):
+            colleagues += 1
             continue
-        if case_id not in mine:
-            known = sight.sees(case_id, replace(case.access, team=team_of(tx, case_id)))
-            mine[case_id] = (not case.access.named or case.access.names(handler)) if known else None
-        its = mine[case_id]
-        if its is not None:
-            found += [Asked(case_id, case.pseudonym, its, each) for each in told]
+        counts[due.kind] += 1
+        if most is None or counts[due.kind] <= most:
+            found.append(Asked(case_id, line.pseudonym, its, due))
     complete = not tx.execute(_MAKE, {"many": 1}).all()
-    return Waiting(tuple(sorted(found, key=lambda each: _moment(each.due.at))), complete)
+    return Waiting(tuple(found), complete, counts, colleagues, frozenset(clocks))
 
 
 # ---- by itself ----

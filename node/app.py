@@ -240,8 +240,10 @@ async def _sweep(house: House) -> None:
 
 
 async def _fill(house: House) -> None:
-    """Open the lines of all cases, piece by piece, so that the first list need not wait for it."""
+    """Open the lines of all cases and what they ask for, piece by piece, so that the first page need not wait."""
     while await house.db.read(lambda tx: house.cases.catch_up(tx, house.vault)):
+        pass
+    while await house.db.read(lambda tx: house.agenda.catch_up(tx, house.vault, house.clock.now().date())):
         pass
 
 

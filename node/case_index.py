@@ -10,7 +10,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import accumulate, islice
@@ -41,6 +41,7 @@ Place = tuple[float, str]
 
 _PIECE = 500  # rows that are opened before somebody else has a turn
 _MANY = 500  # changed cases that are looked through one by one
+_ALL = -1  # rows: without a limit (SQLite, LIMIT)
 _SHORT = 3  # letters
 _END, _BETWEEN = "\n", "\t"
 
@@ -75,6 +76,29 @@ class CaseIndex:
         """Pseudonyms by the ids of the cases that somebody sees."""
         self._all(tx, vault)
         return _Names(self._lines, sight)
+
+    def look(self, tx: Connection, vault: Vault) -> list[CaseLine]:
+        """Every line as this step sees it, the one changed last first. Takes nothing in, for a step that writes may
+        come to nothing; it opens what changed since somebody read. Raises CannotOpen.
+        """
+        with self._lock:
+            lines, after = dict(self._lines), self._seen
+        for _, case_id, line in records.changed_lines(tx, vault, after=after, limit=_ALL):
+            lines.pop(case_id, None)
+            if line is not None:
+                lines[case_id] = line
+        return sorted(lines.values(), key=_place)
+
+    def seen(self, tx: Connection, vault: Vault, *, sight: Sight) -> Callable[[str], CaseLine | None]:
+        """The line of a case by its id, where somebody sees it; None of any other. Raises CannotOpen."""
+        self._all(tx, vault)
+        view, lines = _View(sight), self._lines
+
+        def line(case_id: str) -> CaseLine | None:
+            found = lines.get(case_id)
+            return found if found is not None and view(found) else None
+
+        return line
 
     def find(
         self,

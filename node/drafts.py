@@ -27,6 +27,7 @@ __all__ = [
     "Draft",
     "Fields",
     "Kept",
+    "case_of_form",
     "discard",
     "forget_drafts",
     "forget_old",
@@ -79,7 +80,7 @@ def keep(
     plain = json.dumps(list(fields), ensure_ascii=False).encode()
     if len(plain) > _LARGEST:
         raise InvalidInput(field="draft", problem=N_("it has more than {limit} bytes"), limit=_LARGEST)
-    case_id = _case_of(key)
+    case_id = case_of_form(key)
     sealer = vault if case_id is None else data_key_of(tx, vault, case_id)
     index = _index(vault, key)
     row = {
@@ -148,7 +149,8 @@ def forget_old(tx: Connection, *, now: datetime) -> None:
     tx.execute(delete(_DRAFT).where(_DRAFT.c.saved_at <= now - LIFE))
 
 
-def _case_of(key: str) -> str | None:
+def case_of_form(key: str) -> str | None:
+    """The case that a form is about, as its key says."""
     found = _CASE.search(key)
     return None if found is None else found[0]
 

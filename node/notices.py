@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from cordee.case.due import CLOCK
 from cordee.errors import N_, CordeeError, InvalidInput
 from cordee.runtime.logs import logger
 from cordee.transfer import State
@@ -122,12 +121,11 @@ def waits_for(tx: Connection, house: House, handler: Handler, *, now: datetime) 
             came = not each.outgoing and each.state is State.RECEIVED
             if offered or each.held or unwanted or came or each.erasure == "asked":
                 found.append(("transfer", each.id.hex(), each.state, each.erasure))
-        told = agenda.waiting(tx, house.vault, handler, house.agenda, today=now.astimezone(_WALL).date(), now=now)
-        found += [
-            ("case", each.case_id, each.due.what, each.due.about, each.due.at)
-            for each in told.asked
-            if each.mine or each.due.kind == CLOCK
-        ]
+        today = now.astimezone(_WALL).date()
+        told = agenda.waiting(
+            tx, house.vault, handler, house.agenda, house.cases, today=today, now=now, everybody=False
+        )
+        found += [("case", each.case_id, each.due.what, each.due.about, each.due.at) for each in told.asked]
     if Role.LEAD in handler.roles:
         found += [("opening", each.opening_id) for each in need_to_know.openings(tx, house.vault)]
     return frozenset(hashlib.blake2b(repr(each).encode(), digest_size=_HASH).digest() for each in found)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Connection, select
 
 from cordee.errors import N_, CasesLeftAlone, InvalidInput
 from node import journal, need_to_know, people, records, teams
-from node.case_access import NOBODY, may_open
+from node.case_access import NOBODY, Access, may_open
+from node.case_index import CaseIndex
 from node.people import Account, Role
 from node.records import CaseLine
 from node.store import table_of
@@ -48,7 +50,7 @@ def works_on_cases(account: Account) -> bool:
     return not account.disabled and bool(account.roles & _CASE_TEAM)
 
 
-def orphans(tx: Connection, vault: Vault, *, without: str | None = None) -> list[CaseLine]:
+def orphans(tx: Connection, vault: Vault, cases: CaseIndex, *, without: str | None = None) -> list[CaseLine]:
     """The cases that nobody may open, the one changed last first; closed ones too, for they must be kept or erased.
 
     `without`: those that closing this account would leave so. Raises CannotOpen.
@@ -62,14 +64,14 @@ def orphans(tx: Connection, vault: Vault, *, without: str | None = None) -> list
     if without is not None and leaver is None:
         return []
 
-    def opens(account: Account, line: CaseLine) -> bool:
-        return may_open(account, line.access, teams_of.get(account.account_id, ()))
+    def opens(account: Account, access: Access) -> bool:
+        return may_open(account, access, teams_of.get(account.account_id, ()))
 
-    return [
-        each
-        for each in records.list_cases(tx, vault)
-        if not any(opens(account, each) for account in there) and (leaver is None or opens(leaver, each))
-    ]
+    @cache  # nearly all cases have one of a few
+    def alone(access: Access) -> bool:
+        return not any(opens(each, access) for each in there) and (leaver is None or opens(leaver, access))
+
+    return [each for each in cases.look(tx, vault) if alone(each.access)]
 
 
 def heirs(tx: Connection, vault: Vault, *, without: str | None = None) -> list[Heir]:
@@ -89,6 +91,7 @@ def heirs(tx: Connection, vault: Vault, *, without: str | None = None) -> list[H
 def give(
     tx: Connection,
     vault: Vault,
+    cases: CaseIndex,
     case_ids: Collection[str],
     heir: Heir,
     *,
@@ -109,7 +112,7 @@ def give(
         raise InvalidInput(
             field=N_("heir"), problem=N_("choose a team with people in it, or a person who works on cases")
         )
-    alone = {each.case_id for each in orphans(tx, vault, without=without)}
+    alone = {each.case_id for each in orphans(tx, vault, cases, without=without)}
     for case_id in sorted(set(case_ids)):
         if case_id not in alone:
             raise InvalidInput(field=N_("cases"), problem=N_("somebody looks after one of them already"))
@@ -132,6 +135,7 @@ def give(
 def close_account(
     tx: Connection,
     vault: Vault,
+    cases: CaseIndex,
     account_id: str,
     *,
     heir: Heir | None = None,
@@ -147,9 +151,9 @@ def close_account(
     InvalidInput for an heir who could not open them.
     """
     name = people.account_named(tx, vault, account_id).name
-    left = [each.case_id for each in orphans(tx, vault, without=account_id)]
+    left = [each.case_id for each in orphans(tx, vault, cases, without=account_id)]
     if left and heir is not None:
-        give(tx, vault, left, heir, now=now, by=by, without=account_id)
+        give(tx, vault, cases, left, heir, now=now, by=by, without=account_id)
     elif left and not leave:
         raise CasesLeftAlone(count=len(left))
     people.disable_account(tx, vault, name, now=now, by=by)

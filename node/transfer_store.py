@@ -15,6 +15,7 @@ from cordee.ids import MemberId, TokenId, TransferId
 from cordee.runtime.prepared import prepared
 from cordee.signing import Signed, kept_statement
 from cordee.transfer import END_STATES, Kind, State
+from node.store import table_of
 from node.store.transfers import CursorRow, PutAsideRow, StatementRow, TransferRow, WithdrawnRow
 
 __all__ = [
@@ -50,10 +51,10 @@ __all__ = [
 ]
 
 _TRANSFER = TransferRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table class
-_STATEMENT = StatementRow.__table__  # type: ignore[attr-defined]
-_WITHDRAWN = WithdrawnRow.__table__  # type: ignore[attr-defined]
-_CURSOR = CursorRow.__table__  # type: ignore[attr-defined]
-_PUT_ASIDE = PutAsideRow.__table__  # type: ignore[attr-defined]
+_STATEMENT = table_of(StatementRow)
+_WITHDRAWN = table_of(WithdrawnRow)
+_CURSOR = table_of(CursorRow)
+_PUT_ASIDE = table_of(PutAsideRow)
 
 # Made once: putting such an expression together costs SQLAlchemy more than SQLite needs to run it.
 _THIS = _TRANSFER.c.id == bindparam("transfer")

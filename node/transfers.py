@@ -57,6 +57,7 @@ class TransferLine:
     erasure: str
     waits: bool  # something of ours has not reached the directory yet
     held: bool  # ours, accepted, and leaves only when somebody here lets it go
+    still: bool  # it does not move at present: the sentence says why
 
 
 class TransferBook:
@@ -209,6 +210,7 @@ class TransferBook:
         reason = self._reason(transfer)
         taken = [kind for kind, _ in said]
         over = transfer.state is State.RECEIVED
+        pause = self._pause(transfer)
         return TransferLine(
             transfer_id=transfer.id,
             direction="out" if transfer.outgoing else "in",
@@ -223,13 +225,12 @@ class TransferBook:
             expires_at=transfer.expires_at,
             bytes_done=transfer.total_bytes if over else house.changes.progress.get(transfer.id, 0),
             bytes_total=transfer.total_bytes,
-            sentence=sentence(
-                transfer.state, party, taken=taken, shared=not transfer.hands_over, pause=self._pause(transfer)
-            ),
+            sentence=sentence(transfer.state, party, taken=taken, shared=not transfer.hands_over, pause=pause),
             reason_code=reason.code if reason else "",
             erasure=transfer.erasure or "",
             waits=any(waits for _, waits in said),
             held=transfer.held,
+            still=pause is not None,
         )
 
     def _pause(self, transfer: Transfer) -> Pause | None:

@@ -200,7 +200,7 @@ def _tell(known: CordeeError | None, settings: _Settings, error: Exception) -> i
         remedy = text(N_("Try again with -v and tell whoever looks after this machine."), settings.language)
         _print(settings, reason="UNEXPECTED", message=message, remedy=remedy, facts={})
         return int(ExitCode.UNEXPECTED)
-    message, remedy = translate(known, settings.language)
+    message, remedy = translate(known, settings.language, with_codes=True)
     found = problems(known, settings.language)
     _print(settings, reason=known.reason, message=message, remedy=remedy, facts=known.facts, problems=found)
     return int(known.exit_code)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gettext
 import os
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 
 from cordee.errors import N_, CordeeError, InvalidRecord, Problem, filled
 
-__all__ = ["LANGUAGES", "language_of", "problems", "text", "translate", "why"]
+__all__ = ["LANGUAGES", "facts_in_words", "language_of", "problems", "text", "translate", "why"]
 
 LANGUAGES = ("fr", "en")
 _LOCALE = Path(__file__).resolve().parent.parent / "locale"
@@ -30,13 +31,48 @@ def text(message: str, language: str | None = None) -> str:
     return _catalogue(language or "en").gettext(message) if message else ""
 
 
-def translate(error: CordeeError, language: str | None = None) -> tuple[str, str]:
+def translate(error: CordeeError, language: str | None = None, *, with_codes: bool = False) -> tuple[str, str]:
     """What is wrong, and what to do next (perhaps nothing), with the error's facts put in.
 
-    Every fact is looked up: what no catalogue knows (an id, a path, a number) stays as it is.
+    Every fact is looked up: what no catalogue knows (an id, a path, a number) stays as it is. `with_codes`: beside a
+    role stands its code, for whoever has to type it.
     """
     translated = partial(text, language=language)
-    return filled(error.message, error.facts, translated), filled(error.remedy, error.facts, translated)
+    facts = facts_in_words(error.facts, language)
+    role = facts.get("role", "")
+    if with_codes and translated(role) != role:
+        facts["role"] = f"{translated(role)} ({role})"
+    return filled(error.message, facts, translated), filled(error.remedy, facts, translated)
+
+
+def facts_in_words(facts: Mapping[str, str], language: str | None = None) -> dict[str, str]:
+    """Facts with what only programs read put in the reader's words: `day`, a date (ISO 8601), and `who`, codes of those
+    who decided on a sharing, with commas between. What is neither stays as it is.
+    """
+    told = dict(facts)
+    if "day" in told:
+        told["day"] = _day(told["day"], language or "en")
+    if "who" in told:
+        told["who"] = ", ".join(_decider(each, language) for each in told["who"].split(", "))
+    return told
+
+
+def _day(written: str, language: str) -> str:
+    from babel.dates import format_date  # slow to import, and rarely needed
+
+    try:
+        return str(format_date(date.fromisoformat(written), "long", locale=language))
+    except ValueError:
+        return written
+
+
+def _decider(code: str, language: str | None) -> str:
+    from cordee.case.labels import value_label  # opens the case's schema
+
+    try:
+        return text(value_label("consents.decided_by.role", code), language)
+    except KeyError:
+        return text(code, language)
 
 
 def problems(error: CordeeError, language: str | None = None) -> list[Problem]:

@@ -58,7 +58,7 @@ class Accounts(Desk, node_pb2_grpc.AccountsServicer):
             account = people.account_row(tx, node.vault, request.name).id
             heir = heir_named(tx, node.vault, team=request.cases_to_team, account=request.cases_to_account)
             leave, by = request.leave_cases, handler.account_id
-            orphans.close_account(tx, node.vault, account, heir=heir, leave=leave, now=now, by=by)
+            orphans.close_account(tx, node.vault, node.house.cases, account, heir=heir, leave=leave, now=now, by=by)
 
         await node.db.write(step)
         return node_pb2.DisableAccountResponse()

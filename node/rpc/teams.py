@@ -71,7 +71,7 @@ class Teams(Desk, node_pb2_grpc.TeamsServicer):
     ) -> AsyncIterator[node_pb2.Orphan]:
         """By pseudonym alone: of what is in a case nothing is told."""
         await self._enter(context, "Teams.ListOrphans")
-        for line in await self._node.db.read(lambda tx: orphans.orphans(tx, self._node.vault)):
+        for line in await self._node.db.read(lambda tx: orphans.orphans(tx, self._node.vault, self._node.house.cases)):
             yield node_pb2.Orphan(
                 case_id=line.case_id,
                 pseudonym=line.pseudonym,
@@ -88,7 +88,7 @@ class Teams(Desk, node_pb2_grpc.TeamsServicer):
             heir = heir_named(tx, node.vault, team=request.to_team, account=request.to_account)
             if heir is None:
                 raise InvalidInput(field="to_team", problem=N_("say to which team or person they go"))
-            orphans.give(tx, node.vault, tuple(request.case_ids), heir, now=now, by=by)
+            orphans.give(tx, node.vault, node.house.cases, tuple(request.case_ids), heir, now=now, by=by)
 
         await node.db.write(step)
         return node_pb2.GiveOrphansResponse()

@@ -20,6 +20,7 @@ _READERS = frozenset({Role.HANDLER, Role.LEAD, Role.AUDITOR})
 _OVERSEERS = frozenset({Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR})
 _LOOKING_AFTER = frozenset({Role.LEAD, Role.ADMINISTRATOR})
 _ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
+_DRAFTERS = _CASE_TEAM | _ADMINISTRATORS  # of a long form; one about a case is the case team's
 
 ROUTES: Mapping[str, frozenset[Role]] = {
     "today": _ANYONE,
@@ -53,6 +54,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "transfer_erasure": _CASE_TEAM,
     "transfer_update": _HANDLERS,
     "case_versions": _CASE_TEAM,
+    "report": _CASE_TEAM,
     "live": _READERS,
     "lock": _ANYONE,
     "access": _ANYONE,
@@ -88,8 +90,8 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "six_words_of": _ANYONE,
     "files": _CASE_TEAM,
     "file": _CASE_TEAM,
-    "draft": _CASE_TEAM,
-    "draft_discard": _CASE_TEAM,
+    "draft": _DRAFTERS,
+    "draft_discard": _DRAFTERS,
 }
 """Name of a route → who may use it. Those for somebody who is not signed in stand in `site.py`, and are no page."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 
 from cordee.act import Act, Decision, RecipientFacts, decide
 from cordee.act.facts import is_named
@@ -16,9 +16,10 @@ from cordee.case.labels import field_label, section_label, value_label
 from cordee.case.record import Case
 from cordee.errors import N_, filled
 from cordee.profile import departement_name
-from cordee.runtime.texts import text
+from cordee.runtime.texts import facts_in_words, text
 from node.roster_sync import MemberView
 from node.web.act_words import STATES, say
+from node.web.times import moment_text
 from node.web.wall import HERE
 
 __all__ = [
@@ -111,7 +112,7 @@ def told(act: Act, *, members: Iterable[MemberView], persons: Mapping[str, str],
         standing=can_be_withdrawn(act),
         purpose=", ".join(text(value_label("consents.purposes", each), language) for each in sorted(act.purposes)),
         recipients=tuple(recipient_told(each, known, language) for each in act.recipients),
-        recorded_on=_moment(act.decided_at, language),
+        recorded_on=moment_text(act.decided_at, language),
         until=day_of(act.valid_until, language),
         people=tuple(_person(each, persons, language) for each in document["decided_by"]),
         sections=tuple(text(section_label(each), language) for each in SECTIONS if each in act.sections),
@@ -184,10 +185,6 @@ def day_of(moment: datetime, language: str) -> str:
     return str(format_date(moment.astimezone(HERE).date(), "long", locale=language))
 
 
-def _moment(moment: datetime, language: str) -> str:
-    return str(format_datetime(moment.astimezone(HERE), "medium", locale=language, tzinfo=HERE))
-
-
 def _facts(member: MemberView, now: datetime) -> RecipientFacts | None:
     if member.profile is None:
         return None
@@ -202,7 +199,7 @@ def _facts(member: MemberView, now: datetime) -> RecipientFacts | None:
 
 
 def _verdict(member: MemberView, purpose: str, decision: Decision, language: str) -> Verdict:
-    facts = {key: _role(value, language) if key == "who" else value for key, value in decision.facts}
+    facts = facts_in_words(dict(decision.facts), language)
     notes = [text(_FLAGS[each], language) for each in sorted(decision.flags) if each in _FLAGS]
     if not decision.allowed and decision.rule in _NEXT:
         notes.insert(0, text(_NEXT[decision.rule], language))
@@ -260,7 +257,7 @@ def _more(act: Act, document: Mapping[str, Any], language: str) -> Iterator[Line
     yield coded("evidence.form", document["evidence"]["form"])
     withdrawal = document.get("withdrawal")
     if withdrawal:
-        yield labelled("withdrawal.at", _moment(datetime.fromisoformat(withdrawal["at"]), language))
+        yield labelled("withdrawal.at", moment_text(withdrawal["at"], language))
         yield labelled("withdrawal.by_role", _role(withdrawal["by_role"], language))
         if withdrawal.get("reason"):
             yield labelled("withdrawal.reason", withdrawal["reason"])

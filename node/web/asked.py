@@ -15,7 +15,7 @@ from node.drafts import Kept
 from node.transfers import TransferLine
 from node.web.wall import HERE
 
-__all__ = ["EMERGENCY", "Line", "Section", "clocks_of_transfers", "draft_lines", "lines_of", "sections_of"]
+__all__ = ["EMERGENCY", "Line", "Section", "clocks_of_transfers", "draft_lines", "lines_of", "most_of", "sections_of"]
 
 EMERGENCY: Final = "emergency_shelter"
 _THREE_DAYS = timedelta(hours=72)
@@ -76,6 +76,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_recipient": (
         N_("A case came here that was not for us"),
         N_("Tell whoever sent it, and the data protection officer: where the CNIL has to know, it is within 72 hours."),
+    ),
+    "sent_wrongly": (
+        N_("A case went to the wrong association"),
+        N_("Tell the data protection officer: where the CNIL has to know, it is within 72 hours. And tell the minor."),
     ),
     # Risk.
     "reassess": (N_("Risk to be looked at again"), N_("Assess it and note the next date.")),
@@ -185,20 +189,42 @@ def clocks_of_transfers(
             found.append((CLOCK, _line(name, "shelter_transfer", link, taken + _THREE_DAYS, now, since=taken)))
         known = noted.get(each.transfer_id.hex())
         if known is not None and now < known + 2 * _THREE_DAYS:
-            found.append((CLOCK, _line(each.peer_name, "wrong_recipient", link, known + _THREE_DAYS, now, since=known)))
+            what = "wrong_recipient" if each.direction == "in" else "sent_wrongly"
+            found.append((CLOCK, _line(each.peer_name, what, link, known + _THREE_DAYS, now, since=known)))
     return found
 
 
-def sections_of(lines: Iterable[tuple[str, Line]], *, whole: bool) -> list[Section]:
-    """The parts of the page that have something in them, each with what is most urgent first."""
+def most_of(*, whole: bool) -> int:
+    """How many lines a part of the page shows."""
+    return _MOST if whole else _FIRST
+
+
+def sections_of(
+    lines: Iterable[tuple[str, Line]], *, whole: bool, beyond: Mapping[str, int] | None = None
+) -> list[Section]:
+    """The parts of the page that have something in them, each with what is most urgent first. `beyond`: how many more
+    there are of each kind, all of them less urgent.
+    """
     by_kind: dict[str, list[Line]] = {}
     for kind, line in lines:
         by_kind.setdefault(kind, []).append(line)
     return [
-        Section(kind, title, sorted(found, key=lambda each: each.at)[: _MOST if whole else _FIRST], len(found))
+        Section(
+            kind,
+            title,
+            sorted(found, key=lambda each: each.at)[: most_of(whole=whole)],
+            len(found) + (beyond or {}).get(kind, 0),
+        )
         for kind, title in _TITLES
         if (found := by_kind.get(kind))
     ]
+
+
+_WITHOUT_CASE: Final[Mapping[str, tuple[str, str]]] = {
+    "case-new": ("/cases/new", N_("A new case")),
+    "profile": ("/profile/edit", N_("What the others read of us")),
+}
+"""Forms that are about no case: the draft's key → its page, and what it is called."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +234,7 @@ class DraftLine:
     name: str
     link: str
     saved_at: datetime
+    title: str = ""  # what the form is about, where that is no case
 
 
 def draft_lines(kept: Iterable[Kept], names: Mapping[str, str]) -> list[DraftLine]:
@@ -216,14 +243,15 @@ def draft_lines(kept: Iterable[Kept], names: Mapping[str, str]) -> list[DraftLin
     for each in kept:
         link = _draft_link(each)
         if link:
-            found.append(DraftLine(names.get(each.case_id or "", ""), link, each.saved_at))
+            name = names.get(each.case_id or "", "")
+            found.append(DraftLine(name, link, each.saved_at, _WITHOUT_CASE.get(each.key, ("", ""))[1]))
     return found
 
 
 def _draft_link(kept: Kept) -> str:
     parts = kept.key.split("/")
     if kept.case_id is None:
-        return "/cases/new" if kept.key == "case-new" else ""
+        return _WITHOUT_CASE.get(kept.key, ("", ""))[0]
     case = f"/cases/{kept.case_id}"
     if len(parts) == 4 and parts[0] == "act" and all(part.replace("_", "").isalnum() for part in parts[2:]):
         return f"{case}/acts/new?kind={parts[2]}&purpose={parts[3]}"
@@ -233,6 +261,8 @@ def _draft_link(kept: Kept) -> str:
         ["send-confirm"],
     ):
         return f"{case}/send"
+    if parts == [kept.case_id, "report"]:
+        return f"{case}/report"
     if len(parts) == 2 and parts[0] == kept.case_id and parts[1].replace("_", "").isalnum():
         return f"{case}/sections/{parts[1]}"
     return case

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 
 from cordee.case.form import CASE_FORM
 from cordee.case.labels import field_label, value_label
 from cordee.errors import N_
 from cordee.runtime.texts import text
-from node.web.wall import HERE
+from node.web.times import exact_moment
 
 __all__ = ["as_text", "is_prose", "is_vital", "vital_fields"]
 
@@ -85,7 +85,7 @@ def _day(language: str) -> Callable[[str], str]:
 
 
 def _moment(language: str) -> Callable[[str], str]:
-    return lambda value: format_datetime(datetime.fromisoformat(value), "medium", locale=language, tzinfo=HERE)
+    return lambda value: exact_moment(value, language)  # two may differ by seconds
 
 
 def _label(path: str, language: str) -> str:

@@ -1,12 +1,18 @@
-"""The journal's codes in words. What has none here is shown as its code."""
+"""The journal's codes in words, its facts with their labels. What has no word here is shown as its code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from cordee.errors import N_
+from cordee.case.labels import field_label, section_label, value_label
+from cordee.errors import N_, by_reason
+from cordee.runtime.texts import text
+from node.web.following import REASONS
+from node.web.rendering import size_text
 
-__all__ = ["ACTIONS", "OUTCOMES", "TOPICS"]
+__all__ = ["ACTIONS", "OUTCOMES", "TOPICS", "Fact", "facts_told", "outcome_told"]
 
 TOPICS: Mapping[str, str] = {
     "case.": N_("cases"),
@@ -29,6 +35,7 @@ ACTIONS: Mapping[str, str] = {
     "account.enabled": N_("account enabled again"),
     "account.password": N_("password changed"),
     "account.pause_lifted": N_("pause lifted"),
+    "act.printed": N_("sheet for the family made"),
     "act.read": N_("act read"),
     "act.recorded": N_("act recorded"),
     "act.withdrawn": N_("act withdrawn"),
@@ -37,6 +44,7 @@ ACTIONS: Mapping[str, str] = {
     "card.published": N_("card published"),
     "case.attached": N_("file added"),
     "case.changed": N_("case changed"),
+    "case.came_back": N_("case came back"),
     "case.closed": N_("case closed"),
     "case.created": N_("case opened"),
     "case.erased": N_("case erased"),
@@ -47,7 +55,9 @@ ACTIONS: Mapping[str, str] = {
     "case.opened_for_reason": N_("opened without being of the team"),
     "case.opening_looked_at": N_("opening looked at"),
     "case.read": N_("case read"),
+    "case.report_made": N_("report to child protection made"),
     "case.team_changed": N_("team of a case changed"),
+    "case.version_came": N_("another version of a case came"),
     "case.versions_read": N_("other versions read"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
@@ -57,6 +67,7 @@ ACTIONS: Mapping[str, str] = {
     "notice.tested": N_("test message sent"),
     "notice.unwanted": N_("messages by e-mail stopped"),
     "notice.wanted": N_("messages by e-mail wanted"),
+    "page.refused": N_("page asked for without the role for it"),
     "passkey.added": N_("passkey added"),
     "passkey.removed": N_("passkey removed"),
     "profile.published": N_("profile published"),
@@ -71,12 +82,21 @@ ACTIONS: Mapping[str, str] = {
     "session.opened": N_("signed in"),
     "session.refused": N_("sign-in refused"),
     "session.unlocked": N_("screen unlocked"),
+    "statement.acceptance": N_("our acceptance was not taken"),
+    "statement.erasure": N_("our answer about the erasure was not taken"),
+    "statement.offer": N_("our offer was not taken"),
+    "statement.receipt_refused": N_("our refusal on arrival was not taken"),
+    "statement.receipt_taken": N_("our receipt was not taken"),
+    "statement.refusal": N_("our decline was not taken"),
+    "statement.shipment": N_("our shipment was not taken"),
+    "statement.withdrawal": N_("our withdrawal was not taken"),
     "team.added": N_("team made"),
     "team.dissolved": N_("team dissolved"),
     "team.joined": N_("put into a team"),
     "team.left": N_("taken out of a team"),
     "team.renamed": N_("team renamed"),
     "transfer.accepted": N_("offer accepted"),
+    "transfer.compatible": N_("compatibility asked before accepting"),
     "transfer.declined": N_("offer declined"),
     "transfer.erasure": N_("erasure answered"),
     "transfer.expired": N_("offer expired"),
@@ -90,7 +110,126 @@ ACTIONS: Mapping[str, str] = {
     "transfer.shipped": N_("case sent"),
     "transfer.withdrawal_came": N_("withdrawal came"),
     "transfer.withdrawn": N_("transfer withdrawn"),
+    "transfer.wrong_recipient": N_("said by the sender: it went to the wrong association"),
 }
 
-OUTCOMES: Mapping[str, str] = {"done": "", "mended": N_("mended")}
+OUTCOMES: Mapping[str, str] = {
+    "done": "",
+    "mended": N_("mended"),
+    "overtaken": N_("overtaken by another step"),
+    "refused": N_("refused"),
+    "returned": N_("given back"),
+    "tombstone": N_("what was left of it, after its time"),
+}
 """What is said beside an action; what was simply done needs no word."""
+
+FACTS: Final[Mapping[str, str]] = {
+    "account": N_("person"),
+    "act": N_("act"),
+    "areas": N_("in an area to avoid"),
+    "attachment": N_("file"),
+    "attachments": N_("files"),
+    "bound_by_secrecy": N_("bound by professional secrecy"),
+    "bytes": N_("size"),
+    "case": N_("case"),
+    "conflict": N_("a minor of the same group is here"),
+    "departement": N_("département"),
+    "digest": N_("digest of the sheet"),
+    "field": N_("field"),
+    "fields": N_("what is new"),
+    "number": N_("card number"),
+    "opening": N_("opening"),
+    "page": N_("page"),
+    "peer": N_("other association"),
+    "restriction": N_("kept to"),
+    "roles": N_("roles"),
+    "rule": N_("row of the decision table"),
+    "section": N_("section"),
+    "sender": N_("from"),
+    "team": N_("team"),
+    "transfer": N_("transfer"),
+    "version": N_("version"),
+}
+"""What a fact of a line is about."""
+
+_IDS: Final = frozenset({"act", "attachment", "case", "opening", "transfer"})
+_ANSWERS: Final = {"true": N_("yes"), "false": N_("no"), "yes": N_("yes"), "no": N_("no")}
+_SECTIONS: Final = {"versions": N_("versions side by side"), "sending": N_("what would leave")}
+_EVERYBODY: Final = {"everybody": N_("the whole association")}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact of a line, in words. `id` is set where it leads to other lines, `code` where there is no word for it."""
+
+    label: str
+    value: str
+    id: str = ""
+    code: bool = False
+
+
+def facts_told(facts: Mapping[str, str], names: Mapping[str, str], language: str) -> list[Fact]:
+    """All facts of a line. `names`: of people, teams and associations, by their ids."""
+    return [_fact(key, value, names, language) for key, value in facts.items()]
+
+
+def outcome_told(outcome: str, language: str) -> tuple[str, bool]:
+    """What is said of how it went, and whether that is a code that has no word."""
+    known = OUTCOMES.get(outcome)
+    if known is None and outcome in REASONS:
+        known = REASONS[outcome]
+    refusal = by_reason(outcome)
+    if known is None and refusal is not None and "{" not in refusal.message:  # the journal keeps no facts of it
+        known = refusal.message
+    return (outcome, True) if known is None else (text(known, language), False)
+
+
+def _fact(key: str, value: str, names: Mapping[str, str], language: str) -> Fact:
+    label = text(FACTS.get(key, key), language)
+    if key in _IDS:
+        return Fact(label, value, id=value)
+    told = names.get(value) or _worded(key, value, language)
+    return Fact(label, told or value, code=not told)
+
+
+def _worded(key: str, value: str, language: str) -> str:
+    """The value as people read it; empty where there is no word for it."""
+    if key == "bytes" and value.isdecimal():
+        return size_text(int(value), language=language)
+    if key in ("attachments", "departement", "number", "rule", "version"):
+        return value
+    if key == "roles":
+        return ", ".join(text(each, language) for each in value.split(","))
+    if key == "fields":
+        return ", ".join(_field(f"profile.{each}", language) or each for each in value.split())
+    if key == "field":
+        section = value.partition(".")[0]
+        return " · ".join(filter(None, (_section(section, language), _field(value, language))))
+    if key == "section":
+        return _section(value, language)
+    if key == "restriction":
+        return _value("meta.access_restriction", value, language)
+    if key in ("areas", "bound_by_secrecy", "conflict"):
+        return text(_ANSWERS.get(value, ""), language)
+    return text(_EVERYBODY.get(value, ""), language) if key == "team" else ""
+
+
+def _section(name: str, language: str) -> str:
+    try:
+        return text(_SECTIONS.get(name) or section_label(name), language)
+    except KeyError:
+        return ""
+
+
+def _field(path: str, language: str) -> str:
+    try:
+        return text(field_label(path), language)
+    except KeyError:
+        return ""
+
+
+def _value(path: str, value: str, language: str) -> str:
+    try:
+        return text(value_label(path, value), language)
+    except KeyError:
+        return ""

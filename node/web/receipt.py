@@ -8,11 +8,10 @@ It is made in memory, with a font that every reader has: nothing of it is writte
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cordee.act import Act
 from cordee.errors import N_
@@ -20,25 +19,10 @@ from cordee.profile import Profile
 from cordee.runtime.texts import text
 from node.web.act_told import Told, day_of
 from node.web.act_words import PURPOSES, say
+from node.web.paper import printed
 
-if TYPE_CHECKING:
-    from fpdf import FPDF
+__all__ = ["House", "receipt", "sheet"]
 
-__all__ = ["House", "receipt", "sheet", "writable"]
-
-_ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
-_LOOSE: Final = {
-    "\u202f": "\u00a0",
-    "\u2011": "-",
-    "\u2212": "-",
-    "→": "-",
-    "←": "-",
-    "Ł": "L",
-    "ł": "l",
-    "Đ": "D",
-    "đ": "d",
-    "ı": "i",
-}
 _TITLES: Final = {
     "consent": N_("What you agreed to"),
     "refusal": N_("You said no: what that means"),
@@ -83,24 +67,7 @@ class House:
 
 def receipt(act: Act, shown: Told, house: House, *, now: datetime, language: str, stamp: str = "") -> bytes:
     """The sheet as a PDF of one or two pages. `stamp`, a marked text, stands at the head of each page."""
-    from fpdf import FPDF  # twenty MiB of memory that a node without such a sheet does not need
-
-    class Sheet(FPDF):
-        def header(self) -> None:
-            if stamp:
-                _put(self, "stamp", writable(text(stamp, language)))
-
-    pdf = Sheet(format="A4")
-    pdf.core_fonts_encoding = _ENCODING
-    pdf.set_lang(language)
-    pdf.set_title("Notes")
-    pdf.set_creation_date(now)
-    pdf.set_margin(20)
-    pdf.set_auto_page_break(True, margin=16)
-    pdf.add_page()
-    for kind, words in sheet(act, shown, house, now=now, language=language):
-        _put(pdf, kind, writable(words))
-    return bytes(pdf.output())
+    return printed(sheet(act, shown, house, now=now, language=language), now=now, language=language, stamp=stamp)
 
 
 def sheet(act: Act, shown: Told, house: House, *, now: datetime, language: str) -> Iterator[tuple[str, str]]:
@@ -179,35 +146,3 @@ def _ways_back(act: Act, house: House, language: str) -> Iterator[tuple[str, str
 
 def _items(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from (("item", each) for each in words)
-
-
-def _put(pdf: FPDF, kind: str, words: str) -> None:
-    size, style, above, height = {
-        "title": (20, "B", 0, 9),
-        "heading": (13, "B", 4, 7),
-        "text": (12, "", 1, 6.2),
-        "item": (12, "", 0.5, 6.2),
-        "small": (9.5, "", 3, 5),
-        "stamp": (14, "B", 0, 9),
-    }[kind]
-    pdf.ln(above)
-    pdf.set_font("helvetica", style=style, size=size)
-    if kind == "stamp":
-        pdf.multi_cell(0, height, words, new_x="LMARGIN", new_y="NEXT", align="C", border=1)
-        return
-    if kind == "item":
-        pdf.cell(6, height, "\u2022")
-    pdf.multi_cell(0, height, words, new_x="LMARGIN", new_y="NEXT", align="L")
-
-
-def writable(words: str) -> str:
-    """In letters that the font has: a name in others keeps its base letters, and nothing ever fails for a letter."""
-    found = []
-    for each in "".join(_LOOSE.get(letter, letter) for letter in words):
-        try:
-            each.encode(_ENCODING)
-            found.append(each)
-        except UnicodeEncodeError:
-            plain = unicodedata.normalize("NFKD", each).encode("ascii", "ignore").decode()
-            found.append(plain or "?")
-    return "".join(found)

@@ -20,7 +20,7 @@ from cordee.errors import (
     TooLarge,
     filled,
 )
-from cordee.runtime.texts import text
+from cordee.runtime.texts import facts_in_words, text
 from node.web.visit import Visit
 
 __all__ = ["Refusal", "refusal_of"]
@@ -74,14 +74,14 @@ def refusal_of(
     if purpose:
         ways.append((purpose, N_("Choose another purpose")))
     ways.append((back, N_("Choose another association")))
-    facts, translated = _in_words(refused), partial(text, language=visit.language)
+    facts, translated = _in_words(refused, visit.language), partial(text, language=visit.language)
     message, remedy = (filled(each, facts, translated) for each in (refused.message, refused.remedy))
     return Refusal(message, remedy, tuple(ways))
 
 
-def _in_words(refused: CordeeError) -> dict[str, str]:
+def _in_words(refused: CordeeError, language: str) -> dict[str, str]:
     """Its facts, with codes as people read them; those that are texts are translated where it is told."""
-    facts = dict(refused.facts)
+    facts = facts_in_words(refused.facts, language)
     if facts.get("section") in SECTIONS:
         facts["section"] = section_label(facts["section"])
     if facts.get("purpose") in PURPOSES:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date
 from babel.numbers import format_decimal
 from babel.units import format_unit
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from cordee.case.labels import field_label, section_label, value_label
 from cordee.errors import N_, CordeeError, InvalidRecord, Problem
 from cordee.runtime.texts import problems, text, translate
+from node.web.times import exact_moment, moment_text, span_text
 from node.web.wall import HERE
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ def _environment(language: str) -> Environment:
     )
     environment.filters.update(
         day=partial(_day, language=language),
-        moment=partial(_moment, language=language),
-        span=partial(_span, language=language),
+        moment=partial(moment_text, language=language),
+        exact=partial(exact_moment, language=language),
+        span=partial(span_text, language=language),
         days=partial(_days, language=language),
         number=partial(format_decimal, locale=language),
         size=partial(size_text, language=language),
@@ -141,16 +143,6 @@ def _wall_time(value: str) -> str:
 def _day(value: date | str, *, language: str) -> str:
     known = date.fromisoformat(value[:10]) if isinstance(value, str) else value
     return format_date(known, "long", locale=language)
-
-
-def _moment(value: datetime | str, *, language: str) -> str:
-    known = datetime.fromisoformat(value) if isinstance(value, str) else value
-    known = known if known.tzinfo else known.replace(tzinfo=UTC)
-    return format_datetime(known.astimezone(HERE), "medium", locale=language, tzinfo=HERE)
-
-
-def _span(value: timedelta, *, language: str) -> str:
-    return format_timedelta(value, locale=language, threshold=1.2)
 
 
 def _days(value: timedelta, *, language: str) -> str:

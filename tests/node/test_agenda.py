@@ -13,9 +13,11 @@ import pytest
 
 from cordee.act import parse_act
 from cordee.case import Case, case_of
+from cordee.case.due import RISK
 from cordee.ids import TransferId
 from cordee.runtime.database import Database
 from node import acts, agenda, need_to_know, records
+from node.case_index import CaseIndex
 from node.people import Handler, Role
 from node.store import migrations
 from node.store.migrations import node_database
@@ -63,7 +65,9 @@ def told(
     now: datetime = NOW,
     opened: agenda.Opened | None = None,
 ) -> list[tuple[str, str]]:
-    found = db.read_sync(lambda tx: agenda.waiting(tx, vault, who, opened or agenda.Opened(), today=today, now=now))
+    found = db.read_sync(
+        lambda tx: agenda.waiting(tx, vault, who, opened or agenda.Opened(), CaseIndex(), today=today, now=now)
+    )
     return [(each.pseudonym, each.due.what) for each in found.asked]
 
 
@@ -107,7 +111,7 @@ def test_a_clock_goes_on_when_something_else_of_the_case_is_written(
         lambda tx: records.update_case(tx, vault, case.case_id, changed, expected_version=1, by="claire", now=later)
     )
     found = db.read_sync(
-        lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=later.date(), now=later)
+        lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), CaseIndex(), today=later.date(), now=later)
     ).asked
     assert [each.due.at for each in found] == [NOW + timedelta(hours=72)]
 
@@ -223,13 +227,15 @@ def test_a_database_of_before_is_brought_up_to_date_and_says_so_until_it_is(
     late = date(2026, 12, 10)
     with node_database(path) as db:
         assert not db.read_sync(
-            lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=late, now=NOW)
+            lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), CaseIndex(), today=late, now=NOW)
         ).complete
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=1, now=NOW)) == 1
         assert len(told(db, vault, today=late)) == 1
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 1
         assert db.write_sync(lambda tx: records.catch_up(tx, vault, many=50, now=NOW)) == 0
-        assert db.read_sync(lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), today=late, now=NOW)).complete
+        assert db.read_sync(
+            lambda tx: agenda.waiting(tx, vault, CLAIRE, agenda.Opened(), CaseIndex(), today=late, now=NOW)
+        ).complete
         assert len(told(db, vault, today=late)) == 2
 
 
@@ -284,3 +290,41 @@ def test_what_was_opened_before_is_not_shown_once_it_was_written_closed_or_erase
     db.write_sync(lambda tx: records.erase_case(tx, erased.case_id, now=NOW))
     assert told(db, vault, today=late, opened=opened) == [("Autrement", "reassess")]
     assert told(db, vault, today=late, who=LENA, opened=opened) == [("Autrement", "reassess")]
+
+
+def test_of_each_kind_the_most_urgent_are_shown_and_all_are_counted(
+    db: Database, vault: Vault, keep: Callable[[Case], None]
+) -> None:
+    for number, day in enumerate(("06", "04", "05", "07"), 1):
+        keep(a_case(number, risk={"immediate_danger": "no", "level": "low", "reassess_on": f"2026-12-{day}"}))
+    keep(a_case(5, meta={"owner_user_id": LENA.account_id}))
+    opened, late = agenda.Opened(), date(2026, 12, 10)
+
+    def look(*, everybody: bool) -> agenda.Waiting:
+        return db.read_sync(
+            lambda tx: agenda.waiting(
+                tx, vault, CLAIRE, opened, CaseIndex(), today=late, now=NOW, everybody=everybody, most=2
+            )
+        )
+
+    mine = look(everybody=False)
+    assert [each.pseudonym for each in mine.asked] == ["Emprunt2", "Emprunt3"]
+    assert (mine.counts, mine.colleagues) == ({RISK: 4}, 1)
+    every = look(everybody=True)
+    assert (every.counts, every.colleagues) == ({RISK: 5}, 0)
+
+
+def test_what_is_opened_beforehand_piece_by_piece_is_not_opened_again(
+    db: Database, vault: Vault, keep: Callable[[Case], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        keep(a_case(number))
+    opened, late = agenda.Opened(), date(2026, 12, 10)
+    assert db.read_sync(lambda tx: opened.catch_up(tx, vault, late, limit=2))
+    assert not db.read_sync(lambda tx: opened.catch_up(tx, vault, late, limit=2))
+
+    def again(*_: object) -> None:
+        raise AssertionError("opened again")
+
+    monkeypatch.setattr(agenda, "_row", again)
+    assert len(told(db, vault, today=late, opened=opened)) == 3

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection
 
 from cordee.case import parse_case
@@ -194,3 +195,25 @@ async def test_it_is_filled_piece_by_piece_and_opens_each_line_once(
     more = [await db.read(lambda tx: index.catch_up(tx, vault, limit=2)) for _ in range(4)]
     assert more == [True, True, False, False]
     await same(db, vault, index)
+
+
+async def test_a_look_within_a_step_that_comes_to_nothing_leaves_nothing_in_the_list(
+    db: Database, vault: Vault, chance: Callable[[int], bytes]
+) -> None:
+    [first] = await kept(db, vault, chance, "Lou")
+    index = CaseIndex()
+    await db.read(lambda tx: index.catch_up(tx, vault))
+    case = parse_case(json.dumps(SAMPLES[1] | {"meta": SAMPLES[1]["meta"] | {"pseudonym": "Max"}}).encode())
+
+    class Broken(Exception):
+        pass
+
+    def step(tx: Connection) -> None:
+        records.create_case(tx, vault, case, by="claire", now=NOW + HOUR, random=chance)
+        assert [each.pseudonym for each in index.look(tx, vault)] == ["Max", "Lou"]
+        raise Broken
+
+    with pytest.raises(Broken):
+        await db.write(step)
+    assert [each.case_id for each in await db.read(lambda tx: index.look(tx, vault))] == [first]
+    assert [each.case_id for each in (await db.read(lambda tx: index.find(tx, vault, sight=ALL))).lines] == [first]

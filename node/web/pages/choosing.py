@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from babel.dates import format_date
 from starlette.responses import Response
 
 from cordee.act import Act, Decision, decide
 from cordee.case import PURPOSES
-from cordee.case.labels import value_label
 from cordee.errors import CordeeError, filled
 from cordee.profile import Profile, departement_name
-from cordee.runtime.texts import text
+from cordee.runtime.texts import facts_in_words, text
 from node import transfer_store
 from node.roster_sync import MemberView
 from node.sending import recipient_facts
@@ -130,19 +127,8 @@ def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str) 
 
 
 def _missing(visit: Visit, refused: Decision) -> str:
-    facts = dict(refused.facts)
-    if "day" in facts:
-        facts["day"] = format_date(date.fromisoformat(facts["day"]), "long", locale=visit.language)
-    if "who" in facts:
-        facts["who"] = ", ".join(_role(each, visit.language) for each in facts["who"].split(", "))
+    facts = facts_in_words(dict(refused.facts), visit.language)
     return filled(refused.missing, facts, partial(text, language=visit.language))
-
-
-def _role(code: str, language: str) -> str:
-    try:
-        return text(value_label("consents.decided_by.role", code), language)
-    except KeyError:
-        return text(code, language)  # “not told”
 
 
 PAGES = (

@@ -8,6 +8,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from node import drafts
+from node.web.access import check
 from node.web.drafting import KEY, fields_of_form
 from node.web.site import Page
 from node.web.visit import Visit, inside
@@ -16,8 +17,10 @@ __all__ = ["PAGES"]
 
 
 async def _keep(visit: Visit, form: FormData) -> Response:
-    """Sent by the page's script; the form as it stands. Raises InvalidInput, NotFound."""
+    """Sent by the page's script; the form as it stands. Raises InvalidInput, NotFound, RoleMissing."""
     node, now, key, fields = visit.node, visit.node.clock.now(), str(form.get(KEY, "")), fields_of_form(form)
+    if drafts.case_of_form(key) is not None:
+        check(visit.handler, "case")
     await node.db.write(lambda tx: drafts.keep(tx, node.vault, visit.handler.account_id, key, fields, now=now))
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -109,6 +109,7 @@ def _event(visit: Visit, line: TransferLine) -> bytes:
         "told": text(_TOLD, language).format(name=line.peer_name, sentence=sentence),
         "erasure": line.erasure,
         "waits": line.waits,
+        "still": line.still,
     }
     return f"data: {json.dumps(facts, ensure_ascii=False)}\n\n".encode()
 

@@ -12,10 +12,10 @@ from cordee.errors import N_, JournalBroken, NotFound
 from cordee.ids import MemberId
 from cordee.runtime.texts import translate
 from cordee.words import six_words
-from node import journal, need_to_know, people
+from node import journal, need_to_know, people, teams
 from node.health import health_of
 from node.mailing import REASONS
-from node.web.journal_words import ACTIONS, OUTCOMES, TOPICS
+from node.web.journal_words import ACTIONS, TOPICS, facts_told, outcome_told
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -82,7 +82,7 @@ async def _journal_page(
     before = asked.get("before", "")
     start = int(before) if before.isascii() and before.isdecimal() and len(before) < 16 else None
 
-    def query(tx: Connection) -> tuple[list[journal.JournalEntry], list[people.Account]]:
+    def query(tx: Connection) -> tuple[list[journal.JournalEntry], list[people.Account], list[teams.Team]]:
         lines = journal.latest(
             tx,
             before=start,
@@ -91,20 +91,26 @@ async def _journal_page(
             action=topic if topic in TOPICS else "",
             limit=_AT_ONCE + 1,
         )
-        return lines, people.list_accounts(tx, node.vault)
+        return lines, people.list_accounts(tx, node.vault), teams.list_teams(tx, node.vault)
 
-    lines, accounts = await node.db.read(query)
+    lines, accounts, groups = await node.db.read(query)
+    persons = {each.account_id: each.name for each in accounts}
+    names = {each.team_id: each.name for each in groups} | persons
+    names |= {each.hex(): node.roster.name_of(each) for each in node.roster.roster.members}
     return page(
         "journal.html",
         visit.language,
         status=HTTPStatus.OK if broken is None else HTTPStatus.CONFLICT,
         visit=visit,
-        lines=lines[:_AT_ONCE],
+        lines=[
+            (each, *outcome_told(each.outcome, visit.language), facts_told(each.facts, names, visit.language))
+            for each in lines[:_AT_ONCE]
+        ],
         older=lines[_AT_ONCE - 1].line if len(lines) > _AT_ONCE else None,
-        names={each.account_id: each.name for each in accounts},
+        persons=persons,
+        names=names,
         topics=TOPICS,
         actions=ACTIONS,
-        outcomes=OUTCOMES,
         topic=topic,
         actor=actor,
         about=about,

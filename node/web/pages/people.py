@@ -104,7 +104,7 @@ async def _shown(visit: Visit, refused: CordeeError | None = None) -> Response:
     def query(tx: Connection) -> tuple[staff.Person, list[CaseLine], list[Heir], list[teams.Team]]:
         return (
             staff.person_of(tx, node.vault, account_id, now=now),
-            orphans.orphans(tx, node.vault, without=account_id),
+            orphans.orphans(tx, node.vault, node.house.cases, without=account_id),
             orphans.heirs(tx, node.vault, without=account_id),
             teams.teams_of(tx, node.vault, account_id),
         )
@@ -142,7 +142,9 @@ async def _change(visit: Visit, form: FormData) -> Response:
                 staff.change(tx, node.vault, account_id, roles=roles, bound_by_secrecy=bound, now=now, by=by)
             case "disabled":
                 leave = to == _LATER
-                orphans.close_account(tx, node.vault, account_id, heir=heir, leave=leave, now=now, by=by)
+                orphans.close_account(
+                    tx, node.vault, node.house.cases, account_id, heir=heir, leave=leave, now=now, by=by
+                )
             case "enabled":
                 staff.enable(tx, node.vault, account_id, now=now, by=by)
             case "password":

@@ -16,7 +16,8 @@ from cordee.errors import N_, CardRefused, CordeeError, InvalidInput, InvalidRec
 from cordee.jsonform import canonical, load_json
 from cordee.profile import PROFILE_LIMIT, Profile, departement_name
 from cordee.runtime.texts import translate
-from node import journal, people, profile_editing
+from node import drafts, journal, people, profile_editing
+from node.web.drafting import Waiting, waiting
 from node.web.pages.search import more_of, place_of, telephone_of
 from node.web.profile_form import association_fields, document_from, problems_on_page, service_entries
 from node.web.rendering import page, problems_in_words, refused_in_words
@@ -26,6 +27,7 @@ from node.web.visit import Visit
 __all__ = ["PAGES", "shown_of"]
 
 _LINES = 10
+_DRAFT = "profile"
 _WARNINGS = {
     "siret_checksum": N_(
         "The check digits of the SIRET number are not right: type it again, unless it is so on paper."
@@ -82,17 +84,35 @@ def _labels(fields: str) -> list[str]:
 
 
 async def _edit(visit: Visit) -> Response:
+    draft = await waiting(visit, _DRAFT)
+    if draft is not None and draft.taken:
+        typed = _document_of(visit, draft.form)
+        return _form(visit, typed, base=_base_of(draft.form), draft=draft)
     document = profile_editing.present(visit.node)
-    return _form(visit, document, base=profile_editing.base_of(document))
+    return _form(visit, document, base=profile_editing.base_of(document), draft=draft)
+
+
+def _document_of(visit: Visit, form: FormData) -> dict[str, Any]:
+    """The profile that a form says, as it was typed."""
+    node = visit.node
+    return document_from(_given(visit, form), form, now=node.clock.now(), random=node.random)
+
+
+def _base_of(form: FormData) -> str:
+    return str(form.get("base", ""))[:64]
 
 
 def _form(
-    visit: Visit, document: Mapping[str, Any], *, base: str, refused: CordeeError | None = None, kept: int | None = None
+    visit: Visit,
+    document: Mapping[str, Any],
+    *,
+    base: str,
+    refused: CordeeError | None = None,
+    draft: Waiting | None = None,
 ) -> Response:
     """The form with this document in it, errors beside the fields and in a list on top."""
     if isinstance(refused, InvalidRecord):
-        services = len(document["services"]) if kept is None else kept
-        refused = InvalidRecord(problems=problems_on_page(refused.problems, services))
+        refused = InvalidRecord(problems=problems_on_page(refused.problems, len(document["services"])))
     return page(
         "profile_edit.html",
         visit.language,
@@ -103,6 +123,8 @@ def _form(
         services=service_entries(document),
         document=canonical(document).decode(),
         base=base,
+        draft=draft,
+        draft_key=_DRAFT,
         problems=problems_in_words(refused, visit.language) if refused else [],
         refused=refused_in_words(refused, visit.language) if refused else None,
     )
@@ -110,9 +132,7 @@ def _form(
 
 async def _preview(visit: Visit, form: FormData) -> Response:
     """Nothing leaves: what was typed, as the others would see it."""
-    node, now = visit.node, visit.node.clock.now()
-    before, base = _given(visit, form), str(form.get("base", ""))[:64]
-    document = document_from(before, form, now=now, random=node.random)
+    document, base = _document_of(visit, form), _base_of(form)
     try:
         return _shown(visit, document, base)
     except InvalidRecord as refused:
@@ -132,6 +152,7 @@ def _shown(visit: Visit, document: Mapping[str, Any], base: str, refused: Cordee
         member=node.roster.view(node.roster.roster.members[node.member]),
         document=canonical(document).decode(),
         base=base,
+        draft_key=_DRAFT,
         changed=_labels(" ".join(changed)),
         warnings=[_WARNINGS[each] for each in profile.warnings],
         refused=translate(refused, visit.language) if refused else None,
@@ -141,7 +162,7 @@ def _shown(visit: Visit, document: Mapping[str, Any], base: str, refused: Cordee
 
 async def _publish(visit: Visit, form: FormData) -> Response:
     """As it was previewed; or back to the form with it."""
-    document, base = _given(visit, form), str(form.get("base", ""))[:64]
+    document, base = _given(visit, form), _base_of(form)
     if form.get("do") != "publish":
         return _form(visit, document, base=base)
     try:
@@ -151,6 +172,8 @@ async def _publish(visit: Visit, form: FormData) -> Response:
     except (InvalidInput, Unreachable, CardRefused) as refused:
         base = profile_editing.base_of(profile_editing.present(visit.node))  # what is shown is against the newest
         return _shown(visit, document, base, refused)
+    node, by = visit.node, visit.handler.account_id
+    await node.db.write(lambda tx: drafts.discard(tx, node.vault, by, _DRAFT))
     return RedirectResponse("/profile?done=published", status_code=HTTPStatus.SEE_OTHER)
 
 

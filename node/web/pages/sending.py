@@ -7,6 +7,7 @@ before the last button. Each step asks the domain anew, so that no address decid
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -155,7 +156,7 @@ async def _confirm_page(
         departement=departement_name(recipient.departement),
         choice=choice,
         preview=preview,
-        life=preview.expires - visit.node.clock.now(),
+        life=_to_the_minute(preview.expires - visit.node.clock.now()),
         flags=_flags(preview),
         first_time=not any(each.outgoing and each.peer == recipient.member for each in before),
         retype=is_shelter(recipient),
@@ -253,6 +254,11 @@ async def _told(opened: Opened, choice: Choice, refused: CordeeError | None) -> 
         transfer=under_way,
         again=opened.link("/what", *(("v",) if isinstance(refused, StaleRecord) else CONTENT)),
     )
+
+
+def _to_the_minute(life: timedelta) -> timedelta:
+    """As it was set: of ten minutes, some moments have passed when the page is shown."""
+    return timedelta(minutes=round(life / timedelta(minutes=1)))
 
 
 PAGES = (

@@ -36,7 +36,9 @@ async def _list(visit: Visit) -> Response:
 
 async def _list_page(visit: Visit, typed: str, refused: CordeeError | None = None) -> Response:
     node = visit.node
-    there, alone = await node.db.read(lambda tx: (teams.list_teams(tx, node.vault), orphans.orphans(tx, node.vault)))
+    there, alone = await node.db.read(
+        lambda tx: (teams.list_teams(tx, node.vault), orphans.orphans(tx, node.vault, node.house.cases))
+    )
     return page(
         "teams.html",
         visit.language,
@@ -128,7 +130,7 @@ async def _orphans_page(
     node = visit.node
 
     def query(tx: Connection) -> tuple[list[CaseLine], list[Heir]]:
-        return orphans.orphans(tx, node.vault), orphans.heirs(tx, node.vault)
+        return orphans.orphans(tx, node.vault, node.house.cases), orphans.heirs(tx, node.vault)
 
     alone, heirs = await node.db.read(query)
     return page(
@@ -152,7 +154,7 @@ async def _give(visit: Visit, form: FormData) -> Response:
     to = str(form.get("heir", ""))[:80]
     heir = Heir.parse(to) or Heir("", "")
     try:
-        await node.db.write(lambda tx: orphans.give(tx, node.vault, chosen, heir, now=now, by=by))
+        await node.db.write(lambda tx: orphans.give(tx, node.vault, node.house.cases, chosen, heir, now=now, by=by))
     except InvalidInput as refused:
         return await _orphans_page(visit, refused, chosen, to)
     return RedirectResponse("/orphans?done=given", status_code=HTTPStatus.SEE_OTHER)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from cordee.case.due import CLOCK
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
-from node import agenda, drafts, need_to_know
-from node.agenda import Asked
+from node import agenda, drafts, mistakes, need_to_know
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
-from node.web.asked import Line, clocks_of_transfers, draft_lines, lines_of, sections_of
+from node.web.asked import clocks_of_transfers, draft_lines, lines_of, most_of, sections_of
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
@@ -30,7 +29,6 @@ _SLOW = timedelta(minutes=10)  # after which what still waits for the network is
 _PRESSING = timedelta(hours=24)
 _UNWANTED = frozenset({State.DECLINED, State.REFUSED, State.EXPIRED})
 _CASE_TEAM = frozenset({Role.HANDLER, Role.LEAD})
-_MISTAKE = "wrong_recipient"
 
 
 async def _today(visit: Visit) -> Response:
@@ -39,14 +37,27 @@ async def _today(visit: Visit) -> Response:
     lines: list[TransferLine] = []
     if visit.handler.roles & (_CASE_TEAM | {Role.AUDITOR}):
         lines = await node.transfers.lately(visit.handler, since=now - _RECENT)
+    mistaken = await node.db.read(lambda tx: mistakes.noted(tx, lines))
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
     waiting = agenda.Waiting((), complete=True)
+    if Role.ADMINISTRATOR in visit.handler.roles:
+        kept = await node.db.read(lambda tx: drafts.waiting(tx, node.vault, visit.handler.account_id, now=now))
     if visit.handler.roles & _CASE_TEAM:
 
         def query(tx: Connection) -> tuple[agenda.Waiting, list[drafts.Kept], Mapping[str, str]]:
             today = now.astimezone(HERE).date()
-            told = agenda.waiting(tx, node.vault, visit.handler, node.house.agenda, today=today, now=now)
+            told = agenda.waiting(
+                tx,
+                node.vault,
+                visit.handler,
+                node.house.agenda,
+                node.house.cases,
+                today=today,
+                now=now,
+                everybody=everybody,
+                most=most_of(whole=whole),
+            )
             begun = drafts.waiting(tx, node.vault, visit.handler.account_id, now=now)
             shown = pseudonyms_of(tx, node.house.cases, node.vault, visit.handler, now=now)
             return told, begun, shown
@@ -55,7 +66,8 @@ async def _today(visit: Visit) -> Response:
     openings = []
     if Role.LEAD in visit.handler.roles:
         openings = await node.db.read(lambda tx: need_to_know.openings(tx, node.vault))
-    mine = [each for each in waiting.asked if everybody or each.mine or each.due.kind == CLOCK]
+    shown = Counter(each.due.kind for each in waiting.asked)
+    beyond = {kind: count - shown[kind] for kind, count in waiting.counts.items()}
     status = node.roster.status()
     trouble = [each for each in lines if _is_in_trouble(each, now)]
     updates = [
@@ -69,8 +81,15 @@ async def _today(visit: Visit) -> Response:
         visit=visit,
         now=now,
         names=names,
-        sections=sections_of([*lines_of(mine, now=now), *_clocks(lines, waiting.asked, names, now)], whole=whole),
-        colleagues=len(waiting.asked) - len(mine),
+        sections=sections_of(
+            [
+                *lines_of(waiting.asked, now=now),
+                *clocks_of_transfers(lines, names=names, with_clock=waiting.clocks, noted=mistaken, now=now),
+            ],
+            whole=whole,
+            beyond=beyond,
+        ),
+        colleagues=waiting.colleagues,
         everybody=everybody,
         whole=whole,
         complete=waiting.complete,
@@ -104,25 +123,6 @@ async def _today(visit: Visit) -> Response:
         connected=status.connected,
         alarm=status.alarm,
     )
-
-
-def _clocks(
-    lines: list[TransferLine],
-    asked: tuple[Asked, ...],
-    names: Mapping[str, str],
-    now: datetime,
-) -> list[tuple[str, Line]]:
-    with_clock = {each.case_id for each in asked if each.due.what in ("act_72h", "accueil_72h")}
-    return clocks_of_transfers(lines, names=names, with_clock=with_clock, noted=_mistaken(lines), now=now)
-
-
-def _mistaken(lines: list[TransferLine]) -> dict[str, datetime]:
-    """When what had gone to the wrong association was erased there, by the transfer's id."""
-    return {
-        each.transfer_id.hex(): each.updated_at
-        for each in lines
-        if each.erasure == "returned" and each.reason_code == _MISTAKE
-    }
 
 
 def _is_in_trouble(line: TransferLine, now: datetime) -> bool:

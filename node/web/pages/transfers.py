@@ -17,7 +17,7 @@ from cordee.ids import MemberId, TransferId
 from cordee.runtime.texts import translate
 from cordee.summary import DECLINE_REASONS, KEEPING_REASONS
 from cordee.transfer import END_STATES, State
-from node import journal, records, transfer_store
+from node import journal, mistakes, records, transfer_store
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
@@ -135,6 +135,7 @@ async def show(visit: Visit, transfer: TransferId, answer: Answer = _FRESH) -> R
             course_of(tx, node, found),
         )
     )
+    wrongly = await node.db.read(lambda tx: mistakes.noted(tx, [line]))
     # What associations write to each other is for those who work on cases; auditors see who did what and when.
     summary = await node.transfers.summary(visit.handler, transfer) if came and team else None
     reason = await node.transfers.reason(visit.handler, transfer) if team else None
@@ -154,6 +155,7 @@ async def show(visit: Visit, transfer: TransferId, answer: Answer = _FRESH) -> R
         line=line,
         came=came,
         course=course,
+        wrongly=wrongly.get(transfer.hex()),
         pseudonym=names.get(line.case_id or ""),
         summary=summary,
         told=told(summary) if summary is not None else [],
@@ -231,7 +233,10 @@ async def _before_withdrawing(visit: Visit) -> Response:
 
 
 async def _withdraw(visit: Visit, form: FormData) -> Response:
-    transfer = transfer_of(visit)
+    """And, where its sender says so, that it went to the wrong association: that is so even if it comes too late."""
+    node, now, transfer = visit.node, visit.node.clock.now(), transfer_of(visit)
+    if form.get("wrong") == "on" and (await node.transfers.get(visit.handler, transfer)).direction == "out":
+        await node.db.write(lambda tx: mistakes.note(tx, transfer, by=visit.handler.account_id, now=now))
     await visit.node.sending.withdraw(visit.handler, transfer)
     return to_transfer(transfer)
 

@@ -61,7 +61,7 @@ if (live && "EventSource" in window) {
     if (!told.length) lineOf(line);
     for (const each of told) each.textContent = line.sentence;
     for (const each of document.querySelectorAll(`[data-progress="${line.id}"]`)) {
-      each.hidden = !line.total || !line.done || (line.state !== "accepted" && line.state !== "shipped");
+      each.hidden = !line.total || !line.done || line.still || (line.state !== "accepted" && line.state !== "shipped");
       if (line.total) { each.max = line.total; each.value = line.done; }
     }
     if (changed && news) news.textContent = line.told;

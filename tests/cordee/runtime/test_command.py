@@ -277,5 +277,30 @@ def test_a_fact_cannot_format_anything() -> None:
     assert translate(NotFound(what="{0.__class__} {remedy}"), "en")[0] == "There is no such {0.__class__} {remedy}."
 
 
+def test_a_role_is_told_by_its_word_alone_and_to_whoever_types_with_its_code() -> None:
+    from cordee.errors import RoleMissing
+
+    missing = RoleMissing(role="handler")
+    assert "« référent »" in translate(missing, "fr")[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "référent (handler)" in translate(missing, "fr", with_codes=True)[0]
+    assert "“handler”" in translate(missing, "en", with_codes=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "who", "day"), [("fr", "Le mineur", "3 mai 2026"), ("en", "The minor", "May 3, 2026")]
+)
+def test_a_refusal_on_record_is_told_with_who_and_the_day_as_the_reader_writes_it(
+    language: str, who: str, day: str
+) -> None:
+    from cordee.errors import NotCovered
+
+    missing = "an agreement: a refusal is on record (by: {who}, on {day})"
+    refused = NotCovered(missing=missing, rule=5, who="minor", day="2026-05-03")
+    message = translate(refused, language)[0]
+    assert day in message
+    assert f"{who}," in message
+    assert "2026-05-03" not in message
+
+
 def test_every_part_has_a_line_of_help() -> None:
     assert all(part.help.endswith(".") for part in command.PARTS.values())

@@ -16,8 +16,9 @@ from cordee.transfer import State
 from node import acts, journal
 from node.people import Handler, Role
 from node.web.act_told import told
+from node.web.paper import writable
 from node.web.receipt import House as ReceiptHouse
-from node.web.receipt import sheet, writable
+from node.web.receipt import sheet
 
 from ..association import act_body, profiles
 from .acting import House, house_with_a_case

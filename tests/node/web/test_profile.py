@@ -184,6 +184,7 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         shown = await person.send("/profile/edit", status=200, **typed)
         carried = dict(_typed(shown.text))
         again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        await person.send("/draft", status=204, **typed)
         answer = await person.send("/profile/publish", **again)
         assert answer.headers["location"] == "/profile?done=published"
 
@@ -194,9 +195,47 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         await eventually(reads)
         told = await person.ask("/profile")
         assert "Un autre nom" in told
+        assert "You have a draft" not in await person.ask("/profile/edit")
         assert "Name displayed in the directory" in told
         node = paris.here
         (line,) = await node.db.read(lambda tx: journal.latest(tx, action="profile.published", limit=5))
         assert line.facts["fields"] == "display_name"
         stale = await person.send("/profile/publish", status=409, **again)
         assert "published meanwhile" in stale.text
+
+
+# ---- drafts ----
+
+
+async def test_what_was_typed_of_the_profile_waits_and_is_taken_up_where_it_was_left(house: House) -> None:
+    person = await house.person("Adrien")
+    typed = _with(await _form(person), display_name="Nom à moitié t", services__0__intake_note="Sonner deux fois")
+    await person.post("/draft", typed | {"draft_key": "profile"}, page="/profile/edit")
+    assert "You have a draft of" in (await person.get("/profile/edit")).text
+    today = unescape((await person.get("/")).text)
+    assert "What the others read of us" in today.partition("Begun and not saved")[2]
+    taken = unescape((await person.get("/profile/edit?draft=1")).text)
+    assert "Nom à moitié t" in taken
+    assert "Sonner deux fois" in taken
+    assert "Sonner deux fois" not in unescape((await person.get("/profile/edit")).text)
+
+
+async def test_a_profile_sent_after_its_session_ended_is_kept_also_from_the_preview(house: House) -> None:
+    person = await house.person("Adrien")
+    typed = _with(await _form(person), display_name="Un autre nom")
+    seen = await person.post("/profile/edit", typed)
+    preview = dict(_typed(seen.text))
+    house.node.clock.advance(40 * 60)  # type: ignore[attr-defined]  # a clock of tests
+    ended = await person.client.post("/profile/publish", data=preview | {"do": "publish"})
+    assert ended.headers["draft"] == "kept"
+    del house.people["Adrien"]
+    again = await house.person("Adrien")
+    assert "Un autre nom" in unescape((await again.get("/profile/edit?draft=1")).text)
+    assert _document(house)["display_name"] != "Un autre nom"
+
+
+async def test_an_administrator_keeps_no_draft_about_a_case(house: House) -> None:
+    person = await house.person("Adrien")
+    key = f"{house.record['meta']['case_id']}/situation"
+    answer = await person.post("/draft", {"draft_key": key, "request_summary": "x"}, page="/profile/edit")
+    assert answer.status_code == 403

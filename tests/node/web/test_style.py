@@ -28,3 +28,9 @@ def test_no_colour_depends_on_how_large_the_window_is() -> None:
     blocks = list(_blocks(_STYLE.read_text(encoding="utf-8")))
     assert len(blocks) >= 3
     assert [each for block in blocks for each in _COLOUR.findall(block)] == []
+
+
+def test_the_words_beside_a_box_hang_by_its_margin_alone() -> None:
+    """Hung by an indent as well, the box stands out of its frame and over the one before it."""
+    hung = re.findall(r"text-indent\s*:\s*-[^;}]*", _STYLE.read_text(encoding="utf-8"))
+    assert hung == []

@@ -279,7 +279,7 @@ async def test_a_case_is_without_anybody_however_that_came(house: House, how: st
     await _place(house, team)
 
     def alone(tx: Any) -> list[str]:
-        return [each.case_id for each in orphans.orphans(tx, node.vault)]
+        return [each.case_id for each in orphans.orphans(tx, node.vault, node.house.cases)]
 
     assert await node.db.read(alone) == []
     if how == "team":
@@ -301,3 +301,20 @@ async def test_an_erased_case_leaves_its_team(house: House) -> None:
     await node.db.write(lambda tx: records.erase_case(tx, _case(house), now=now))
     (left,) = await node.db.read(lambda tx: teams.list_teams(tx, node.vault))
     assert left.cases == 0
+
+
+async def test_to_find_cases_without_anybody_opens_none_that_is_known(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = house.node
+    await node.db.read(lambda tx: node.house.cases.catch_up(tx, node.vault))
+    person, karim = await house.person("Adrien"), await _handler(house, "Karim")
+
+    def again(*_: object) -> None:
+        raise AssertionError("opened again")
+
+    monkeypatch.setattr(records, "_line", again)
+    for path in ("/teams", "/orphans", f"/people/{karim.account_id}"):
+        assert (await person.get(path)).status_code == 200
+    closed = await person.post(f"/people/{karim.account_id}/change", {"do": "disabled"}, page="/")
+    assert closed.headers["location"].endswith("done=disabled")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from node import journal, records, transfer_store
 from node.app import Parts
 from node.demo.cheat import CheatingShipping
 from node.people import Role
+from node.transfers import TransferBook, TransferLine
 from tests.neighbours import Street, eventually, neighbourhood
 from tests.node.web.following import Browser, browser, offered
 
@@ -208,6 +211,30 @@ async def test_an_offer_is_withdrawn_after_a_page_that_says_what_that_does(pages
     assert "/accept" not in await marseille.ask(at(transfer))
 
 
+async def test_what_went_to_the_wrong_association_is_withdrawn_and_noted_with_a_clock(
+    pages: tuple[Browser, Browser],
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour)
+    _, other = await offered(paris.neighbour, marseille.neighbour)
+    await paris.send(at(transfer, "/withdraw"), wrong="on")
+    await paris.send(at(other, "/withdraw"))
+    await marseille.neighbour.reaches(transfer, State.WITHDRAWN)
+    shown = await paris.ask(at(transfer))
+    assert "It went to the wrong association" in shown
+    assert "Tell the data protection officer at once" in shown
+    assert "wrong association" not in await paris.ask(at(other))
+    today = await paris.ask("/")
+    assert "A case went to the wrong association" in today
+    clock = today.partition("Against the clock")[2].partition("</section>")[0]
+    assert at(transfer) in clock
+    assert at(other) not in clock
+    node = paris.neighbour.here
+    lines = await node.db.read(lambda tx: journal.latest(tx, action="transfer.wrong_recipient", limit=5))
+    assert [each.subject for each in lines] == [transfer.hex()]
+    assert "wrong association" not in await marseille.ask(at(transfer)), "they read that it was withdrawn, and not why"
+
+
 async def test_a_held_one_is_withdrawn_after_acceptance(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
@@ -216,6 +243,30 @@ async def test_a_held_one_is_withdrawn_after_acceptance(pages: tuple[Browser, Br
     assert "Nothing of the case leaves any more." in await paris.ask(at(transfer, "/withdraw"))
     await paris.send(at(transfer, "/withdraw"))
     await marseille.neighbour.reaches(transfer, State.WITHDRAWN)
+
+
+async def test_what_stands_still_shows_no_bar_and_what_moves_does(
+    pages: tuple[Browser, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille = pages
+    _, transfer = await offered(paris.neighbour, marseille.neighbour, hold=True)
+    await accept(marseille, transfer)
+    await paris.neighbour.reaches(transfer, State.ACCEPTED)
+    told = TransferBook._line
+
+    async def bars(still: bool) -> list[str]:
+        def half_way(book: TransferBook, *known: Any) -> TransferLine:
+            return replace(told(book, *known), bytes_done=1000, bytes_total=4000, still=still)
+
+        monkeypatch.setattr(TransferBook, "_line", half_way)
+        pages = [await paris.ask(place) for place in ("/", "/transfers", at(transfer))]
+        return [
+            bar for page in pages for bar in re.findall(rf'<progress [^>]*data-progress="{transfer.hex()}"[^>]*>', page)
+        ]
+
+    assert (await paris.neighbour.here.transfers.get(paris.neighbour.person, transfer)).still
+    assert ["hidden" in each for each in await bars(still=True)] == [True] * 3
+    assert ["hidden" in each for each in await bars(still=False)] == [False] * 3
 
 
 async def test_a_held_one_is_let_go(pages: tuple[Browser, Browser]) -> None:

@@ -133,6 +133,15 @@ def _previewed(scene: Scene, status: int = 200, **typed: Any) -> Ask:
     return with_status(scene.filled("/profile/edit", who=ADMINISTRATOR, **typed), status)
 
 
+def _profile_draft(scene: Scene, taken: bool = False) -> Ask:
+    form = scene.form("/profile/edit", who=ADMINISTRATOR).put("display_name", "À moitié écrit")
+    data: dict[str, list[str]] = {}
+    for name, value in form.fields:
+        data.setdefault(name, []).append(value)
+    scene.client(ADMINISTRATOR).post("/draft", data=data)
+    return Ask(f"/profile/edit{'?draft=1' if taken else ''}", who=ADMINISTRATOR)
+
+
 def _from_the_preview(scene: Scene, do: str, *, status: int = 200, base: str = "", **typed: Any) -> Ask:
     """What comes of the buttons below what the others will see."""
     shown = scene.answer(_previewed(scene, **typed), "fr").text
@@ -218,6 +227,8 @@ STATES: dict[str, tuple[State, ...]] = {
     ),
     "profile_edit": (
         State("the form", lambda scene: Ask("/profile/edit", who=ADMINISTRATOR)),
+        State("with a draft that waits", _profile_draft),
+        State("with the draft taken up", partial(_profile_draft, taken=True)),
         State(
             "errors in fields",
             partial(_previewed, status=422, display_name="", services__0__age_max="vingt", siret="123"),

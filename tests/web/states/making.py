@@ -75,13 +75,13 @@ def member(scene: Scene) -> str:
     return scene.town.shelter.member
 
 
-def act(scene: Scene, kind: str, *, purpose: str = "relocation") -> tuple[str, str]:
-    """An act that was recorded through its form: the id of its case and its own."""
+def act(scene: Scene, kind: str, *, purpose: str = "relocation", category: str = "") -> tuple[str, str]:
+    """An act that was recorded through its form, for the shelter or a category: the id of its case and its own."""
 
     def make() -> tuple[str, str]:
         case_id = case(scene, "with acts")
-        org = scene.town.shelter.profile["org_id"]
-        asked = f"/cases/{case_id}/acts/new?kind={kind}&purpose={purpose}&to={org}&category=&departement="
+        org = "" if category else scene.town.shelter.profile["org_id"]
+        asked = f"/cases/{case_id}/acts/new?kind={kind}&purpose={purpose}&to={org}&category={category}&departement="
         form = scene.form(asked)
         form.put(
             "minor_answer",

@@ -117,6 +117,22 @@ def _no_act(scene: Scene) -> Ask:
     return Ask(f"/cases/{making.empty_case(scene, 'vide')}/send/why?to={making.member(scene)}")
 
 
+def _report(scene: Scene, **changes: str) -> Ask:
+    """The form under a decision, or what it answers to what was typed."""
+    case_id, act_id = making.act(scene, "override", purpose="crip_ip", category="crip")
+    address = f"/cases/{case_id}/report"
+    if not changes:
+        return Ask(address)
+    form = (
+        scene.form(address).put("act", act_id).put("parents", "yes").put("minor", "yes").put("function", "éducatrice")
+    )
+    form.put("function", "éducatrice").put("facts", "Le 3 mai, vue à la gare avec un adulte.")
+    for name, value in changes.items():
+        form.put(name, value)
+    wrong = not all(changes.values())
+    return Ask(address, _many(form), status=422 if wrong else 200, is_page=wrong)
+
+
 def _many(form: Any) -> dict[str, list[str]]:
     data: dict[str, list[str]] = {}
     for name, value in form.fields:
@@ -147,6 +163,12 @@ STATES: dict[str, tuple[State, ...]] = {
         State("taken back", _withdrawn),
     ),
     "act_receipt": (State("as a PDF", partial(_recorded, "consent", path="/receipt", is_page=False)),),
+    "report": (
+        State("without a decision", lambda scene: Ask(f"/cases/{making.empty_case(scene, 'vide')}/report")),
+        State("the form", _report),
+        State("with errors", partial(_report, facts="", function="")),
+        State("made", partial(_report, done="Appel au 119.")),
+    ),
     "act_withdraw": (
         State("before", partial(_recorded, "consent", path="/withdraw")),
         State("before, with a transfer that rests on it", partial(_used, path="/withdraw")),
