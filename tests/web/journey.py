@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
@@ -186,8 +187,16 @@ class Desk:
         self.page.wait_for_url(f"{case}#*")
 
 
-def desk(open_page: Open, house: House, *, language: str = "fr", scripts: bool = True, who: str = EVERYTHING) -> Desk:
-    """A browser of its own, signed in, on Today."""
-    page = open_page(language=language, java_script_enabled=scripts)
+def desk(
+    open_page: Open,
+    house: House,
+    *,
+    language: str = "fr",
+    scripts: bool = True,
+    who: str = EVERYTHING,
+    **options: Any,
+) -> Desk:
+    """A browser of its own, signed in, on Today. `options` are the browser's, such as the size of its window."""
+    page = open_page(language=language, java_script_enabled=scripts, **options)
     sign_in(page, house, who)
     return Desk(page, house, language, scripts)
