@@ -124,7 +124,7 @@ def _begun(base: str, key: str, draft: drafts.Draft) -> Begun | None:
 
 
 def new_act(opened: Opened, purpose: str, to: str, *, kind: str = "") -> str:
-    """Where an act for this purpose and recipient is recorded: its form where the kind is known, else its first step."""
+    """Where an act for this purpose and recipient is recorded: its form where the kind is told, else its first step."""
     chosen = f"kind={kind}&" if kind else ""
     return f"/cases/{opened.case.case_id}/acts/new?{chosen}purpose={purpose}&to={to}"
 

@@ -130,7 +130,7 @@ def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str, 
         # That there is no act at all need not be said of every purpose.
         "missing": _missing(visit, refused) if refused and (named or refused.rule < _OTHERWISE) else "",
         "record": new_act(opened, purpose, recipient.member.hex()),
-        # Of what was asked for on the first screen an agreement is one step nearer: somebody may be waiting in the room.
+        # What was asked for on the first screen may be urgent: its agreement is one step nearer.
         "agreed": new_act(opened, purpose, recipient.member.hex(), kind="consent") if purpose == asked else "",
     }
 
