@@ -115,11 +115,11 @@ class Desk:
         case = self.page.url
         self._section("identity")
         self.field("identity.age_at_opening").fill("15")
-        self._answer("identity.gender", "girl")
-        self._save(case)
+        self.answer("identity.gender", "girl")
+        self.save(case)
         self._section("contact")
         self.page.get_by_label(self.words(field_label("contact.instructions"))).fill("N’écrire que le matin.")
-        self._save(case)
+        self.save(case)
         return case
 
     def record_agreement(self, recipient: House, purpose: str = PURPOSE, *, files: Iterable[str] = ()) -> None:
@@ -175,14 +175,16 @@ class Desk:
     def _section(self, name: str) -> None:
         self.page.locator(f"#{name} a", has_text=self.words(section_label(name))).click()
 
-    def _answer(self, path: str, value: str) -> None:
+    def answer(self, path: str, value: str) -> None:
+        """A radio or a choice of a section's form."""
         shown = self.page.locator(f"main form.stack [name='{path.partition('.')[2]}']:not([type=hidden])")
         if shown.first.evaluate("(each) => each.localName") == "select":
             shown.select_option(value)
         else:
             self.page.locator(f"main form.stack [name='{path.partition('.')[2]}'][value='{value}']").check()
 
-    def _save(self, case: str) -> None:
+    def save(self, case: str) -> None:
+        """And back on the case's page."""
         self.button("Save").click()
         self.page.wait_for_url(f"{case}#*")
 
