@@ -20,6 +20,14 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
 )
+_ASTRAY = """() => [...document.querySelectorAll("main label > :is([type=checkbox], [type=radio])")]
+  .filter((each) => each.checkVisibility())
+  .filter((each) => {
+    const box = each.getBoundingClientRect(), label = each.parentElement.getBoundingClientRect();
+    return box.left < label.left || box.right > label.right;
+  }).map((each) => each.parentElement.innerText)"""
+"""The words of each box or radio that does not stand inside its own label."""
+
 _DROP = """(each, [name, text]) => {
   const given = new DataTransfer();
   given.items.add(new File([text], name, { type: "text/plain" }));
@@ -66,6 +74,7 @@ def test_one_turns_from_section_to_section_under_their_names(ours: Desk, case: s
     for name, after in zip(SHOWN, (*SHOWN[1:], ""), strict=True):
         expect(ours.page.get_by_role("heading", level=1)).to_have_text(ours.words(section_label(name)))
         expect(ours.button("Save")).to_be_visible()
+        assert ours.page.evaluate(_ASTRAY) == [], name
         if after:
             turn.get_by_role("link", name=ours.words(section_label(after))).click()
 
