@@ -122,8 +122,10 @@ class Desk:
         self.save(case)
         return case
 
-    def record_agreement(self, recipient: House, purpose: str = PURPOSE, *, files: Iterable[str] = ()) -> None:
-        """From the case's page to the act's own."""
+    def record_agreement(
+        self, recipient: House, purpose: str = PURPOSE, *, files: Iterable[str] = (), until: str = ""
+    ) -> None:
+        """From the case's page to the act's own. `until` is a day as 2026-11-30; else it is as long as usual."""
         self.link("Record an agreement").click()
         self.page.get_by_label(self.words(KINDS["consent"]), exact=True).check()
         self.page.get_by_label(self.words("What for")).select_option(purpose)
@@ -135,6 +137,10 @@ class Desk:
             if not self.page.get_by_label(name).is_visible():
                 self.page.get_by_text(self.words("Take something out, or add something")).click()
             self.page.get_by_label(name).check()
+        if until:
+            self.page.locator("summary", has_text=self.words("For how long")).click()
+            self.page.get_by_label(self.words("until a day"), exact=True).check()
+            self.page.get_by_label(self.words("Until this day")).fill(until)
         self.button("Record it").click()
         expect(self.heading("Under this act the case can be offered to {name}.", name=recipient.title)).to_be_visible()
 

@@ -37,6 +37,8 @@ def test_what_is_due_in_a_case_stands_under_its_heading_and_leads_there(town: To
     ours.field("risk.reassess_on").fill(yesterday.isoformat())
     ours.save(case)
     ours.record_agreement(town.shelter, "emergency_shelter")  # for 72 hours
+    ours.page.goto(case)
+    ours.record_agreement(town.shelter, until=(yesterday + timedelta(days=6)).isoformat())
 
     ours.today()
     ours.page.goto(ours.house.pages + "?whole=1")
@@ -46,6 +48,8 @@ def test_what_is_due_in_a_case_stands_under_its_heading_and_leads_there(town: To
     expect(clock).to_contain_text(ours.words("A decision for at most 72 hours"))
     left = ours.words("Time left: {span}, until {moment}", span="…", moment="").partition("…")[0]
     expect(clock).to_contain_text(left)
+    ends = part(ours, "About to end").filter(has_text=name)
+    expect(ends).to_contain_text(ours.words("An act of sharing ends"))
     assert "Capucine" not in ours.page.content()
     again.get_by_role("link").click()
     expect(ours.page).to_have_url(f"{case}/sections/risk")
