@@ -18,6 +18,7 @@ from starlette.datastructures import FormData
 
 from cordee.case.form import CASE_FORM, LIST_SECTIONS
 from cordee.case.labels import field_label, hint_of, value_label
+from node.web.glance import SIGNALS, ticked_signals
 from node.web.wall import HERE
 
 __all__ = ["Entry", "Field", "Fields", "entries_of", "fields_of", "is_hidden", "section_from"]
@@ -117,7 +118,8 @@ def section_from(
     giver = _Giver(now, random, author)
     if section not in LIST_SECTIONS:
         return _object([section], dict(before or {}), form, prefix="", giver=giver) or None
-    return _list([section], list(before or ()), form, prefix="", giver=giver) or None
+    ticked = ticked_signals(form) if section == SIGNALS else []
+    return [*_list([section], list(before or ()), form, prefix="", giver=giver), *ticked] or None
 
 
 # ---- towards the page ----

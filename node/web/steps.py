@@ -123,9 +123,10 @@ def _begun(base: str, key: str, draft: drafts.Draft) -> Begun | None:
     return Begun(key, draft.saved_at, f"{base}{at}?{query}") if at in _PATHS and query else None
 
 
-def new_act(opened: Opened, purpose: str, to: str) -> str:
-    """Where an act for this purpose and recipient is recorded."""
-    return f"/cases/{opened.case.case_id}/acts/new?purpose={purpose}&to={to}"
+def new_act(opened: Opened, purpose: str, to: str, *, kind: str = "") -> str:
+    """Where an act for this purpose and recipient is recorded: its form where the kind is told, else its first step."""
+    chosen = f"kind={kind}&" if kind else ""
+    return f"/cases/{opened.case.case_id}/acts/new?{chosen}purpose={purpose}&to={to}"
 
 
 def from_the_start(opened: Opened) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
@@ -114,15 +115,17 @@ class Desk:
         case = self.page.url
         self._section("identity")
         self.field("identity.age_at_opening").fill("15")
-        self._answer("identity.gender", "girl")
-        self._save(case)
+        self.answer("identity.gender", "girl")
+        self.save(case)
         self._section("contact")
         self.page.get_by_label(self.words(field_label("contact.instructions"))).fill("N’écrire que le matin.")
-        self._save(case)
+        self.save(case)
         return case
 
-    def record_agreement(self, recipient: House, purpose: str = PURPOSE, *, files: Iterable[str] = ()) -> None:
-        """From the case's page to the act's own."""
+    def record_agreement(
+        self, recipient: House, purpose: str = PURPOSE, *, files: Iterable[str] = (), until: str = ""
+    ) -> None:
+        """From the case's page to the act's own. `until` is a day as 2026-11-30; else it is as long as usual."""
         self.link("Record an agreement").click()
         self.page.get_by_label(self.words(KINDS["consent"]), exact=True).check()
         self.page.get_by_label(self.words("What for")).select_option(purpose)
@@ -134,6 +137,10 @@ class Desk:
             if not self.page.get_by_label(name).is_visible():
                 self.page.get_by_text(self.words("Take something out, or add something")).click()
             self.page.get_by_label(name).check()
+        if until:
+            self.page.locator("summary", has_text=self.words("For how long")).click()
+            self.page.get_by_label(self.words("until a day"), exact=True).check()
+            self.page.get_by_label(self.words("Until this day")).fill(until)
         self.button("Record it").click()
         expect(self.heading("Under this act the case can be offered to {name}.", name=recipient.title)).to_be_visible()
 
@@ -174,20 +181,30 @@ class Desk:
     def _section(self, name: str) -> None:
         self.page.locator(f"#{name} a", has_text=self.words(section_label(name))).click()
 
-    def _answer(self, path: str, value: str) -> None:
+    def answer(self, path: str, value: str) -> None:
+        """A radio or a choice of a section's form."""
         shown = self.page.locator(f"main form.stack [name='{path.partition('.')[2]}']:not([type=hidden])")
         if shown.first.evaluate("(each) => each.localName") == "select":
             shown.select_option(value)
         else:
             self.page.locator(f"main form.stack [name='{path.partition('.')[2]}'][value='{value}']").check()
 
-    def _save(self, case: str) -> None:
+    def save(self, case: str) -> None:
+        """And back on the case's page."""
         self.button("Save").click()
         self.page.wait_for_url(f"{case}#*")
 
 
-def desk(open_page: Open, house: House, *, language: str = "fr", scripts: bool = True, who: str = EVERYTHING) -> Desk:
-    """A browser of its own, signed in, on Today."""
-    page = open_page(language=language, java_script_enabled=scripts)
+def desk(
+    open_page: Open,
+    house: House,
+    *,
+    language: str = "fr",
+    scripts: bool = True,
+    who: str = EVERYTHING,
+    **options: Any,
+) -> Desk:
+    """A browser of its own, signed in, on Today. `options` are the browser's, such as the size of its window."""
+    page = open_page(language=language, java_script_enabled=scripts, **options)
     sign_in(page, house, who)
     return Desk(page, house, language, scripts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
+from datetime import datetime, timedelta
 
 import pyotp
 import pytest
@@ -15,6 +18,7 @@ from tests.web.town import PASSWORD, Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
+_IDLE = timedelta(minutes=31)
 _STEP = 30  # seconds for which a code is shown
 _AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -106,6 +110,7 @@ def test_a_code_opens_once_and_a_wrong_one_never(newcomer: Newcomer) -> None:
     newcomer.is_refused()
 
 
+@pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_recovery_code_opens_once(newcomer: Newcomer) -> None:
     assert len(set(newcomer.recovery)) == 10
     for opens in (True, False):
@@ -136,6 +141,7 @@ def test_a_passkey_opens_the_second_step_and_a_locked_screen(newcomer: Newcomer)
     newcomer.is_in()
     desk.page.get_by_role("banner").get_by_role("button", name=desk.words("Lock")).click()
     expect(desk.heading("Locked")).to_be_visible()
+    assert newcomer.name not in desk.page.content()
     desk.button("Use a passkey").click()
     newcomer.is_in()
 
@@ -198,3 +204,21 @@ def _add_passkey(newcomer: Newcomer, name: str) -> None:
         desk.page.get_by_text(desk.words("The passkey is kept. It can be used from the next time on."))
     ).to_be_visible()
     expect(desk.page.locator("main li strong", has_text=name)).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_session_in_which_nobody_did_anything_for_half_an_hour_is_over(town: Town, newcomer: Newcomer) -> None:
+    """The clock of a real node cannot be put forward: its row is put back, as if nobody had touched the page since."""
+    desk = newcomer.desk
+    desk.go("cases")
+    held = sqlite3.connect(town.helpline.data_dir / "node.db", timeout=30)
+    with closing(held), held:
+        latest = "SELECT rowid FROM session WHERE stage = 'full' ORDER BY opened_at DESC LIMIT 1"
+        before = held.execute(f"SELECT seen_at FROM session WHERE rowid = ({latest})").fetchone()[0]
+        ago = datetime.fromisoformat(before) - _IDLE
+        told = ago.isoformat(sep=before[10], timespec="microseconds")
+        assert held.execute(f"UPDATE session SET seen_at = ? WHERE rowid = ({latest})", [told]).rowcount == 1
+    desk.page.reload()
+    expect(desk.heading("Sign in")).to_be_visible()
+    assert newcomer.name not in desk.page.content()
+    newcomer.again()  # with both steps

@@ -82,7 +82,11 @@ async def _why(visit: Visit) -> Response:
             other=[],
         )
     offers = await visit.node.db.read(lambda tx: transfer_store.open_offers(tx, opened.case.case_id))
-    ways = [_way(opened, recipient, profile, name) for name, each in PURPOSES.items() if each.needs_act]
+    ways = [
+        _way(opened, recipient, profile, name, asked=choice.purpose)
+        for name, each in PURPOSES.items()
+        if each.needs_act
+    ]
     asked = [each for each in ways if each["name"] == choice.purpose]
     ready = [each for each in ways if each["acts"]]
     return opened.page(
@@ -100,7 +104,7 @@ async def _why(visit: Visit) -> Response:
     )
 
 
-def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str) -> dict[str, Any]:
+def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str, *, asked: str) -> dict[str, Any]:
     """One purpose: the acts that allow it for this recipient, or what the decision table says is missing."""
     visit, now = opened.visit, opened.visit.node.clock.now()
     facts = recipient_facts(visit.node.house, recipient.member, profile)
@@ -123,6 +127,8 @@ def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str) 
         # That there is no act at all need not be said of every purpose.
         "missing": _missing(visit, refused) if refused and (named or refused.rule < _OTHERWISE) else "",
         "record": new_act(opened, purpose, recipient.member.hex()),
+        # What was asked for on the first screen may be urgent: its agreement is one step nearer.
+        "agreed": new_act(opened, purpose, recipient.member.hex(), kind="consent") if purpose == asked else "",
     }
 
 

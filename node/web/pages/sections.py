@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from cordee.case.form import LIST_SECTIONS
-from cordee.case.labels import section_label
+from cordee.case.labels import section_label, values_of
 from cordee.case.threeway import Choice, Merged, merge
 from cordee.errors import N_, CannotOpen, CordeeError, InvalidRecord, NotFound, StaleRecord
 from node import drafts, journal, records
@@ -21,6 +21,7 @@ from node.web import begun
 from node.web.differences import as_text, is_prose, is_vital, vital_fields
 from node.web.drafting import Waiting, waiting
 from node.web.forms import entries_of, fields_of, section_from
+from node.web.glance import SIGNALS, TIMELINE, signals_to_tick, timeline
 from node.web.pages.cases import SHOWN
 from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
@@ -244,6 +245,9 @@ def _form(
         joined=visit.request.query_params.get("joined") == "1" and refused is None,
         fields=() if listed else fields_of(section, content, revealed=revealed),
         entries=entries_of(section, content, revealed=revealed) if listed else (),
+        to_tick=signals_to_tick(content) if section == SIGNALS else (),
+        sources=values_of(f"{SIGNALS}.source"),
+        moments=timeline(content) if section == TIMELINE else (),
         revealed=sorted(revealed),
         refused=refused_in_words(refused, visit.language) if refused else None,
         problems=problems_in_words(refused, visit.language) if refused else [],
