@@ -15,7 +15,7 @@ What runs where:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -92,33 +92,13 @@ class EveryState:
 
     def test_every_state_has_the_same_head(self, gallery: Gallery) -> None:
         """So what is true of a body under one head is true under each (`matrix.py`)."""
-        assert len({(_HEAD.search(each.html) or [each])[0] for each in gallery.shown}) == 1
+        assert heads(gallery.shown) == 1
 
     def test_every_state_is_accessible_at_every_width_in_both_themes_and_languages(
         self, town: Town, gallery: Gallery, open_page: Open
     ) -> None:
-        states, by_script, wrong = list[Drawn](), set[tuple[str, ...]](), list[str]()
-        for language in LANGUAGES:
-            seen, first = set[str](), {id(each) for each in one_of_each_route(gallery, language)}
-            watched = {
-                house: Watched(open_page(language=language), town.stage.houses[house].pages)
-                for house in dict.fromkeys(each.house for each in gallery.shown)
-            }
-            for shown in (each for each in gallery.shown if each.language == language):
-                elements, whole, here = _elements(shown), id(shown) in first, watched[shown.house]
-                known = elements in seen
-                seen.add(elements)
-                if known or (language != LANGUAGES[0] and _same(shown) not in by_script):
-                    states.append(Drawn(str(shown), language, shown.html, whole, room=known))
-                    continue
-                show(here.page, here.origin, shown)
-                states.append(drawn(here.page, str(shown), whole=whole))
-                wrong += [f"{shown}: {each}" for each in here.heard()]
-                if here.page.evaluate(_CHANGED, shown.html):
-                    by_script.add(_same(shown))
-        page = open_page()
-        show(page, town.helpline.pages, gallery.shown[0])
-        wrong += complaints(page, states)
+        pages = {name: house.pages for name, house in town.stage.houses.items()}
+        wrong = wrong_with(gallery.shown, pages, open_page)
         assert not wrong, "\n".join(wrong)
 
     def test_every_control_is_reached_by_the_keyboard_and_its_focus_is_seen(
@@ -145,20 +125,51 @@ class EveryState:
         assert not wrong, "\n".join(wrong)
 
 
+def heads(all_shown: Iterable[Shown]) -> int:
+    """How many heads they have that differ."""
+    return len({(_HEAD.search(each.html) or [each])[0] for each in all_shown})
+
+
+def wrong_with(all_shown: Sequence[Shown], pages: Mapping[str, str], open_page: Open) -> list[str]:
+    """What the console says of these states and axe finds in them; `pages` maps a house to its pages' address."""
+    states, by_script, wrong = list[Drawn](), set[tuple[str, ...]](), list[str]()
+    for language in LANGUAGES:
+        seen, first = set[str](), {id(each) for each in one_of_each_route(all_shown, language)}
+        watched = {
+            house: Watched(open_page(language=language), pages[house])
+            for house in dict.fromkeys(each.house for each in all_shown)
+        }
+        for shown in (each for each in all_shown if each.language == language):
+            elements, whole, here = _elements(shown), id(shown) in first, watched[shown.house]
+            known = elements in seen
+            seen.add(elements)
+            if known or (language != LANGUAGES[0] and _same(shown) not in by_script):
+                states.append(Drawn(str(shown), language, shown.html, whole, room=known))
+                continue
+            show(here.page, here.origin, shown)
+            states.append(drawn(here.page, str(shown), whole=whole))
+            wrong += [f"{shown}: {each}" for each in here.heard()]
+            if here.page.evaluate(_CHANGED, shown.html):
+                by_script.add(_same(shown))
+    page = open_page()
+    show(page, pages[all_shown[0].house], all_shown[0])
+    return [*wrong, *complaints(page, states)]
+
+
 def wrong_in_each_route(
     page: Page, town: Town, gallery: Gallery, complaints: Callable[[Page], Iterable[str]]
 ) -> list[str]:
     """What a look at the first state of each route finds."""
     wrong = []
-    for shown in one_of_each_route(gallery):
+    for shown in one_of_each_route(gallery.shown):
         show(page, town.stage.houses[shown.house].pages, shown)
         wrong += [f"{shown}: {each}" for each in complaints(page)]
     return wrong
 
 
-def one_of_each_route(gallery: Gallery, language: str = LANGUAGES[0]) -> list[Shown]:
+def one_of_each_route(all_shown: Sequence[Shown], language: str = LANGUAGES[0]) -> list[Shown]:
     """The first state of each route."""
-    return list({each.route: each for each in reversed(gallery.shown) if each.language == language}.values())
+    return list({each.route: each for each in reversed(all_shown) if each.language == language}.values())
 
 
 def _same(shown: Shown) -> tuple[str, ...]:
