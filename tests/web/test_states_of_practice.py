@@ -15,10 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from node.demo.processes import Program
 from node.practice.workflows import WORKFLOWS
-from tests.node.practice.newcomer import Newcomer
+from tests.node.practice.newcomer import Newcomer, until
 from tests.web import markup
 from tests.web.conftest import Open
 from tests.web.every_state import heads, wrong_with
@@ -168,3 +169,30 @@ def test_every_state_of_practice_is_accessible_at_every_width_in_both_themes_and
 ) -> None:
     wrong = wrong_with(album.shown, {_HOUSE: album.address}, open_page)
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_workflow_is_begun_and_its_guide_put_away_without_scripts(practice: str, open_page: Open) -> None:
+    person, page = Newcomer(practice), open_page(java_script_enabled=False)
+    until(lambda: _is_in(person), what="a code that was not used before", seconds=90)
+    page.context.add_cookies(
+        [{"name": name, "value": value, "url": practice} for name, value in person.client.cookies.items()]
+    )
+    page.goto(f"{practice.rstrip('/')}/practice")
+    page.locator("button[name='begin'][value='w2']").click()
+    page.goto(practice)
+    page.locator("aside.practice-beside summary").click()
+    expect(page.locator("aside.practice-beside li")).to_have_count(len(WORKFLOWS[1].steps))
+    page.locator("aside.practice a").click()
+    page.locator("button[name='stop']").click()
+    page.goto(practice)
+    expect(page.locator("aside.practice")).to_be_visible()
+    expect(page.locator("aside.practice-beside")).to_have_count(0)
+
+
+def _is_in(person: Newcomer) -> bool:
+    """Each code opens once, and the album's newcomer may have used this half minute's."""
+    try:
+        person.sign_in()
+    except AssertionError:
+        return False
+    return True
