@@ -1,4 +1,9 @@
-"""The flows that end in something, by a browser that runs no script: what a script adds is never needed."""
+"""The flows that end in something, by a browser that runs no script: what a script adds is never needed.
+
+What a handler does all day, withdrawing, a whole transfer, a code, a node that dies and practice are tried without
+scripts where they are tried with them. Not here, for a browser does nothing of it without a script: passkeys, drafts
+kept while one types, news that come by themselves, leaving by three times Escape.
+"""
 
 from __future__ import annotations
 
