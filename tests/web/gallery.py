@@ -105,7 +105,6 @@ class Scene:
         self.made: dict[str, Any] = {}
         self._stack = stack
         self._clients: dict[tuple[str, str], httpx.Client] = {}
-        self._tokens: dict[str, str] = {}
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What is made for several states."""
@@ -183,21 +182,14 @@ class Scene:
             return answer
         data = asked.data
         if data is not None and "form_token" not in data and asked.who is not None:
-            data = {"form_token": self._token(client), **data}
+            found = _TOKEN.search(client.get("/").text)
+            assert found is not None
+            data = {"form_token": found[1], **data}
         given: dict[str, Any] = {"content": asked.content} if asked.content is not None else {"data": data}
         answer = client.post(asked.address, headers=headers, **given)
         if answer.status_code == 303 and asked.follow:
             return client.get(answer.headers["location"], headers=headers)
         return answer
-
-    def _token(self, client: httpx.Client) -> str:
-        """What stands in each form of the client's session; asked for once, since it stays as long as the session."""
-        session = client.cookies.get("session", "")
-        if not session or session not in self._tokens:
-            found = _TOKEN.search(client.get("/").text)
-            assert found is not None
-            self._tokens[session] = found[1]
-        return self._tokens[session]
 
 
 @dataclass
