@@ -4,17 +4,18 @@ themes. What a page is for and whether it does it is tested elsewhere.
 The states are in two parts, so that two workers share them: `test_states_of_sending.py`, `test_states_of_cases.py`.
 What runs where:
 
-- in French every state is opened in a browser, its console listened to; one state of each route is looked at with every
-  rule at each width and in both themes, the others as `looking.complaints` says;
-- in English, of which each state has the same elements and colours, `looking.same_page_complaints`;
-- states that differ by nothing but words and values are looked at once, and for what sticks out each time;
-- the keyboard, the reader's own colours and paper: one state of each route.
+- in both languages every state goes through every rule of axe at each width and in both themes, as `matrix.py` tells;
+- states that differ from one before by nothing but words, ids and values go through them once in each language, and are
+  asked each time whether their words have room;
+- in French every such state is loaded in a browser with its script, its console listened to; in English those are that
+  the script made something of;
+- the keyboard, the reader's own colours and paper: one state of each route, in French.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -29,6 +30,7 @@ from tests.web import looking, markup
 from tests.web.conftest import Open
 from tests.web.gallery import DOORS, LANGUAGES, NO_ROUTE, Gallery, Scene, Shown, collected, route_of
 from tests.web.looking import Watched
+from tests.web.matrix import Drawn, complaints, drawn
 from tests.web.states import making
 from tests.web.states.table import Part
 from tests.web.town import PEOPLE, Town
@@ -41,6 +43,8 @@ _WHO = {name: Role(role) for name, role in PEOPLE.items()}
 """Accounts that hold one role each: what they see where it is not what somebody with two roles sees."""
 _VALUES = re.compile(r'(?<= )(id|for|name|value|href|action|max|aria-[a-z]+|data-[a-z-]+|d|src)="[^"]*"')
 _WORDS = re.compile(r">[^<]+<")
+_HEAD = re.compile(r"<head>.*?</head>", re.DOTALL)
+_CHANGED = """(html) => document.body.outerHTML !== new DOMParser().parseFromString(html, "text/html").body.outerHTML"""
 
 
 def every_route_has_its_states(states: Collection[str]) -> None:
@@ -86,35 +90,15 @@ class EveryState:
         ]
         assert not wrong, "\n".join(wrong)
 
-    def test_every_state_is_accessible_at_every_width_in_both_themes(
+    def test_every_state_has_the_same_head(self, gallery: Gallery) -> None:
+        """So what is true of a body under one head is true under each (`matrix.py`)."""
+        assert heads(gallery.shown) == 1
+
+    def test_every_state_is_accessible_at_every_width_in_both_themes_and_languages(
         self, town: Town, gallery: Gallery, open_page: Open
     ) -> None:
-        page, wrong = open_page(), []
-        seen, first = set[str](), {id(each) for each in one_of_each_route(gallery)}
-        for house in {each.house for each in gallery.shown}:
-            pages = town.stage.houses[house].pages
-            watched, prepared = Watched(page, pages), False
-            for shown in (each for each in gallery.shown if (each.house, each.language) == (house, LANGUAGES[0])):
-                elements = _elements(shown)
-                if elements in seen and prepared:
-                    wrong += [f"{shown}: {each}" for each in looking.sticking_out(page, shown.language, shown.html)]
-                    continue
-                seen.add(elements)
-                show(page, pages, shown)
-                wrong += [f"{shown}: {each}" for each in looking.complaints(watched, whole=id(shown) in first)]
-                prepared = True
-        assert not wrong, "\n".join(wrong)
-
-    def test_every_state_is_accessible_in_english_too(self, town: Town, gallery: Gallery, open_page: Open) -> None:
-        page, wrong = open_page(language=LANGUAGES[1]), []
-        for house in {each.house for each in gallery.shown}:
-            for number, shown in enumerate(
-                each for each in gallery.shown if (each.house, each.language) == (house, LANGUAGES[1])
-            ):
-                if not number:
-                    show(page, town.stage.houses[house].pages, shown)
-                    looking.prepare(page)
-                wrong += [f"{shown}: {each}" for each in looking.same_page_complaints(page, shown.language, shown.html)]
+        pages = {name: house.pages for name, house in town.stage.houses.items()}
+        wrong = wrong_with(gallery.shown, pages, open_page)
         assert not wrong, "\n".join(wrong)
 
     def test_every_control_is_reached_by_the_keyboard_and_its_focus_is_seen(
@@ -141,25 +125,61 @@ class EveryState:
         assert not wrong, "\n".join(wrong)
 
 
+def heads(all_shown: Iterable[Shown]) -> int:
+    """How many heads they have that differ."""
+    return len({(_HEAD.search(each.html) or [each])[0] for each in all_shown})
+
+
+def wrong_with(all_shown: Sequence[Shown], pages: Mapping[str, str], open_page: Open) -> list[str]:
+    """What the console says of these states and axe finds in them; `pages` maps a house to its pages' address."""
+    states, by_script, wrong = list[Drawn](), set[tuple[str, ...]](), list[str]()
+    for language in LANGUAGES:
+        seen, first = set[str](), {id(each) for each in one_of_each_route(all_shown, language)}
+        watched = {
+            house: Watched(open_page(language=language), pages[house])
+            for house in dict.fromkeys(each.house for each in all_shown)
+        }
+        for shown in (each for each in all_shown if each.language == language):
+            elements, whole, here = _elements(shown), id(shown) in first, watched[shown.house]
+            known = elements in seen
+            seen.add(elements)
+            if known or (language != LANGUAGES[0] and _same(shown) not in by_script):
+                states.append(Drawn(str(shown), language, shown.html, whole, room=known))
+                continue
+            show(here.page, here.origin, shown)
+            states.append(drawn(here.page, str(shown), whole=whole))
+            wrong += [f"{shown}: {each}" for each in here.heard()]
+            if here.page.evaluate(_CHANGED, shown.html):
+                by_script.add(_same(shown))
+    page = open_page()
+    show(page, pages[all_shown[0].house], all_shown[0])
+    return [*wrong, *complaints(page, states)]
+
+
 def wrong_in_each_route(
     page: Page, town: Town, gallery: Gallery, complaints: Callable[[Page], Iterable[str]]
 ) -> list[str]:
     """What a look at the first state of each route finds."""
     wrong = []
-    for shown in one_of_each_route(gallery):
+    for shown in one_of_each_route(gallery.shown):
         show(page, town.stage.houses[shown.house].pages, shown)
         wrong += [f"{shown}: {each}" for each in complaints(page)]
     return wrong
 
 
-def one_of_each_route(gallery: Gallery) -> list[Shown]:
-    """The first state of each route, in French."""
-    return list({each.route: each for each in reversed(gallery.shown) if each.language == LANGUAGES[0]}.values())
+def one_of_each_route(all_shown: Sequence[Shown], language: str = LANGUAGES[0]) -> list[Shown]:
+    """The first state of each route."""
+    return list({each.route: each for each in reversed(all_shown) if each.language == language}.values())
+
+
+def _same(shown: Shown) -> tuple[str, ...]:
+    """Which state it is, whatever the language."""
+    return (shown.route, shown.state, shown.who, shown.house)
 
 
 def _elements(shown: Shown) -> str:
     """What is the same for states that differ by words, ids and values alone; classes, kinds and lists stay."""
-    return _WORDS.sub("><", _VALUES.sub("", shown.html))
+    return _WORDS.sub(">w<", _VALUES.sub("", shown.html))
 
 
 def show(page: Page, pages: str, shown: Shown) -> None:

@@ -1,59 +1,18 @@
-"""What is wrong with a page as a browser shows it: for every eye, every width, both themes."""
+"""What is wrong with a page as a browser shows it: by the keyboard, in the reader's own colours, on paper, and what its
+console says. What axe finds: `matrix.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import ConsoleMessage, Page, Request
 
 __all__ = [
     "Watched",
-    "complaints",
     "keyboard_complaints",
     "outline_complaints",
     "paper_complaints",
-    "prepare",
-    "same_page_complaints",
-    "sticking_out",
 ]
-
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
-_OPTIONS: Any = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "tag", "values": _RULES},
-    # A target of 24 by 24 pixels is WCAG 2.2 AA, but axe asks for it only where it is told to.
-    "rules": {"target-size": {"enabled": True}},
-}
-_COLOURS: Any = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
-}
-_LAYOUT: Any = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "rule", "values": ["target-size", "scrollable-region-focusable"]},
-}
-_WORDS: Any = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "tag", "values": ["cat.language", "cat.forms", "cat.name-role-value", "cat.text-alternatives"]},
-}
-_HEIGHT = 900
-_WIDTHS = (320, 768, 1280)  # CSS pixels
-_LAST = _WIDTHS[-1]
-_AXE = AXE_FILE_PATH.read_text(encoding="utf-8")
-_OVERFLOW = """() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return null;
-  const wide = [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > width);
-  return wide.slice(-3).map((each) => each.outerHTML.slice(0, 120));
-}"""
-
-_SWAP = """([language, html]) => {
-  const read = new DOMParser().parseFromString(html, "text/html");
-  document.documentElement.lang = language;
-  document.body.replaceWith(document.adoptNode(read.body));
-}"""
 
 
 class Watched:
@@ -61,7 +20,7 @@ class Watched:
 
     def __init__(self, page: Page, origin: str) -> None:
         self.page = page
-        self._origin = origin.rstrip("/")
+        self.origin = origin.rstrip("/")  # of the node's pages; whatever else is asked for is wrong
         self._heard: list[str] = []
         page.on("console", self._console)
         page.on("pageerror", lambda error: self._heard.append(f"a script failed: {error}"))
@@ -79,91 +38,8 @@ class Watched:
             self._heard.append(f"console: {message.text} ({message.location['url']})")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((self._origin + "/", "data:")):
+        if not request.url.startswith((self.origin + "/", "data:")):
             self._heard.append(f"asked another host: {request.url}")
-
-
-def complaints(watched: Watched, *, whole: bool = True) -> list[str]:
-    """Looks at the page that is open, at every width and in both themes, and leaves it as it was.
-
-    With `whole` every rule is run at each width in the light theme and those about colours in the dark one, at each
-    width too. That is for one state of each route. Its other states have the same head, style and frame; so for them
-    every rule is run at the largest width, with colours in both themes, and at the other widths what the width decides:
-    how large targets are, what scrolls, and whether anything sticks out. The style's colours do not differ by width
-    (`test_style.py`).
-    """
-    page = watched.page
-    prepare(page)
-    return [*_widths(page, whole), *_zoomed(page), *watched.heard()]
-
-
-def prepare(page: Page) -> None:
-    """Once for each page that is opened."""
-    page.evaluate(_AXE)
-
-
-def same_page_complaints(page: Page, language: str, html: str) -> list[str]:
-    """Puts other contents in the page that is open: of a state that was looked at in full in another language.
-
-    Its colours and elements are the same; words are other words, of other lengths. So what is asked is whether anything
-    sticks out at any width, and the rules about names, labels, forms and language.
-    """
-    found = sticking_out(page, language, html)
-    return [*found, *_by_axe(page, language, _WORDS)]
-
-
-def sticking_out(page: Page, language: str, html: str) -> list[str]:
-    """The same of a page whose elements were looked at in full: whether its words and values have room."""
-    page.evaluate(_SWAP, [language, html])
-    return [*_reflow(page), *_zoomed(page)]
-
-
-def _reflow(page: Page) -> Iterator[str]:
-    for width in _WIDTHS:
-        page.set_viewport_size({"width": width, "height": _HEIGHT})
-        yield from _folded_and_not(page, width)
-
-
-def _widths(page: Page, whole: bool) -> Iterator[str]:
-    for width in _WIDTHS:
-        page.set_viewport_size({"width": width, "height": _HEIGHT})
-        yield from _folded_and_not(page, width)
-        full = whole or width == _LAST
-        yield from _by_axe(page, f"light, {width}", _OPTIONS if full else _LAYOUT)
-        if full:
-            page.emulate_media(color_scheme="dark")
-            yield from _by_axe(page, f"dark, {width}", _COLOURS)
-            page.emulate_media(color_scheme="light")
-
-
-def _folded_and_not(page: Page, width: int) -> Iterator[str]:
-    """Leaves everything opened."""
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
-    yield from _sideways(page, f"at {width}")
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    yield from _sideways(page, f"at {width}, all of it opened")
-
-
-def _by_axe(page: Page, how: str, options: Any) -> Iterator[str]:
-    for each in page.evaluate("async (options) => (await axe.run(document, options)).violations", options):
-        where = "; ".join(node["html"][:150] for node in each["nodes"][:3])
-        yield f"axe ({how}): {each['id']} ({each['impact']}): {each['help']}: {where}"
-
-
-def _sideways(page: Page, how: str) -> Iterator[str]:
-    wide = page.evaluate(_OVERFLOW)
-    if wide is not None:
-        yield f"scrolls sideways {how}: {wide}"
-
-
-def _zoomed(page: Page) -> Iterator[str]:
-    """At 200 %: a window of 1280 pixels has half as many; and with letters alone twice as large."""
-    page.set_viewport_size({"width": 640, "height": _HEIGHT // 2})
-    yield from _sideways(page, "at 200 %")
-    page.set_viewport_size({"width": 1280, "height": _HEIGHT})
-    page.evaluate("document.documentElement.style.fontSize = '212.5%'")
-    yield from _sideways(page, "with letters twice as large")
-    page.evaluate("document.documentElement.style.fontSize = ''")
 
 
 # ---- by the keyboard, in the reader's own colours, on paper ----

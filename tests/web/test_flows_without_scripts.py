@@ -1,4 +1,9 @@
-"""The flows that end in something, by a browser that runs no script: what a script adds is never needed."""
+"""The flows that end in something, by a browser that runs no script: what a script adds is never needed.
+
+What a handler does all day, withdrawing, a whole transfer, a code, a node that dies and practice are tried without
+scripts where they are tried with them. Not here, for a browser does nothing of it without a script: passkeys, drafts
+kept while one types, news that come by themselves, leaving by three times Escape.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from cordee.runtime.texts import text
 from node.demo.stage import House, until
 from tests.web.browsing import sign_in
 from tests.web.conftest import Open
-from tests.web.town import EVERYTHING, Town
+from tests.web.town import EVERYTHING, PASSWORD, Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -172,6 +177,77 @@ def test_an_offer_is_withdrawn(town: Town, visitor: Visitors, case: str) -> None
     sender.get_by_role("link", name=words("Withdraw…")).click()
     sender.locator("main form button").click()
     comes(sender, town.helpline, transfer, "withdrawn")
+
+
+def test_what_was_not_for_them_is_given_back(town: Town, visitor: Visitors, case: str) -> None:
+    sender, recipient = visitor(town.helpline), visitor(town.shelter)
+    record_agreement(sender, town, case)
+    transfer = offer(sender, town, case)
+    accept(recipient, town.shelter, transfer)
+    comes(recipient, town.shelter, transfer, "received")
+    recipient.get_by_role("link", name=words("This is not for us…")).click()
+    recipient.locator("[name='code'][value='wrong_recipient']").check()
+    recipient.locator("#sure").check()
+    recipient.get_by_role("button", name=words("Erase it and give it back")).click()
+    comes(sender, town.helpline, transfer, "received/returned")
+
+
+def test_what_is_decided_without_an_agreement_is_recorded_with_its_reasons(
+    town: Town, visitor: Visitors, case: str
+) -> None:
+    page = visitor(town.helpline)
+    page.goto(f"{town.helpline.pages}{case}/acts/new")
+    page.locator("#kind-override").check()
+    page.locator("#purpose").select_option("relocation")
+    page.locator("#to").select_option(town.shelter.profile["org_id"])
+    page.get_by_role("button", name=words("Go on")).click()
+    for each in page.locator("main input[type='radio'][value='informed']").all():
+        each.check()
+    page.locator("[name='function']").fill("éducatrice spécialisée")
+    page.locator("[name='justification']").fill("Elle est en danger cette nuit.")
+    page.locator("[name='validated_by']").fill("cheffe de service")
+    page.locator("[name='basis']").select_option(index=1)
+    page.locator("main form.stack button.main").click()
+    expect(page).to_have_url(re.compile(r"/acts/[0-9a-f-]{36}$"))
+
+
+def test_a_screen_is_locked_and_opened_again(town: Town, visitor: Visitors, case: str) -> None:
+    page = visitor(town.helpline, town.newcomer())
+    page.goto(town.helpline.pages + case)
+    page.get_by_role("button", name=words("Lock")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(words("Locked"))
+    page.locator("#code").fill(PASSWORD)
+    page.get_by_role("button", name=words("Unlock")).click()
+    expect(page).to_have_url(re.compile("^" + re.escape(town.helpline.pages) + "(?!unlock)"))
+    expect(page.get_by_role("button", name=words("Sign out"))).to_be_visible()
+
+
+def test_a_team_is_made_filled_emptied_and_dissolved(town: Town, visitor: Visitors) -> None:
+    page = visitor(town.helpline, "Adrien")
+    page.goto(town.helpline.pages + "teams")
+    page.locator("#name").fill("Équipe sans scripts")
+    page.get_by_role("button", name=words("Make a team")).click()
+    if not re.search(r"/teams/[0-9a-f]", page.url):
+        page.get_by_role("link", name="Équipe sans scripts").click()
+    for wanted in (True, False):
+        page.get_by_label("Hélène", exact=True).set_checked(wanted)
+        page.get_by_role("button", name=words("Save")).click()
+        expect(page.get_by_label("Hélène", exact=True)).to_be_checked(checked=wanted)
+    page.get_by_role("button", name=words("Dissolve the team")).click()
+    expect(page.get_by_role("link", name="Équipe sans scripts")).to_have_count(0)
+
+
+def test_what_the_others_read_is_changed_looked_at_and_published(town: Town, visitor: Visitors) -> None:
+    page = visitor(town.helpline, "Adrien")
+    page.goto(town.helpline.pages + "profile/edit")
+    hours = page.locator("[name='services.0.opening_hours']")
+    new = "Mo-Fr 08:00-17:30" if hours.input_value() != "Mo-Fr 08:00-17:30" else "Mo-Su 00:00-24:00"
+    hours.fill(new)
+    page.get_by_role("button", name=words("See it as the others will")).click()
+    page.get_by_role("button", name=words("Publish")).click()
+    expect(page.get_by_role("button", name=words("Publish"))).to_have_count(0)
+    page.goto(town.helpline.pages + "profile/edit")
+    expect(hours).to_have_value(new)
 
 
 def test_what_is_new_in_a_shared_case_is_sent_and_stands_beside(town: Town, visitor: Visitors) -> None:
