@@ -17,8 +17,7 @@ from node import spool
 
 __all__ = ["Feed"]
 
-_BLOCK = 2  # pieces that go to the thread together
-_BLOCKS = 4  # blocks that may wait for it
+_WAITING = 4  # pieces that may wait for it
 
 Piece = bytes | memoryview
 
@@ -53,13 +52,12 @@ class Feed:
         """Bytes so far: from here on the rest is to be put."""
         self._path = path
         self._replay = replay
-        self._batch: list[Piece] = []
-        self._blocks: SimpleQueue[list[Piece] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Piece | None] = SimpleQueue()
         self._stopped = False
         self._loop = asyncio.get_running_loop()
         self._waited = 0.0  # seconds, for the network
         self._asked = self._loop.time()
-        self._places = asyncio.Semaphore(_BLOCKS)
+        self._places = asyncio.Semaphore(_WAITING)
         self._file = _File(path, choosing=not keep and not self.kept, waited=lambda: self._waited)
         self._opening = self._loop.run_in_executor(threads, opening, self._pieces())
         self._opening.add_done_callback(lambda _: self._places.release())  # whoever waits for a place is to see it
@@ -67,32 +65,25 @@ class Feed:
     async def put(self, piece: Piece) -> bool:
         """Hand on the next piece; waits while the thread is behind. False once the thread has ended."""
         self._waited += self._loop.time() - self._asked
-        self._batch.append(piece)
         self.size += len(piece)
-        if len(self._batch) == _BLOCK:
-            await self._flush()
+        if not self._opening.done():
+            await self._places.acquire()
+            self._queue.put(piece)
         self._asked = self._loop.time()
         return not self._opening.done()
 
     async def finish(self) -> None:
         """That was all. Raises what `opening` raises."""
-        await self._flush()
-        self._blocks.put(None)
+        self._queue.put(None)
         await asyncio.shield(self._opening)
 
     async def aclose(self) -> None:
         """End the thread, where it still runs, and wait for it. What it had made is the caller's to clear away."""
         self._stopped = True
-        self._blocks.put(None)
+        self._queue.put(None)
         await asyncio.wait({self._opening})
         if not self._opening.cancelled():
             self._opening.exception()  # `finish` told it, or nobody asks for it any more
-
-    async def _flush(self) -> None:
-        batch, self._batch = self._batch, []
-        if not self._opening.done():
-            await self._places.acquire()
-            self._blocks.put(batch)
 
     # ---- in the thread ----
 
@@ -100,10 +91,10 @@ class Feed:
         with self._file as file:
             if self._replay:
                 yield from self._kept_before()
-            while (batch := self._blocks.get()) is not None:
+            while (piece := self._queue.get()) is not None:
                 self._go_on()
-                file.add(batch)
-                yield from batch
+                file.add(piece)
+                yield piece
                 self._loop.call_soon_threadsafe(self._places.release)
             self._go_on()
 
@@ -147,13 +138,12 @@ class _File:
             if self._behind is not None:
                 self._behind.flush()  # also where the connection broke off: it need not be fetched again
 
-    def add(self, batch: list[Piece]) -> None:
+    def add(self, piece: Piece) -> None:
         """Raises: OSError."""
         if self._behind is not None:
-            for piece in batch:
-                self._behind.write(piece)
+            self._behind.write(piece)
         elif self._choosing:
-            self._first += batch
+            self._first.append(piece)
             if sum(map(len, self._first)) >= spool.FIRST * BLOCK:
                 if self._waited() > spool.FAST * spool.FIRST:
                     self._begin()

@@ -173,7 +173,7 @@ def _rest(first: list[list[bytes]], blocks: Iterator[list[bytes]]) -> Iterator[b
 
 
 def _blocks(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The same bytes in pieces of 512 KiB, two of them at a time."""
+    """The same bytes in blocks of 1 MiB, each cut in the pieces that go over the wire."""
     pieces: list[bytes] = []
     piece: list[memoryview] = []
     room = PIECE
@@ -229,7 +229,7 @@ def _head(path: Path) -> bytes:
 
 
 async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
-    """The file from an offset on, in pieces of 512 KiB; one block is read while the one before is used."""
+    """The file from an offset on, in pieces of 1 MiB; one block is read while the one before is used."""
     reader = await asyncio.to_thread(BlockReader, path)
     ahead: asyncio.Task[list[bytes]] | None = None
     try:
@@ -248,7 +248,7 @@ async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
 
 
 async def growing_pieces(path: Path, growth: Growth) -> AsyncIterator[bytes]:
-    """What is being written, from its start, as far as it comes; in pieces of 512 KiB."""
+    """What is being written, from its start, as far as it comes; in pieces of 1 MiB."""
     offset = 0
     reader: BlockReader | None = None
     try:

@@ -13,7 +13,7 @@ __all__ = ["CHUNK", "PROFILE_SIZE", "STATEMENT_SIZE", "entry", "signed"]
 _KIB = 1024
 STATEMENT_SIZE = 64 * _KIB
 PROFILE_SIZE = 256 * _KIB
-CHUNK = 512 * _KIB
+CHUNK = 1024 * _KIB
 
 _SIZE = 2**63 - 1  # what a database holds
 _SIGNERS = 16

@@ -11,7 +11,7 @@ import errno
 import functools
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +34,6 @@ T = TypeVar("T")
 BEFORE_FSYNC = register("mailbox.put.before_fsync")
 AFTER_FSYNC = register("mailbox.put.after_fsync")
 
-_BATCH = 2  # chunks that are written, or read, by one trip to a thread
 _LARGE = 4 * 1024 * 1024  # bytes, and
 _SLOW = 2.0  # seconds: who may read along is told of uploads that have brought so much and take so long
 _ASK_EVERY = 1.0  # seconds for which a policy's answer holds
@@ -89,15 +88,15 @@ class MailboxStore:
         async with lock:
             descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew)
         appender, position = Appender(descriptor), offset
-        writing: asyncio.Task[None] | None = None  # one batch, while the next one comes
+        writing: asyncio.Task[None] | None = None  # one chunk, while the next one comes
         clock = asyncio.get_running_loop().time
         to_be_told, slow_from = True, clock() + _SLOW
         growing = self._growing.setdefault(transfer_id, _Growing())
         growing.writers += 1
 
-        async def write(position: int, batch: Sequence[bytes | memoryview]) -> None:
+        async def write(position: int, chunk: bytes | memoryview) -> None:
             async with lock:
-                await self._in_thread(self._write, transfer_id, descriptor, appender, position, batch)
+                await self._in_thread(self._write, transfer_id, descriptor, appender, position, chunk)
             growing.tell()
 
         async def finish() -> int | None:
@@ -114,12 +113,12 @@ class MailboxStore:
                     del self._growing[transfer_id]
 
         try:
-            async for batch in _batches(chunks):
-                end = position + sum(map(len, batch))
+            async for chunk in chunks:
+                end = position + len(chunk)
                 await allowed.require(end)
                 if writing is not None:
                     await asyncio.shield(writing)
-                writing = asyncio.create_task(write(position, batch))
+                writing = asyncio.create_task(write(position, chunk))
                 if to_be_told and end - offset >= _LARGE and clock() >= slow_from:
                     to_be_told = False
                     under_way()
@@ -137,7 +136,7 @@ class MailboxStore:
     async def read(
         self, transfer_id: TransferId, offset: int, *, allow: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
-        """The file from an offset to its end, in pieces of 512 KiB.
+        """The file from an offset to its end, in pieces of 1 MiB.
 
         While somebody appends to it, that is as far as it comes: the end is where the last of them has ended. `allow`
         is asked first, and then once a second; what it raises ends the call, and where it answers that nothing more
@@ -248,20 +247,15 @@ class MailboxStore:
         descriptor: int,
         appender: Appender,
         position: int,
-        batch: Sequence[bytes | memoryview],
+        chunk: bytes | memoryview,
     ) -> None:
         size = os.fstat(descriptor).st_size
         if position > size:
             raise OffsetBeyondEnd(held=size, offset=position)
-        pieces = [memoryview(chunk) for chunk in batch]
-        skip = size - position
-        while pieces and skip >= len(pieces[0]):
-            skip -= len(pieces.pop(0))
-        if pieces and skip:
-            pieces[0] = pieces[0][skip:]
+        rest = memoryview(chunk)[size - position :]
         try:
             with _typed():
-                appender.append(pieces, position=size)
+                appender.append([rest], position=size)
         except StorageFull:
             os.ftruncate(descriptor, self._durable.get(transfer_id, 0))
             raise
@@ -402,7 +396,7 @@ async def _as_number(allow: Callable[[], Awaitable[bool]]) -> int:
 
 
 class _Allowed:
-    """What a policy answered, as long as it holds: asking it for every batch costs more than the batch."""
+    """What a policy answered, as long as it holds: asking it for every chunk costs more than the chunk."""
 
     def __init__(self, ask: Callable[[int], Awaitable[int]]) -> None:
         self._ask = ask
@@ -432,23 +426,6 @@ async def _data(
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if data := request.data:
             yield data
-
-
-async def _batches(chunks: AsyncIterator[bytes | memoryview]) -> AsyncIterator[list[bytes | memoryview]]:
-    """Up to four chunks at a time; also what had come when the source broke off."""
-    batch: list[bytes | memoryview] = []
-    try:
-        async for chunk in chunks:
-            batch.append(chunk)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-    except Exception:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _WIRE_TYPE = 2  # of a field that tells its length
 
 
 class Piece:
-    """A PutRequest or a GetResponse that holds data and nothing else: 1 byte to 512 KiB of it."""
+    """A PutRequest or a GetResponse that holds data and nothing else: 1 byte to 1 MiB of it."""
 
     __slots__ = ("data",)
 

@@ -6,7 +6,7 @@ import ctypes
 
 __all__ = ["WINDOW", "keep_few_arenas", "keep_freed_memory"]
 
-_WINDOW = 1024 * 1024  # bytes of one call that may be under way: two messages
+_WINDOW = 2048 * 1024  # bytes of one call that may be under way: two messages
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h of glibc
 _ARENAS = 2
 _KEPT = 4 * 1024 * 1024  # bytes
@@ -29,7 +29,7 @@ def keep_few_arenas() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Let malloc keep 4 MiB of what was freed in each arena, for the next pieces of 512 KiB.
+    """Let malloc keep 4 MiB of what was freed in each arena, for the next pieces of 1 MiB.
 
     It would otherwise give each piece back to the kernel and take fresh pages for the next one: 50,000 page faults for
     100 MB in a directory. False where malloc is not glibc's.

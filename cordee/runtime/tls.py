@@ -54,7 +54,7 @@ _CA_LIFE = timedelta(days=20 * 365)
 _CLOCK_SKEW = timedelta(minutes=5)
 
 _KIB = 1024
-MAX_MESSAGE = 1024 * _KIB
+MAX_MESSAGE = 1088 * _KIB
 _OVERHEAD = 64 * _KIB
 
 CLIENT_OPTIONS: tuple[tuple[str, int], ...] = (

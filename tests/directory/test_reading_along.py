@@ -21,7 +21,7 @@ from tests.transfers import Story
 
 SOON = 10.0  # seconds, on a slow machine too
 LARGE = random.Random(3).randbytes(2 * BLOCK)
-CHUNK = 524_288
+CHUNK = 1_048_576
 
 
 @pytest.fixture

@@ -108,13 +108,13 @@ async def test_a_line_that_breaks_early_need_not_bring_again_what_it_brought(
 ) -> None:
     monkeypatch.setattr(spool, "FAST", fast)
     opening = Opening()
-    async with fed(path, opening, threads, PIECES[: 2 * FIRST - 2]):
+    async with fed(path, opening, threads, PIECES[: FIRST - 1]):
         await until_seen(opening, (FIRST - 1) * BLOCK)
     assert held(path) == CONTENT[: (FIRST - 1) * BLOCK]
     again = Opening()
     async with fed(path, again, threads, []) as feed:
         assert feed.kept == feed.size == (FIRST - 1) * BLOCK
-        for piece in PIECES[2 * FIRST - 2 :]:
+        for piece in PIECES[FIRST - 1 :]:
             await feed.put(piece)
         await feed.finish()
     assert again.seen == CONTENT
@@ -126,7 +126,7 @@ async def test_a_fast_line_that_breaks_late_begins_anew(
 ) -> None:
     monkeypatch.setattr(spool, "FAST", 20.0)
     opening = Opening()
-    async with fed(path, opening, threads, PIECES[: 2 * FIRST + 2]):
+    async with fed(path, opening, threads, PIECES[: FIRST + 1]):
         await until_seen(opening, FIRST * BLOCK)
     assert spool.size_of(path) == 0
     again = Opening()

@@ -215,9 +215,9 @@ async def test_every_message_of_an_upload_is_checked(hosting: Any, network: Any)
                 requests = (mailbox_pb2.PutRequest(data=bytes(size)) for size in sizes)
                 return int((await mailbox_pb2_grpc.MailboxStub(channel).Put(requests)).size)
 
-    assert await send(524_288, 1, 524_288) == 1_048_577
+    assert await send(1_048_576, 1, 1_048_576) == 2_097_153
     with pytest.raises(InvalidInput):
-        await send(1, 524_289)
+        await send(1, 1_048_577)
 
 
 async def test_an_upload_that_falls_silent_is_ended(hosting: Any, network: Any) -> None:

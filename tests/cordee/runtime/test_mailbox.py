@@ -23,7 +23,7 @@ from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import mailbox_pb2, mailbox_pb2_grpc
 
 TRANSFER = TransferId(bytes(range(16)))
-CHUNK = 524_288
+CHUNK = 1_048_576
 CONTENT = random.Random(7).randbytes(5 * CHUNK + 1234)
 
 
@@ -168,8 +168,8 @@ async def test_a_policy_is_asked_at_the_start_and_again_once_a_second(
     await store.erase(TRANSFER)
     with pytest.raises(Refused):  # suspended meanwhile, say
         await put(store, CONTENT + CONTENT, allow=allow)
-    assert asked[1:] == [0, 2 * CHUNK, 4 * CHUNK]
-    assert on_disk(store) == CONTENT[: 2 * CHUNK]
+    assert asked[1:] == [0, CHUNK, 2 * CHUNK]
+    assert on_disk(store) == CONTENT[:CHUNK]
 
 
 async def test_a_policy_is_asked_before_the_size_it_allowed_is_passed(store: MailboxStore) -> None:
@@ -429,7 +429,7 @@ async def test_over_the_wire_a_sender_that_vanishes_can_go_on(hosting: Any, netw
         call.cancel()
         await asyncio.sleep(0.1)
         held = (await stub.Stat(mailbox_pb2.StatRequest(transfer_id=TRANSFER))).size
-        assert held >= 4 * CHUNK
+        assert held >= 3 * CHUNK  # of five, two may still be under way
         assert (await stub.Put(iter(requests(CONTENT[held:], held)))).size == len(CONTENT)
     assert on_disk(store) == CONTENT
 
