@@ -21,14 +21,14 @@ async def ok(_: Any, __: Any) -> str:
     return "ok"
 
 
-async def test_a_message_over_a_mebibyte_is_refused_before_it_is_read(
+async def test_a_message_over_its_limit_is_refused_before_it_is_read(
     hosting: Any, network: Any, submit_request: Any
 ) -> None:
     port = await hosting.echo(ok)
     async with network.enrol(1).channel(port) as channel:
         stub = directory_pb2_grpc.BrokerStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Submit(submit_request(bytes(1040 * 1024)))
+            await stub.Submit(submit_request(bytes(1100 * 1024)))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     options = [("grpc.max_send_message_length", -1)]  # a client that does not limit itself
     server = Server(Gate(guard=None, limits=None))
@@ -36,7 +36,7 @@ async def test_a_message_over_a_mebibyte_is_refused_before_it_is_read(
     raw = await start_plain(hosting, server)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{raw}", options=options) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await directory_pb2_grpc.BrokerStub(channel).Submit(submit_request(bytes(1040 * 1024)))
+            await directory_pb2_grpc.BrokerStub(channel).Submit(submit_request(bytes(1100 * 1024)))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

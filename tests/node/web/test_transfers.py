@@ -224,7 +224,7 @@ async def test_what_went_to_the_wrong_association_is_withdrawn_and_noted_with_a_
     assert "It went to the wrong association" in shown
     assert "Tell the data protection officer at once" in shown
     assert "wrong association" not in await paris.ask(at(other))
-    today = await paris.ask("/")
+    today = await paris.ask("/?whole=1")
     assert "A case went to the wrong association" in today
     clock = today.partition("Against the clock")[2].partition("</section>")[0]
     assert at(transfer) in clock
