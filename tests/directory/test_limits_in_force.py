@@ -1,19 +1,24 @@
-"""The limits that are tested one by one elsewhere are in force in a directory that runs."""
+"""What is tested piece by piece elsewhere is in force in a directory that runs: its limits, and the key exchange."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import ssl
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
 import pytest
 
-from cordee.errors import TooManyRequests
+from cordee.errors import TooManyRequests, WeakConnection
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.server import SERVER_OPTIONS
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
+from tests.cordee.runtime.test_tls import h2_call, plain_context, raw_tls
 from tests.directory.town import Town
 
 A_MINUTE, AN_HOUR = 60_000, 3_600_000  # milliseconds
@@ -77,3 +82,30 @@ async def test_a_stranger_who_asks_at_the_front_without_end_is_refused(town: Tow
                     raise
 
         assert await calls_until_refused(ask, at_most=500) >= 10
+
+
+@pytest.mark.parametrize("listener", ["members", "front"])
+async def test_neither_listener_answers_without_the_hybrid_key_exchange(
+    town: Town, tmp_path: Path, listener: str
+) -> None:
+    paris = await town.join("Paris")
+    address, path, message = {
+        "members": (town.listening.members, "/cordee.v1.Roster/GetCheckpoint", pb.GetCheckpointRequest()),
+        "front": (town.listening.front, "/cordee.v1.Enrolment/Request", pb.EnrolmentRequest()),
+    }[listener]
+    ordinary = plain_context(
+        SimpleNamespace(key=paris.transport, certificate=paris.certificate), tmp_path, SimpleNamespace(root=town.ca)
+    )
+    connection: ssl.SSLSocket = await raw_tls(int(address.rpartition(":")[2]), ordinary)
+    assert connection.version() == "TLSv1.3"
+
+    def call() -> bytes:
+        connection.sendall(h2_call(path, message.SerializeToString()))
+        connection.settimeout(5)
+        received = b""
+        while b"grpc-status" not in received:
+            received += connection.recv(65_536)
+        connection.close()
+        return received
+
+    assert WeakConnection.reason.encode() in await asyncio.to_thread(call)
