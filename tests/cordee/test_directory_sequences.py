@@ -28,7 +28,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cordee import entry_checks, government, roster
-from cordee.entries import add_signature, propose
 from cordee.errors import EntryRefused
 from cordee.ids import Digest, MemberId
 from cordee.members import Member, MemberState, Roster
@@ -36,6 +35,7 @@ from cordee.roster import Rule, apply
 from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
 from tests.builders import MemberKeys, Network
+from tests.cordee.entry_rows import signed_by, statements_of_the_log
 
 SEQUENCES = 10_000
 SOME_SEQUENCES = 3_000  # many times what it takes to find that a check is missing
@@ -86,13 +86,6 @@ def changes(network: Network, member: MemberKeys, key: SigningKey) -> list[Messa
         v1.IdentityRotated(**head, member=member.id, identity_key=key.public.to_message()),
         v1.NodeRestored(**head, member=member.id, incarnation=bytes(16)),
     ]
-
-
-def signed_by(statement: Message, *keys: SigningKey) -> v1.Entry:
-    entry = propose(statement)
-    for key in keys:
-        entry = add_signature(entry, key)
-    return entry
 
 
 def message_of(entry: v1.Entry) -> Any:
@@ -374,8 +367,8 @@ def test_no_sequence_of_entries_lets_the_directory_change_a_members_key_or_state
 
 def test_the_directory_begins_with_a_log_that_has_every_entry_and_with_the_same_members_elsewhere() -> None:
     all_of_it = arsenal()
-    every = {roster._ADMITTED, *roster._ABOUT_MEMBERS, *government._GOVERNMENT}
-    assert {entry.type for entry in all_of_it.log} == every
+    statements = {entry.type.rpartition(".")[2] for entry in all_of_it.log}
+    assert statements | {"Genesis"} == statements_of_the_log()
     states = {member.state for state in all_of_it.rosters for member in state.members.values()}
     assert states == set(MemberState)
     elsewhere = roster.replay(all_of_it.elsewhere)

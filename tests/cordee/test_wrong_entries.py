@@ -1,6 +1,7 @@
 """Each statement of the roster log is refused, by name of the rule, when anything at all is wrong with its entry.
 
-`wrong_entries.py` has the table; hypothesis chooses the values. Every row is tried for every statement that it is for.
+`wrong_fields.py` and its neighbours have the table; hypothesis chooses the values. Every row is tried for every
+statement that it is for.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ from cordee.errors import EntryRefused
 from cordee.roster import Rule, apply
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
-from tests.cordee.wrong_entries import (
-    FIELDS,
-    FREE,
+from tests.cordee.entry_rows import (
     Draw,
     Row,
     descriptor_of,
     good_entries,
     leaves,
-    rows_of,
     signed_by,
+    statements_of_the_log,
     world,
 )
+from tests.cordee.wrong_fields import FIELDS, FREE, rows_of
 
 NAMES = [
     "Genesis",
@@ -74,11 +74,6 @@ def test_an_entry_with_nothing_wrong_is_taken(name: str) -> None:
 
 def test_the_table_has_every_statement_that_the_log_takes() -> None:
     """By their fields, and by what `apply` knows: an entry of any other message is none."""
-    entries = {
-        name
-        for name, message in v1.DESCRIPTOR.message_types_by_name.items()
-        if {"network", "previous"} <= set(message.fields_by_name)
-    }
     known = set()
     for name, message in v1.DESCRIPTOR.message_types_by_name.items():
         try:
@@ -86,14 +81,14 @@ def test_the_table_has_every_statement_that_the_log_takes() -> None:
         except EntryRefused as refusal:
             if refusal.facts["rule"] != Rule.UNKNOWN_TYPE:
                 known.add(name)
-    assert {"Genesis"} | entries == {"Genesis"} | known == set(NAMES) == set(good_entries())
+    assert statements_of_the_log() == {"Genesis"} | known == set(NAMES) == set(good_entries())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_table_has_every_field_of_a_statement_and_each_kind_of_fault(name: str) -> None:
     fields = {path for path, _ in leaves(descriptor_of(name))}
     without_rows = {f"{name}.{path}" for path in fields - set(FIELDS) if (name, path) not in FREE}
-    assert not without_rows, "write in wrong_entries.FIELDS what can be wrong with them"
+    assert not without_rows, "write in wrong_fields.FIELDS what can be wrong with them"
     rows = rows_of(name)
     faults = {row.where for row in rows}
     assert {"signature", "threshold", "order", "form"} | fields <= faults
