@@ -33,7 +33,7 @@ class Feed:
     after a power cut the spool may hold something else than what came, and only opening it tells. Without `replay`,
     `opening` sees what is put alone.
 
-    Unless it is to `keep` it, nothing of the first 5 MiB is written while they come from a fast line, nor what follows
+    Unless it is to `keep` it, nothing of the first 6 MiB is written while they come from a fast line, nor what follows
     them: such a line brings all of it again sooner than the disk would have done its part (docs/decisions/0016).
     """
 
@@ -112,7 +112,7 @@ class Feed:
 
 
 class _File:
-    """The end of a spool file. While it is `choosing`, it keeps the first 5 MiB in memory; then it writes them and all
+    """The end of a spool file. While it is `choosing`, it keeps the first 6 MiB in memory; then it writes them and all
     that follows, or nothing at all where the network let nobody wait. What `waited` gives is in seconds.
     """
 

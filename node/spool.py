@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 PIECE = CHUNK
-FIRST = 5
+FIRST = 6
 """Blocks of 1 MiB that are kept until it is known whether the line is a fast one."""
 
 FAST = 0.05
 """Seconds that a block may take on a fast line: 20 MB a second."""
 
 _HEAD = 4096  # bytes
-_BLOCKS = 2  # kept for a reader that keeps up
+_BLOCKS = 1  # kept for a reader that keeps up; gRPC takes three before a slow line makes it wait
 
 
 class ReaderGone(Exception):
@@ -142,7 +142,7 @@ class Growth:
 def pack(path: Path, parts: Iterable[bytes], growth: Growth, *, keep: bool) -> Packed:
     """Write ciphertext for a reader of `growth`. Run it in a thread of its own: it waits for the reader.
 
-    Unless it is to `keep` it, the spool file is written only if the reader is slow with the first 5 MiB, or leaves
+    Unless it is to `keep` it, the spool file is written only if the reader is slow with the first 6 MiB, or leaves
     meanwhile; otherwise the rest is for that reader alone. Raises: ReaderGone where that one leaves before the end.
     """
     first: list[list[bytes]] = []

@@ -137,7 +137,7 @@ def test_a_recipient_killed_while_it_reads_along_ends_the_same(stage: Stage, poi
 
 def test_a_sender_killed_once_it_has_spooled_ends_the_same(stage: Stage) -> None:
     scene = FirstTransfer(stage)
-    scene.prepare(size=6_000_000)
+    scene.prepare(size=14_000_000)  # more than is kept in memory while the line is weighed
     with slow_line(scene.helpline, rate=4_000_000), scene.armed(SLOW.process, SLOW.name) as died:
         scene.play()
     assert died(), f"{SLOW.process} never reached {SLOW.name}"

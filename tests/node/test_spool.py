@@ -111,7 +111,7 @@ async def test_no_more_than_a_few_blocks_are_held_for_a_reader_however_large_the
             got += piece
             await asyncio.sleep(rng.random() * 0.02)
     assert got == CONTENT
-    assert 1 <= max(growth.kept) <= 2
+    assert max(growth.kept) == 1
     assert growth._blocks == type(growth._blocks)(), "and nothing once it has been read"
 
 
@@ -123,7 +123,7 @@ async def test_without_any_reader_the_writer_ends_and_nothing_is_held(
     async with written(tmp_path / "spool", growth, parts()):
         pass
     assert len([seconds for seconds in growth.held_up if seconds >= 0.5]) == 1
-    assert max(growth.kept) == 2
+    assert max(growth.kept) == 1
     assert not growth._blocks
     assert b"".join([piece async for piece in growing_pieces(tmp_path / "spool", growth)]) == CONTENT
 
@@ -136,7 +136,7 @@ async def test_a_writer_that_waits_goes_on_at_once_when_the_reader_leaves(
     async with written(tmp_path / "spool", growth, parts()) as writing:
         pieces = growing_pieces(tmp_path / "spool", growth)
         await anext(pieces)
-        await until(lambda: len(growth._blocks) == 2)
+        await until(lambda: len(growth._blocks) == 1)
         assert not writing.done()
         await pieces.aclose()  # type: ignore[attr-defined]
         assert await asyncio.wait_for(asyncio.shield(writing), SOON) == len(CONTENT)
@@ -215,7 +215,7 @@ async def test_for_a_fast_reader_nothing_is_written(tmp_path: Path, monkeypatch:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("taken", [0, 1, 2])
+@pytest.mark.parametrize("taken", [0, 2, 4])
 async def test_for_a_reader_that_is_slow_at_first_all_of_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
