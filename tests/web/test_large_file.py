@@ -54,13 +54,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def own_browser(chromium: Browser, house: House) -> Iterator[Desk]:
+def own_browser(chromium: Browser, house: House, language: str) -> Iterator[Desk]:
     """With a profile, downloads and temporary files in a folder that is nobody else's."""
     with TemporaryDirectory(prefix="cordee-", dir="/tmp") as short:  # Chromium makes a socket below it
-        yield from _opened(chromium, house, Path(short))
+        yield from _opened(chromium, house, language, Path(short))
 
 
-def _opened(chromium: Browser, house: House, folder: Path) -> Iterator[Desk]:
+def _opened(chromium: Browser, house: House, language: str, folder: Path) -> Iterator[Desk]:
     for name in ("profile", "downloads", "temporary"):
         (folder / name).mkdir()
     context = chromium.browser_type.launch_persistent_context(
@@ -69,20 +69,21 @@ def _opened(chromium: Browser, house: House, folder: Path) -> Iterator[Desk]:
         args=FLAGS,
         downloads_path=folder / "downloads",
         env={**os.environ, "TMPDIR": str(folder / "temporary")},
-        locale="fr",
+        locale=language,
         reduced_motion="reduce",
     )
     try:
         context.set_default_timeout(WAITING)
         page = context.new_page()
         sign_in(page, house)
-        yield Desk(page, house, "fr")
+        yield Desk(page, house, language)
     finally:
         context.close()
 
 
+@pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_large_file_arrives_unchanged_and_no_clear_copy_lies_on_a_disk_at_any_moment(
-    town: Town, chromium: Browser, file: Path
+    town: Town, chromium: Browser, file: Path, language: str
 ) -> None:
     wanted = hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -90,8 +91,8 @@ def test_a_large_file_arrives_unchanged_and_no_clear_copy_lies_on_a_disk_at_any_
         return [each.process.pid for each in town.stage.programs if each.process is not None]
 
     with ExitStack() as stack:
-        ours = stack.enter_context(own_browser(chromium, town.helpline))
-        theirs = stack.enter_context(own_browser(chromium, town.shelter))
+        ours = stack.enter_context(own_browser(chromium, town.helpline, language))
+        theirs = stack.enter_context(own_browser(chromium, town.shelter, language))
         watcher = stack.enter_context(Watcher(MARKER, [town.stage.folder, town.temporary], pids))
 
         case = ours.open_case("Mélisse")
