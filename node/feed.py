@@ -15,9 +15,12 @@ from typing import Self
 from cordee.runtime.bulk import BLOCK, BlockReader, WriteBehind
 from node import spool
 
-__all__ = ["Feed"]
+__all__ = ["FIRST", "Feed"]
 
-_WAITING = 4  # pieces that may wait for it
+FIRST = 3
+"""Pieces of 1 MiB that are kept until it is known whether the line is a fast one."""
+
+_WAITING = 2  # pieces that may wait for it
 
 Piece = bytes | memoryview
 
@@ -33,7 +36,7 @@ class Feed:
     after a power cut the spool may hold something else than what came, and only opening it tells. Without `replay`,
     `opening` sees what is put alone.
 
-    Unless it is to `keep` it, nothing of the first 6 MiB is written while they come from a fast line, nor what follows
+    Unless it is to `keep` it, nothing of the first 3 MiB is written while they come from a fast line, nor what follows
     them: such a line brings all of it again sooner than the disk would have done its part (docs/decisions/0016).
     """
 
@@ -112,7 +115,7 @@ class Feed:
 
 
 class _File:
-    """The end of a spool file. While it is `choosing`, it keeps the first 6 MiB in memory; then it writes them and all
+    """The end of a spool file. While it is `choosing`, it keeps the first 3 MiB in memory; then it writes them and all
     that follows, or nothing at all where the network let nobody wait. What `waited` gives is in seconds.
     """
 
@@ -144,8 +147,8 @@ class _File:
             self._behind.write(piece)
         elif self._choosing:
             self._first.append(piece)
-            if sum(map(len, self._first)) >= spool.FIRST * BLOCK:
-                if self._waited() > spool.FAST * spool.FIRST:
+            if sum(map(len, self._first)) >= FIRST * BLOCK:
+                if self._waited() > spool.FAST * FIRST:
                     self._begin()
                 self._choosing = False
                 self._first.clear()

@@ -13,8 +13,8 @@ import pytest
 
 from cordee.runtime.bulk import BLOCK
 from node import spool
-from node.feed import Feed
-from node.spool import FIRST, PIECE
+from node.feed import FIRST, Feed
+from node.spool import PIECE
 
 CONTENT = random.Random(5).randbytes(9 * BLOCK + 4321)
 PIECES = [CONTENT[start : start + PIECE] for start in range(0, len(CONTENT), PIECE)]
