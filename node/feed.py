@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from cordee.runtime.bulk import BLOCK, BlockReader, WriteBehind
+from cordee.runtime.bulk import BlockReader, WriteBehind
 from node import spool
 
 __all__ = ["FIRST", "Feed"]
@@ -95,8 +95,9 @@ class Feed:
             if self._replay:
                 yield from self._kept_before()
             while (piece := self._queue.get()) is not None:
-                self._go_on()
                 file.add(piece)
+                if self._stopped:
+                    continue  # it has come, and need not be fetched again
                 yield piece
                 self._loop.call_soon_threadsafe(self._places.release)
             self._go_on()
@@ -147,7 +148,7 @@ class _File:
             self._behind.write(piece)
         elif self._choosing:
             self._first.append(piece)
-            if sum(map(len, self._first)) >= FIRST * BLOCK:
+            if sum(map(len, self._first)) >= FIRST * spool.PIECE:
                 if self._waited() > spool.FAST * FIRST:
                     self._begin()
                 self._choosing = False
