@@ -14,13 +14,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from cordee.case.labels import value_label
-from node.demo.processes import Program
 from node.demo.stage import House, until
 from node.practice.frame import BANNER
 from node.practice.workflows import BY_ID, Workflow
 from tests.web.browsing import WAITING
 from tests.web.conftest import Open
 from tests.web.journey import PURPOSE, Desk
+from tests.web.practising import practice_served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -37,18 +37,8 @@ class Practice:
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
-    within = tmp_path_factory.mktemp("practice")
-    served = Program(
-        name="practice",
-        arguments=("--output", "json", "practice", "serve", "--pages", "127.0.0.2:0", "--folder", str(within)),
-        environment={},
-        log=within.parent / "practice.log",
-    )
-    served.start()
-    try:
-        yield Practice(str(served.ready["pages"]))
-    finally:
-        served.stop()
+    with practice_served(tmp_path_factory.mktemp("practice")) as pages:
+        yield Practice(pages)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +146,7 @@ def test_a_case_is_opened_and_handed_over_and_the_partner_takes_it(newcomer: Des
     page.get_by_label(newcomer.words("Pseudonym")).fill(f"Mimosa {newcomer.language}")
     page.get_by_label(newcomer.words("What is asked for")).fill("Une mère appelle.")
     newcomer.button("Open the case").click()
+    page.wait_for_url(re.compile(r"/cases/[0-9a-f-]{36}$"))
 
     goes_there(newcomer, workflow, 2)
     case, today = page.url, datetime.now(UTC).date().isoformat()
@@ -208,4 +199,5 @@ def test_a_case_that_a_partner_sends_is_taken_in_and_given_back(newcomer: Desk) 
     page.locator("[name=code][value=wrong_recipient]").check()
     page.get_by_label(newcomer.words("I know that this cannot be undone")).check()
     newcomer.button("Erase it and give it back").click()
+    page.wait_for_url(re.compile(rf"{transfer}$"))
     is_done(newcomer, workflow)

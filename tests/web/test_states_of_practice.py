@@ -17,13 +17,13 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from node.demo.processes import Program
 from node.practice.workflows import WORKFLOWS
 from tests.node.practice.newcomer import Newcomer, until
 from tests.web import markup
 from tests.web.conftest import Open
 from tests.web.every_state import heads, wrong_with
 from tests.web.gallery import LANGUAGES, Shown
+from tests.web.practising import practice_served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -69,19 +69,9 @@ class Album:
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a practice server as its users start it."""
-    folder = tmp_path_factory.mktemp("practice")
-    served = Program(
-        name="practice",
-        arguments=("--output", "json", "practice", "serve", "--pages", "127.0.0.2:0", "--folder", str(folder)),
-        environment={},
-        log=folder.parent / "practice.log",
-    )
-    served.start()
-    try:
-        yield str(served.ready["pages"])
-    finally:
-        served.stop()
+    """Its address."""
+    with practice_served(tmp_path_factory.mktemp("practice")) as pages:
+        yield pages
 
 
 @pytest.fixture(scope="module")
