@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cordee.runtime.bulk import BLOCK, BlockReader, WriteBehind, Written
+from cordee.runtime.bulk import BlockReader, WriteBehind, Written
 from cordee.runtime.contract import CHUNK
 
 __all__ = [
@@ -32,14 +32,16 @@ __all__ = [
 ]
 
 PIECE = CHUNK
+"""Bytes that are written, read and sent at a time: 1 MiB."""
+
 FIRST = 6
-"""Blocks of 1 MiB that are kept until it is known whether the line is a fast one."""
+"""Pieces that are kept until it is known whether the line is a fast one."""
 
 FAST = 0.05
-"""Seconds that a block may take on a fast line: 20 MB a second."""
+"""Seconds that a piece may take on a fast line: 20 MB a second."""
 
 _HEAD = 4096  # bytes
-_BLOCKS = 1  # kept for a reader that keeps up; gRPC takes three before a slow line makes it wait
+_WAITING = 1  # pieces that wait for a reader that keeps up; gRPC takes three before a slow line makes it wait
 
 
 class ReaderGone(Exception):
@@ -62,8 +64,8 @@ class Packed:
 class Growth:
     """How far ciphertext can be read that is still being written. Make it where the reader runs.
 
-    A reader that keeps up gets each block from memory, and the writer waits a little for it; as soon as the reader
-    takes longer than `FAST` for a block, it reads the file and nobody waits.
+    A reader that keeps up gets each piece from memory, and the writer waits a little for it; as soon as the reader
+    takes longer than `FAST` for a piece, it reads the file and nobody waits.
     """
 
     def __init__(self) -> None:
@@ -72,48 +74,45 @@ class Growth:
         self._in_file = 0
         self._ended = False
         self._lock = threading.Condition()
-        self._blocks: deque[tuple[int, list[bytes]]] = deque()  # what follows what the reader has taken
+        self._pieces: deque[tuple[int, bytes]] = deque()  # what follows what the reader has taken
         self._keeping = True
 
-    async def block(self, offset: int) -> list[bytes] | None:
-        """The block that begins there, cut in pieces, as soon as it is there: from memory, or None where the file is to
-        be read. An empty one at the end.
-        """
+    async def piece(self, offset: int) -> bytes | None:
+        """What begins there, as soon as it is there: from memory, or None where the file holds it. Empty at the end."""
         while True:
             with self._lock:
-                if self._blocks and self._blocks[0][0] == offset:
+                if self._pieces and self._pieces[0][0] == offset:
                     self._lock.notify()
-                    return self._blocks.popleft()[1]
+                    return self._pieces.popleft()[1]
                 if self._in_file > offset:
                     self._forget()
                     return None
             if self._ended:
-                return []
+                return b""
             self._news.clear()
             await self._news.wait()
 
-    def offered(self, offset: int, block: list[bytes], *, seconds: float | None) -> bool:
-        """Hand over a block that lies in memory alone, as soon as the reader has taken enough of those before. False if
+    def offered(self, offset: int, piece: bytes, *, seconds: float | None) -> bool:
+        """Hand over a piece that lies in memory alone, as soon as the reader has taken enough of those before. False if
         that takes longer; the reader then gets the rest from the file. From any thread but the reader's.
         """
         with self._lock:
             if not self._lock.wait_for(self._has_room, seconds) or not self._keeping:
                 self._forget()
                 return False
-            self._blocks.append((offset, block))
+            self._pieces.append((offset, piece))
         self._loop.call_soon_threadsafe(self._news.set)
         return True
 
     def drained(self, seconds: float) -> bool:
         """Whether the reader has taken all that was handed over, before so much time is over. From any other thread."""
         with self._lock:
-            return self._lock.wait_for(lambda: not self._blocks, seconds) and self._keeping
+            return self._lock.wait_for(lambda: not self._pieces, seconds) and self._keeping
 
     def grown(self, size: int, block: memoryview) -> None:
         """So many bytes lie in the file, and these are the last of them. From any thread but the reader's."""
         if self._keeping:
-            cut = [bytes(block[start : start + PIECE]) for start in range(0, len(block), PIECE)]
-            self.offered(size - len(block), cut, seconds=FAST)
+            self.offered(size - len(block), bytes(block), seconds=FAST)
         self._loop.call_soon_threadsafe(self._tell, size)
 
     def end(self) -> None:
@@ -127,11 +126,11 @@ class Growth:
             self._forget()
 
     def _has_room(self) -> bool:
-        return len(self._blocks) < _BLOCKS or not self._keeping
+        return len(self._pieces) < _WAITING or not self._keeping
 
     def _forget(self) -> None:
         self._keeping = False
-        self._blocks.clear()
+        self._pieces.clear()
         self._lock.notify()
 
     def _tell(self, size: int) -> None:
@@ -145,36 +144,35 @@ def pack(path: Path, parts: Iterable[bytes], growth: Growth, *, keep: bool) -> P
     Unless it is to `keep` it, the spool file is written only if the reader is slow with the first 6 MiB, or leaves
     meanwhile; otherwise the rest is for that reader alone. Raises: ReaderGone where that one leaves before the end.
     """
-    first: list[list[bytes]] = []
-    blocks, size, head = _blocks(parts), 0, b""
-    fast = not keep
-    while fast and (block := next(blocks, None)) is not None:
-        head = head or block[0][:_HEAD]
-        kept = size < FIRST * BLOCK
+    first: list[bytes] = []
+    pieces, size, head = _cut(parts), 0, b""
+    for piece in pieces:
+        head = head or piece[:_HEAD]
+        kept = size < FIRST * PIECE
         if kept:
-            first.append(block)
+            first.append(piece)
         else:
             first.clear()
-        fast = growth.offered(size, block, seconds=FAST if kept else None)
-        if not fast and not kept:
-            raise ReaderGone
-        size += sum(map(len, block))
-    if fast and (not first or growth.drained(FAST)):
-        return Packed(size, head, spooled=False, kept=tuple(piece for block in first for piece in block))
-    size = write(path, _rest(first, blocks), grown=growth.grown)
-    return Packed(size, _head(path), spooled=True)
+        if keep or not growth.offered(size, piece, seconds=FAST if kept else None):
+            if not kept:
+                raise ReaderGone
+            break
+        size += len(piece)
+    else:
+        if not first or growth.drained(FAST):
+            return Packed(size, head, spooled=False, kept=tuple(first))
+    size = write(path, _rest(first, pieces), grown=growth.grown)
+    return Packed(size, head, spooled=True)
 
 
-def _rest(first: list[list[bytes]], blocks: Iterator[list[bytes]]) -> Iterator[bytes]:
+def _rest(first: list[bytes], pieces: Iterator[bytes]) -> Iterator[bytes]:
     while first:
-        yield from first.pop(0)
-    for block in blocks:
-        yield from block
+        yield first.pop(0)
+    yield from pieces
 
 
-def _blocks(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The same bytes in blocks of 1 MiB, each cut in the pieces that go over the wire."""
-    pieces: list[bytes] = []
+def _cut(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of 1 MiB, of which the last may be smaller."""
     piece: list[memoryview] = []
     room = PIECE
     for part in parts:
@@ -185,15 +183,10 @@ def _blocks(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
             room -= len(taken)
             view = view[len(taken) :]
             if not room:
-                pieces.append(b"".join(piece))
+                yield b"".join(piece)
                 piece, room = [], PIECE
-                if len(pieces) * PIECE == BLOCK:
-                    yield pieces
-                    pieces = []
     if piece:
-        pieces.append(b"".join(piece))
-    if pieces:
-        yield pieces
+        yield b"".join(piece)
 
 
 def write(path: Path, parts: Iterable[bytes], *, grown: Written = lambda size, block: None) -> int:
@@ -223,24 +216,18 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_HEAD)
-
-
 async def pieces(path: Path, *, offset: int) -> AsyncIterator[bytes]:
-    """The file from an offset on, in pieces of 1 MiB; one block is read while the one before is used."""
+    """The file from an offset on, in pieces of 1 MiB; one is read while the one before is used."""
     reader = await asyncio.to_thread(BlockReader, path)
-    ahead: asyncio.Task[list[bytes]] | None = None
+    ahead: asyncio.Task[bytes] | None = None
     try:
         while ahead is not None or offset < reader.size:
-            block = await (ahead or _read(reader, offset))
-            if not block:
+            piece = await (ahead or _read(reader, offset))
+            if not piece:
                 return  # it became shorter
-            offset += sum(map(len, block))
+            offset += len(piece)
             ahead = asyncio.create_task(_read(reader, offset)) if offset < reader.size else None
-            for piece in block:
-                yield piece
+            yield piece
     finally:
         if ahead is not None:
             await asyncio.wait({ahead})
@@ -253,24 +240,23 @@ async def growing_pieces(path: Path, growth: Growth) -> AsyncIterator[bytes]:
     reader: BlockReader | None = None
     try:
         while True:
-            block = await growth.block(offset)
-            if block is None:
+            piece = await growth.piece(offset)
+            if piece is None:
                 if reader is None:
                     reader = await asyncio.to_thread(BlockReader, path)
-                block = await _read(reader, offset)
-            if not block:
+                piece = await _read(reader, offset)
+            if not piece:
                 return  # the end, or it became shorter
-            offset += sum(map(len, block))
-            for piece in block:
-                yield piece
+            offset += len(piece)
+            yield piece
     finally:
         growth.leave()
         if reader is not None:
             reader.close()
 
 
-async def _read(reader: BlockReader, offset: int) -> list[bytes]:
-    return await asyncio.to_thread(reader.read, offset, piece=PIECE)
+async def _read(reader: BlockReader, offset: int) -> bytes:
+    return b"".join(await asyncio.to_thread(reader.read, offset, piece=PIECE))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -39,7 +39,7 @@ class Watched(Growth):
         before = time.monotonic()
         super().grown(size, block)
         self.held_up.append(time.monotonic() - before)
-        self.kept.append(len(self._blocks))
+        self.kept.append(len(self._pieces))
 
 
 @contextlib.asynccontextmanager
@@ -112,7 +112,7 @@ async def test_no_more_than_a_few_blocks_are_held_for_a_reader_however_large_the
             await asyncio.sleep(rng.random() * 0.02)
     assert got == CONTENT
     assert max(growth.kept) == 1
-    assert growth._blocks == type(growth._blocks)(), "and nothing once it has been read"
+    assert growth._pieces == type(growth._pieces)(), "and nothing once it has been read"
 
 
 async def test_without_any_reader_the_writer_ends_and_nothing_is_held(
@@ -124,7 +124,7 @@ async def test_without_any_reader_the_writer_ends_and_nothing_is_held(
         pass
     assert len([seconds for seconds in growth.held_up if seconds >= 0.5]) == 1
     assert max(growth.kept) == 1
-    assert not growth._blocks
+    assert not growth._pieces
     assert b"".join([piece async for piece in growing_pieces(tmp_path / "spool", growth)]) == CONTENT
 
 
@@ -136,11 +136,11 @@ async def test_a_writer_that_waits_goes_on_at_once_when_the_reader_leaves(
     async with written(tmp_path / "spool", growth, parts()) as writing:
         pieces = growing_pieces(tmp_path / "spool", growth)
         await anext(pieces)
-        await until(lambda: len(growth._blocks) == 1)
+        await until(lambda: len(growth._pieces) == 1)
         assert not writing.done()
         await pieces.aclose()  # type: ignore[attr-defined]
         assert await asyncio.wait_for(asyncio.shield(writing), SOON) == len(CONTENT)
-    assert not growth._blocks
+    assert not growth._pieces
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 5 * BLOCK + 7])
