@@ -25,6 +25,21 @@ from tests.builders import MemberKeys, Network
 
 T = TypeVar("T")
 
+TYPES = [
+    "Genesis",
+    "MemberAdmitted",
+    "MemberSuspended",
+    "MemberReinstated",
+    "MemberRemoved",
+    "MemberRecovered",
+    "IdentityRotated",
+    "NodeRestored",
+    "AdministratorAdded",
+    "AdministratorRemoved",
+    "PolicyChanged",
+    "DirectoryKeyRotated",
+]
+
 
 class Draw:
     """What hypothesis chooses with: `data.draw`, typed."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cordee.entries import add_signature, propose
+from cordee.entries import add_signature
 from cordee.errors import EntryRefused
 from cordee.ids import MemberId
 from cordee.policy import Policy
@@ -19,6 +19,7 @@ from cordee.signing import SigningKey
 from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from tests.builders import FOUNDED, Network
+from tests.cordee.entry_rows import TYPES, signed_by
 
 
 class Specimen(NamedTuple):
@@ -61,32 +62,11 @@ def specimens() -> dict[str, Specimen]:
     return found
 
 
-TYPES = [
-    "Genesis",
-    "MemberAdmitted",
-    "MemberSuspended",
-    "MemberReinstated",
-    "MemberRemoved",
-    "MemberRecovered",
-    "IdentityRotated",
-    "NodeRestored",
-    "AdministratorAdded",
-    "AdministratorRemoved",
-    "PolicyChanged",
-    "DirectoryKeyRotated",
-]
 LATER = TYPES[1:]
 
 
 def message_of(entry: v1.Entry) -> Any:
     return getattr(v1, entry.type.rpartition(".")[2]).FromString(entry.body)
-
-
-def signed_by(statement: Any, *keys: SigningKey) -> v1.Entry:
-    entry = propose(statement)
-    for key in keys:
-        entry = add_signature(entry, key)
-    return entry
 
 
 def refusal_of(roster: Roster | None, entry: v1.Entry) -> str:

@@ -12,11 +12,10 @@ import pytest
 from cordee.errors import Unreachable
 from cordee.ids import TransferId
 from cordee.runtime.bulk import BLOCK
-from cordee.transfer import State
-from node import records, spool
+from node import spool
 from node.directory_client import DirectoryClient
 from node.feed import Feed
-from tests.journeys.aftermath import nothing_is_left
+from tests.journeys.one_file import accepted, arrives
 from tests.neighbours import Neighbour, Street, neighbourhood
 
 FILE = os.urandom((spool.FIRST + 6) * BLOCK)
@@ -85,21 +84,8 @@ async def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastLine:
 
 
 async def sends(paris: Neighbour, marseille: Neighbour, street: Street) -> None:
-    """A case with a large file arrives: equal, once, and nothing of its way is left."""
-    record = await paris.case()
-    case_id = record["meta"]["case_id"]
-    attached = [await paris.attach(case_id, FILE)]
-    act = await paris.act(record, marseille, attachments=attached)
-    transfer = await paris.offer(record, marseille, act, attachments=attached)
-    await marseille.reaches(transfer, State.OFFERED)
-    await marseille.here.receiving.accept(marseille.person, transfer)
-    await paris.reaches(transfer, State.RECEIVED)
-    await marseille.reaches(transfer, State.RECEIVED)
-    here = marseille.here
-    there = await here.db.read(lambda tx: records.read_case(tx, here.vault, case_id))
-    assert [b"".join(here.attachments.read(there.data_key, each)) for each in there.attachments] == [FILE]
-    assert len(list((marseille.folder / "attachments").iterdir())) == 1
-    await nothing_is_left(street, transfer, paris, marseille)
+    case_id, transfer = await accepted(paris, marseille, FILE)
+    await arrives(paris, marseille, case_id, transfer, street, FILE)
 
 
 async def test_over_a_fast_line_neither_side_spools(tmp_path: Path, line: FastLine) -> None:

@@ -19,13 +19,14 @@ from cordee.runtime.bulk import BLOCK
 from cordee.runtime.mailbox import MailboxStore
 from cordee.transfer import State
 from directory.broker import Broker
-from node import records, transfer_store
+from node import transfer_store
 from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.feed import Feed
 from node.joining import DATABASE
 from node.prefetching import Prefetching
 from node.store.migrations import node_database
+from tests.journeys import one_file
 from tests.journeys.aftermath import nothing_is_left
 from tests.neighbours import Neighbour, Street, eventually, neighbourhood
 
@@ -76,15 +77,7 @@ async def line(monkeypatch: pytest.MonkeyPatch) -> SlowLine:
 
 
 async def accepted(paris: Neighbour, marseille: Neighbour) -> tuple[str, TransferId]:
-    """A case with a large file, whose upload has begun."""
-    record = await paris.case()
-    case_id = record["meta"]["case_id"]
-    attached = [await paris.attach(case_id, FILE)]
-    act = await paris.act(record, marseille, attachments=attached)
-    transfer = await paris.offer(record, marseille, act, attachments=attached)
-    await marseille.reaches(transfer, State.OFFERED)
-    await marseille.here.receiving.accept(marseille.person, transfer)
-    return case_id, transfer
+    return await one_file.accepted(paris, marseille, FILE)
 
 
 def spool_of(neighbour: Neighbour, transfer: TransferId) -> bytes | None:
@@ -118,14 +111,7 @@ def at_rest(neighbour: Neighbour) -> bool:
 
 
 async def arrives(paris: Neighbour, marseille: Neighbour, case_id: str, transfer: TransferId, street: Street) -> None:
-    """Equal, once, and nothing of its way is left."""
-    await paris.reaches(transfer, State.RECEIVED)
-    await marseille.reaches(transfer, State.RECEIVED)
-    here = marseille.here
-    there = await here.db.read(lambda tx: records.read_case(tx, here.vault, case_id))
-    assert [b"".join(here.attachments.read(there.data_key, each)) for each in there.attachments] == [FILE]
-    assert len(list((marseille.folder / "attachments").iterdir())) == 1
-    await nothing_is_left(street, transfer, paris, marseille)
+    await one_file.arrives(paris, marseille, case_id, transfer, street, FILE)
     assert at_rest(marseille)
 
 

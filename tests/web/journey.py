@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,13 +13,14 @@ from playwright.sync_api import Locator, Page, expect
 from cordee.case.labels import field_label, section_label, value_label
 from cordee.runtime.texts import text
 from cordee.transfer import Party, State, sentence
+from node.demo import processes
 from node.demo.stage import House, until
 from node.web.act_words import KINDS
 from tests.web.browsing import WAITING, sign_in
 from tests.web.conftest import Open
 from tests.web.town import EVERYTHING
 
-__all__ = ["PURPOSE", "Desk", "desk"]
+__all__ = ["PURPOSE", "Desk", "desk", "steps_proved"]
 
 PURPOSE = "specialised_support"
 """Asks for little of a case, and hands it over."""
@@ -193,6 +195,17 @@ class Desk:
         """And back on the case's page."""
         self.button("Save").click()
         self.page.wait_for_url(f"{case}#*")
+
+
+def steps_proved(who: Desk, network: str, transfer: str, kept: Path) -> list[str]:
+    """The kinds of the steps in the proof that the page gives, once a program that asks nobody has checked it."""
+    with who.page.expect_download() as download:
+        who.link("Download the proof").click()
+    download.value.save_as(kept)
+    told = processes.run("verify", str(kept), "--network", network, environment={})
+    assert told["valid"]
+    assert told["transfer"] == transfer
+    return [step["kind"] for step in told["steps"]]
 
 
 def desk(

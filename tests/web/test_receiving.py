@@ -9,9 +9,8 @@ from playwright.sync_api import expect
 
 from cordee.case.labels import field_label
 from cordee.transfer import Party, State
-from node.demo import processes
 from tests.web.conftest import Open
-from tests.web.journey import Desk, desk
+from tests.web.journey import Desk, desk, steps_proved
 from tests.web.town import Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -115,20 +114,9 @@ def test_what_was_not_for_them_is_erased_there_and_comes_back_with_a_signature(
     expect(why).to_contain_text(told)
     expect(why).to_contain_text(WHY)
     expect(why).to_contain_text(ours.words("Somebody waits for news: tell the minor."))
-    assert "erasure" in proved(ours, town, transfer, tmp_path / "proof")
+    assert "erasure" in steps_proved(ours, town.stage.network, transfer, tmp_path / "proof")
     ours.link("Find who else can help").click()
     expect(ours.heading("Who can help?")).to_be_visible()
-
-
-def proved(who: Desk, town: Town, transfer: str, kept: Path) -> str:
-    """The kinds of the steps in the proof that the page gives, once a program that asks nobody has checked it."""
-    with who.page.expect_download() as download:
-        who.link("Download the proof").click()
-    download.value.save_as(kept)
-    told = processes.run("verify", str(kept), "--network", town.stage.network, environment={})
-    assert told["valid"]
-    assert told["transfer"] == transfer
-    return " ".join(step["kind"] for step in told["steps"])
 
 
 def test_each_step_tells_who_and_when_and_what_each_side_has_signed(town: Town, ours: Desk) -> None:

@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from cordee.transfer import Party, State
-from node.demo import processes
 from node.web.following import ARRIVAL_CHECKS
 from tests.web.conftest import Open
-from tests.web.journey import Desk, desk
+from tests.web.journey import Desk, desk, steps_proved
 from tests.web.town import Town
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -51,7 +50,8 @@ def test_a_case_goes_from_one_page_to_the_other_and_the_proof_holds(
         expect(theirs.page.get_by_text(theirs.words(check))).to_be_visible()
 
     for each in (ours, theirs):
-        _proof_holds(each, town, transfer, tmp_path / f"{each.house.name}.proof")
+        steps = steps_proved(each, town.stage.network, transfer, tmp_path / f"{each.house.name}.proof")
+        assert steps == ["offer", "acceptance", "shipment", "receipt_taken"]
     theirs.link("Open the case").click()
     expect(theirs.page.get_by_role("heading", level=1)).to_have_text(name)
     ours.page.goto(case)
@@ -66,14 +66,3 @@ def _reads_the_summary(theirs: Desk, name: str) -> None:
     expect(told).to_contain_text("15")
     expect(told).to_contain_text(theirs.words("Time left: {span}.", span="").partition(" ")[0])
     assert name not in page.content()
-
-
-def _proof_holds(each: Desk, town: Town, transfer: str, kept: Path) -> None:
-    """Downloaded from the page, and checked by a program that asks nobody."""
-    with each.page.expect_download() as download:
-        each.link("Download the proof").click()
-    download.value.save_as(kept)
-    told = processes.run("verify", str(kept), "--network", town.stage.network, environment={})
-    assert told["valid"]
-    assert told["transfer"] == transfer
-    assert [step["kind"] for step in told["steps"]] == ["offer", "acceptance", "shipment", "receipt_taken"]
