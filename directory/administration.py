@@ -33,6 +33,7 @@ BY_ADMINISTRATORS = frozenset(
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.MemberRecovered,
         v1.AdministratorAdded,
         v1.AdministratorRemoved,

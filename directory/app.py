@@ -289,6 +289,7 @@ _ABOUT_MEMBERS: dict[str, Any] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.MemberRecovered,
         v1.IdentityRotated,
         v1.NodeRestored,

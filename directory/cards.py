@@ -97,7 +97,7 @@ class CardIndex:
         card = Card.parse(signed, roster, now=self._clock.now(), profile=profile, at_least=number + 1)
         if card.member != caller:
             raise WrongParty(what=N_("Card"))
-        parsed = Profile.parse(profile, roster.active(caller).registration)
+        parsed = Profile.parse(profile, *roster.active(caller).registrations)
 
         def step(tx: Connection) -> int:
             self._rosters.roster.active(caller)

@@ -251,7 +251,7 @@ class Membership:
             tx.execute(update(_JOIN).where(_JOIN.c.member == member).values(state=JoinState.ADMITTED))
             body = parse_body(Signed.from_bytes(row.request), v1.JoinRequest, max_size=MAX_SIGNED)
             card = _read_card(body, roster, member, moment(row.asked_at))
-            put_card(tx, card, body.profile, Profile.parse(body.profile, roster.members[member].registration))
+            put_card(tx, card, body.profile, Profile.parse(body.profile, *roster.members[member].registrations))
         elif entry.type == _REMOVED:
             member = MemberId(v1.MemberRemoved.FromString(entry.body).member)
             tx.execute(delete(_JOIN).where(_JOIN.c.member == member))

@@ -89,7 +89,7 @@ async def _publish(node: Node, handler: Handler, change: Callable[[bytes, dateti
     now = node.clock.now()
     known = node.roster.card(node.member, now=now)
     profile = change(known.profile_bytes, now)
-    Profile.parse(profile, node.roster.roster.members[node.member].registration)  # as everybody else will read it
+    Profile.parse(profile, *node.roster.roster.members[node.member].registrations)  # as everybody else will read it
     await node.publishing.publish(profile, by=handler.account_id)
 
 

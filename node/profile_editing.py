@@ -50,8 +50,8 @@ def base_of(document: Mapping[str, Any]) -> str:
 
 def checked(node: Node, document: Mapping[str, Any]) -> Profile:
     """The profile as everybody will read it. Raises InvalidRecord with every place that will not do."""
-    registration = node.roster.roster.members[node.member].registration
-    return Profile.parse(canonical(document), registration)
+    registrations = node.roster.roster.members[node.member].registrations
+    return Profile.parse(canonical(document), *registrations)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -266,7 +266,7 @@ class RosterSync:
                 card = Card.parse(Signed.from_bytes(row.signed), roster, now=now, profile=row.profile, at_least=0)
             except (CardExpired, NotAMember):
                 continue
-            profile = Profile.parse(row.profile, roster.members[card.member].registration)
+            profile = Profile.parse(row.profile, *roster.members[card.member].registrations)
             self._cards[card.member] = KnownCard(card=card, profile=profile, profile_bytes=row.profile)
         if alarm is not None:
             kind = by_reason(alarm.reason) or IntegrityFailure
@@ -393,7 +393,7 @@ class RosterSync:
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
                 raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
-            profile = Profile.parse(published.profile, roster.members[member].registration)
+            profile = Profile.parse(published.profile, *roster.members[member].registrations)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
         if revision == self._revision:
             return

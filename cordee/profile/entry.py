@@ -83,18 +83,19 @@ class Profile:
     warnings: tuple[str, ...]  # codes: siret_checksum, siren_checksum, siren_mismatch, rna_form
 
     @classmethod
-    def parse(cls, data: bytes, registration: Digest) -> Profile:
+    def parse(cls, data: bytes, *registrations: Digest) -> Profile:
         """Check a profile: 64 KiB at most, its schema, and that it is the association that was admitted.
 
-        `registration` stands in the roster log: the digest of legal name and SIRET, RNA or FINESS. A number whose
-        check digits are wrong is a warning and no refusal: official examples have such numbers.
+        `registrations` stand in the roster log: digests of legal name and SIRET, RNA or FINESS, the present one and
+        those before its corrections, of which the profile must bear one. A number whose check digits are wrong is a
+        warning and no refusal: official examples have such numbers.
 
         Raises: InvalidRecord, without values.
         """
         document = load_json(data, limit=PROFILE_LIMIT, what=N_("the profile"))
         _FORM.check(document)
         numbers = [document[key] for key in ("siret", "rna", "finess_et") if document.get(key)]
-        if not any(_is_registered(document["legal_name"], number, registration) for number in numbers):
+        if not any(_is_registered(document["legal_name"], number, registrations) for number in numbers):
             raise InvalidRecord(path="legal_name", problem=N_("name and number are not those that were registered"))
         office = document["head_office"]
         return cls(
@@ -137,9 +138,9 @@ class Profile:
         return self.data
 
 
-def _is_registered(legal_name: str, number: str, registration: Digest) -> bool:
+def _is_registered(legal_name: str, number: str, registrations: tuple[Digest, ...]) -> bool:
     try:
-        return registration_digest(legal_name, number) == registration
+        return registration_digest(legal_name, number) in registrations
     except InvalidInput:  # nothing is left of name or number
         return False
 

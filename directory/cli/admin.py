@@ -8,6 +8,7 @@ from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
     admit,
+    correct,
     invite,
     members,
     refuse,
@@ -17,6 +18,7 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_policy import policy
 
 __all__ = ["group"]
 
@@ -50,10 +52,12 @@ for command in (
     refuse,
     suspend,
     reinstate,
+    correct,
     remove,
     members,
     words,
     administrators,
+    policy,
     log,
     pending,
     sign,

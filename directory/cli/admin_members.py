@@ -18,11 +18,11 @@ from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from directory.administrator.applicants import Applicant, check_words
-from directory.administrator.entries import about_member, admission
+from directory.administrator.entries import about_member, admission, correction
 from directory.cli.session import Session, administering, pick
 from directory.files import write_new
 
-__all__ = ["admit", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
+__all__ = ["admit", "correct", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
 
 _COLUMNS = ("member", "legal_name", "registration_number", "bound_by_secrecy", "state", "words")
 _DAYS = 30
@@ -153,6 +153,40 @@ async def reinstate(session: Session, member: str) -> None:
     JSON: {member, entry, appended, signatures, threshold}
     """
     await _change(session, member, v1.MemberReinstated)
+
+
+@click.command("correct")
+@click.argument("member")
+@click.option("--legal-name", help="Its registered name as it is now, together with --number.")
+@click.option("--number", help="Its SIRET, RNA or FINESS number as it is now.")
+@click.option("--secrecy/--no-secrecy", default=None, help="Whether it is bound by professional secrecy; check this.")
+@administering
+async def correct(
+    session: Session, member: str, legal_name: str | None, number: str | None, secrecy: bool | None
+) -> None:
+    """Give MEMBER its new legal name or number, or say anew whether it is bound by professional secrecy.
+
+    Its keys stay, so no words are compared: see the paper that says so (the register's receipt, the merger's deed).
+    Each colleague types the name and the number again; only the same ones are signed together.
+
+    JSON: {member, legal_name, entry, appended, signatures, threshold}
+    """
+    found = session.member(member)
+    known = session.roster.members[found]
+    if (legal_name is None) != (number is None):
+        raise InvalidInput(field="--number", problem=N_("legal name and number are given together"))
+    if legal_name is None and secrecy is None:
+        raise InvalidInput(field="MEMBER", problem=N_("nothing in it is new"))
+    registration = known.registration
+    if legal_name is not None and number is not None:
+        registration = registration_digest(legal_name, number)
+        session.output.say(N_("{name}, number {number}"), name=legal_name, number=number)
+    bound = known.bound_by_secrecy if secrecy is None else secrecy
+    outcome = await session.propose(correction(found, registration, bound, session.roster, session.clock.now()))
+    if legal_name is not None and not session.output.dry_run:
+        session.home.expect(registration, legal_name)
+        session.home.follow(session.roster)
+    session.output.record({"member": found.hex(), "legal_name": legal_name, **outcome})
 
 
 @click.command("remove")

@@ -82,10 +82,10 @@ def join(
 
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
+    from cordee.runtime.spans import span
     from cordee.runtime.texts import text
     from node import joining
     from node.cli.files import read_bytes, read_secret
-    from node.cli.spans import span
 
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
     output.for_real()
