@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from cordee.errors import N_, InvalidInput
+from cordee.errors import N_, InvalidInput, InvalidRecord
 from cordee.jsonform import canonical
 from cordee.profile import Profile
 from node import journal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.app import Node
     from node.people import Handler
 
-__all__ = ["base_of", "changes", "checked", "history", "present", "publish"]
+__all__ = ["base_of", "changes", "checked", "history", "is_corrected", "present", "publish"]
 
 _TOLD_ELSEWHERE = ("intake_status",)
 _TOLD_OF_PLACES = ("places_available", "places_occupied", "updated_at")
@@ -46,6 +46,16 @@ def base_of(document: Mapping[str, Any]) -> str:
         _drop(service, _TOLD_ELSEWHERE)
         _drop(service.get("shelter") or {}, _TOLD_OF_PLACES)
     return hashlib.blake2b(canonical(plain), digest_size=16).hexdigest()
+
+
+def is_corrected(node: Node) -> bool:
+    """The network's administrators corrected name or number, and what everybody reads still bears the old ones."""
+    known = node.roster.card(node.member, now=node.clock.now()).profile_bytes
+    try:
+        Profile.parse(known, node.roster.roster.members[node.member].registration)
+    except InvalidRecord:
+        return True
+    return False
 
 
 def checked(node: Node, document: Mapping[str, Any]) -> Profile:

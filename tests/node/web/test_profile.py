@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from starlette.datastructures import FormData
 
+from cordee.members import registration_digest
+from cordee.v1 import statements_pb2 as v1
 from node import journal, profile_editing
 from node.people import Role
+from node.roster_sync import KnownCard
 from node.web.profile_form import association_fields, document_from, service_entries
-from tests.neighbours import eventually, neighbourhood
+from tests.neighbours import Neighbour, Street, eventually, neighbourhood
 
 from ..association import profiles
 from .acting import House, Person, house_with_a_case
@@ -202,6 +205,44 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         assert line.facts["fields"] == "display_name"
         stale = await person.send("/profile/publish", status=409, **again)
         assert "published meanwhile" in stale.text
+
+
+async def test_a_name_that_the_network_corrected_is_typed_into_the_profile(tmp_path: Path) -> None:
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)),
+        browser(paris, "Adrienne", Role.ADMINISTRATOR) as person,
+    ):
+        assert "corrected your legal name" not in await person.ask("/profile")
+        registration = registration_digest("Association Paris et Meaux", paris.profile["siret"])
+        town = street.town
+        head = town.network.roster.head(paris.here.member, town.network.now)
+        statement = v1.MemberCorrected(
+            **head, member=paris.here.member, registration=registration, bound_by_secrecy=True
+        )
+        await town.append(town.network.append(town.network.signed_entry(statement)))
+        await eventually(lambda: profile_editing.is_corrected(paris.here))
+        number = await paris.here.publishing.publish(by="node")  # a card that is renewed meanwhile bears the old name
+        await eventually(lambda: _card(street, marseille, paris).card.number == number)
+
+        assert "corrected your legal name" in await person.ask("/profile")
+        typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
+        assert typed["legal_name"] == ["Association Paris"]
+        typed["legal_name"] = ["Association Paris et Melun"]
+        refused = await person.send("/profile/edit", status=422, **typed)
+        assert 'id="profile-legal_name-error"' in refused.text
+        assert "Association Paris et Melun" in refused.text
+        typed["legal_name"] = ["Association Paris et Meaux"]
+        shown = await person.send("/profile/edit", status=200, **typed)
+        carried = dict(_typed(shown.text))
+        again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        assert (await person.send("/profile/publish", **again)).headers["location"] == "/profile?done=published"
+        await eventually(lambda: _card(street, marseille, paris).profile.legal_name == "Association Paris et Meaux")
+        assert "corrected your legal name" not in await person.ask("/profile")
+
+
+def _card(street: Street, reader: Neighbour, writer: Neighbour) -> KnownCard:
+    assert writer.member is not None
+    return reader.here.roster.card(writer.member, now=street.clock.now())
 
 
 # ---- drafts ----
