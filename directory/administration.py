@@ -61,6 +61,8 @@ class Governance:
         self._db = db
         self._rosters = rosters
         self._clock = clock
+        self.begun: list[Callable[[Connection, v1.Entry], None]] = []
+        """Called with each entry that gets signatures, in the transaction that keeps them."""
 
     async def sign(self, entry: v1.Entry) -> Gathered:
         """Add an entry's signatures to those that are here; with enough of them it goes into the log.
@@ -107,6 +109,8 @@ class Governance:
         row = {"entry": merged.SerializeToString(), "changed_at": micros(self._clock.now())}
         statement = upsert(_PENDING).values(digest=digest, **row)
         tx.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=row))
+        for each in self.begun:
+            each(tx, merged)
         return merged
 
 

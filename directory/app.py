@@ -42,7 +42,7 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
-from directory.store import DirectoryTable
+from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
@@ -91,7 +91,7 @@ async def opened(
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
-    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+    with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -124,6 +124,7 @@ async def opened(
                 guard=ConnectionGuard(cards.resolve, clock),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()

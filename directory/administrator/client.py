@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict
@@ -19,7 +20,7 @@ from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
-from directory.administrator.applicants import Applicant, read_applicant
+from directory.administrator.applicants import Applicant, Invited, read_applicant, read_invited
 from directory.administrator.home import LogCopy
 
 __all__ = ["FrontClient", "connected", "submit_genesis"]
@@ -87,6 +88,19 @@ class FrontClient:
             except CordeeError as doubt:
                 bad.append(doubt)
         return good, bad
+
+    async def invited(self, roster: Roster) -> list[Invited]:
+        """Who has an invitation and has not asked yet; one whose invitation does not verify is left out."""
+        command = self._signed(v1.ListJoinRequests(**self._common()))
+        with reaching(_PEER):
+            answer = await self._stub.ListJoinRequests(
+                pb.ListJoinRequestsRequest(command=command), timeout=_CALL_SECONDS
+            )
+        found = []
+        for signed in answer.open_invitations:
+            with contextlib.suppress(CordeeError):
+                found.append(read_invited(signed, roster))
+        return found
 
     async def refuse(self, member: MemberId, reason: str) -> None:
         """Tell an applicant that it is not admitted."""

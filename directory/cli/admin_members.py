@@ -11,13 +11,15 @@ import click
 
 from cordee.errors import N_, InvalidInput
 from cordee.invitation import Invitation, secret_digest
+from cordee.joining import Turn
 from cordee.members import MemberState, registration_digest
 from cordee.practice import is_practice
+from cordee.runtime.checklist import checklist, in_words
 from cordee.runtime.texts import translate
 from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
-from directory.administrator.applicants import Applicant, check_words
+from directory.administrator.applicants import Applicant, Invited, check_words
 from directory.administrator.entries import about_member, admission, correction
 from directory.cli.session import Session, administering, pick
 from directory.files import write_new
@@ -83,9 +85,13 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
 @click.command("requests")
 @administering
 async def requests(session: Session) -> None:
-    """Who asks to join, with the six words of each key. Call the association and have the words read out.
+    """Who was invited and who asks to join, with the six words of each key, how far each has come, and who must act
+    next. Call the association and have the words read out.
 
-    JSON: [{member, legal_name, registration_number, bound_by_secrecy, state, words: [], asked}]
+    The association reads the same checklist with "cordee node status".
+
+    JSON: [{member, legal_name, registration_number, bound_by_secrecy, state, words: [], asked, steps: [{step, at,
+    text}], turn, next, signatures, threshold, reason}]; who has not asked yet has no member and no words
     """
     applicants, doubts = await session.client.applicants(session.roster)
     for doubt in doubts:
@@ -93,7 +99,13 @@ async def requests(session: Session) -> None:
             N_("One request is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0]
         )
     rows = [_row(session, applicant, told) for applicant, told in applicants]
-    session.output.rows([row for row in rows if row["state"] != "removed"], _COLUMNS)
+    rows = [row for row in rows if row["state"] != "removed"]
+    rows += [_invited(session, each) for each in await session.client.invited(session.roster)]
+    session.output.rows(rows, _COLUMNS)
+    if not session.output.for_programs:
+        for row in rows:
+            if row["turn"] != Turn.NOBODY:
+                session.output.text("\n".join([f"\n{row['legal_name']}", *in_words(row)]))
 
 
 @click.command("admit")
@@ -264,6 +276,20 @@ def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:
         "state": state[known.state] if known else ("refused" if told == _REFUSED else "waiting"),
         "words": applicant.words(),
         "asked": applicant.asked.isoformat(timespec="seconds"),
+        **checklist(applicant.progress, session.language),
+    }
+
+
+def _invited(session: Session, invited: Invited) -> dict[str, Any]:
+    return {
+        "member": None,
+        "legal_name": invited.legal_name,
+        "registration_number": invited.registration_number,
+        "bound_by_secrecy": invited.bound_by_secrecy,
+        "state": "invited",
+        "words": [],
+        "asked": None,
+        **checklist(invited.progress, session.language),
     }
 
 

@@ -50,10 +50,13 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
                 bound_by_secrecy=each.bound_by_secrecy,
                 state=STATES[each.state],
                 invitation=each.invitation.to_message(),
+                progress=each.progress.to_message(),
+                refusal_reason=each.progress.reason,
             )
             for each in await self._membership.requests()
         ]
-        return pb.ListJoinRequestsResponse(requests=records)
+        invitations = [each.to_message() for each in await self._membership.open_invitations()]
+        return pb.ListJoinRequestsResponse(requests=records, open_invitations=invitations)
 
     async def RefuseJoinRequest(
         self, request: pb.RefuseJoinRequestRequest, context: Any

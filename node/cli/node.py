@@ -59,6 +59,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 @click.option("--profile", type=click.Path(path_type=Path), required=True, help="The association's entry, as JSON.")
 @click.option("--wait", "wait", is_flag=True, help="Wait until the administrators have decided.")
 @click.option("--timeout", default="1h", show_default=True, metavar="SPAN", help="With --wait: give up after this.")
+@click.option("--again", is_flag=True, help="After a refusal: ask anew with the same profile.")
 @data_dir_option
 @passphrase_option
 @click.pass_context
@@ -68,12 +69,14 @@ def join(
     profile: Path,
     wait: bool,
     timeout: str,
+    again: bool,
     data_dir: Path,
     passphrase_file: str,
 ) -> None:
     """Ask to join the network with the INVITATION file, and show the six words that the administrators compare.
 
-    It may be repeated; it goes on where it was.
+    It may be repeated; it goes on where it was. How far it has come: "cordee node status". A refusal says why; with a
+    profile that was put right (or with --again) it is asked anew, as long as the invitation is good.
 
     JSON: {words: [], admitted}
     """
@@ -95,7 +98,13 @@ def join(
 
     async def ask() -> list[str]:
         words = await joining.request(
-            data_dir, passphrase=passphrase, invitation=invited, profile=described, clock=clock, random=os.urandom
+            data_dir,
+            passphrase=passphrase,
+            invitation=invited,
+            profile=described,
+            clock=clock,
+            random=os.urandom,
+            again=again,
         )
         if wait:
             output.say(_large(words))
@@ -258,18 +267,46 @@ def serve(
 
 
 @group.command("status")
-@on_node
-async def status(client: Client, output: Output) -> None:
+@data_dir_option
+@click.option(
+    "--passphrase-file",
+    envvar="CORDEE_NODE_PASSPHRASE_FILE",
+    help="Before the node is admitted: file whose first line opens the vault, to ask the directory now.",
+)
+@click.option("--socket", type=click.Path(path_type=Path), envvar="CORDEE_NODE_SOCKET", help="The node's unix socket.")
+@click.pass_context
+def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, socket: Path | None) -> None:
     """How the node is: its place in the network, how fresh its roster is, and whether there is an alarm.
 
-    JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null}
-    """
-    from cordee.v1 import node_pb2
-    from node.cli import shapes
+    Before it is admitted: the steps of joining, when each was done and who must act next, as the network's office reads
+    them too. Without --passphrase-file that is what the directory answered last.
 
-    answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    output.record(shapes.status(answer, output.language))
+    JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
+    message, remedy} or null}; before it is admitted {member, asked_at, steps: [{step, at, text}], turn, next,
+    signatures, threshold, reason}
+    """
+    import asyncio
+
+    from cordee.runtime.output import Output
+    from node.cli import under_way
+    from node.cli.client import connect
+    from node.rpc.address import default_socket
+
+    output, where = Output(ctx), socket or default_socket(data_dir)
+    output.for_real()
+    if under_way.is_joining(data_dir) and not where.exists():
+        under_way.show(data_dir, passphrase_file, output)
+        return
+
+    async def ask() -> None:
+        from cordee.v1 import node_pb2
+        from node.cli import shapes
+
+        async with connect(where) as client:
+            answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
+        output.record(shapes.status(answer, output.language))
+
+    asyncio.run(ask())
 
 
 def _large(words: list[str]) -> str:

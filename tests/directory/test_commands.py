@@ -196,7 +196,8 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     naming = ["--legal-name", profile["legal_name"], "--number", profile["siret"]]
     office.admin("alice", "invite", *naming, "--secrecy", "--out", str(invitation))
     assert invitation.stat().st_mode & 0o777 == 0o600
-    assert office.admin("alice", "requests") == []
+    (row,) = office.admin("alice", "requests")
+    assert (row["state"], row["legal_name"], row["turn"]) == ("invited", profile["legal_name"], "association")
 
     identity, member = office.ask(invitation, "Marseille")
     (row,) = office.admin("bruno", "requests")
