@@ -19,10 +19,11 @@ from cordee.errors import (
     MalformedKey,
     MalformedStatement,
     NotFound,
+    TooManyRequests,
     WrongNetwork,
     WrongParty,
 )
-from cordee.ids import MemberId
+from cordee.ids import KeyId, MemberId
 from cordee.invitation import secret_digest
 from cordee.joining import Progress
 from cordee.members import Roster, registration_digest
@@ -46,9 +47,11 @@ __all__ = ["JoinRecord", "JoinState", "Membership"]
 _INVITATION, _JOIN, _PENDING = table_of(InvitationRow), table_of(JoinRequestRow), table_of(PendingEntryRow)
 _NAMED = ("legal_name", "registration_number", "bound_by_secrecy")
 _MAX_OPEN = 500
+_MAX_OPEN_BY_ONE = 200
 _MAX_REASON = 1000  # characters
 _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 _REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_LEFT = v1.AdministratorRemoved.DESCRIPTOR.full_name
 _ID_SIZE, _DIGEST_SIZE = 16, 32
 
 
@@ -104,13 +107,14 @@ class Membership:
     async def invite(self, command: v1.CreateInvitation, signed: Signed) -> None:
         """Keep an invitation. The same id again is refused, unless by the same statement.
 
-        Raises: InvalidInput, AnotherStatement.
+        Raises: InvalidInput, AnotherStatement, TooManyRequests.
         """
         if len(command.invitation) != _ID_SIZE or len(command.secret_digest) != _DIGEST_SIZE:
             raise InvalidInput(field="invitation", problem=N_("an id of 16 bytes and a digest of 32 are asked for"))
         registration_digest(command.legal_name, command.registration_number)  # raises where one is empty
         expires = moment_of(command.expire_time)
-        if expires <= self._clock.now():
+        now = self._clock.now()
+        if expires <= now:
             raise InvalidInput(field="expire_time", problem=N_("it has passed"))
 
         def step(tx: Connection) -> None:
@@ -119,6 +123,8 @@ class Membership:
                 if known != signed.to_bytes():
                     raise AnotherStatement(statement=N_("invitation"))
                 return
+            if len([each for each in _open_by(tx, signed.signer) if each.expires_at > micros(now)]) >= _MAX_OPEN_BY_ONE:
+                raise TooManyRequests()
             tx.execute(
                 insert(_INVITATION).values(
                     id=command.invitation,
@@ -309,6 +315,31 @@ class Membership:
         elif entry.type == _REMOVED:
             member = MemberId(v1.MemberRemoved.FromString(entry.body).member)
             tx.execute(delete(_JOIN).where(_JOIN.c.member == member))
+        elif entry.type == _LEFT:
+            self._take_back(tx, KeyId(v1.AdministratorRemoved.FromString(entry.body).administrator))
+
+    def _take_back(self, tx: Connection, administrator: KeyId) -> None:
+        """Invitations of one who is no administrator any more verify for nobody: those who hold them are told."""
+        for row in _open_by(tx, administrator):
+            tx.execute(delete(_INVITATION).where(_INVITATION.c.id == row.id))
+        told = {
+            "state": JoinState.REFUSED,
+            "refusal_reason": _INVITER_LEFT,
+            "decided_at": micros(self._clock.now()),
+        }
+        for row in tx.execute(_REQUESTS.where(_JOIN.c.state == JoinState.WAITING)).all():
+            if Signed.from_bytes(row.command).signer == administrator:
+                tx.execute(update(_JOIN).where(_JOIN.c.member == row.member).values(told))
+
+
+_INVITER_LEFT = N_("The administrator who invited you has left. Ask the network’s office for a new invitation.")
+
+
+def _open_by(tx: Connection, administrator: KeyId) -> list[Any]:
+    """Invitations of one administrator that nobody has used."""
+    query = select(_INVITATION.c.id, _INVITATION.c.command, _INVITATION.c.expires_at)
+    rows = tx.execute(query.where(_INVITATION.c.spent_by.is_(None))).all()
+    return [row for row in rows if Signed.from_bytes(row.command).signer == administrator]
 
 
 _REQUESTS = (

@@ -28,7 +28,7 @@ def checklist(progress: Progress, language: str) -> dict[str, Any]:
         "next": text(message, language).format(**facts),
         "signatures": progress.signatures,
         "threshold": progress.threshold,
-        "reason": progress.reason or None,
+        "reason": text(progress.reason, language) or None,  # mostly a person's own words, which nobody translates
     }
 
 
