@@ -190,6 +190,18 @@ async def words(client: Client, output: Output) -> None:
     help="Minutes between two messages to one person, 15 to 1440.",
 )
 @click.option(
+    "--mailbox-listen",
+    envvar="CORDEE_NODE_MAILBOX_LISTEN",
+    default="",
+    help="host:port on which members reach a mailbox of this node's own, e.g. 0.0.0.0:7443 [default: none].",
+)
+@click.option(
+    "--mailbox-endpoint",
+    envvar="CORDEE_NODE_MAILBOX_ENDPOINT",
+    default="",
+    help="host:port under which other members reach it, as the card and each acceptance tell it.",
+)
+@click.option(
     "--practice-url",
     envvar="CORDEE_NODE_PRACTICE_URL",
     default="",
@@ -211,6 +223,8 @@ def serve(
     mail_password_file: str,
     mail_ca: Path | None,
     mail_every: int,
+    mailbox_listen: str,
+    mailbox_endpoint: str,
     practice_url: str,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
@@ -261,8 +275,15 @@ def serve(
         server = Server(mail_host, mail_port, mail_from, mail_security, mail_user, password, mail_ca)
         server.require_sound()
         mail = app.Mail(server, timedelta(minutes=mail_every))
+    door = None
+    if mailbox_listen or mailbox_endpoint:
+        from node.direct_mailbox import Door
+
+        door = Door(mailbox_listen, mailbox_endpoint)
+        door.require_sound()
+    clock = SystemClock()
     asyncio.run(
-        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown, mail=mail)
+        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=clock, pages=shown, mail=mail, door=door)
     )
 
 
@@ -307,6 +328,36 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
         output.record(shapes.status(answer, output.language))
 
     asyncio.run(ask())
+
+
+@group.command("leaving")
+@on_node
+async def leaving(client: Client, output: Output) -> None:
+    """What is left to do before the association can leave the network: it merges with another, or it closes.
+
+    JSON: {may_leave, left: [{what, count, ids: [], text}]}
+    """
+    from cordee.runtime.texts import text
+    from cordee.v1 import node_pb2
+    from node.leaving import KINDS
+
+    answer = await client.info.ListLeftToDo(node_pb2.ListLeftToDoRequest())
+    left = [
+        {
+            "what": each.what,
+            "count": each.count,
+            "ids": list(each.ids),
+            "text": text(KINDS[each.what], output.language),
+        }
+        for each in answer.left
+    ]
+    if output.for_programs:
+        output.record({"may_leave": not left, "left": left})
+        return
+    for row in left:
+        output.text(f"{row['count']}  {row['text']}")
+    if not left:
+        output.text(text(N_("Nothing is left to do: the network’s administrators may remove it."), output.language))
 
 
 def _large(words: list[str]) -> str:
