@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ __all__ = ["base_of", "changes", "checked", "history", "is_corrected", "present"
 _TOLD_ELSEWHERE = ("intake_status",)
 _TOLD_OF_PLACES = ("places_available", "places_occupied", "updated_at")
 _TIMES = frozenset({"updated_at"})
-_LONGEST_FACT = 900  # characters of the journal's line
+_LONGEST_FACT = 200  # characters that the journal takes of one fact
 
 
 def present(node: Node) -> dict[str, Any]:
@@ -99,7 +99,7 @@ async def publish(node: Node, handler: Handler, document: Mapping[str, Any], *, 
     after["updated_at"] = now.isoformat(timespec="seconds")
     checked(node, after)
     number = await node.publishing.publish(canonical(after), by=handler.account_id)
-    facts = {"number": str(number), "fields": " ".join(changed)[:_LONGEST_FACT]}
+    facts = {"number": str(number), "fields": _told(changed)}
 
     def note(tx: Connection) -> None:
         journal.append(tx, now=now, actor=handler.account_id, action="profile.published", subject="", facts=facts)
@@ -131,6 +131,17 @@ def _with_what_is_told(document: Mapping[str, Any], before: Mapping[str, Any]) -
             shelter["places_available"] = min(shelter["places_available"], most)
             shelter["places_occupied"] = most - shelter["places_available"]
     return after
+
+
+def _told(changed: Iterable[str]) -> str:
+    """As many of them as one fact of the journal holds."""
+    told = ""
+    for each in changed:
+        longer = f"{told},{each}" if told else each
+        if len(longer) > _LONGEST_FACT:
+            break
+        told = longer
+    return told
 
 
 def _keep(new: dict[str, Any], old: Mapping[str, Any], names: tuple[str, ...]) -> None:

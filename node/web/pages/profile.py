@@ -76,7 +76,7 @@ async def _profile(visit: Visit) -> Response:
 def _labels(fields: str) -> list[str]:
     """The names of the fields that a line tells; one that is known no more is left out."""
     found = []
-    for each in fields.split():
+    for each in fields.replace(",", " ").split():
         try:
             found.append(field_label(f"profile.{each}"))
         except KeyError:

@@ -184,6 +184,8 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
     ):
         typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
         typed["display_name"] = ["Un autre nom"]
+        typed["public_contact.website"] = ["https://exemple.fr"]
+        typed["services.0.name"] = ["Un autre service"]
         shown = await person.send("/profile/edit", status=200, **typed)
         carried = dict(_typed(shown.text))
         again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
@@ -202,7 +204,7 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         assert "Name displayed in the directory" in told
         node = paris.here
         (line,) = await node.db.read(lambda tx: journal.latest(tx, action="profile.published", limit=5))
-        assert line.facts["fields"] == "display_name"
+        assert line.facts["fields"] == "display_name,public_contact.website,services.name"
         stale = await person.send("/profile/publish", status=409, **again)
         assert "published meanwhile" in stale.text
 
@@ -280,3 +282,11 @@ async def test_an_administrator_keeps_no_draft_about_a_case(house: House) -> Non
     key = f"{house.record['meta']['case_id']}/situation"
     answer = await person.post("/draft", {"draft_key": key, "request_summary": "x"}, page="/profile/edit")
     assert answer.status_code == 403
+
+
+def test_the_journal_takes_what_was_changed_however_much_it_is() -> None:
+    every = [f"services.field_{number}" for number in range(60)]
+    told = profile_editing._told(every)
+    assert len(told) <= 200
+    assert told.split(",") == every[: len(told.split(","))]
+    assert profile_editing._told(every[:2]) == "services.field_0,services.field_1"
