@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["base_of", "changes", "checked", "history", "is_corrected", "present", "publish"]
 
-_TOLD_ELSEWHERE = ("intake_status",)
+_TOLD_ELSEWHERE = ("intake_status", "intake_told_at")
 _TOLD_OF_PLACES = ("places_available", "places_occupied", "updated_at")
-_TIMES = frozenset({"updated_at"})
+_TIMES = frozenset({"updated_at", "intake_told_at"})
 _LONGEST_FACT = 200  # characters that the journal takes of one fact
 
 
@@ -120,7 +120,8 @@ def history(tx: Connection, *, limit: int) -> list[journal.JournalEntry]:
 def _with_what_is_told(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """The edit, with the capacities as they stand now; no more places free than there are."""
     after: dict[str, Any] = json.loads(canonical(document))
-    known = {each["service_id"]: each for each in before["services"]}
+    # What a service said of its intake stays as old as it is, whatever else is edited.
+    known = {each["service_id"]: {"intake_told_at": before["updated_at"], **each} for each in before["services"]}
     for service in after["services"]:
         old = known.get(service["service_id"], {})
         _keep(service, old, _TOLD_ELSEWHERE)

@@ -103,7 +103,7 @@ def read_invited(signed: v1.Signed, roster: Roster) -> Invited:
         raise NotAnAdministrator()
     verify(invitation, administrator)
     if invited.network != roster.network:
-        raise WrongNetwork(what=N_("CreateInvitation"))
+        raise WrongNetwork(what=N_("invitation"))
     return Invited(
         legal_name=invited.legal_name,
         registration_number=invited.registration_number,

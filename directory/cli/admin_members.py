@@ -14,6 +14,7 @@ from cordee.invitation import Invitation, secret_digest
 from cordee.joining import Turn
 from cordee.members import MemberState, registration_digest
 from cordee.practice import is_practice
+from cordee.profile.numbers import DOUBTS, doubt_about
 from cordee.runtime.checklist import checklist, in_words
 from cordee.runtime.texts import translate
 from cordee.times import timestamp_of
@@ -40,9 +41,11 @@ _DAYS = 30
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
     """Make an invitation file. It works once; hand it over by a way that the association trusts.
 
-    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires}
+    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt}; `doubt` is a code where
+    the number's check digits or form look wrong, else null
     """
     registration_digest(legal_name, number)  # raises where one is empty
+    doubt = _warn(session, number)
     _require_new(out)
     network = session.home.network()
     invitation, secret = os.urandom(16), os.urandom(32)
@@ -78,6 +81,7 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
             "registration_number": number,
             "bound_by_secrecy": secrecy,
             "expires": expires.isoformat(),
+            "doubt": doubt,
         }
     )
 
@@ -193,6 +197,7 @@ async def correct(
     if legal_name is not None and number is not None:
         registration = registration_digest(legal_name, number)
         session.output.say(N_("{name}, number {number}"), name=legal_name, number=number)
+        _warn(session, number)
     bound = known.bound_by_secrecy if secrecy is None else secrecy
     outcome = await session.propose(correction(found, registration, bound, session.roster, session.clock.now()))
     if legal_name is not None and not session.output.dry_run:
@@ -243,6 +248,14 @@ async def words(session: Session, member: str) -> None:
     """
     found = session.roster.members[session.member(member)]
     session.output.record({"member": found.id.hex(), "words": six_words(found.identity)})
+
+
+def _warn(session: Session, number: str) -> str | None:
+    """Say what looks wrong about a number; it may be right all the same."""
+    doubt = doubt_about(number)
+    if doubt is not None:
+        session.output.say(DOUBTS[doubt])
+    return doubt
 
 
 def _require_new(path: Path) -> None:
