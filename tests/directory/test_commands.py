@@ -134,7 +134,7 @@ class Office:
         self.admin("bruno", "sign-genesis", genesis)
         return self.run("admin", "found", "--submit", "--genesis", genesis, "--home", str(self.folder / "alice.home"))
 
-    def ask(self, invitation: Path, name: str) -> tuple[SigningKey, str]:
+    def ask(self, invitation: Path, name: str, *, profile: bytes | None = None) -> tuple[SigningKey, str]:
         """An association asks to join, as a node does. Its key and its member id."""
         import asyncio
 
@@ -144,7 +144,7 @@ class Office:
             TransportKey.generate(),
             SealingKey.generate(os.urandom),
         )
-        member, now, profile = member_id_of(identity.public), datetime.now(UTC), encoded(profile_of(name))
+        member, now, profile = member_id_of(identity.public), datetime.now(UTC), profile or encoded(profile_of(name))
         card = make_card(
             identity,
             network=invited.network,
