@@ -265,7 +265,9 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
-        AdministrationServicer(directory.commands, directory.governance, membership, directory.rosters),
+        AdministrationServicer(
+            directory.commands, directory.governance, membership, directory.rosters, directory.cards, events
+        ),
     )
 
 

@@ -19,8 +19,25 @@ __all__ = ["SKEW", "Command", "Commands", "require_now"]
 SKEW = timedelta(minutes=5)
 _MAX_COMMANDS = 2_000  # of one administrator within twice the skew: more is no person's work
 
-Command = v1.CreateInvitation | v1.ListJoinRequests | v1.ListPendingEntries | v1.ReadLog | v1.RefuseJoinRequest
-C = TypeVar("C", v1.CreateInvitation, v1.ListJoinRequests, v1.ListPendingEntries, v1.ReadLog, v1.RefuseJoinRequest)
+Command = (
+    v1.CreateInvitation
+    | v1.ListJoinRequests
+    | v1.ListPendingEntries
+    | v1.ReadCard
+    | v1.ReadLog
+    | v1.RefuseCard
+    | v1.RefuseJoinRequest
+)
+C = TypeVar(
+    "C",
+    v1.CreateInvitation,
+    v1.ListJoinRequests,
+    v1.ListPendingEntries,
+    v1.ReadCard,
+    v1.ReadLog,
+    v1.RefuseCard,
+    v1.RefuseJoinRequest,
+)
 
 
 class Commands:

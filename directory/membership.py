@@ -35,7 +35,7 @@ from cordee.signing import MAX_SIGNED, Signed, SigningPublicKey, member_id_of, p
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 from directory.authority import RENEWAL, Authority
-from directory.cards import CardIndex, put_card, require_unused
+from directory.cards import CardIndex, put_card, require_reason, require_unused
 from directory.commands import require_now
 from directory.roster_store import RosterStore
 from directory.store import micros, moment, table_of
@@ -48,7 +48,6 @@ _INVITATION, _JOIN, _PENDING = table_of(InvitationRow), table_of(JoinRequestRow)
 _NAMED = ("legal_name", "registration_number", "bound_by_secrecy")
 _MAX_OPEN = 500
 _MAX_OPEN_BY_ONE = 200
-_MAX_REASON = 1000  # characters
 _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 _REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
 _LEFT = v1.AdministratorRemoved.DESCRIPTOR.full_name
@@ -176,10 +175,7 @@ class Membership:
 
         Raises: NotFound where nobody of this id waits; InvalidInput for no reason, or one that is too long.
         """
-        if not reason.strip():
-            raise InvalidInput(field="reason", problem=N_("it is empty"))
-        if len(reason) > _MAX_REASON:
-            raise InvalidInput(field="reason", problem=N_("it is longer than {limit} characters"), limit=_MAX_REASON)
+        require_reason(reason)
         now = micros(self._clock.now())
 
         def step(tx: Connection) -> int:

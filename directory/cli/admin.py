@@ -19,6 +19,7 @@ from directory.cli.admin_members import (
     words,
 )
 from directory.cli.admin_policy import policy
+from directory.cli.admin_profiles import profile
 
 __all__ = ["group"]
 
@@ -53,6 +54,7 @@ for command in (
     suspend,
     reinstate,
     correct,
+    profile,
     remove,
     members,
     words,

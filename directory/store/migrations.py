@@ -19,7 +19,12 @@ def _joining(tx: Connection) -> None:
         tx.exec_driver_sql(f"ALTER TABLE join_request ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_joining,)
+def _refusals(tx: Connection) -> None:
+    """3: a card that an administrator refused."""
+    tx.exec_driver_sql("ALTER TABLE card ADD COLUMN refusal BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_joining, _refusals)
 """In order; what is appended makes the next version."""
 
 

@@ -303,8 +303,8 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
     them too. Without --passphrase-file that is what the directory answered last.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null}; before it is admitted {member, asked_at, steps: [{step, at, text}], turn, next,
-    signatures, threshold, reason}
+    message, remedy} or null, asked_to_correct}; before it is admitted {member, asked_at, steps: [{step, at, text}],
+    turn, next, signatures, threshold, reason}
     """
     import asyncio
 

@@ -26,6 +26,7 @@ class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
             alarm_facts=status.alarm.facts if status.alarm else {},
             connected=status.connected,
             network=self._node.house.network,
+            asked_to_correct=self._node.roster.asked_to_correct,
         )
 
     async def ListLeftToDo(

@@ -68,6 +68,7 @@ async def _profile(visit: Visit) -> Response:
         lines=[(each, _labels(each.facts.get("fields", ""))) for each in lines],
         names=names,
         corrected=profile_editing.is_corrected(node),
+        asked=node.roster.asked_to_correct,
         done=visit.request.query_params.get("done") == "published",
         **shown_of(visit, known.profile),
     )

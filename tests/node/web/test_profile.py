@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from starlette.datastructures import FormData
 
+from cordee.errors import CardExpired
 from cordee.members import registration_digest
+from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from node import journal, profile_editing
 from node.people import Role
@@ -245,6 +247,47 @@ async def test_a_name_that_the_network_corrected_is_typed_into_the_profile(tmp_p
 def _card(street: Street, reader: Neighbour, writer: Neighbour) -> KnownCard:
     assert writer.member is not None
     return reader.here.roster.card(writer.member, now=street.clock.now())
+
+
+async def test_what_the_office_asks_to_change_is_told_until_another_profile_is_published(tmp_path: Path) -> None:
+    reason = "L’adresse de l’abri est dans la description."
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)),
+        browser(paris, "Adrienne", Role.ADMINISTRATOR) as person,
+    ):
+        number = _card(street, marseille, paris).card.number
+        command = v1.RefuseCard(member=paris.here.member, number=number, reason=reason)
+        request = pb.RefuseCardRequest(command=street.town.command(command))
+        await street.town.administer("RefuseCard", request)
+        await eventually(lambda: paris.here.roster.asked_to_correct == reason)
+        assert reason in await person.ask("/profile")
+        assert marseille.here.roster.asked_to_correct == ""
+
+        await paris.here.publishing.publish(by="node")  # a card that is renewed by itself mends nothing
+        assert paris.here.roster.asked_to_correct == reason
+        lyon = await street.settle("Lyon", 2)
+        await lyon.start()
+        await eventually(lambda: lyon.here.roster.name_of(marseille.here.member) == "Marseille")
+        assert lyon.here.roster.name_of(paris.here.member) != "Paris", "who comes meanwhile does not read it"
+
+        typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
+        typed["services.0.description"] = ["Sans adresse."]
+        carried = dict(_typed((await person.send("/profile/edit", status=200, **typed)).text))
+        again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        assert (await person.send("/profile/publish", **again)).headers["location"] == "/profile?done=published"
+        assert paris.here.roster.asked_to_correct == ""
+        assert reason not in await person.ask("/profile")
+        for each in (marseille, lyon):
+            await eventually(lambda each=each: "Sans adresse." in _text(each, paris))
+
+
+def _text(reader: Neighbour, writer: Neighbour) -> str:
+    assert writer.member is not None
+    try:
+        known = reader.here.roster.card(writer.member, now=reader.here.clock.now())
+    except CardExpired:
+        return ""
+    return known.profile_bytes.decode()
 
 
 # ---- drafts ----
