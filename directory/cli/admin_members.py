@@ -39,10 +39,11 @@ _DAYS = 30
 @click.option("--days", type=click.IntRange(1, 90), default=_DAYS, show_default=True, help="How long it is valid.")
 @administering
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
-    """Make an invitation file. It works once; hand it over by a way that the association trusts.
+    """Make an invitation: a file, and the same as a link. It works once; hand one of them over by a way that the
+    association trusts.
 
-    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt}; `doubt` is a code where
-    the number's check digits or form look wrong, else null
+    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt, link}; `doubt` is a
+    code where the number's check digits or form look wrong, else null
     """
     registration_digest(legal_name, number)  # raises where one is empty
     doubt = _warn(session, number)
@@ -82,6 +83,7 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
             "bound_by_secrecy": secrecy,
             "expires": expires.isoformat(),
             "doubt": doubt,
+            "link": None if session.output.dry_run else made.to_link(),
         }
     )
 

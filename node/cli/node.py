@@ -55,7 +55,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 
 
 @group.command("join")
-@click.argument("invitation", type=click.Path(path_type=Path))
+@click.argument("invitation")
 @click.option("--profile", type=click.Path(path_type=Path), required=True, help="The association's entry, as JSON.")
 @click.option("--wait", "wait", is_flag=True, help="Wait until the administrators have decided.")
 @click.option("--timeout", default="1h", show_default=True, metavar="SPAN", help="With --wait: give up after this.")
@@ -65,7 +65,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 @click.pass_context
 def join(
     ctx: click.Context,
-    invitation: Path,
+    invitation: str,
     profile: Path,
     wait: bool,
     timeout: str,
@@ -73,7 +73,8 @@ def join(
     data_dir: Path,
     passphrase_file: str,
 ) -> None:
-    """Ask to join the network with the INVITATION file, and show the six words that the administrators compare.
+    """Ask to join the network with the INVITATION (the file, or the link itself), and show the six words that the
+    administrators compare.
 
     It may be repeated; it goes on where it was. How far it has come: "cordee node status". A refusal says why; with a
     profile that was put right (or with --again) it is asked anew, as long as the invitation is good.
@@ -93,7 +94,9 @@ def join(
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
     output.for_real()
     # Told by name if one is missing, before anything is asked of the directory.
-    invited, described = read_bytes(str(invitation)), read_bytes(str(profile))
+    given = invitation.strip()
+    invited = given.encode() if given.startswith("cordee:") else read_bytes(given)
+    described = read_bytes(str(profile))
     passphrase = read_secret(passphrase_file).encode()
 
     async def ask() -> list[str]:
