@@ -74,6 +74,8 @@ class Member:
     """The smallest size of the log that has this member."""
     last_entry: Digest
     last_time: datetime
+    identity_since: datetime
+    """When the identity key came into force."""
     recovery: Recovery | None = None
     """What is announced, until it is done or objected to."""
     revoked: bool = False

@@ -81,4 +81,4 @@ def with_identity(step: Step, member: Member, identity: SigningPublicKey) -> Mem
     """The member with another identity key."""
     # The size before this entry is the last at which the old key is in force.
     former = (*member.former_identities, (step.roster.size, member.identity))
-    return replace(member, identity=identity, former_identities=former)
+    return replace(member, identity=identity, identity_since=step.time, former_identities=former)

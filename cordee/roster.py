@@ -195,6 +195,7 @@ def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
         admitted_size=roster.size + 1,
         last_entry=step.digest,
         last_time=step.time,
+        identity_since=step.time,
     )
     return grown(
         step,

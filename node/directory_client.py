@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import grpc
 
-from cordee.errors import CordeeError
+from cordee.errors import N_, Unreachable
 from cordee.ids import TransferId
 from cordee.runtime.mailbox_wire import MailboxCalls, Piece
 from cordee.runtime.rpc_errors import from_rpc_error
@@ -59,21 +61,22 @@ class DirectoryClient:
     async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=_TRANSFER_SECONDS)
-        try:
+        with _ending_as_ours():
             async for answer in call:
                 yield answer.entry
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+
+    async def append_entry(self, entry: statements_pb2.Entry) -> int:
+        """Put an entry that this member signed about itself into the log. Its index. Safe to repeat."""
+        request = directory_pb2.AppendEntryRequest(entry=entry)
+        return (await _unary(self._roster.AppendEntry(request, timeout=_CALL_SECONDS))).index
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)
         call = self._roster.ListCards(request, timeout=_TRANSFER_SECONDS)
-        try:
+        with _ending_as_ours():
             async for answer in call:
                 yield answer
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
 
     async def publish_card(self, card: Signed, *, profile: bytes) -> None:
         """Replace our own card and profile."""
@@ -99,10 +102,9 @@ class DirectoryClient:
         """What concerns us, from after `cursor`, until the connection ends."""
         call = self._events.Watch(directory_pb2.WatchRequest(cursor=cursor))
         try:
-            async for event in call:
-                yield event
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            with _ending_as_ours():
+                async for event in call:
+                    yield event
         finally:
             call.cancel()
 
@@ -132,17 +134,29 @@ class DirectoryClient:
         request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
         call = self._mailbox.Get(request, timeout=_TRANSFER_SECONDS)
         try:
-            async for answer in call:
-                yield answer.data
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            with _ending_as_ours():
+                async for answer in call:
+                    yield answer.data
         finally:
             call.cancel()
 
 
 async def _unary(call: Awaitable[_T]) -> _T:
-    try:
+    with _ending_as_ours():
         return await call
+
+
+@contextmanager
+def _ending_as_ours() -> Iterator[None]:
+    """What the directory answered is raised as the error that it raised. A call whose connection was exchanged under
+    it is Unreachable, so that it is made again: gRPC says that it was cancelled, and its task would end with it.
+    """
+    try:
+        yield
     except grpc.aio.AioRpcError as error:
-        restored: CordeeError = from_rpc_error(error)
-        raise restored from error
+        raise from_rpc_error(error) from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Unreachable(peer=N_("The directory")) from None
