@@ -70,7 +70,7 @@ class Publishing:
             number=number,
             sealing_key=key.public,
             transport_key_digest=transport.digest,
-            endpoint=known.card.endpoint,
+            endpoint=house.endpoint,
             profile=told,
             now=now,
         )

@@ -95,8 +95,9 @@ class Upkeep:
     async def _renew_card(self) -> None:
         house, now = self._house, self._house.clock.now()
         known = house.roster.card(house.member, now=now)
-        signed_before = known.card.signed.signer != house.keys.identity.public.key_id  # the identity key is another
-        if not signed_before and not past_two_thirds(known.card.not_before, known.card.expire_time, now):
+        grown_old = past_two_thirds(known.card.not_before, known.card.expire_time, now)
+        same_key = known.card.signed.signer == house.keys.identity.public.key_id
+        if same_key and not grown_old and known.card.endpoint == house.endpoint:
             return
         number = await self._publishing.publish()
         log.info("card.renewed", number=number)
