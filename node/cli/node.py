@@ -10,6 +10,7 @@ import click
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.keys import keys, object_
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team):
+for command in (login, logout, whoami, user, team, keys, object_):
     group.add_command(command)
 
 
@@ -306,8 +307,8 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
     them too. Without --passphrase-file that is what the directory answered last.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null, asked_to_correct}; before it is admitted {member, asked_at, steps: [{step, at, text}],
-    turn, next, signatures, threshold, reason}
+    message, remedy} or null, asked_to_correct, recovery: {words: [], reason, announced, due} or null}; before it is
+    admitted {member, asked_at, steps: [{step, at, text}], turn, next, signatures, threshold, reason}
     """
     import asyncio
 
@@ -328,7 +329,16 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
 
         async with connect(where) as client:
             answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-        output.record(shapes.status(answer, output.language))
+        shape = shapes.status(answer, output.language)
+        if shape["recovery"]:
+            output.say(
+                N_(
+                    "Administrators have announced another identity key for this node; from {due} on it can be put in "
+                    "force. If nobody here asked for that, object now: cordee node object"
+                ),
+                due=shape["recovery"]["due"],
+            )
+        output.record(shape)
 
     asyncio.run(ask())
 
