@@ -75,6 +75,10 @@ class DirectoryClient:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
+    async def append_entry(self, entry: statements_pb2.Entry) -> None:
+        """An entry of the log about ourselves, of a kind that members sign."""
+        await _unary(self._roster.AppendEntry(directory_pb2.AppendEntryRequest(entry=entry), timeout=_CALL_SECONDS))
+
     async def publish_card(self, card: Signed, *, profile: bytes) -> None:
         """Replace our own card and profile."""
         request = directory_pb2.PublishCardRequest(card=card.to_message(), profile=profile)
@@ -94,6 +98,15 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await _unary(self._broker.GetTransfer(request, timeout=_CALL_SECONDS))
+
+    async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
+        """Every transfer of ours that the broker knows, with its state and how many statements it took."""
+        call = self._broker.ListOwnTransfers(directory_pb2.ListOwnTransfersRequest(), timeout=_TRANSFER_SECONDS)
+        try:
+            async for each in call:
+                yield each
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""

@@ -36,7 +36,7 @@ from node.secrets import get_secret, put_secret, secret_names
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
-__all__ = ["Membership", "initialise", "open_keys", "request", "wait"]
+__all__ = ["Membership", "ask_for_certificate", "initialise", "open_keys", "request", "wait"]
 
 DATABASE = "node.db"
 VAULT = FILE
@@ -212,25 +212,43 @@ async def wait(
     vault = Vault.open(data_dir / VAULT, passphrase)
     with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
-    member = member_id_of(keys.identity.public)
     ends = clock.now() + give_up_after if give_up_after else None
+    while True:
+        certificate = await ask_for_certificate(membership, keys.identity, transport, clock=clock, random=random)
+        if certificate is not None:
+            replace(data_dir / CERTIFICATE, certificate)
+            return member_id_of(keys.identity.public)
+        if ends is not None and clock.now() >= ends:
+            raise Unreachable(peer=N_("administrators"))
+        await clock.sleep(_POLL_SECONDS)
+
+
+async def ask_for_certificate(
+    membership: Membership,
+    identity: SigningKey,
+    transport: TransportKey,
+    *,
+    clock: Clock,
+    random: Callable[[int], bytes],
+) -> bytes | None:
+    """How our request to join stands, asked at the front, which needs no certificate: ours (DER), or None while the
+    administrators have not decided.
+
+    Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
+    """
+    member = member_id_of(identity.public)
+    query = statements_pb2.JoinStatusQuery(network=membership.network, member=member, nonce=random(16))
+    query.time.FromDatetime(clock.now())
+    message = directory_pb2.GetEnrolmentStatusRequest(query=identity.sign(query).to_message())
     async with channel(membership.front, root=membership.ca_certificate) as line:
-        stub = directory_pb2_grpc.EnrolmentStub(line)
-        while True:
-            query = statements_pb2.JoinStatusQuery(network=membership.network, member=member, nonce=random(16))
-            query.time.FromDatetime(clock.now())
-            message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
-            try:
-                answer = await stub.GetStatus(message, timeout=_CALL_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
-            if answer.state == directory_pb2.JOIN_STATE_ADMITTED:
-                if spki_digest(answer.certificate) != transport.digest:
-                    raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
-                replace(data_dir / CERTIFICATE, answer.certificate)
-                return member
-            if answer.state == directory_pb2.JOIN_STATE_REFUSED:
-                raise JoinRefused(words=answer.refusal_reason)
-            if ends is not None and clock.now() >= ends:
-                raise Unreachable(peer=N_("administrators"))
-            await clock.sleep(_POLL_SECONDS)
+        try:
+            answer = await directory_pb2_grpc.EnrolmentStub(line).GetStatus(message, timeout=_CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+    if answer.state == directory_pb2.JOIN_STATE_REFUSED:
+        raise JoinRefused(words=answer.refusal_reason)
+    if answer.state != directory_pb2.JOIN_STATE_ADMITTED:
+        return None
+    if spki_digest(answer.certificate) != transport.digest:
+        raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
+    return bytes(answer.certificate)

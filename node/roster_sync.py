@@ -125,6 +125,8 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
+        self.incarnations: frozenset[bytes] | None = None
+        """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
 
     # ---- what others ask ----
@@ -325,9 +327,14 @@ class RosterSync:
         require_kind(is_practice(after.origin), practice=self._practice)
         before = roster.members.get(self._member) if roster else None
         present = after.members.get(self._member)
+        if before and present and before.incarnation != present.incarnation and not self._knows(present.incarnation):
+            raise EntryRefused(index=after.size - 1, rule=N_("it says that this node was restored elsewhere"))
         if before and present and before.identity != present.identity and not self._is_ours(entry):
             raise EntryRefused(index=after.size - 1, rule=N_("it gives this node another identity key"))
         return after
+
+    def _knows(self, incarnation: bytes | None) -> bool:
+        return self.incarnations is None or incarnation in self.incarnations
 
     def _is_ours(self, entry: statements_pb2.Entry) -> bool:
         own = self._roster.members[self._member].identity.key_id if self._roster else b""
