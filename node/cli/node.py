@@ -9,6 +9,7 @@ import click
 
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
+from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
 from node.cli.team import team
 
@@ -24,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team):
+for command in (login, logout, whoami, user, team, backup, restore):
     group.add_command(command)
 
 
