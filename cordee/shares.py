@@ -41,7 +41,7 @@ _FEWEST_NEEDED = 2  # one sheet alone must never be enough
 _LETTERS = 4  # no two words of the list begin with the same four
 _NUMBERING = re.compile(r"[0-9]+[.)]?")
 _BY_BEGINNING = {word[:_LETTERS]: word for word in WORDLIST}
-_WORD_BITS = 10
+_WORD_BITS, _CHECKSUM_WORDS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Sheet:
 
 def words_of(size: int) -> int:
     """How many words a sheet of a secret of `size` bytes has."""
-    return 4 + -(-size * 8 // _WORD_BITS) + rs1024.CHECKSUM_LENGTH_WORDS
+    return 4 + -(-size * 8 // _WORD_BITS) + _CHECKSUM_WORDS
 
 
 def split(secret: bytes, *, needed: int, count: int) -> list[Sheet]:
@@ -141,7 +141,7 @@ def combine(sheets: Sequence[Sheet]) -> bytes:
         needed = sheets[0].needed if sheets else _FEWEST_NEEDED
         raise SheetRefused(sheet=len(sheets) + 1, problem=N_("it is missing: {needed} are needed"), needed=needed)
     try:
-        return combine_mnemonics(" ".join(each.words) for each in sheets[: sheets[0].needed])
+        return bytes(combine_mnemonics(" ".join(each.words) for each in sheets[: sheets[0].needed]))
     except MnemonicError as refused:
         raise SheetRefused(sheet=len(sheets), problem=N_("it does not go with the others")) from refused
 

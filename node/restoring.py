@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,24 +17,34 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
-from cordee.errors import N_, AlreadyExists, BackupDamaged, CannotOpen, InvalidInput, KitUnknown
+from cordee.errors import N_, AlreadyExists, BackupDamaged, CannotOpen, InvalidInput
 from cordee.runtime.texts import why
+from cordee.shares import Sheet, combine
 from node import journal
-from node.backup import ATTACHMENTS, TOMBSTONES, extract, read_head, strip
+from node.backup import ATTACHMENTS, TOMBSTONES, BackupHead, extract, read_head, strip
 from node.files import private_folder, sync_folder, write_new
 from node.joining import DATABASE, open_keys
 from node.placing import take_out_again
 from node.records import apply_tombstones, file_ids
+from node.recovery import note_proof
 from node.restored import await_announcement
 from node.store.migrations import node_database
 from node.tombstones import Tombstones
 from node.vault import FILE, Vault
 from node.vault_file import VaultFile
 
-__all__ = ["Restored", "opener_of_kit", "opener_of_passphrase", "restore"]
+__all__ = ["Opener", "Restored", "opened_by_passphrase", "opened_by_sheets", "restore"]
 
 _CASES = "SELECT count(*) FROM case_record WHERE state <> 'erased'"
 _ACCOUNTS = "SELECT count(*) FROM account"
+
+
+@dataclass(frozen=True)
+class Opener:
+    """What opens a backup. `unlock` gives the vault's key from the file at its head; by sheets, `proof` says which."""
+
+    unlock: Callable[[VaultFile], bytes]
+    proof: tuple[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def restore(
     source: BinaryIO,
     data_dir: Path,
     *,
-    unlock: Callable[[VaultFile], bytes],
+    opener: Opener,
     passphrase: bytes | None,
     now: datetime,
     random: Callable[[int], bytes],
@@ -62,17 +72,16 @@ def restore(
 ) -> Restored:
     """Restore the backup `source` into `data_dir`, which must be empty or not be there yet.
 
-    `unlock` gives the vault's key from the file that the backup carries: from the passphrase or from recovery words.
-    `passphrase` is the vault's new one; with None it stays. `tombstones` is a newer file of erasures than the backup's
-    own, where one was saved.
+    `passphrase` is the vault's new one; with None it stays. Opened by sheets, this is a proof of their kit too.
+    `tombstones` is a newer file of erasures than the backup's own, where one was saved.
 
-    Raises: AlreadyExists; BackupDamaged, DatabaseTooNew; what `unlock` raises; TombstonesDamaged. After each of them
+    Raises: AlreadyExists; BackupDamaged, DatabaseTooNew; what `opener` raises; TombstonesDamaged. After each of them
     there is nothing at `data_dir`.
     """
     if data_dir.exists() and (not data_dir.is_dir() or any(data_dir.iterdir())):
         raise AlreadyExists(what=data_dir)
     head = read_head(source)
-    key = unlock(head.vault)
+    key = opener.unlock(head.vault)
     vault = Vault(key)
     try:
         head.key(vault)
@@ -85,7 +94,7 @@ def restore(
         extract(source, head, vault, draft)
         file = head.vault if passphrase is None else head.vault.with_passphrase(key, passphrase, random=random)
         write_new(draft / FILE, file.to_bytes())
-        found = _settle(draft, vault, tombstones, created=head.created, schema=head.schema, now=now, random=random)
+        found = _settle(draft, vault, tombstones, head, opener.proof, now=now, random=random)
         if data_dir.exists():
             data_dir.rmdir()
         draft.replace(data_dir)
@@ -96,29 +105,25 @@ def restore(
     return found
 
 
-def opener_of_passphrase(passphrase: bytes) -> Callable[[VaultFile], bytes]:
-    """For `restore`: the passphrase that was the vault's when the backup was made."""
-    return lambda file: file.unlock(passphrase)
+def opened_by_passphrase(passphrase: bytes) -> Opener:
+    """The passphrase that was the vault's when the backup was made."""
+    return Opener(unlock=lambda file: file.unlock(passphrase))
 
 
-def opener_of_kit(kit: str, secret: bytes) -> Callable[[VaultFile], bytes]:
-    """For `restore`: what the sheets of a kit gave."""
-
-    def unlock(file: VaultFile) -> bytes:
-        if not file.kits:
-            raise KitUnknown(kit=kit)
-        return file.unlock_with_kit(kit, secret)
-
-    return unlock
+def opened_by_sheets(sheets: Sequence[Sheet]) -> Opener:
+    """Recovery words. Raises: SheetRefused where they are too few or do not go together."""
+    secret, kit = combine(sheets), sheets[0].kit
+    numbers = tuple(sorted(each.number for each in sheets))
+    return Opener(unlock=lambda file: file.unlock_with_kit(kit, secret), proof=(kit, numbers))
 
 
 def _settle(
     draft: Path,
     vault: Vault,
     newer: Path | None,
+    head: BackupHead,
+    proof: tuple[str, tuple[int, ...]] | None,
     *,
-    created: datetime,
-    schema: int,
     now: datetime,
     random: Callable[[int], bytes],
 ) -> Restored:
@@ -135,7 +140,9 @@ def _settle(
                 files = apply_tombstones(tx, stones, now=now)
                 files += take_out_again(tx, vault, stones, now=now)
                 await_announcement(tx, vault, random=random)
-                facts = {"backup": created.isoformat(timespec="seconds"), "schema": str(schema)}
+                if proof is not None:
+                    note_proof(tx, vault, *proof, now=now)
+                facts = {"backup": head.created.isoformat(timespec="seconds"), "schema": str(head.schema)}
                 journal.append(tx, now=now, actor="node", action="node.restored", subject="", facts=facts)
                 return files
 
@@ -150,8 +157,8 @@ def _settle(
     with closing(sqlite3.connect(draft / DATABASE)) as connection:
         (cases,), (accounts,) = (connection.execute(query).fetchone() for query in (_CASES, _ACCOUNTS))
     return Restored(
-        created=created,
-        schema=schema,
+        created=head.created,
+        schema=head.schema,
         cases=cases,
         accounts=accounts,
         attachments=len(known & here),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cordee.errors import N_
+from cordee.runtime.kit_options import sheets_option
 from node.cli.calling import data_dir_option, passphrase_option
 
 __all__ = ["backup", "restore"]
@@ -59,50 +60,54 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
 @click.command("restore")
 @click.argument("file", type=_FILE)
 @data_dir_option
-@click.option(
-    "--passphrase-file",
-    envvar="CORDEE_NODE_PASSPHRASE_FILE",
-    help="File whose first line was the vault’s passphrase; without it, the sheets of the recovery kit are asked for.",
-)
-@click.option(
-    "--new-passphrase-file",
-    help="File whose first line becomes the vault’s passphrase [default: it stays, or is asked].",
-)
+@passphrase_option
+@click.option("--kit", "by_kit", is_flag=True, help="Open it with the sheets of the recovery kit, which are asked for.")
+@sheets_option
 @click.option("--tombstones", type=_FILE, help="The file “tombstones” of the lost node, where it could be saved.")
 @click.pass_context
 def restore(
     ctx: click.Context,
     file: Path,
     data_dir: Path,
-    passphrase_file: str | None,
-    new_passphrase_file: str | None,
+    passphrase_file: str,
+    by_kit: bool,
+    sheets_file: str | None,
     tombstones: Path | None,
 ) -> None:
     """Bring a node back from FILE, into a data folder that is empty or not there yet.
 
-    When it is started, it tells the network that it was restored, and whatever was under way is broken off on both
-    sides. The lost machine must never be started again.
+    The passphrase opens it. Where that is lost, --kit asks for the sheets of the recovery kit, and the passphrase of
+    --passphrase-file is a new one. When the node is started, it tells the network that it was restored, and whatever
+    was under way is broken off on both sides. The lost machine must never be started again.
 
     JSON: {data_dir, created, schema, cases, accounts, attachments, missing, erased_again}
     """
     import os
 
     from cordee.runtime.clock import SystemClock
+    from cordee.runtime.kit_command import ask_for_sheets
     from cordee.runtime.output import Output
     from node.cli.files import open_source, read_secret
-    from node.restoring import opener_of_passphrase
+    from node.recovery import SHEET_WORDS
+    from node.restoring import opened_by_passphrase, opened_by_sheets
     from node.restoring import restore as bring_back
 
     output = Output(ctx)
     output.for_real()
+    if [passphrase_file, sheets_file].count("-") == 2:
+        raise click.UsageError("Only one secret can come from standard input.")
+    passphrase = read_secret(passphrase_file).encode()
     source, _ = open_source(file)
-    given = None if new_passphrase_file is None else read_secret(new_passphrase_file).encode()
     with source:
+        if by_kit or sheets_file is not None:
+            opener = opened_by_sheets(ask_for_sheets(output, sheets_file, length=SHEET_WORDS))
+        else:
+            opener = opened_by_passphrase(passphrase)
         told = bring_back(
             source,
             data_dir,
-            unlock=opener_of_passphrase(read_secret(passphrase_file or "-").encode()),
-            passphrase=given,
+            opener=opener,
+            passphrase=None if opener.proof is None else passphrase,
             now=SystemClock().now(),
             random=os.urandom,
             tombstones=tombstones,

@@ -11,6 +11,7 @@ from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.recovery import recovery_kit
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, backup, restore):
+for command in (login, logout, whoami, user, team, backup, restore, recovery_kit):
     group.add_command(command)
 
 

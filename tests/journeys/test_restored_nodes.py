@@ -18,7 +18,7 @@ from node import journal, transfer_store
 from node.app import opened
 from node.backup import make_backup
 from node.joining import CERTIFICATE
-from node.restoring import opener_of_passphrase, restore
+from node.restoring import opened_by_passphrase, restore
 from node.vault import FILE, Vault
 from tests.neighbours import PASSPHRASE, Neighbour, eventually, neighbourhood
 
@@ -40,7 +40,7 @@ async def burn_and_restore(neighbour: Neighbour, data: bytes, *, start: bool = T
     restore(
         io.BytesIO(data),
         neighbour.folder,
-        unlock=opener_of_passphrase(PASSPHRASE),
+        opener=opened_by_passphrase(PASSPHRASE),
         passphrase=None,
         now=neighbour.street.clock.now(),
         random=os.urandom,

@@ -22,7 +22,7 @@ from node.attachments import AttachmentStore, StoredAttachment
 from node.backup import make_backup, read_head
 from node.inflight import InFlight
 from node.people import Role
-from node.restoring import Restored, opener_of_passphrase, restore
+from node.restoring import Restored, opened_by_passphrase, restore
 from node.secrets import put_secret
 from node.store.migrations import MIGRATIONS, node_database
 from node.tombstones import CASE, Tombstones
@@ -103,7 +103,7 @@ def saved(house: Path, chance: Chance) -> bytes:
 
 
 def brought_back(data: bytes, folder: Path, chance: Chance, **options: object) -> Restored:
-    given = {"unlock": opener_of_passphrase(PASSPHRASE), "passphrase": None, "now": LATER, "random": chance} | options
+    given = {"opener": opened_by_passphrase(PASSPHRASE), "passphrase": None, "now": LATER, "random": chance} | options
     return restore(io.BytesIO(data), folder, **given)  # type: ignore[arg-type]
 
 
@@ -173,7 +173,7 @@ def test_more_behind_the_end_of_a_backup_is_refused(house: Path, tmp_path: Path,
 
 def test_another_passphrase_opens_no_backup(house: Path, tmp_path: Path, chance: Chance) -> None:
     with pytest.raises(VaultLocked):
-        brought_back(saved(house, chance), tmp_path / "there", chance, unlock=opener_of_passphrase(b"another"))
+        brought_back(saved(house, chance), tmp_path / "there", chance, opener=opened_by_passphrase(b"another"))
 
 
 def test_a_node_that_is_there_is_never_written_over(house: Path, chance: Chance) -> None:
@@ -250,7 +250,7 @@ def test_memory_does_not_grow_with_what_is_saved_and_restored(house: Path, tmp_p
         restore(
             source,
             tmp_path / "there",
-            unlock=opener_of_passphrase(PASSPHRASE),
+            opener=opened_by_passphrase(PASSPHRASE),
             passphrase=None,
             now=LATER,
             random=chance,
