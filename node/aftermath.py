@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from cordee import statements
-from cordee.errors import CannotOpen, CordeeError, NotAMember, NotFound
+from cordee.errors import N_, CannotOpen, CordeeError, NotAMember, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
@@ -32,9 +32,12 @@ from node.returning import Returning, bury
 from node.sending import end_sent
 from node.transfer_store import Transfer
 
-__all__ = ["Aftermath"]
+__all__ = ["HANDED_ON", "Aftermath"]
 
 log = logger("node.aftermath")
+
+HANDED_ON: Final = "restored.handed_on"
+"""In the journal: a case went away after the backup, and this node does not know which."""
 
 _FACTS = frozenset({Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED, Kind.ERASURE})  # they tell what has happened
 _BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
@@ -87,7 +90,7 @@ class Aftermath:
         if known is None and offer.sender == house.member:
             # Which case it was, only the other association can tell: the log says whom to ask.
             facts = {"peer": offer.recipient.hex()}
-            await house.db.write(lambda tx: self._note(tx, transfer, "restored.handed_on", str(state), facts))
+            await house.db.write(lambda tx: self._note(tx, transfer, HANDED_ON, str(state), facts))
             return
 
         def step(tx: Connection) -> list[str]:
@@ -233,7 +236,7 @@ def _read(house: House, kept: Sequence[Signed]) -> Chain:
     roster, now = house.roster.roster, house.clock.now()
     offer = chain.offer
     if house.member not in (offer.sender, offer.recipient):
-        raise NotFound(what="transfer")
+        raise NotFound(what=N_("transfer"))
     for kind, signed in chain.kept.items():
         if kind is Kind.ACCEPTANCE:
             _ = chain.answer

@@ -25,16 +25,29 @@ from typing import Any, BinaryIO
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection
 
 from cordee.errors import N_, BackupDamaged, CannotOpen, DatabaseTooNew, NotFound
 from cordee.frame import Label, frame
+from node import journal
 from node.files import private_folder, sync_folder
 from node.joining import CERTIFICATE, DATABASE, MEMBERSHIP
 from node.store.migrations import MIGRATIONS, node_database
 from node.vault import FILE, Vault
 from node.vault_file import VaultFile
 
-__all__ = ["ATTACHMENTS", "TOMBSTONES", "BackupHead", "Written", "extract", "make_backup", "read_head", "strip"]
+__all__ = [
+    "ATTACHMENTS",
+    "TOMBSTONES",
+    "BackupHead",
+    "Written",
+    "extract",
+    "last_backup",
+    "make_backup",
+    "note_backup",
+    "read_head",
+    "strip",
+]
 
 ATTACHMENTS = "attachments"
 TOMBSTONES = "tombstones"
@@ -47,6 +60,7 @@ _LOCK = ".backup.lock"
 _PLAIN_FILES = (MEMBERSHIP, CERTIFICATE, TOMBSTONES)
 _FILE_ID = frozenset("0123456789abcdef")
 _KEY_PLACE = "backup.sealed_key"
+_SAVED = "node.backed_up"
 
 _STRIP = (
     "UPDATE transfer SET sealed_content_key = NULL, sealed_one_time_seed = NULL, job = NULL",
@@ -126,6 +140,23 @@ def make_backup(
     if missing:
         missing -= _erased_since(data_dir, attachments)
     return Written(created, schema, files, size, missing)
+
+
+def note_backup(data_dir: Path, written: Written) -> None:
+    """Journal that a backup was made, once it lies where it belongs. A database of older software is left alone."""
+    if written.schema != len(MIGRATIONS) + 1:
+        return
+    facts = {"schema": str(written.schema), "files": str(written.files), "bytes": str(written.bytes)}
+    with node_database(data_dir / DATABASE) as db:
+        db.write_sync(
+            lambda tx: journal.append(tx, now=written.created, actor="node", action=_SAVED, subject="", facts=facts)
+        )
+
+
+def last_backup(tx: Connection) -> datetime | None:
+    """When the last one was made, by the journal."""
+    found = journal.latest(tx, action=_SAVED, limit=1)
+    return found[0].at if found else None
 
 
 def read_head(source: BinaryIO) -> BackupHead:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey
 from cordee.v1 import statements_pb2 as v1
 from node import journal
-from node.aftermath import Aftermath
+from node.aftermath import HANDED_ON, Aftermath
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
@@ -30,7 +31,7 @@ from node.publishing import Publishing
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import Vault
 
-__all__ = ["Announcement", "await_announcement", "incarnations"]
+__all__ = ["Announcement", "await_announcement", "handed_on", "incarnations"]
 
 log = logger("node.restored")
 
@@ -39,6 +40,7 @@ _PRESENT = "incarnation"
 _INCARNATION_BYTES = 16
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_MOST_TOLD = 100
 
 
 def await_announcement(tx: Connection, vault: Vault, *, random: Callable[[int], bytes]) -> None:
@@ -52,6 +54,12 @@ def incarnations(tx: Connection, vault: Vault) -> frozenset[bytes] | None:
         return None
     present = get_secret(tx, vault, _PRESENT)
     return frozenset() if present is None else frozenset({present})
+
+
+def handed_on(tx: Connection, *, since: datetime) -> list[journal.JournalEntry]:
+    """Transfers that took a case of ours away after the backup, found after a restore: which, only the others know."""
+    found = journal.latest(tx, action=HANDED_ON, limit=_MOST_TOLD)
+    return [each for each in found if each.at >= since]
 
 
 class Announcement:

@@ -72,10 +72,10 @@ def printed(sheet: Sheet, purpose: Purpose) -> bytes:
     for language in _LANGUAGES:
         pdf.ln(3)
         for told in (_ENOUGH, _KEEP, _NEVER, _WORDS):
-            _line(pdf, text(told, language).format(**facts), size=9.5 if len(sheet.words) < 40 else 8, height=4.6)
+            _line(pdf, text(told, language).format(**facts), size=11 if len(sheet.words) < 40 else 10, height=5.3 if len(sheet.words) < 40 else 4.9)
         for told, command in ((_USE, purpose.on_the_day), (_ONCE_A_YEAR, purpose.to_try)):
             _line(
-                pdf, text(told, language).format(command=command), size=9.5 if len(sheet.words) < 40 else 8, height=4.6
+                pdf, text(told, language).format(command=command), size=11 if len(sheet.words) < 40 else 10, height=5.3 if len(sheet.words) < 40 else 4.9
             )
     return bytes(pdf.output())
 

@@ -32,7 +32,7 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
 
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
-    from node.backup import make_backup
+    from node.backup import make_backup, note_backup
     from node.cli.files import private_file, read_secret
     from node.vault import FILE, Vault
 
@@ -41,6 +41,7 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
     vault = Vault.open(data_dir / FILE, read_secret(passphrase_file).encode())
     with private_file(file, replace=replace) as target:
         written = make_backup(data_dir, vault, target, now=SystemClock().now(), random=os.urandom)
+    note_backup(data_dir, written)
     if written.missing:
         output.say(
             N_("{count} attached files are missing on this disk: they are not in the backup."), count=written.missing

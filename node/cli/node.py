@@ -262,16 +262,24 @@ def serve(
 @group.command("status")
 @on_node
 async def status(client: Client, output: Output) -> None:
-    """How the node is: its place in the network, how fresh its roster is, and whether there is an alarm.
+    """How the node is: its place in the network, how fresh its roster is, whether there is an alarm, and how many
+    people can bring it back.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null}
+    message, remedy} or null, recovery: {people, needed, sheets, proven, due, set_up, backup}}
     """
     from cordee.v1 import node_pb2
     from node.cli import shapes
 
     answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    output.record(shapes.status(answer, output.language))
+    facts = shapes.status(answer, output.language)
+    output.record(facts)
+    if not facts["recovery"]["set_up"]:
+        output.say(
+            N_("Setting up is not over: fewer than two people can bring this node back (cordee node recovery-kit).")
+        )
+    elif facts["recovery"]["due"]:
+        output.say(N_("It is a year since the recovery kit was tried: cordee node recovery-kit --rehearse"))
 
 
 def _large(words: list[str]) -> str:

@@ -193,8 +193,8 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
 
 
 def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
-    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm}`; `alarm` is null or
-    `{reason, facts: {}, message, remedy}`.
+    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery}`; `alarm` is
+    null or `{reason, facts: {}, message, remedy}`, `recovery` `{people, needed, sheets, proven, due, set_up, backup}`.
     """
     alarm = None
     if message.alarm:
@@ -210,6 +210,15 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         "checkpoint_time": instant(message.checkpoint_time),
         "connected": message.connected,
         "alarm": alarm,
+        "recovery": {
+            "people": message.recovery.people,
+            "needed": message.recovery.needed,
+            "sheets": message.recovery.sheets,
+            "proven": instant(message.recovery.proven_time) if message.recovery.HasField("proven_time") else None,
+            "due": message.recovery.due,
+            "set_up": message.recovery.set_up,
+            "backup": instant(message.recovery.backup_time) if message.recovery.HasField("backup_time") else None,
+        },
     }
 
 
