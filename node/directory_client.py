@@ -87,7 +87,7 @@ class DirectoryClient:
 
     async def append_entry(self, entry: statements_pb2.Entry) -> None:
         """An entry of the log about ourselves, of a kind that members sign."""
-        await unary(self._roster.AppendEntry(directory_pb2.AppendEntryRequest(entry=entry), timeout=CALL_SECONDS))
+        await answered(self._roster.AppendEntry(directory_pb2.AppendEntryRequest(entry=entry), timeout=CALL_SECONDS))
 
     async def publish_card(self, card: Signed, *, profile: bytes) -> None:
         """Replace our own card and profile."""

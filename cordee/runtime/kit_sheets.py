@@ -24,6 +24,7 @@ _ENCODING: Final = "windows-1252"  # what the readers' own fonts hold
 _LANGUAGES: Final = ("fr", "en")
 _COLUMNS: Final = 3
 _MARGIN: Final = 18  # millimetres
+_MANY: Final = 40  # words, from which on they stand closer
 _WIDE = {"\u202f": "\u00a0", "\u2011": "-"}
 
 _TITLE = N_("Recovery sheet {number} of {count}")
@@ -69,24 +70,24 @@ def printed(sheet: Sheet, purpose: Purpose) -> bytes:
     kit = " / ".join(text(N_("Kit {kit} of {day}"), each).format(kit=sheet.kit, day=day) for each in _LANGUAGES)
     _line(pdf, kit, size=11, height=7, above=1)
     _grid(pdf, sheet.words)
+    size, height = (11, 5.3) if len(sheet.words) < _MANY else (10, 4.9)
+    commands = ((_USE, purpose.on_the_day), (_ONCE_A_YEAR, purpose.to_try))
     for language in _LANGUAGES:
         pdf.ln(3)
-        for told in (_ENOUGH, _KEEP, _NEVER, _WORDS):
-            _line(pdf, text(told, language).format(**facts), size=11 if len(sheet.words) < 40 else 10, height=5.3 if len(sheet.words) < 40 else 4.9)
-        for told, command in ((_USE, purpose.on_the_day), (_ONCE_A_YEAR, purpose.to_try)):
-            _line(
-                pdf, text(told, language).format(command=command), size=11 if len(sheet.words) < 40 else 10, height=5.3 if len(sheet.words) < 40 else 4.9
-            )
+        told = [text(each, language).format(**facts) for each in (_ENOUGH, _KEEP, _NEVER, _WORDS)]
+        told += [text(each, language).format(command=command) for each, command in commands]
+        for line in told:
+            _line(pdf, line, size=size, height=height)
     return bytes(pdf.output())
 
 
 def _grid(pdf: FPDF, words: Sequence[str]) -> None:
     """Numbered words, column by column, so large that they are copied without a mistake."""
     pdf.ln(2)
-    columns = _COLUMNS if len(words) < 40 else _COLUMNS + 1
+    columns = _COLUMNS if len(words) < _MANY else _COLUMNS + 1
     rows = -(-len(words) // columns)
-    width, height = (pdf.w - 2 * _MARGIN) / columns, 9 if len(words) < 40 else 7.2
-    size = 14 if len(words) < 40 else 11
+    width, height = (pdf.w - 2 * _MARGIN) / columns, 9 if len(words) < _MANY else 7.2
+    size = 14 if len(words) < _MANY else 11
     top = pdf.get_y()
     for at, word in enumerate(words):
         pdf.set_xy(_MARGIN + (at // rows) * width, top + (at % rows) * height)
