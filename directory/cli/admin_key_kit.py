@@ -85,7 +85,7 @@ def kit(
 def restore(ctx: click.Context, out: Path, sheets_file: str | None, passphrase_file: str | None) -> None:
     """Bring a key back from its recovery sheets, into a new file with a new passphrase.
 
-    Compare the six words with those that the other administrators have of it (cordee admin administrators).
+    Compare the six words with those that the other administrators have of it (cordee admin administrators list).
 
     JSON: {key, public, key_id, words: []}
     """
