@@ -43,6 +43,8 @@ VAULT = FILE
 MEMBERSHIP = "membership.json"
 CERTIFICATE = "certificate.der"
 
+IDENTITY, NEXT_IDENTITY, MEMBER = "identity", "identity.next", "member"  # names of secrets
+
 _POLL_SECONDS = 2.0
 _CALL_SECONDS = 30.0
 
@@ -54,7 +56,7 @@ class Membership:
     network: NetworkId
     members: str  # host:port
     front: str  # host:port
-    ca_certificate: bytes  # DER
+    ca_certificate: bytes  # DER; several while a CA is exchanged, a bundle
 
     @classmethod
     def load(cls, data_dir: Path) -> Membership:
@@ -115,7 +117,14 @@ def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:
         int(name.rpartition(".")[2]): SealingKey.from_seed(get_secret(tx, vault, name) or b"")
         for name in secret_names(tx, prefix="sealing.")  # older ones are deleted, so the numbers have gaps
     }
-    return Keys(identity=SigningKey.from_seed(seed), sealing=sealing), TransportKey.from_pem(transport)
+    waiting, named = get_secret(tx, vault, NEXT_IDENTITY), get_secret(tx, vault, MEMBER)
+    keys = Keys(
+        identity=SigningKey.from_seed(seed),
+        sealing=sealing,
+        waiting=SigningKey.from_seed(waiting) if waiting else None,
+        named=MemberId(named) if named else None,
+    )
+    return keys, TransportKey.from_pem(transport)
 
 
 async def request(
@@ -214,10 +223,10 @@ async def wait(
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
     ends = clock.now() + give_up_after if give_up_after else None
     while True:
-        certificate = await ask_for_certificate(membership, keys.identity, transport, clock=clock, random=random)
+        certificate = await ask_for_certificate(membership, keys, transport, clock=clock, random=random)
         if certificate is not None:
             replace(data_dir / CERTIFICATE, certificate)
-            return member_id_of(keys.identity.public)
+            return keys.member
         if ends is not None and clock.now() >= ends:
             raise Unreachable(peer=N_("administrators"))
         await clock.sleep(_POLL_SECONDS)
@@ -225,7 +234,7 @@ async def wait(
 
 async def ask_for_certificate(
     membership: Membership,
-    identity: SigningKey,
+    keys: Keys,
     transport: TransportKey,
     *,
     clock: Clock,
@@ -236,10 +245,9 @@ async def ask_for_certificate(
 
     Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
     """
-    member = member_id_of(identity.public)
-    query = statements_pb2.JoinStatusQuery(network=membership.network, member=member, nonce=random(16))
+    query = statements_pb2.JoinStatusQuery(network=membership.network, member=keys.member, nonce=random(16))
     query.time.FromDatetime(clock.now())
-    message = directory_pb2.GetEnrolmentStatusRequest(query=identity.sign(query).to_message())
+    message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
     async with channel(membership.front, root=membership.ca_certificate) as line:
         try:
             answer = await directory_pb2_grpc.EnrolmentStub(line).GetStatus(message, timeout=_CALL_SECONDS)

@@ -19,7 +19,6 @@ from sqlalchemy import Connection
 from cordee.entries import add_signature, propose
 from cordee.errors import CertificateExpired, CordeeError
 from cordee.runtime.logs import logger
-from cordee.runtime.tls import TransportKey
 from cordee.v1 import statements_pb2 as v1
 from node import journal
 from node.aftermath import HANDED_ON, Aftermath
@@ -65,13 +64,10 @@ def handed_on(tx: Connection, *, since: datetime) -> list[journal.JournalEntry]:
 class Announcement:
     """What a restored node does before all else. For any other node there is nothing to do."""
 
-    def __init__(
-        self, house: House, client: DirectoryClient, publishing: Publishing, transport: TransportKey, certificate: Path
-    ) -> None:
+    def __init__(self, house: House, client: DirectoryClient, publishing: Publishing, certificate: Path) -> None:
         self._house = house
         self._client = client
         self._publishing = publishing
-        self._transport = transport
         self._certificate = certificate
         self._aftermath = Aftermath(house, client)
         self._done = asyncio.Event()
@@ -121,12 +117,12 @@ class Announcement:
             return
         membership = Membership.load(house.data_dir)
         renewed = await ask_for_certificate(
-            membership, house.keys.identity, self._transport, clock=house.clock, random=house.random
+            membership, house.keys, self._publishing.transport, clock=house.clock, random=house.random
         )
         if renewed is None:
             raise CertificateExpired(expired=present.not_valid_after_utc.date())
         replace(self._certificate, renewed)
-        await self._client.reconnect(key=self._transport, certificate=renewed)
+        await self._client.reconnect(key=self._publishing.transport, certificate=renewed)
 
     def _told(self, tx: Connection, incarnation: bytes) -> None:
         house = self._house

@@ -11,6 +11,7 @@ from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.keys import keys, object_
 from node.cli.recovery import recovery_kit
 from node.cli.team import team
 
@@ -26,7 +27,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, backup, restore, recovery_kit):
+for command in (login, logout, whoami, user, team, keys, object_, backup, restore, recovery_kit):
     group.add_command(command)
 
 
@@ -287,20 +288,29 @@ async def status(client: Client, output: Output) -> None:
     people can bring it back.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null, recovery: {people, needed, sheets, proven, due, set_up, backup}}
+    message, remedy} or null, recovery: {words: [], reason, announced, due} or null, kit: {people, needed, sheets,
+    proven, due, set_up, backup}}
     """
     from cordee.v1 import node_pb2
     from node.cli import shapes
 
     answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    facts = shapes.status(answer, output.language)
-    output.record(facts)
-    if not facts["recovery"]["set_up"]:
+    shape = shapes.status(answer, output.language)
+    if shape["recovery"]:
+        output.say(
+            N_(
+                "Administrators have announced another identity key for this node; from {due} on it can be put in "
+                "force. If nobody here asked for that, object now: cordee node object"
+            ),
+            due=shape["recovery"]["due"],
+        )
+    if not shape["kit"]["set_up"]:
         output.say(
             N_("Setting up is not over: fewer than two people can bring this node back (cordee node recovery-kit).")
         )
-    elif facts["recovery"]["due"]:
+    elif shape["kit"]["due"]:
         output.say(N_("It is a year since the recovery kit was tried: cordee node recovery-kit --rehearse"))
+    output.record(shape)
 
 
 def _large(words: list[str]) -> str:

@@ -117,7 +117,7 @@ def test_the_page_from_its_first_command_to_its_last(tmp_path: Path) -> None:
         assert told["missing"] == 0
         person.sheets = sheets[:2]
         assert person.next()[1]["people"] == 3  # the yearly rehearsal
-        assert person.next()[1]["recovery"]["set_up"] is True
+        assert person.next()[1]["kit"]["set_up"] is True
 
         _fire(house)
         (person.desk / "secret").write_text("une phrase de passe pour la nouvelle machine\n")
@@ -129,7 +129,7 @@ def test_the_page_from_its_first_command_to_its_last(tmp_path: Path) -> None:
         assert line.startswith("cordee node serve")
         _serve(person, shlex.split(line))
         assert until(lambda: house.command("node", "status")["connected"], what="the network")
-        assert person.next()[1]["recovery"]["people"] == 3
+        assert person.next()[1]["kit"]["people"] == 3
         stage.sign_in(house)
         assert house.command("case", "show", record["meta"]["case_id"])["case"]["identity"] == record["identity"]
         assert person.next()[1]["file"] == "usb/cordee.backup"

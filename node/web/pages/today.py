@@ -12,7 +12,9 @@ from starlette.responses import Response
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from cordee.web.wall import HERE
-from node import agenda, drafts, mistakes, need_to_know, recovery
+from node import agenda, drafts, mistakes, need_to_know
+from node import recovery as recovering
+from node.identity import own_recovery
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.restored import handed_on
@@ -42,11 +44,11 @@ async def _today(visit: Visit) -> Response:
     mistaken = await node.db.read(lambda tx: mistakes.noted(tx, lines))
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
-    stands: recovery.Standing | None = None
+    stands: recovering.Standing | None = None
     waiting = agenda.Waiting((), complete=True)
     if Role.ADMINISTRATOR in visit.handler.roles:
         kept = await node.db.read(lambda tx: drafts.waiting(tx, node.vault, visit.handler.account_id, now=now))
-        stands = await node.db.read(lambda tx: recovery.standing(tx, node.vault))
+        stands = await node.db.read(lambda tx: recovering.standing(tx, node.vault))
     gone = 0
     if visit.may("journal"):
         gone = len(await node.db.read(lambda tx: handed_on(tx, since=now - _RESTORED)))
@@ -129,7 +131,9 @@ async def _today(visit: Visit) -> Response:
         pressing=_PRESSING,
         connected=status.connected,
         alarm=status.alarm,
-        recovery=None if visit.stamp else stands,
+        recovery=own_recovery(node.house),
+        rekeyed=[each for each in node.roster.members() if each.recovery_due and each.member != node.member],
+        kit=None if visit.stamp else stands,
         handed_on=gone,
     )
 
