@@ -135,6 +135,8 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
+        self.incarnations: frozenset[bytes] | None = None
+        """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
         self.asked_to_correct = ""
         """Why the network's office refused our profile; empty where it did not."""
@@ -374,7 +376,14 @@ class RosterSync:
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
         after = apply(roster, entry)
         require_kind(is_practice(after.origin), practice=self._practice)
+        before = roster.members.get(self._member) if roster else None
+        present = after.members.get(self._member)
+        if before and present and before.incarnation != present.incarnation and not self._knows(present.incarnation):
+            raise EntryRefused(index=after.size - 1, rule=N_("it says that this node was restored elsewhere"))
         return after
+
+    def _knows(self, incarnation: bytes | None) -> bool:
+        return self.incarnations is None or incarnation in self.incarnations
 
     def _holds(self, identity: SigningPublicKey | None) -> bool:
         """About ourselves only what we know of (protocol §4): whoever signed for it, the key must be in this node."""
