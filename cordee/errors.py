@@ -284,6 +284,13 @@ class ProofRefused(IntegrityFailure):
     message = N_("A proof of the roster log does not hold: {problem}.")
 
 
+class EvidenceInconclusive(IntegrityFailure):
+    """Files of evidence hold, but nothing follows from them."""
+
+    message = N_("The files hold, but they do not show that the directory signed two rosters: they cannot be compared.")
+    remedy = N_("Judge them together with the file of another association or of an administrator.")
+
+
 class RosterRolledBack(IntegrityFailure):
     """The directory showed an older roster than before."""
 

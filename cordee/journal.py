@@ -34,6 +34,7 @@ from cordee.v1 import statements_pb2 as v1
 
 __all__ = [
     "FORMAT",
+    "MAX_LINE",
     "SIGNED_ACTION",
     "START",
     "JournalFile",

@@ -56,7 +56,7 @@ class DirectoryClient:
         answer = await _unary(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=_CALL_SECONDS))
         return answer.checkpoint
 
-    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+    async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=_TRANSFER_SECONDS)
         try:

@@ -45,7 +45,8 @@ from cordee.v1 import statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
-from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, EvidenceViewRow, HeadRow
+from node.view_shown import view_shown
 
 __all__ = ["KnownCard", "MemberView", "RosterStatus", "RosterSync"]
 
@@ -56,6 +57,7 @@ _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
+_EVIDENCE_VIEW = table_of(EvidenceViewRow)
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
 
@@ -286,7 +288,10 @@ class RosterSync:
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
-                await self._raise_alarm(refusal, shown=self._shown or await self._shown_note())
+                shown = self._shown or await self._shown_note()
+                kept = await self._raise_alarm(refusal, shown=shown)
+                if kept is not None and self._client is not None:
+                    await self._keep_view(kept, await view_shown(self._client, shown, known=self._tree.size))
                 raise
             await self._clear_alarm()
             return self.roster
@@ -426,21 +431,30 @@ class RosterSync:
         async with self._lock:
             await self._raise_alarm(refusal, shown=shown)
 
-    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> None:
+    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> int | None:
+        """The number of the evidence that was kept; None where the alarm was there before."""
         now = self._clock.now()
 
-        def keep(tx: Connection) -> None:
+        def keep(tx: Connection) -> int | None:
             tx.execute(delete(_ALARM))
             facts = json.dumps(refusal.facts)
             tx.execute(insert(_ALARM).values(id=1, at=now, reason=refusal.reason, facts=facts))
             if self._alarm is None or self._alarm.reason != refusal.reason:
                 evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
-                tx.execute(insert(_EVIDENCE).values(**evidence))
+                (number,) = tx.execute(insert(_EVIDENCE).values(**evidence).returning(_EVIDENCE.c.id)).one()
                 journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+                return int(number)
+            return None
 
-        await self._db.write(keep)
+        kept = await self._db.write(keep)
         self._alarm = refusal
         log.error("roster.alarm", reason=refusal.reason)
+        return kept
+
+    async def _keep_view(self, evidence: int, view: bytes | None) -> None:
+        """The log under the note that was shown, beside the evidence: after the alarm, for it may take its time."""
+        if view is not None:
+            await self._db.write(lambda tx: tx.execute(insert(_EVIDENCE_VIEW).values(evidence_id=evidence, view=view)))
 
     async def _shown_note(self) -> str:
         try:

@@ -13,6 +13,7 @@ from cordee.ids import MemberId
 from cordee.runtime.texts import translate
 from cordee.words import six_words
 from node import journal, need_to_know, people, teams
+from node.evidence import verify_journal, whole_journal
 from node.health import health_of
 from node.mailing import REASONS
 from node.web.journal_words import ACTIONS, TOPICS, facts_told, outcome_told
@@ -29,6 +30,7 @@ _ABOUT = (
     ("openings", "/openings", N_("Openings"), N_("cases that were opened without being of the team")),
     ("health", "/node", N_("The node"), N_("whether it is well: connection, disk, certificate, backup")),
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
+    ("evidence", "/evidence", N_("Evidence"), N_("what the network showed us of its members, and whether it fits")),
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
     ("notices", "/notices", N_("Messages by e-mail"), N_("to be told that something waits, without a word of what")),
@@ -68,7 +70,7 @@ async def _verify(visit: Visit, form: FormData) -> Response:
     """The whole chain and each signature, now."""
     node = visit.node
     try:
-        report = await node.db.read(lambda tx: journal.verify(tx, node.identity_public))
+        report = await node.db.read(lambda tx: verify_journal(tx, node.house))
     except JournalBroken as broken:
         return await _journal_page(visit, broken=broken)
     return await _journal_page(visit, report=report)
@@ -121,9 +123,7 @@ async def _journal_page(
 
 async def _export(visit: Visit, form: FormData) -> Response:
     """Enough to verify it elsewhere; that it was taken is journalled first."""
-    node, now, by = visit.node, visit.node.clock.now(), visit.handler.account_id
-    await node.db.write(lambda tx: journal.append(tx, now=now, actor=by, action="journal.exported", subject=""))
-    written = await node.db.read(journal.export)
+    written = await whole_journal(visit.node.house, by=visit.handler.account_id)
     headers = {"Content-Disposition": 'attachment; filename="journal.ndjson"'}
     return Response(written, media_type="application/x-ndjson", headers=headers)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from cordee.runtime.texts import translate
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from node import agenda, drafts, mistakes, need_to_know
@@ -121,7 +122,7 @@ async def _today(visit: Visit) -> Response:
         reasons=RETURN_REASONS,
         pressing=_PRESSING,
         connected=status.connected,
-        alarm=status.alarm,
+        alarm=translate(status.alarm, visit.language) if status.alarm else None,
     )
 
 
