@@ -24,7 +24,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import combinations
 
-from cordee.checkpoint import Checkpoint, open_checkpoint
+from cordee.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import N_, CordeeError, MalformedStatement, ProofRefused, WrongNetwork
 from cordee.excerpt import about, one_signature, replay_places
@@ -49,6 +49,7 @@ __all__ = [
     "is_evidence",
     "judge",
     "make_view",
+    "shown_view",
 ]
 
 HEAD = b"cordee evidence 1\n"
@@ -132,6 +133,20 @@ def make_view(
     placed = [v1.ViewedEntry(index=0, entry=each) for each in shown[:1]]
     placed += [v1.ViewedEntry(index=index, entry=entry) for index, entry in about(shown, members, size=size)]
     return v1.RosterView(checkpoint=note, leaves=b"".join(map(entry_leaf, shown)), entries=placed)
+
+
+def shown_view(entries: Sequence[v1.Entry], *, note: str) -> v1.RosterView | None:
+    """The view of a note that was refused, from the entries that were served with it; None where they are not what was
+    signed. Nothing else of it is verified here.
+    """
+    try:
+        signed = peek_checkpoint(note)
+        leaves = [entry_leaf(each) for each in entries[: signed.size]]
+        if len(leaves) != signed.size or MerkleTree(leaves).root() != signed.root:
+            return None
+        return make_view(entries, note=note, size=signed.size)
+    except CordeeError:
+        return None
 
 
 def export_views(views: Iterable[v1.RosterView], statements: Iterable[Signed] = ()) -> bytes:

@@ -7,11 +7,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from cordee.checkpoint import peek_checkpoint
-from cordee.entries import entry_leaf
 from cordee.errors import CordeeError
-from cordee.excerpt import subject
-from cordee.log import MerkleTree
 from cordee.v1 import statements_pb2
+from cordee.views import shown_view
 
 if TYPE_CHECKING:
     from node.directory_client import DirectoryClient
@@ -31,25 +29,18 @@ async def view_shown(client: DirectoryClient, note: str, *, known: int) -> bytes
         if not known < shown.size <= known + _MOST:
             return None
         async with asyncio.timeout(_SECONDS):
-            view = await _fetched(client, note, shown.size)
+            entries = await _fetched(client, shown.size)
     except (CordeeError, TimeoutError):
         return None
-    leaves = (view.leaves[at : at + 32] for at in range(0, len(view.leaves), 32))
-    tree = MerkleTree(leaves)
-    if tree.size != shown.size or tree.root() != shown.root:
-        return None  # it is not what was signed
-    return view.SerializeToString(deterministic=True)
+    view = shown_view(entries, note=note)
+    return None if view is None else view.SerializeToString(deterministic=True)
 
 
-async def _fetched(client: DirectoryClient, note: str, size: int) -> statements_pb2.RosterView:
-    view, leaves, index = statements_pb2.RosterView(checkpoint=note), bytearray(), 0
+async def _fetched(client: DirectoryClient, size: int) -> list[statements_pb2.Entry]:
+    found: list[statements_pb2.Entry] = []
     async with aclosing(client.entries(start=0)) as entries:
         async for entry in entries:
-            leaves += entry_leaf(entry)
-            if index == 0 or subject(entry) is None:
-                view.entries.add(index=index, entry=entry)
-            index += 1
-            if index == size:
+            found.append(entry)
+            if len(found) == size:
                 break
-    view.leaves = bytes(leaves)
-    return view
+    return found

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cordee.errors import N_, CordeeError, RemoteFailure
+from cordee.errors import N_, CordeeError, IntegrityFailure, RemoteFailure
 from cordee.ids import MemberId, NetworkId
 from cordee.members import Roster
 from cordee.runtime.clock import Clock
@@ -19,6 +19,7 @@ from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
+from directory.administrator import evidence
 from directory.administrator.applicants import Applicant, read_applicant
 from directory.administrator.home import LogCopy
 
@@ -54,8 +55,24 @@ class FrontClient:
         self._random = random
 
     async def sync(self, log: LogCopy) -> Roster:
-        """Bring the copy of the log up to date, verified. Raises: as `LogCopy.extend`."""
-        command = self._signed(v1.ReadLog(**self._common(), start=log.size))
+        """Bring the copy of the log up to date, verified. What it refuses is kept as evidence beside the copy.
+
+        Raises: as `LogCopy.extend`.
+        """
+        known = log.size
+        entries, checkpoint = await self._read(start=known)
+        try:
+            return log.extend(entries, checkpoint, now=self._clock.now())
+        except IntegrityFailure as refusal:
+            await evidence.keep(log, size=known, shown=checkpoint, refusal=refusal, fetch=self._whole)
+            raise
+
+    async def _whole(self) -> list[v1.Entry]:
+        return (await self._read(start=0))[0]
+
+    async def _read(self, *, start: int) -> tuple[list[v1.Entry], str]:
+        """Entries from an index on, and the checkpoint; nothing of them is checked yet."""
+        command = self._signed(v1.ReadLog(**self._common(), start=start))
         entries: list[v1.Entry] = []
         checkpoint = ""
         with reaching(_PEER):
@@ -64,7 +81,7 @@ class FrontClient:
                     entries.append(part.entry)
                 else:
                     checkpoint = part.checkpoint
-        return log.extend(entries, checkpoint, now=self._clock.now())
+        return entries, checkpoint
 
     async def invite(self, **fields: Any) -> None:
         """Register an invitation: the fields of CreateInvitation but network, time and nonce."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 if TYPE_CHECKING:
-    from cordee.evidence import Finding, Said
+    from cordee.evidence import Finding
     from cordee.ids import NetworkId
-    from cordee.runtime.output import Output
 
 __all__ = ["command"]
 
@@ -42,12 +41,13 @@ def command(ctx: click.Context, files: tuple[Path, ...], network: str | None, ge
                          between: [], claim, differs_at, same_key}; the verdict is fork, rollback, split_view or agree
       journal            {member, lines, signatures, head, begins, ends, checkpoint: {size, time}}
     """
+    from cordee.runtime.findings import tell
     from cordee.runtime.output import Output
 
     wanted = _network(network, genesis)
     if len(files) > _MOST:
         raise click.UsageError(f"At most {_MOST} files.")
-    _tell(_judged(files, wanted), Output(ctx))
+    tell(_judged(files, wanted), Output(ctx))
 
 
 def _network(given: str | None, genesis: Path | None) -> NetworkId:
@@ -135,21 +135,3 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
     while line := file.readline(MAX_LINE + 1):
         yield line
-
-
-def _tell(found: Finding, output: Output) -> None:
-    from cordee.errors import N_
-    from cordee.runtime.texts import text
-
-    def words(said: Said) -> str:
-        return text(said.message, output.language).format(**said.facts)
-
-    shows, shows_not = [words(each) for each in found.shows], [words(each) for each in found.shows_not]
-    facts = {"valid": True, "kind": str(found.sort), "shows": shows, "shows_not": shows_not, **found.facts}
-    if output.for_programs:
-        output.record(facts)
-        return
-    holds = text(N_("It holds. What it shows:"), output.language)
-    but = text(N_("What it does not show:"), output.language)
-    output.text("\n".join([holds, *(f"  {each}" for each in shows), but, *(f"  – {each}" for each in shows_not), ""]))
-    output.record(facts, hide=("valid", "shows", "shows_not", "checks"))

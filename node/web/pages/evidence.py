@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from cordee.errors import N_, CordeeError, NotFound, RosterForked, RosterRolledBack, SplitView, by_reason
 from cordee.evidence import Said
+from cordee.runtime.findings import in_words
 from cordee.runtime.texts import text, translate
 from node.evidence import EvidenceLine, evidence_file, evidence_kept, present_view
 from node.web.rendering import page
@@ -46,11 +47,7 @@ def _shows(line: EvidenceLine, visit: Visit) -> Iterator[str]:
         facts = dict(each.facts)
         if line.shown_by is not None and "member" in facts:
             facts["member"] = visit.node.roster.name_of(line.shown_by)
-        yield _sentence(each, facts, visit.language)
-
-
-def _sentence(said: Said, facts: dict[str, str], language: str) -> str:
-    return text(said.message, language).format(**facts)
+        yield in_words(Said(each.message, facts), visit.language)
 
 
 async def _file(visit: Visit, form: FormData) -> Response:
