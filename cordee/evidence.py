@@ -253,7 +253,7 @@ _CLOCKS = N_("when it happened, but by the clock of whoever signed; the director
 
 _FORK = N_(
     "The directory’s key signed two rosters that cannot be one: one of {size} entries on {time}, and one of"
-    " {other_size} entries on {other_time}. They differ from entry {entry} on."
+    " {other_size} entries on {other_time}. With {entry} entries they are the same no more."
 )
 _TWO_KEYS = N_(
     "The two are signed with different keys of the directory: in one of the rosters the other’s key had been replaced."
