@@ -295,21 +295,30 @@ class RosterRolledBack(IntegrityFailure):
     """The directory showed an older roster than before."""
 
     message = N_("The directory shows a roster of {shown} entries; this node has already verified {known}.")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterForked(IntegrityFailure):
     """Two rosters of the same size, or a longer one that does not continue ours."""
 
     message = N_("The directory shows another roster than the one verified before (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class SplitView(IntegrityFailure):
     """The other party was shown another roster than we were."""
 
     message = N_("The other association was shown another roster than this node (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterBehind(Refused):
