@@ -27,7 +27,7 @@ from node.store.roster import EntryRow, EvidenceRow, EvidenceViewRow
 __all__ = ["EvidenceLine", "evidence_file", "evidence_kept", "present_view", "verify_journal", "whole_journal"]
 
 _ENTRY, _EVIDENCE, _VIEW = table_of(EntryRow), table_of(EvidenceRow), table_of(EvidenceViewRow)
-_LISTED = 50
+_LISTED = 20
 """How many are told at once: each is judged anew."""
 
 
@@ -60,20 +60,18 @@ async def evidence_kept(house: House) -> list[EvidenceLine]:
 
 
 async def evidence_file(house: House, number: int, *, by: str) -> bytes:
-    """The file for the network's office. That it was taken along is journalled in the same step.
+    """The file for the network's office. That it is taken along is journalled first.
 
     Raises: NotFound.
     """
     now = house.clock.now()
 
-    def take(tx: Connection) -> bytes:
-        row = tx.execute(select(_EVIDENCE).where(_EVIDENCE.c.id == number)).one_or_none()
-        if row is None:
-            raise NotFound(what=N_("evidence"))
+    def note(tx: Connection) -> None:
+        row = _row(tx, number)
         journal.append(tx, now=now, actor=by, action="evidence.exported", subject=str(number), outcome=row.reason)
-        return _file(tx, row)
 
-    return await house.db.write(take)
+    await house.db.write(note)
+    return await house.db.read(lambda tx: _file(tx, _row(tx, number)))
 
 
 async def present_view(house: House, *, by: str) -> bytes:
@@ -81,16 +79,16 @@ async def present_view(house: House, *, by: str) -> bytes:
 
     Raises: NotFound before the first.
     """
-    now = house.clock.now()
+    now, shown = house.clock.now(), house.roster.note
+    if not shown:
+        raise NotFound(what=N_("roster"))
 
     def take(tx: Connection) -> bytes:
-        view = _own_view(tx, house.roster.note)
-        if view is None:
-            raise NotFound(what=N_("roster"))
-        journal.append(tx, now=now, actor=by, action="evidence.exported", subject="")
-        return export_views([view])
+        view = _own_view(tx, shown)
+        return export_views([] if view is None else [view])
 
-    return await house.db.write(take)
+    await house.db.write(lambda tx: journal.append(tx, now=now, actor=by, action="evidence.exported", subject=""))
+    return await house.db.read(take)
 
 
 async def whole_journal(house: House, *, by: str) -> bytes:
@@ -129,6 +127,13 @@ def verify_journal(tx: Connection, house: House) -> journal.JournalReport:
 
 
 # ---- what a row is in a file ----
+
+
+def _row(tx: Connection, number: int) -> Row[tuple[object, ...]]:
+    row = tx.execute(select(_EVIDENCE).where(_EVIDENCE.c.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(what=N_("evidence"))
+    return row
 
 
 def _line(tx: Connection, house: House, row: Row[tuple[object, ...]]) -> EvidenceLine:

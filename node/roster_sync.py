@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
@@ -60,6 +60,8 @@ _EVIDENCE = table_of(EvidenceRow)
 _EVIDENCE_VIEW = table_of(EvidenceViewRow)
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
+_KEPT = 200  # pieces of evidence
+_GRAVE = tuple(each.reason for each in (RosterForked, RosterRolledBack, SplitView))
 
 
 @dataclass(frozen=True)
@@ -446,19 +448,21 @@ class RosterSync:
             await self._raise_alarm(refusal, shown=shown)
 
     async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> int | None:
-        """The number of the evidence that was kept; None where the alarm was there before."""
+        """The number of the evidence that was kept; None where the alarm was there before, or there is no room."""
         now = self._clock.now()
 
         def keep(tx: Connection) -> int | None:
             tx.execute(delete(_ALARM))
             facts = json.dumps(refusal.facts)
             tx.execute(insert(_ALARM).values(id=1, at=now, reason=refusal.reason, facts=facts))
-            if self._alarm is None or self._alarm.reason != refusal.reason:
-                evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
-                (number,) = tx.execute(insert(_EVIDENCE).values(**evidence).returning(_EVIDENCE.c.id)).one()
-                journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
-                return int(number)
-            return None
+            if self._alarm is not None and self._alarm.reason == refusal.reason:
+                return None
+            journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+            if not _has_room(tx):
+                return None
+            evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
+            (number,) = tx.execute(insert(_EVIDENCE).values(**evidence).returning(_EVIDENCE.c.id)).one()
+            return int(number)
 
         kept = await self._db.write(keep)
         self._alarm = refusal
@@ -495,6 +499,21 @@ class RosterSync:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
+
+
+def _has_room(tx: Connection) -> bool:
+    """Whether one piece of evidence more is kept: the oldest that is no proof gives way, and what proves it stays.
+    Whoever shows something else every minute must not fill the disk.
+    """
+    if tx.execute(select(func.count()).select_from(_EVIDENCE)).scalar_one() < _KEPT:
+        return True
+    weak = select(_EVIDENCE.c.id).where(_EVIDENCE.c.reason.not_in(_GRAVE)).order_by(_EVIDENCE.c.id).limit(1)
+    oldest = tx.execute(weak).scalar_one_or_none()
+    if oldest is None:
+        return False
+    tx.execute(delete(_EVIDENCE_VIEW).where(_EVIDENCE_VIEW.c.evidence_id == oldest))
+    tx.execute(delete(_EVIDENCE).where(_EVIDENCE.c.id == oldest))
+    return True
 
 
 def published_member(signed: Signed) -> bytes:

@@ -23,6 +23,8 @@ from directory.files import private_folder, read_whole, write_new
 __all__ = ["KeptEvidence", "keep", "kept", "own_file"]
 
 _SUFFIX = ".evidence"
+_FILES = 200
+"""How many are kept: whoever shows something else at every call must not fill the disk. The first ones tell it."""
 _MOST = 100_000  # entries more than this machine knows: a directory may make up any size
 
 Fetch = Callable[[], Awaitable[list[v1.Entry]]]
@@ -53,7 +55,7 @@ class KeptEvidence:
 async def keep(log: LogCopy, *, size: int, shown: str, refusal: CordeeError, fetch: Fetch) -> Path | None:
     """Keep what the directory showed and this machine refused. `size` is how much of the log was verified before.
 
-    The same note is kept once. None where there is nothing to set it against, or no note was shown.
+    The same note is kept once. None where there is nothing to set it against, no note was shown, or enough is kept.
     """
     own = _own_view(log, size)
     if own is None or not shown:
@@ -62,6 +64,8 @@ async def keep(log: LogCopy, *, size: int, shown: str, refusal: CordeeError, fet
     path = private_folder(log.evidence) / name
     if path.exists():
         return path
+    if len(list(log.evidence.iterdir())) >= _FILES:
+        return None
     other = v1.RosterView(checkpoint=shown)
     if _may_be_longer(shown, size):
         with contextlib.suppress(CordeeError):  # it gives nothing out: the note alone is kept

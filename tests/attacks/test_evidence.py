@@ -15,13 +15,15 @@ from cordee.errors import CordeeError, SplitView
 from cordee.ids import Digest
 from cordee.signing import SigningKey
 from cordee.views import Verdict, ViewsReport, judge
-from node import journal
+from node import journal, roster_sync
 from node.evidence import EvidenceLine, evidence_file, evidence_kept, present_view
 from tests.attacks.liar import Shown, beside_a_liar
 from tests.attacks.test_malicious_directory import Scene
 from tests.neighbours import Neighbour, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GRAVE = ("ROSTER_FORKED", "ROSTER_ROLLED_BACK", "SPLIT_VIEW")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -144,3 +146,21 @@ async def test_a_split_view_becomes_a_fork_once_both_nodes_files_are_together(tm
 async def file_of(neighbour: Neighbour) -> bytes:
     line = (await evidence_kept(neighbour.here.house))[0]
     return await evidence_file(neighbour.here.house, line.number, by="somebody")
+
+
+async def test_whoever_lies_every_minute_does_not_fill_the_disk(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roster_sync, "_KEPT", 3)
+    house = scene.marseille.here.house
+    stranger = replace(scene.log, key=SigningKey.generate(os.urandom))
+    weak = Shown(note=stranger.note(scene.now), entries=lambda start: [])
+    grave = Shown(note=scene.log.note(scene.now, root=Digest(os.urandom(32))), entries=lambda start: [])
+    while len([each for each in await evidence_kept(house) if each.verdict is None]) < 2:
+        await kept_of(scene, weak)
+    before = await evidence_kept(house)
+    await kept_of(scene, grave)
+    after = await evidence_kept(house)
+    assert len(after) == len(before), "one that proves nothing gave way"
+    assert {each.number for each in before if each.reason in GRAVE} <= {each.number for each in after}
+    for _ in range(4):
+        await kept_of(scene, grave)
+    assert len(await evidence_kept(house)) == len(before)
