@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -107,3 +108,45 @@ def test_whatever_is_wrong_it_is_one_thing_to_who_asks() -> None:
     ):
         with pytest.raises(IntegrityFailure):
             refused()
+
+
+def the_kinds() -> dict[str, tuple[bytes, Callable[[bytes], Finding]]]:
+    """One file of each kind that the other modules do not flip bits of, and how it is judged."""
+    receipt = a_story().offer().accept().ship().receive().withdraw().erase()
+    back = a_story().offer().accept().ship().receive().give_back()
+    network = a_network()
+    story, signed = claiming(network, bytes(32))
+    rotated = a_network()
+    rotated.rotate_directory_key()
+    of = network.roster.network
+    return {
+        "an erasure receipt": (
+            exported(receipt),
+            lambda data: judge_transfer(data, network=receipt.network.roster.network),
+        ),
+        "a return": (exported(back), lambda data: judge_transfer(data, network=back.network.roster.network)),
+        "a rollback": (
+            file_of(view(network), bare(network, size=2, minutes=1)),
+            lambda data: judge_views([data], network=of),
+        ),
+        "a split view": (
+            file_of(view(network, members=[story.sender]), statements=[signed]),
+            lambda data: judge_views([data], network=of),
+        ),
+        "a view": (file_of(view(rotated)), lambda data: judge_views([data], network=rotated.roster.network)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["an erasure receipt", "a return", "a rollback", "a split view", "a view"])
+def test_any_bit_flipped_is_refused_with_a_reason(kind: str) -> None:
+    data, judge = the_kinds()[kind]
+    judge(data)
+    draw = random.Random(kind)
+    for place in [*range(32), *draw.sample(range(len(data)), 200), *range(len(data) - 32, len(data))]:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << draw.randrange(8)
+        with pytest.raises(IntegrityFailure):
+            judge(bytes(damaged))
+    for cut in (0, 1, len(data) // 3, len(data) - 1):
+        with pytest.raises(IntegrityFailure):
+            judge(data[:cut])
