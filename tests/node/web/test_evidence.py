@@ -16,6 +16,7 @@ from cordee.views import Verdict, judge
 from node import journal
 from node.app import Node
 from tests.builders import Network
+from tests.web.markup import complaints
 
 from ..association import StillDirectory
 from .browser import Browser
@@ -59,6 +60,7 @@ async def test_a_node_that_was_shown_one_roster_says_that_all_fits(browse: Brows
     shown = (await (await browse("Aude")).get("/evidence")).text
     assert "All that this node was shown fits together." in shown
     assert "what to do" not in shown
+    assert complaints(shown, "en") == []
 
 
 async def test_two_rosters_are_told_with_what_to_do_and_the_file_proves_them(browse: Browse, lied_to: Node) -> None:
@@ -67,6 +69,7 @@ async def test_two_rosters_are_told_with_what_to_do_and_the_file_proves_them(bro
     assert "Two rosters were shown: what to do" in shown
     assert "Call the network’s office now." in shown
     assert "The directory’s key signed two rosters that cannot be one" in shown
+    assert complaints(shown, "en") == []
     answer = await sent(browser, "/evidence/1/file")
     assert answer.headers["content-disposition"] == 'attachment; filename="roster-1.evidence"'
     report = judge([answer.content], network=lied_to.house.network)
