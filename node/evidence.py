@@ -24,7 +24,7 @@ from node.house import House
 from node.store import table_of
 from node.store.roster import EntryRow, EvidenceRow, EvidenceViewRow
 
-__all__ = ["EvidenceLine", "evidence_file", "evidence_kept", "present_view", "verify_journal", "whole_journal"]
+__all__ = ["EvidenceLine", "evidence_file", "evidence_kept", "present_view", "whole_journal"]
 
 _ENTRY, _EVIDENCE, _VIEW = table_of(EntryRow), table_of(EvidenceRow), table_of(EvidenceViewRow)
 _LISTED = 20
@@ -112,18 +112,6 @@ async def whole_journal(house: House, *, by: str) -> bytes:
         return first_line(house.member, house.network, excerpt) + journal.export(tx, upto=upto)
 
     return await house.db.read(write)
-
-
-def verify_journal(tx: Connection, house: House) -> journal.JournalReport:
-    """The journal in the database, under this node's present and former keys. Raises: JournalBroken."""
-    present = house.keys.identity.public
-    try:
-        known = house.roster.roster.members[house.member]
-    except (CordeeError, KeyError):
-        return journal.verify(tx, present)
-    keys = {key.key_id: key for key in (*(former for _, former in known.former_identities), known.identity)}
-    keys.pop(present.key_id, None)
-    return journal.verify(tx, present, former=tuple(keys.values()))
 
 
 # ---- what a row is in a file ----

@@ -75,6 +75,9 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ListEvidence": _OVERSEERS,  # of the roster, which names nobody
     "Audit.ExportEvidence": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
+    "NodeInfo.ListKeys": _LOOKING_AFTER,
+    "NodeInfo.RotateKey": _ADMINISTRATORS,
+    "NodeInfo.ObjectToRecovery": _ADMINISTRATORS,
 }
 
 

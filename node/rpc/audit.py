@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node import journal
-from node.evidence import evidence_file, evidence_kept, present_view, verify_journal, whole_journal
+from node.evidence import evidence_file, evidence_kept, present_view, whole_journal
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant, pieces
 
@@ -46,7 +46,8 @@ class Audit(Desk, node_pb2_grpc.AuditServicer):
     ) -> node_pb2.VerifyJournalResponse:
         """The whole chain and its signed heads. Raises JournalBroken."""
         await self._enter(context, "Audit.VerifyJournal")
-        report = await self._node.db.read(lambda tx: verify_journal(tx, self._node.house))
+        node, former = self._node, self._node.former_identities
+        report = await node.db.read(lambda tx: journal.verify(tx, node.identity_public, former=former))
         return node_pb2.VerifyJournalResponse(
             lines=report.lines, head=report.head, signed_lines=report.signed_lines, signatures=report.signatures
         )
