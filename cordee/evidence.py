@@ -74,7 +74,9 @@ def judge_views(files: Sequence[bytes], *, network: NetworkId) -> Finding:
         report = judge(files, network=network)
     if report.verdict is Verdict.UNPROVEN:
         raise EvidenceInconclusive()
-    shows_not = [_WHOSE, _WHICH, _WITHHELD] if report.verdict is not Verdict.AGREE else [_WITHHELD]
+    shows_not = [_WHOSE, _WHICH, _WITHHELD] if report.verdict in (Verdict.FORK, Verdict.ROLLBACK) else [_WITHHELD]
+    if report.verdict is Verdict.FORGED:
+        shows_not.insert(0, _WHOSE)
     return Finding(Sort.VIEWS, said_of_views(report), _plain(shows_not), _views_facts(report))
 
 
@@ -105,6 +107,10 @@ def said_of_views(report: ViewsReport) -> tuple[Said, ...]:
         return (Said(_AGREE, {"count": str(len(report.views))}),)
     if report.verdict is Verdict.UNPROVEN:
         return (Said(EvidenceInconclusive.message, {}),)
+    if report.verdict is Verdict.FORGED:
+        (forged,) = (report.views[each].checkpoint for each in report.between)
+        facts = {"size": str(forged.size), "time": _told(forged.time), "entry": str(report.differs_at)}
+        return (Said(_FORGED, facts),)
     first, second = (report.views[each].checkpoint for each in report.between)
     if report.verdict is Verdict.ROLLBACK:
         small, large = sorted((first, second), key=_size)
@@ -251,6 +257,10 @@ _LATER = N_(
 )
 _CLOCKS = N_("when it happened, but by the clock of whoever signed; the directory took each step within five minutes.")
 
+_FORGED = N_(
+    "The directory’s key signed, on {time}, a roster of {size} entries in which entry {entry} is not signed by those"
+    " who must sign it."
+)
 _FORK = N_(
     "The directory’s key signed two rosters that cannot be one: one of {size} entries on {time}, and one of"
     " {other_size} entries on {other_time}. With {entry} entries they are the same no more."

@@ -7,6 +7,8 @@ another root. Files of several machines are judged together: `judge`.
 
 What can be shown to anybody, with nothing but the network's id:
 
+* FORGED: the directory signed a log with an entry that is not signed by those who must sign it. Only a view with
+  *every* entry up to that one shows it: with one left out, a good entry can look like a bad one;
 * FORK: the directory signed two logs, neither of which continues the other;
 * ROLLBACK: it signed a log, and after that, by its own clock, a smaller one;
 * SPLIT_VIEW: a member signed that it was shown another root than the directory signed here. One of the two is wrong;
@@ -26,11 +28,13 @@ from itertools import combinations
 
 from cordee.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from cordee.entries import entry_leaf, network_id
-from cordee.errors import N_, CordeeError, MalformedStatement, ProofRefused, WrongNetwork
+from cordee.entry_checks import Rule
+from cordee.errors import N_, CordeeError, EntryRefused, MalformedStatement, ProofRefused, WrongNetwork
 from cordee.excerpt import about, one_signature, replay_places
 from cordee.ids import Digest, KeyId, MemberId, NetworkId
 from cordee.log import HASH_SIZE, MerkleTree
 from cordee.members import Roster
+from cordee.roster import apply
 from cordee.signing import Signed, parse_message, verify
 from cordee.statements import peek
 from cordee.statements.base import body_of
@@ -40,6 +44,7 @@ from cordee.v1 import statements_pb2 as v1
 __all__ = [
     "HEAD",
     "MAX_EVIDENCE",
+    "PROVEN",
     "Claim",
     "Seen",
     "Verdict",
@@ -56,13 +61,18 @@ HEAD = b"cordee evidence 1\n"
 """How a file of evidence begins; a serialised RosterEvidence follows."""
 MAX_EVIDENCE = 64 * 2**20
 """Bytes of a file: two views of a log of a million entries."""
+_MAX_WHOLE = 16 * 2**20
+"""Bytes of entries in a view that shows a forged one: a network of a thousand entries has less."""
 _MAX_VIEWS = 64
 _MAX_STATEMENTS = 64
+_UNSIGNED = frozenset({Rule.UNKNOWN_SIGNER, Rule.TOO_FEW_SIGNATURES, Rule.BAD_SIGNATURE})
+"""Other rules may be a newer version's to know; these are looked at before all others, and as old as the log."""
 
 
 class Verdict(StrEnum):
     """What views show, the gravest first."""
 
+    FORGED = "forged"
     FORK = "fork"
     ROLLBACK = "rollback"
     SPLIT_VIEW = "split_view"
@@ -70,6 +80,10 @@ class Verdict(StrEnum):
     """All of them can be of one log."""
     UNPROVEN = "unproven"
     """Some cannot be compared: a longer one without the hashes of its entries."""
+
+
+PROVEN = frozenset({Verdict.FORGED, Verdict.FORK, Verdict.ROLLBACK, Verdict.SPLIT_VIEW})
+"""Verdicts that say that something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,8 @@ class Seen:
     tree: MerkleTree | None
     roster: Roster | None
     """Of the government, and of those members whose entries the view has; None without a tree."""
+    forged: int | None = None
+    """The index of the entry that is not signed by those who must."""
 
     def root_at(self, size: int) -> bytes | None:
         """The root that this view's log has at a size; None where that cannot be known from it."""
@@ -113,11 +129,12 @@ class ViewsReport:
     views: tuple[Seen, ...]
     claims: tuple[Claim, ...]
     between: tuple[int, ...] = ()
-    """Which views show it (two), or which one a claim contradicts."""
+    """Which views show it: two; one, for FORGED, or that a claim contradicts."""
     claim: int | None = None
     """Which claim, for SPLIT_VIEW."""
     differs_at: int | None = None
-    """The smallest size known at which the two roots differ; the entry before it is the first that may be another."""
+    """The smallest size known at which the two roots differ; the entry before it is the first that may be another. For
+    FORGED, the size of the log up to the forged entry."""
     same_key: bool = True
     """Both are signed by one key. If not, one of the two had been replaced in the other's log."""
 
@@ -137,16 +154,33 @@ def make_view(
 
 def shown_view(entries: Sequence[v1.Entry], *, note: str) -> v1.RosterView | None:
     """The view of a note that was refused, from the entries that were served with it; None where they are not what was
-    signed. Nothing else of it is verified here.
+    signed. It replays the log, so it takes a while. Where an entry is refused the view holds all up to that one, if
+    they are not too large.
     """
     try:
-        signed = peek_checkpoint(note)
-        leaves = [entry_leaf(each) for each in entries[: signed.size]]
-        if len(leaves) != signed.size or MerkleTree(leaves).root() != signed.root:
+        size, root = (signed := peek_checkpoint(note)).size, signed.root
+        shown = entries[:size]
+        leaves = [entry_leaf(each) for each in shown]
+        if len(leaves) != size or MerkleTree(leaves).root() != root:
             return None
-        return make_view(entries, note=note, size=signed.size)
+        upto = _refused(shown)
+        if upto is None or sum(each.ByteSize() for each in shown[: upto + 1]) > _MAX_WHOLE:
+            return make_view(shown, note=note, size=size)
+        placed = [v1.ViewedEntry(index=index, entry=entry) for index, entry in enumerate(shown[: upto + 1])]
+        return v1.RosterView(checkpoint=note, leaves=b"".join(leaves), entries=placed)
     except CordeeError:
         return None
+
+
+def _refused(entries: Sequence[v1.Entry]) -> int | None:
+    """The index of the first entry that the rules refuse."""
+    roster: Roster | None = None
+    for index, entry in enumerate(entries):
+        try:
+            roster = apply(roster, entry)
+        except EntryRefused:
+            return index
+    return None
 
 
 def export_views(views: Iterable[v1.RosterView], statements: Iterable[Signed] = ()) -> bytes:
@@ -225,13 +259,30 @@ def _whole(view: v1.RosterView, network: NetworkId) -> Seen:
     for each in view.entries:
         if each.index >= count or leaves[each.index] != entry_leaf(each.entry):
             raise ProofRefused(problem=N_("an entry is not in the log that the view shows"))
-    *_, roster = _replayed(view)
+    roster, forged = _good_part(view)
     one_signature(view.checkpoint)
     checkpoint = open_checkpoint(view.checkpoint, roster.directory_key, roster.origin)
     tree = MerkleTree(leaves)
     if checkpoint.size != count or checkpoint.root != tree.root():
         raise ProofRefused(problem=N_("it leads to another root"))
-    return Seen(checkpoint, roster.directory_key.key_id, tree, replace(roster, size=count))
+    return Seen(checkpoint, roster.directory_key.key_id, tree, replace(roster, size=count), forged)
+
+
+def _good_part(view: v1.RosterView) -> tuple[Roster, int | None]:
+    """The roster after the view's entries; and which of them is forged: the last, if those before it are all there are.
+
+    Raises: EntryRefused, ProofRefused, MalformedStatement.
+    """
+    good: list[Roster] = []
+    try:
+        for roster in _replayed(view):
+            good.append(roster)
+    except EntryRefused as refused:
+        every = [each.index for each in view.entries] == list(range(len(good) + 1))
+        if not good or not every or refused.facts["rule"] not in _UNSIGNED:
+            raise
+        return good[-1], len(good)
+    return good[-1], None
 
 
 def _replayed(view: v1.RosterView) -> Iterator[Roster]:
@@ -287,6 +338,9 @@ def _claim(signed: Signed, views: Sequence[Seen], network: NetworkId) -> Claim:
 
 
 def _verdict(known: ViewsReport) -> ViewsReport:
+    for place, seen in enumerate(known.views):
+        if seen.forged is not None:
+            return replace(known, verdict=Verdict.FORGED, between=(place,), differs_at=seen.forged + 1)
     pairs = list(combinations(range(len(known.views)), 2))
     compared = True
     for one, two in pairs:

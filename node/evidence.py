@@ -18,7 +18,7 @@ from cordee.ids import MemberId
 from cordee.journal import first_line
 from cordee.signing import Signed
 from cordee.v1 import statements_pb2
-from cordee.views import Verdict, author_of, export_views, judge, make_view
+from cordee.views import PROVEN, Verdict, author_of, export_views, judge, make_view
 from node import journal
 from node.house import House
 from node.store import table_of
@@ -133,7 +133,7 @@ def _line(tx: Connection, house: House, row: Row[tuple[object, ...]]) -> Evidenc
     except CordeeError:
         pass  # what was shown does not verify: whoever made it, it is nobody's word
     else:
-        if report.verdict in (Verdict.FORK, Verdict.ROLLBACK, Verdict.SPLIT_VIEW):
+        if report.verdict in PROVEN:
             verdict, shows = report.verdict, said_of_views(report)
     return EvidenceLine(
         number=row.id,

@@ -66,7 +66,8 @@ _RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
 _KEPT = 200  # pieces of evidence
-_GRAVE = tuple(each.reason for each in (RosterForked, RosterRolledBack, SplitView))
+_GRAVE = tuple(each.reason for each in (EntryRefused, RosterForked, RosterRolledBack, SplitView))
+_VIEWS = 256 * 2**20  # bytes of logs kept beside evidence
 
 
 @dataclass(frozen=True)
@@ -508,8 +509,15 @@ class RosterSync:
 
     async def _keep_view(self, evidence: int, view: bytes | None) -> None:
         """The log under the note that was shown, beside the evidence: after the alarm, for it may take its time."""
-        if view is not None:
-            await self._db.write(lambda tx: tx.execute(insert(_EVIDENCE_VIEW).values(evidence_id=evidence, view=view)))
+        if view is None:
+            return
+
+        def keep(tx: Connection) -> None:
+            held = tx.execute(select(func.coalesce(func.sum(func.length(_EVIDENCE_VIEW.c.view)), 0))).scalar_one()
+            if held + len(view) <= _VIEWS:
+                tx.execute(insert(_EVIDENCE_VIEW).values(evidence_id=evidence, view=view))
+
+        await self._db.write(keep)
 
     async def _shown_note(self) -> str:
         try:

@@ -32,7 +32,7 @@ async def view_shown(client: DirectoryClient, note: str, *, known: int) -> bytes
             entries = await _fetched(client, shown.size)
     except (CordeeError, TimeoutError):
         return None
-    view = shown_view(entries, note=note)
+    view = await asyncio.to_thread(shown_view, entries, note=note)
     return None if view is None else view.SerializeToString(deterministic=True)
 
 

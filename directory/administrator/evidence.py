@@ -5,6 +5,7 @@ The machine keeps a file of evidence for each alarm, in a folder beside its copy
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from cordee.checkpoint import peek_checkpoint
 from cordee.errors import N_, CordeeError, NotFound
 from cordee.evidence import Said, said_of_views
 from cordee.v1 import statements_pb2 as v1
-from cordee.views import MAX_EVIDENCE, Verdict, ViewsReport, export_views, judge, make_view, shown_view
+from cordee.views import MAX_EVIDENCE, PROVEN, Verdict, ViewsReport, export_views, judge, make_view, shown_view
 from directory.administrator.home import Home, LogCopy
 from directory.files import private_folder, read_whole, write_new
 
@@ -44,7 +45,7 @@ class KeptEvidence:
     def verdict(self) -> Verdict | None:
         """None where nothing follows from it."""
         found = self.report.verdict if self.report else None
-        return found if found in (Verdict.FORK, Verdict.ROLLBACK) else None
+        return found if found in PROVEN else None
 
     @property
     def shows(self) -> tuple[Said, ...]:
@@ -69,7 +70,9 @@ async def keep(log: LogCopy, *, size: int, shown: str, refusal: CordeeError, fet
     other = v1.RosterView(checkpoint=shown)
     if _may_be_longer(shown, size):
         with contextlib.suppress(CordeeError):  # it gives nothing out: the note alone is kept
-            other = shown_view(await fetch(), note=shown) or other
+            entries = await fetch()
+            found: v1.RosterView | None = await asyncio.to_thread(shown_view, entries, note=shown)
+            other = found or other
     write_new(path, export_views([own, other]))
     return path
 

@@ -38,7 +38,8 @@ def command(ctx: click.Context, files: tuple[Path, ...], network: str | None, ge
       transfer, erasure  {transfer, sender, recipient, outcome, steps: [{kind, by, time, digest}], erased,
                          checkpoint: {size, time}, checks: []}; `erased` is null where nobody has said so
       roster             {verdict, views: [{size, time, root, key}], claims: [{member, kind, time, size, root, digest}],
-                         between: [], claim, differs_at, same_key}; the verdict is fork, rollback, split_view or agree
+                         between: [], claim, differs_at, same_key}; the verdict is
+                         forged, fork, rollback, split_view or agree
       journal            {member, lines, signatures, head, begins, ends, checkpoint: {size, time}}
     """
     from cordee.runtime.findings import tell

@@ -23,7 +23,7 @@ from tests.neighbours import Neighbour, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-GRAVE = ("ROSTER_FORKED", "ROSTER_ROLLED_BACK", "SPLIT_VIEW")
+GRAVE = ("ENTRY_REFUSED", "ROSTER_FORKED", "ROSTER_ROLLED_BACK", "SPLIT_VIEW")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -97,6 +97,12 @@ async def test_an_older_log_signed_again_is_a_proven_rollback(scene: Scene) -> N
     line, file = await kept_of(scene, older.shown(scene.now))
     assert (line.reason, line.verdict) == ("ROSTER_ROLLED_BACK", Verdict.ROLLBACK)
     assert judged(scene, file).verdict is Verdict.ROLLBACK
+
+
+async def test_an_admission_that_no_administrator_signed_is_proven(scene: Scene) -> None:
+    line, file = await kept_of(scene, scene.forged(scene.admission(), scene.log.key))
+    assert (line.reason, line.verdict) == ("ENTRY_REFUSED", Verdict.FORGED)
+    assert judged(scene, file).differs_at == scene.roster.size + 1
 
 
 async def test_a_note_by_another_key_is_kept_and_is_nobodys_word(scene: Scene) -> None:

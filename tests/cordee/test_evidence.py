@@ -14,7 +14,7 @@ from cordee.runtime.texts import text
 from cordee.transfer import State
 from tests.cordee.test_journal_file import a_journal
 from tests.cordee.test_proof import OUTCOMES, a_story, exported
-from tests.cordee.test_views import a_network, bare, claiming, file_of, other_of, view
+from tests.cordee.test_views import a_network, bare, claiming, file_of, forged_by, other_of, shown_of, view
 from tests.transfers import Story
 
 
@@ -63,6 +63,7 @@ def test_every_verdict_about_rosters_is_told() -> None:
         "rollback": file_of(view(network), bare(network, size=2, minutes=1)),
         "split_view": file_of(view(network, members=[story.sender]), statements=[signed]),
         "agree": file_of(view(network)),
+        "forged": file_of(shown_of(forged_by(network))),
     }.items():
         found = judge_views([file], network=network.roster.network)
         assert found.facts["verdict"] == verdict

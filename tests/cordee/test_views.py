@@ -9,15 +9,15 @@ from datetime import timedelta
 import pytest
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
-from cordee.entries import entry_leaf
-from cordee.errors import CheckpointRefused, CordeeError, ProofRefused, WrongNetwork
+from cordee.entries import add_signature, entry_leaf, propose
+from cordee.errors import CheckpointRefused, CordeeError, EntryRefused, ProofRefused, WrongNetwork
 from cordee.ids import Digest, NetworkId
 from cordee.log import MerkleTree
 from cordee.roster import apply
 from cordee.signing import Signed, SigningKey
 from cordee.statements import TreeHead
 from cordee.v1 import statements_pb2 as v1
-from cordee.views import HEAD, Verdict, ViewsReport, export_views, judge, make_view
+from cordee.views import HEAD, Verdict, ViewsReport, export_views, judge, make_view, shown_view
 from tests.builders import FOUNDED, MemberKeys, Network
 from tests.transfers import Story
 
@@ -137,6 +137,96 @@ def test_a_fork_counts_more_than_a_rollback(network: Network) -> None:
     other = other_of(network, "Nulle part", drop=1)
     files = [file_of(view(network)), file_of(view(network, size=2, minutes=9)), file_of(view(other))]
     assert judged(network, *files).verdict is Verdict.FORK
+
+
+# ---- an entry that nobody signed ----
+
+
+def forged_by(network: Network, *keys: SigningKey, then: int = 0) -> Network:
+    """A log of the directory's with an admission that these keys signed, and good ones after it."""
+    forged = other_of(network)
+    statement = forged.admission(_stranger("Nulle part"))
+    entry = propose(statement)
+    for key in keys:
+        entry = add_signature(entry, key)
+    forged.entries.append(entry)
+    forged.tree.append(entry_leaf(entry))
+    for number in range(then):
+        good = forged.signed_entry(forged.admission(_stranger(f"Ailleurs {number}")))
+        forged.entries.append(good)
+        forged.tree.append(entry_leaf(good))
+    return forged
+
+
+def shown_of(network: Network) -> v1.RosterView:
+    shown = shown_view(network.entries, note=network.checkpoint())
+    assert shown is not None
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("what", "signers"),
+    [
+        ("nobody", lambda network: ()),
+        ("one administrator of two", lambda network: network.administrators[:1]),
+        ("the directory itself", lambda network: (network.directory,)),
+        ("a member", lambda network: (network.members["Paris"].identity,)),
+    ],
+)
+def test_an_entry_that_was_not_signed_by_those_who_must_is_shown_to_anybody(
+    what: str, signers: Callable[[Network], Sequence[SigningKey]]
+) -> None:
+    network = a_network()
+    forged = forged_by(network, *signers(network), then=1)
+    report = judged(network, file_of(view(network), shown_of(forged)))
+    assert (report.verdict, report.between, report.differs_at) == (Verdict.FORGED, (1,), 4)
+    assert judged(network, file_of(shown_of(forged))).verdict is Verdict.FORGED, "it needs no other view"
+
+
+def test_a_signature_that_does_not_verify_is_a_forgery_too() -> None:
+    network = a_network()
+    forged = forged_by(network, *network.administrators)
+    forged.entries[-1].signatures[0].ed25519_signature = bytes(64)
+    forged.tree = MerkleTree(map(entry_leaf, forged.entries))
+    assert judged(network, file_of(shown_of(forged))).verdict is Verdict.FORGED
+
+
+def test_a_good_entry_does_not_look_forged_because_others_were_left_out() -> None:
+    network = a_network()
+    network.add_administrator()
+    network.remove_administrator(network.administrators[0])
+    network.admit("Lyon")  # signed by the new one
+    whole = [v1.ViewedEntry(index=index, entry=entry) for index, entry in enumerate(network.entries)]
+    leaves = b"".join(map(entry_leaf, network.entries))
+    for left_out in range(1, len(whole) - 1):
+        entries = [each for each in whole if each.index != left_out]
+        crafted = v1.RosterView(checkpoint=network.checkpoint(), leaves=leaves, entries=entries)
+        try:
+            report = judged(network, file_of(crafted))
+        except CordeeError:
+            continue
+        assert report.verdict is Verdict.AGREE
+    complete = v1.RosterView(checkpoint=network.checkpoint(), leaves=leaves, entries=whole)
+    assert judged(network, file_of(complete)).verdict is Verdict.AGREE
+
+
+def test_what_a_newer_version_may_know_is_no_forgery() -> None:
+    network = a_network()
+    unknown = other_of(network)
+    entry = unknown.signed_entry(v1.MemberAdmitted())
+    entry.type = "cordee.v1.SomethingNew"
+    unknown.entries.append(entry)
+    unknown.tree.append(entry_leaf(entry))
+    with pytest.raises(EntryRefused):
+        judged(network, file_of(view(network), shown_of(unknown)))
+
+
+def test_entries_that_are_not_what_was_signed_make_no_view() -> None:
+    network = a_network()
+    other = other_of(network, "Nulle part", drop=1)
+    assert shown_view(other.entries, note=network.checkpoint()) is None
+    assert shown_view(network.entries[:2], note=network.checkpoint()) is None
+    assert shown_view(network.entries, note="nothing") is None
 
 
 # ---- the directory's key in force ----

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from cordee.errors import N_, CordeeError, NotFound, RosterForked, RosterRolledBack, SplitView, by_reason
+from cordee.errors import N_, CordeeError, EntryRefused, NotFound, RosterForked, RosterRolledBack, SplitView, by_reason
 from cordee.evidence import Said
 from cordee.runtime.findings import in_words
 from cordee.runtime.texts import text, translate
@@ -18,7 +18,7 @@ from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 
-_TWO_ROSTERS = (RosterForked, RosterRolledBack, SplitView)
+_GRAVE = (EntryRefused, RosterForked, RosterRolledBack, SplitView)
 _MOST_DIGITS = 9
 
 
@@ -29,7 +29,7 @@ async def _evidence(visit: Visit) -> Response:
         visit.language,
         visit=visit,
         alarm=translate(alarm, visit.language) if alarm else None,
-        two_rosters=isinstance(alarm, _TWO_ROSTERS) or any(each.verdict for each in kept),
+        grave=isinstance(alarm, _GRAVE) or any(each.verdict for each in kept),
         kept=[(each, _reason(each, visit), list(_shows(each, visit))) for each in kept],
         known=bool(visit.node.roster.note),
         network=visit.node.house.network.hex(),
@@ -71,6 +71,7 @@ def _download(written: bytes, name: str) -> Response:
 
 _OTHER = N_("Something that the directory showed did not verify")
 _KINDS: dict[type[CordeeError], str] = {
+    EntryRefused: N_("An entry that breaks the network’s rules"),
     RosterForked: N_("Another roster than the one verified before"),
     RosterRolledBack: N_("An older roster than the one verified before"),
     SplitView: N_("Another association was shown another roster"),

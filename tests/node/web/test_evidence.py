@@ -66,7 +66,7 @@ async def test_a_node_that_was_shown_one_roster_says_that_all_fits(browse: Brows
 async def test_two_rosters_are_told_with_what_to_do_and_the_file_proves_them(browse: Browse, lied_to: Node) -> None:
     browser = await browse("Adrien")
     shown = (await browser.get("/evidence")).text
-    assert "Two rosters were shown: what to do" in shown
+    assert "What the directory showed cannot be right: what to do" in shown
     assert "Call the network’s office now." in shown
     assert "The directory’s key signed two rosters that cannot be one" in shown
     assert complaints(shown, "en") == []
