@@ -42,6 +42,7 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.standings import Standings
 from directory.store import DirectoryTable
 from directory.upkeep import Upkeep
 
@@ -264,7 +265,13 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
-        AdministrationServicer(directory.commands, directory.governance, membership, directory.rosters),
+        AdministrationServicer(
+            directory.commands,
+            directory.governance,
+            membership,
+            directory.rosters,
+            Standings(directory.db, directory.rosters),
+        ),
     )
 
 

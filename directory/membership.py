@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -38,12 +38,14 @@ from directory.roster_store import RosterStore
 from directory.store import micros, moment, table_of
 from directory.store.membership import InvitationRow, JoinRequestRow
 
-__all__ = ["JoinRecord", "JoinState", "Membership"]
+__all__ = ["InvitationRecord", "JoinRecord", "JoinState", "Membership"]
 
 _INVITATION, _JOIN = table_of(InvitationRow), table_of(JoinRequestRow)
 _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 _REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
 _ID_SIZE, _DIGEST_SIZE = 16, 32
+_REMEMBERED = timedelta(days=30)
+_MAX_LISTED = 500
 
 
 class JoinState(StrEnum):
@@ -64,6 +66,14 @@ class JoinRecord:
     registration_number: str
     bound_by_secrecy: bool
     state: JoinState
+
+
+@dataclass(frozen=True)
+class InvitationRecord:
+    """An invitation as administrators see it: its secret is not here."""
+
+    invitation: Signed
+    spent: bool
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,18 @@ class Membership:
             )
             for row in rows
         ]
+
+    async def invitations(self) -> list[InvitationRecord]:
+        """Those that have not run out for a month, oldest end first; a bounded number of them."""
+        after = micros(self._clock.now() - _REMEMBERED)
+        query = (
+            select(_INVITATION.c.command, _INVITATION.c.spent_by)
+            .where(_INVITATION.c.expires_at > after)
+            .order_by(_INVITATION.c.expires_at.desc())
+            .limit(_MAX_LISTED)
+        )
+        rows = await self._db.read(lambda tx: tx.execute(query).all())
+        return [InvitationRecord(Signed.from_bytes(row.command), row.spent_by is not None) for row in reversed(rows)]
 
     async def refuse(self, member: MemberId, reason: str) -> None:
         """Tell an applicant why it is not admitted. Raises: NotFound where nobody of this id waits."""
@@ -235,9 +257,9 @@ class Membership:
 
     # ---- members ----
 
-    def renew(self, member: MemberId, request: bytes) -> bytes:
+    async def renew(self, member: MemberId, request: bytes) -> bytes:
         """A new certificate (DER) for the key on the member's newest card. Raises: MalformedKey, NotFound."""
-        return self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
+        return await self._issue(member, request, self._clock.now())
 
     # ---- together with an entry ----
 

@@ -21,6 +21,8 @@ from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from directory.administrator.applicants import Applicant, read_applicant
 from directory.administrator.home import LogCopy
+from directory.administrator.inviting import Invited, read_invited
+from directory.administrator.standings import Standing, read_standing
 
 __all__ = ["FrontClient", "connected", "submit_genesis"]
 
@@ -102,6 +104,31 @@ class FrontClient:
                 pb.ListPendingEntriesRequest(command=command), timeout=_CALL_SECONDS
             )
         return list(answer.entries)
+
+    async def invitations(self, roster: Roster) -> tuple[list[Invited], list[CordeeError]]:
+        """Who was invited, as an administrator signed it; and why others are not believed."""
+        command = self._signed(v1.ListInvitations(**self._common()))
+        with reaching(_PEER):
+            answer = await self._stub.ListInvitations(pb.ListInvitationsRequest(command=command), timeout=_CALL_SECONDS)
+        good: list[Invited] = []
+        bad: list[CordeeError] = []
+        for record in answer.invitations:
+            try:
+                good.append(read_invited(record, roster))
+            except CordeeError as doubt:
+                bad.append(doubt)
+        return good, bad
+
+    async def standings(self, roster: Roster) -> dict[MemberId, Standing]:
+        """How each member stands, as the directory tells; what it cannot make up is verified. Only known members."""
+        command = self._signed(v1.ListStandings(**self._common()))
+        found: dict[MemberId, Standing] = {}
+        with reaching(_PEER):
+            async for told in self._stub.ListStandings(pb.ListStandingsRequest(command=command), timeout=_LOG_SECONDS):
+                standing = read_standing(told, roster, now=self._clock.now())
+                if standing is not None:
+                    found[standing.member] = standing
+        return found
 
     async def sign_entry(self, entry: v1.Entry) -> pb.SignEntryResponse:
         """Hand in an entry with this administrator's signature."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from cordee.ids import MemberId
+from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
@@ -14,6 +15,7 @@ from directory.commands import Commands
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
+from directory.standings import Standings
 
 __all__ = ["AdministrationServicer"]
 
@@ -22,12 +24,18 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
     """See `Commands`, `Governance`, `Membership` and `RosterStore`."""
 
     def __init__(
-        self, commands: Commands, governance: Governance, membership: Membership, rosters: RosterStore
+        self,
+        commands: Commands,
+        governance: Governance,
+        membership: Membership,
+        rosters: RosterStore,
+        standings: Standings,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._standings = standings
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
         """Found the network, once."""
@@ -84,3 +92,27 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         async for entry in self._rosters.entries(command.start):
             yield pb.ReadLogResponse(entry=entry)
         yield pb.ReadLogResponse(checkpoint=checkpoint)
+
+    async def ListInvitations(self, request: pb.ListInvitationsRequest, context: Any) -> pb.ListInvitationsResponse:
+        """Who was invited."""
+        self._commands.check(request.command, v1.ListInvitations)
+        records = [
+            pb.InvitationRecord(invitation=each.invitation.to_message(), spent=each.spent)
+            for each in await self._membership.invitations()
+        ]
+        return pb.ListInvitationsResponse(invitations=records)
+
+    async def ListStandings(
+        self, request: pb.ListStandingsRequest, context: Any
+    ) -> AsyncIterator[pb.ListStandingsResponse]:
+        """What of each member runs out, and how much it uses."""
+        self._commands.check(request.command, v1.ListStandings)
+        async for each in self._standings.all():
+            yield pb.ListStandingsResponse(
+                member=each.member,
+                card=each.card.to_message() if each.card is not None else None,
+                profile=each.profile,
+                certificate_expire_time=timestamp_of(each.certificate_ends) if each.certificate_ends else None,
+                under_way=each.under_way,
+                counted=each.counted,
+            )

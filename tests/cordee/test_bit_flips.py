@@ -126,8 +126,10 @@ def commands() -> dict[str, Target]:
             bound_by_secrecy=True,
             expire_time=timestamp_of(network.now + timedelta(days=7)),
         ),
+        v1.ListInvitations(**base, nonce=network.random(16)),
         v1.ListJoinRequests(**base, nonce=network.random(16)),
         v1.ListPendingEntries(**base, nonce=network.random(16)),
+        v1.ListStandings(**base, nonce=network.random(16)),
         v1.ReadLog(**base, nonce=network.random(16), start=3),
         v1.RefuseJoinRequest(**base, nonce=network.random(16), member=applicant.id, reason="unknown"),
     ]
