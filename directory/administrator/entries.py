@@ -13,15 +13,25 @@ from cordee.errors import N_, EntryRefused, Refused
 from cordee.ids import KeyId, MemberId
 from cordee.members import Roster
 from cordee.policy import Policy
-from cordee.roster import apply
+from cordee.roster import Rule, apply
 from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import Language, six_words
 from directory.administrator.applicants import Applicant
+from directory.administrator.policy_words import changes
 
-__all__ = ["about_member", "about_of", "admission", "describe", "find_pending", "parse_entry", "require_next"]
+__all__ = [
+    "about_member",
+    "about_of",
+    "admission",
+    "by_administrators",
+    "describe",
+    "find_pending",
+    "parse_entry",
+    "require_next",
+]
 
 _STATEMENTS: dict[str, type[Message]] = {
     message.DESCRIPTOR.full_name: message
@@ -87,6 +97,11 @@ def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None
     return None
 
 
+def by_administrators(entry: v1.Entry) -> bool:
+    """Whether administrators sign entries of this kind; others are a member's own, or the genesis."""
+    return entry.type in _STATEMENTS
+
+
 def parse_entry(entry: v1.Entry) -> Any:
     """The statement inside an entry that administrators sign. Raises: Refused for another kind, MalformedStatement."""
     statement = _STATEMENTS.get(entry.type)
@@ -100,7 +115,10 @@ def require_next(entry: v1.Entry, roster: Roster, now: datetime) -> None:
 
     Raises: EntryRefused, Refused.
     """
-    parse_entry(entry)
+    statement = parse_entry(entry)
+    if isinstance(statement, v1.AdministratorRemoved) and len(roster.administrators) <= roster.policy.threshold:
+        # The lenient roster below would take it; the real one would refuse it once all have signed.
+        raise EntryRefused(index=roster.size, rule=Rule.THRESHOLD_OUT_OF_REACH)
     signatures = max(1, len(entry.signatures))
     lenient = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
     if not entry.signatures:
@@ -157,7 +175,10 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
         lines = [say(N_("The holder of key {key} is no administrator any more."), key=key_id.hex())]
     elif isinstance(statement, v1.PolicyChanged):
         lines = [say(N_("Change the network's policy:"))]
-        lines += _policy(roster.policy, Policy.from_message(statement.policy))
+        lines += [
+            say(N_("  {setting}: {before} → {after}"), setting=setting, before=before, after=after)
+            for setting, before, after in changes(roster.policy, Policy.from_message(statement.policy), language)
+        ]
     else:
         lines = [say(N_("The directory signs its log with another key from now on.")), words(statement.key)]
     signers = ", ".join(KeyId(one.signer).short for one in entry.signatures) or "–"
@@ -172,11 +193,3 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 def _who(member: MemberId, names: Mapping[MemberId, str]) -> str:
     name = names.get(member)
     return f"“{name}” ({member.hex()})" if name else member.hex()
-
-
-def _policy(old: Policy, new: Policy) -> list[str]:
-    return [
-        f"  {name}: {getattr(old, name)} → {getattr(new, name)}"
-        for name in Policy.__dataclass_fields__
-        if getattr(old, name) != getattr(new, name)
-    ]

@@ -46,6 +46,8 @@ class LogCopy:
         self.roster: Roster | None = None
         self.tree = MerkleTree()
         self.entries: list[v1.Entry] = []
+        self.rosters: list[Roster] = []
+        """After each entry: they share nearly everything."""
 
     @property
     def size(self) -> int:
@@ -86,6 +88,7 @@ class LogCopy:
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
+        self.rosters.append(self.roster)
 
 
 class Home:

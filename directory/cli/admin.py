@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from directory.cli.admin_console import console
 from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
@@ -57,5 +58,6 @@ for command in (
     log,
     pending,
     sign,
+    console,
 ):
     group.add_command(command)

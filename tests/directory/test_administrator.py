@@ -292,5 +292,5 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
     }
     assert all("“Le Relais”" in told[name] for name in told if name.startswith("Member") and name != "MemberAdmitted")
     assert all(" ".join(six_words(key.public)) in told[name] for name in ("MemberRecovered", "AdministratorAdded"))
-    assert "threshold: 2 → 1" in told["PolicyChanged"]
+    assert "administrators who must sign: 2 → 1" in told["PolicyChanged"]
     assert len(set(told.values())) == 9

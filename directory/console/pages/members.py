@@ -1,0 +1,132 @@
+"""The members: who they are by the log, how they stand, and what may be decided about them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from cordee.errors import N_, CordeeError, InvalidInput, MalformedStatement, NotFound
+from cordee.ids import MemberId
+from cordee.members import Member, MemberState
+from cordee.runtime.texts import translate
+from cordee.v1 import statements_pb2 as v1
+from directory.administrator.desk import words_of
+from directory.administrator.entries import about_member
+from directory.administrator.history import told_all
+from directory.administrator.notices import notices
+from directory.administrator.standings import Standing
+from directory.console.pages.signing import lead_to_signing
+from directory.console.site import Page
+from directory.console.visit import Visit
+
+__all__ = ["PAGES"]
+
+STATES: Final = {
+    MemberState.ACTIVE: N_("active"),
+    MemberState.SUSPENDED: N_("suspended"),
+    MemberState.REMOVED: N_("removed"),
+}
+_CHANGES: Final[Mapping[str, type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]]] = {
+    "suspend": v1.MemberSuspended,
+    "reinstate": v1.MemberReinstated,
+    "remove": v1.MemberRemoved,
+}
+_LONGEST_SEARCH = 100
+
+
+async def _list(visit: Visit) -> Response:
+    standings, trouble = await _standings(visit)
+    names = visit.desk.names()
+    wanted = visit.request.query_params.get("q", "")[:_LONGEST_SEARCH]
+    folded = wanted.strip().casefold()
+    rows = [
+        {
+            "member": each,
+            "name": names.get(each.id, ""),
+            "standing": standings.get(each.id),
+            "place": _place(standings.get(each.id)),
+        }
+        for each in visit.roster.members.values()
+    ]
+    rows = [row for row in rows if not folded or folded in str(row["name"]).casefold() or _is(row["member"], folded)]
+    rows.sort(key=lambda row: (str(row["name"]).casefold() or "\uffff", row["member"].id))
+    told = notices(visit.roster, standings, names, now=visit.now)
+    return visit.page(
+        "members.html",
+        groups=[(state, STATES[state], [row for row in rows if row["member"].state is state]) for state in MemberState],
+        wrong={each.member for each in told if each.member is not None},
+        wanted=wanted,
+        trouble=trouble,
+        quota=visit.roster.policy.mailbox_quota,
+    )
+
+
+async def _show(visit: Visit) -> Response:
+    member = _member(visit)
+    standings, trouble = await _standings(visit)
+    standing = standings.get(member.id)
+    names = visit.desk.names()
+    told = notices(visit.roster, standings, names, now=visit.now)
+    return visit.page(
+        "member.html",
+        member=member,
+        name=names.get(member.id) or member.id.short,
+        state=STATES[member.state],
+        standing=standing,
+        profile=standing.profile if standing is not None else None,
+        notices=[each for each in told if each.member == member.id],
+        words=await asyncio.to_thread(words_of, member.identity),
+        history=list(told_all(visit.desk.log.entries, about=member.id)),
+        names=names,
+        quota=visit.roster.policy.mailbox_quota,
+        trouble=trouble,
+    )
+
+
+async def _change(visit: Visit, form: FormData) -> Response:
+    """To the page that shows what would be signed."""
+    member = _member(visit)
+    kind = _CHANGES.get(str(form.get("do", "")))
+    if kind is None:
+        raise InvalidInput(field="do", problem=N_("choose one of those that are offered"))
+    return await lead_to_signing(visit, about_member(kind, member.id, visit.roster, visit.now))
+
+
+async def _standings(visit: Visit) -> tuple[Mapping[MemberId, Standing], tuple[str, str] | None]:
+    """What the directory tells, or why it does not."""
+    if visit.desk.trouble is not None:
+        return {}, translate(visit.desk.trouble, visit.language)
+    try:
+        return await visit.desk.standings(), None
+    except CordeeError as failed:
+        return {}, translate(failed, visit.language)
+
+
+def _member(visit: Visit) -> Member:
+    try:
+        found = visit.roster.members.get(MemberId(bytes.fromhex(str(visit.request.path_params["member"]))))
+    except (ValueError, MalformedStatement):
+        found = None
+    if found is None:
+        raise NotFound(what=N_("member"))
+    return found
+
+
+def _is(member: Member, wanted: str) -> bool:
+    return len(wanted) >= 4 and member.id.hex().startswith(wanted)
+
+
+def _place(standing: Standing | None) -> Any:
+    profile = standing.profile if standing is not None else None
+    return "" if profile is None else " ".join(filter(None, (profile.commune, f"({profile.departement})")))
+
+
+PAGES: Final = (
+    Page("members", "/members", get=_list),
+    Page("member", "/members/{member:str}", get=_show),
+    Page("member_change", "/members/{member:str}/change", post=_change),
+)

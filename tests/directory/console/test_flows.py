@@ -1,0 +1,238 @@
+"""What administrators do at their consoles, without a browser: the same answers that one would get."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cordee.invitation import Invitation
+from cordee.members import MemberState
+from cordee.v1 import directory_pb2 as pb
+from cordee.v1 import statements_pb2 as v1
+from directory.administrator import keyfile
+from tests.directory.town import profile_of
+
+from .office import PASSPHRASE, Office, words
+
+
+async def test_one_begins_an_admission_and_the_other_finishes_it_each_with_the_words_compared(office: Office) -> None:
+    node = await office.applicant("Marseille")
+    one, other = await office.desk(0), await office.desk(1)
+    path = f"/requests/{node.keys.id.hex()}"
+
+    assert "Association Marseille" in await one.page("/")
+    begun = await one.submit((await one.form(path, action=f"{path}/admit")).fill(words=words(node)))
+    assert begun.status_code == 303
+    shown = await one.page(begun.headers["location"])
+    assert "Admit the association" in shown
+    assert "Association Marseille" in shown
+    assert "After you more must sign: 1" in shown
+    assert (await one.sign(begun.headers["location"])).headers["location"] == "/signing?done=signed"
+    assert node.keys.id not in office.town.directory.rosters.roster.members
+
+    assert "Waits for your signature" in await other.page("/")
+    entry = begun.headers["location"]
+    refused = await other.sign(entry, words="abaisser abandon abdiquer abeille abolir aborder")
+    assert refused.status_code == 422
+    assert "These are not the six words" in refused.text
+    done = await other.sign(entry, words=words(node))
+    assert done.headers["location"] == "/signing?done=appended"
+    assert office.town.directory.rosters.roster.members[node.keys.id].state is MemberState.ACTIVE
+    assert "was admitted" in await one.page(f"/members/{node.keys.id.hex()}")
+
+
+async def test_wrong_words_lead_nowhere_and_what_was_typed_comes_back(office: Office) -> None:
+    node = await office.applicant("Marseille")
+    desk = await office.desk()
+    path = f"/requests/{node.keys.id.hex()}"
+
+    answer = await desk.submit((await desk.form(path, action=f"{path}/admit")).fill(words="un deux trois"))
+
+    assert answer.status_code == 422
+    assert 'value="un deux trois"' in answer.text
+    assert await office.town.directory.governance.pending() == []
+
+
+async def test_a_refusal_carries_its_reason_to_the_applicant(office: Office) -> None:
+    node = await office.applicant("Marseille")
+    desk = await office.desk()
+    path = f"/requests/{node.keys.id.hex()}"
+    form = await desk.form(path, action=f"{path}/refuse")
+
+    assert (await desk.submit(form.fill(reason=" "))).status_code == 422
+    assert (await desk.submit(form.fill(reason="x" * 501))).status_code == 422
+    done = await desk.submit(form.fill(reason="Le numéro SIRET est celui d’un autre établissement."))
+
+    assert done.headers["location"] == "/requests?done=refused"
+    told = await office.town.status(node)
+    assert (told.state, told.refusal_reason) == (
+        pb.JOIN_STATE_REFUSED,
+        "Le numéro SIRET est celui d’un autre établissement.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("do", "before", "after", "says"),
+    [
+        ("suspend", None, MemberState.SUSPENDED, "Suspend “Association Marseille”"),
+        ("reinstate", v1.MemberSuspended, MemberState.ACTIVE, "Reinstate “Association Marseille”"),
+        ("remove", None, MemberState.REMOVED, "Remove “Association Marseille”"),
+    ],
+)
+async def test_a_members_state_is_changed_by_two(
+    office: Office, do: str, before: Any, after: MemberState, says: str
+) -> None:
+    town = office.town
+    node = await town.join("Marseille")
+    if before is not None:
+        head = town.network.roster.head(node.keys.id, town.clock.now())
+        await town.append(town.network.append(town.network.signed_entry(before(**head, member=node.keys.id))))
+    one, other = await office.desk(0), await office.desk(1)
+    path = f"/members/{node.keys.id.hex()}"
+    await one.page(path)
+
+    form = (await one.form(path, action=f"{path}/change")).fill(do=do)
+    begun = await one.submit(form)
+    assert says in await one.page(begun.headers["location"])
+    await one.sign(begun.headers["location"])
+    # The other one starts from the member as well, and is led to what was begun.
+    again = await other.submit((await other.form(path, action=f"{path}/change")).fill(do=do))
+    assert again.headers["location"] == begun.headers["location"]
+    assert (await other.sign(again.headers["location"])).headers["location"] == "/signing?done=appended"
+
+    assert town.directory.rosters.roster.members[node.keys.id].state is after
+
+
+async def test_an_invitation_is_made_saved_and_used(office: Office) -> None:
+    desk = await office.desk()
+    profile = profile_of("Nîmes", 3)
+    form = await desk.form("/invite")
+
+    refused = await desk.submit(form.fill(legal_name=profile["legal_name"], number=profile["siret"], days="400"))
+    assert refused.status_code == 422
+    assert profile["legal_name"] in refused.text
+    made = await desk.submit(form.fill(secrecy="yes", days="10"))
+    assert made.status_code == 303
+    page = await desk.page(made.headers["location"])
+    assert "Three steps for the association" in page
+    file = await desk.get(f"{made.headers['location']}/file")
+
+    invitation = Invitation.parse(file.content)
+    assert (invitation.legal_name, invitation.bound_by_secrecy) == (profile["legal_name"], True)
+    assert invitation.expires - office.town.clock.now() <= timedelta(days=10)
+    assert "Association Nîmes" in await desk.page("/requests")
+    assert office.town.directory.rosters.roster.members == {}
+    assert invitation.secret.hex() not in page
+
+
+async def test_the_policy_is_changed_setting_by_setting_and_shown_before_and_after(office: Office) -> None:
+    one, other = await office.desk(0), await office.desk(1)
+    form = await one.form("/policy/change")
+
+    for wrong in ({"freshness_limit": "eight"}, {"freshness_limit": "80"}, {"threshold": "3"}, {"threshold": "0"}, {}):
+        answer = await one.submit((await one.form("/policy/change")).fill(**wrong))
+        assert answer.status_code == 422, wrong
+    form.put("freshness_limit:unit", "hours")
+    begun = await one.submit(form.fill(freshness_limit="12"))
+    shown = await one.page(begun.headers["location"])
+    assert "1 days → 12 h" in shown
+    await one.sign(begun.headers["location"])
+    await other.sign(begun.headers["location"])
+
+    assert office.town.directory.rosters.roster.policy.freshness_limit == timedelta(hours=12)
+    assert "12 h" in await other.page("/policy")
+    assert "1 days → 12 h" in await other.page("/log/1")
+
+
+async def test_an_administrator_is_added_by_a_file_and_removed_again(office: Office) -> None:
+    one, other = await office.desk(0), await office.desk(1)
+    third = office.folder / "third.key"
+    key = keyfile.create(third, PASSPHRASE.encode(), random=lambda size: b"3" * size, rounds=1, memory=8192)
+    public = keyfile.public_path(third).read_bytes()
+    spoken = " ".join(office_words(key))
+    form = await one.form("/administrators", action="/administrators/add")
+
+    wrong = await one.submit(form, files={"file": ("x.pub", b"nothing")})
+    assert wrong.status_code == 422
+    begun = await one.submit(form, files={"file": ("third.key.pub", public)})
+    path = begun.headers["location"]
+    assert (await one.sign(path, words=spoken)).headers["location"] == "/signing?done=signed"
+    assert (await other.sign(path, words=spoken)).headers["location"] == "/signing?done=appended"
+    roster = office.town.directory.rosters.roster
+    assert key.public.key_id in roster.administrators
+
+    action = f"/administrators/{key.public.key_id.hex()}/remove"
+    begun = await one.submit(await one.form("/administrators", action=action))
+    await one.sign(begun.headers["location"])
+    await other.sign(begun.headers["location"])
+    assert key.public.key_id not in office.town.directory.rosters.roster.administrators
+
+
+async def test_who_would_be_missing_for_the_threshold_cannot_be_removed(office: Office) -> None:
+    desk = await office.desk()
+    other = office.town.network.administrators[1].public.key_id
+
+    answer = await desk.submit(await desk.form("/administrators", action=f"/administrators/{other.hex()}/remove"))
+
+    assert answer.status_code == 422
+    assert await office.town.directory.governance.pending() == []
+
+
+async def test_the_log_tells_every_entry_in_words_and_is_saved(office: Office) -> None:
+    town = office.town
+    node = await town.join("Marseille")
+    desk = await office.desk()
+    await desk.page("/members")
+
+    listed = await desk.page("/log")
+    assert "The network was founded." in listed
+    assert "Association Marseille was admitted." in listed
+    assert "2 entries" in listed
+    entry = await desk.page("/log/1")
+    assert node.keys.id.hex() in entry
+    assert "six words of its key" in entry
+    assert "administrators who must sign: 2" in await desk.page("/log/0")
+    for missing in ("/log/2", "/log/999999999999", "/log/-1", "/log/x"):
+        assert (await desk.get(missing)).status_code == 404
+    assert (await desk.get("/log/export")).content.count(b"cordee.v1.MemberAdmitted") == 1
+
+
+async def test_what_runs_out_is_told_on_the_first_page_and_beside_the_member(office: Office) -> None:
+    node = await office.town.join("Marseille")
+    office.town.move(timedelta(days=75))
+    await office.town.directory.rosters.sign()
+    desk = await office.desk()
+
+    for page in (await desk.page("/"), await desk.page(f"/members/{node.keys.id.hex()}")):
+        assert "The card of Association Marseille ends on" in page
+        assert "The certificate of Association Marseille ends on" in page
+    assert "Every administrator must sign" in await desk.page("/")
+
+
+async def test_a_directory_that_does_not_answer_leaves_the_log_that_was_verified(office: Office) -> None:
+    await office.town.join("Marseille")
+    desk = await office.desk()
+    await desk.page("/members")
+    front = desk.console.network.front
+
+    from cordee.errors import Unreachable
+
+    async def nobody(*_: Any, **__: Any) -> Any:
+        raise Unreachable(peer=front)
+
+    working = desk.console._desk
+    assert working is not None
+    working.client.sync = nobody  # type: ignore[method-assign]
+    page = await desk.page("/")
+    assert "The directory does not answer" in page
+    assert "1 active" in page
+    assert "Association Marseille" in await desk.page("/members")
+    assert "2 entries" in await desk.page("/log")
+
+
+def office_words(key: Any) -> list[str]:
+    from cordee.words import six_words
+
+    return six_words(key.public)
