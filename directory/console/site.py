@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cordee.errors import N_, CordeeError, NotFound, NotSignedIn, SessionLocked
+from cordee.errors import N_, CordeeError, NotFound, NotSignedIn, SessionLocked, Unreachable
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import translate
 from cordee.web.door import HEADERS, Door
@@ -120,6 +120,8 @@ def refusal(
     told, help_ = translate(refused, language)
     if isinstance(refused, NotFound):  # its own words name a command
         help_ = N_("Check the address, or look in the lists.")
+    elif isinstance(refused, Unreachable):
+        help_ = N_("Check the connection of this machine, and whether the directory runs; then load the page again.")
     return page(
         "refused.html",
         language,

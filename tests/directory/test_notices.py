@@ -56,7 +56,11 @@ def test_a_network_that_is_well_is_silent(network: Network) -> None:
     ("changes", "wrong", "sentence"),
     [
         ({"later": 71}, False, "The card of {who} ends on {day} and has not renewed itself."),
-        ({"doubt": CardExpired(member="x"), "card": None}, True, "The card of {who} has run out: nobody can send it anything."),
+        (
+            {"doubt": CardExpired(member="x"), "card": None},
+            True,
+            "The card of {who} has run out: nobody can send it anything.",
+        ),
         ({"doubt": CardRefused(member="x", problem="x"), "card": None}, True, "The card of {who} does not verify."),
         ({"card": None}, False, "{who} has published no card yet: its node has not been connected."),
         ({"counted": 4 * 2**30}, False, "{who} has nearly used up what may wait for its recipients."),
@@ -80,7 +84,7 @@ def test_a_certificate_is_told_before_and_after_its_end(network: Network) -> Non
 
 
 def test_a_suspension_that_nobody_decides_about_is_told_after_a_month(network: Network) -> None:
-    network.suspend("Paris")
+    network.suspend(network.members["Paris"])
     assert network.roster.members[network.members["Paris"].id].state is MemberState.SUSPENDED
 
     assert _told(network, later=29) == []

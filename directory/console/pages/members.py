@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from cordee.errors import N_, CordeeError, InvalidInput, MalformedStatement, NotFound
 from cordee.ids import MemberId
 from cordee.members import Member, MemberState
+from cordee.profile import departement_name
 from cordee.runtime.texts import translate
 from cordee.v1 import statements_pb2 as v1
 from directory.administrator.desk import words_of
@@ -25,10 +26,15 @@ from directory.console.visit import Visit
 
 __all__ = ["PAGES"]
 
-STATES: Final = {
+_STATES: Final = {
     MemberState.ACTIVE: N_("active"),
     MemberState.SUSPENDED: N_("suspended"),
     MemberState.REMOVED: N_("removed"),
+}
+_GROUPS: Final = {
+    MemberState.ACTIVE: N_("Active members"),
+    MemberState.SUSPENDED: N_("Suspended members"),
+    MemberState.REMOVED: N_("Removed members"),
 }
 _CHANGES: Final[Mapping[str, type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]]] = {
     "suspend": v1.MemberSuspended,
@@ -57,7 +63,9 @@ async def _list(visit: Visit) -> Response:
     told = notices(visit.roster, standings, names, now=visit.now)
     return visit.page(
         "members.html",
-        groups=[(state, STATES[state], [row for row in rows if row["member"].state is state]) for state in MemberState],
+        groups=[
+            (state, _GROUPS[state], [row for row in rows if row["member"].state is state]) for state in MemberState
+        ],
         wrong={each.member for each in told if each.member is not None},
         wanted=wanted,
         trouble=trouble,
@@ -75,9 +83,10 @@ async def _show(visit: Visit) -> Response:
         "member.html",
         member=member,
         name=names.get(member.id) or member.id.short,
-        state=STATES[member.state],
+        state=_STATES[member.state],
         standing=standing,
         profile=standing.profile if standing is not None else None,
+        place=_place(standing),
         notices=[each for each in told if each.member == member.id],
         words=await asyncio.to_thread(words_of, member.identity),
         history=list(told_all(visit.desk.log.entries, about=member.id)),
@@ -120,9 +129,11 @@ def _is(member: Member, wanted: str) -> bool:
     return len(wanted) >= 4 and member.id.hex().startswith(wanted)
 
 
-def _place(standing: Standing | None) -> Any:
+def _place(standing: Standing | None) -> str:
     profile = standing.profile if standing is not None else None
-    return "" if profile is None else " ".join(filter(None, (profile.commune, f"({profile.departement})")))
+    if profile is None:
+        return ""
+    return f"{profile.commune} ({profile.departement})" if profile.commune else departement_name(profile.departement)
 
 
 PAGES: Final = (
