@@ -27,12 +27,13 @@ from directory.administrator.signing import begun_or_new, ready_to_sign
 from directory.console.app import application
 from directory.console.console import Console
 from tests.directory.console.office import PASSPHRASE, Office
-from tests.directory.town import Node, Town
+from tests.directory.town import SAMPLES, Node, Town
 
 __all__ = ["Consoles", "opened"]
 
 T = TypeVar("T")
 _SECONDS = 60
+_TICK = 0.1
 
 
 class Consoles:
@@ -81,7 +82,7 @@ class Consoles:
 
     def ask(self, name: str) -> Node:
         """An association that was invited and has asked."""
-        number = len(self.members) + len(self.asking)
+        number = len(SAMPLES) - 1 - len(self.asking)  # members take the first ones
         self.asking[name] = self.run(self.office.applicant(name, number))
         return self.asking[name]
 
@@ -172,7 +173,9 @@ def opened(folder: Path, *, administrators: int = 3) -> Iterator[Consoles]:
         try:
             async with office() as made, AsyncExitStack() as stack:
                 begun.set_result(Consoles(made, loop, stack))
-                await stopped.wait()
+                while not stopped.is_set():  # as in a day: the directory counts how often somebody asks
+                    await asyncio.sleep(_TICK)
+                    made.town.clock.advance(timedelta(seconds=_TICK))
         except BaseException as error:
             if not begun.done():
                 begun.set_exception(error)
