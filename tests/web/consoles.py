@@ -153,6 +153,7 @@ def words(node: Node) -> str:
 @contextlib.contextmanager
 def opened(folder: Path, *, administrators: int = 3) -> Iterator[Consoles]:
     """A founded directory that serves, with administrators of whom two must sign."""
+    folder.mkdir(parents=True, exist_ok=True)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
