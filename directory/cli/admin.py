@@ -17,6 +17,7 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_status import status
 
 __all__ = ["group"]
 
@@ -52,6 +53,7 @@ for command in (
     reinstate,
     remove,
     members,
+    status,
     words,
     administrators,
     log,
