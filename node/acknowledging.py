@@ -17,6 +17,7 @@ __all__ = ["Acknowledging"]
 log = logger("node.acknowledging")
 
 _EVERY = timedelta(minutes=50)  # a checkpoint comes every hour: this one is not to be left out
+_SPREAD = 1.0  # seconds, at random: the directory has the news itself to carry first, and all have it at once
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 600.0
 
@@ -34,6 +35,7 @@ class Acknowledging:
         news = self._house.roster.news
         while True:
             await news.wait()
+            await self._house.clock.sleep(_SPREAD * self._house.random(1)[0] / 255)
             news.clear()
             pause = _FIRST_PAUSE
             while not await self._tell():
