@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from grpc._cython import cygrpc
 
 from cordee.checkpoint import open_checkpoint
-from cordee.runtime import tls
 from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
@@ -23,6 +18,7 @@ from cordee.v1 import statements_pb2 as v1
 from directory.events import Growth
 from tests.builders import Network
 from tests.directory.town import ORIGIN, Node, Town, refused
+from tests.tls_sessions import plain_context, resuming_channel, shake_hands
 
 # ---- the hint ----
 
@@ -72,36 +68,13 @@ def test_where_one_is_missing_in_between_or_there_is_too_much_it_is_to_be_asked_
 # ---- TLS ----
 
 
-def plain(node: Node, folder: Path) -> ssl.SSLContext:
-    (folder / "root").write_bytes(x509.load_der_x509_certificate(node.town.ca).public_bytes(Encoding.PEM))
-    (folder / "key").write_bytes(node.transport.pem)
-    (folder / "certificate").write_bytes(x509.load_der_x509_certificate(node.certificate).public_bytes(Encoding.PEM))
-    context = ssl.create_default_context(cafile=str(folder / "root"))
-    context.load_cert_chain(folder / "certificate", folder / "key")
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
-async def shake_hands(
-    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None
-) -> tuple[bool, ssl.SSLSession]:
-    """Whether the session was resumed, and the one to resume next."""
-
-    def connect() -> tuple[bool, ssl.SSLSession]:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as line,
-            context.wrap_socket(line, server_hostname=tls.DIRECTORY_NAME, session=session) as secure,
-        ):
-            secure.recv(1)  # a ticket comes before the server's first frame
-            assert secure.session is not None
-            return bool(secure.session_reused), secure.session
-
-    return await asyncio.to_thread(connect)
+def handshake_of(node: Node, folder: Path) -> ssl.SSLContext:
+    return plain_context(node.town.ca, node.transport, node.certificate, folder)
 
 
 async def test_a_suspension_ends_the_tls_sessions_from_before(town: Town, tmp_path: Path) -> None:
     paris = await town.join("Paris")
-    context, port = plain(paris, tmp_path), int(town.listening.members.rpartition(":")[2])
+    context, port = handshake_of(paris, tmp_path), int(town.listening.members.rpartition(":")[2])
     resumed, session = await shake_hands(port, context)
     assert not resumed
     resumed, session = await shake_hands(port, context, session)
@@ -115,25 +88,15 @@ async def test_a_suspension_ends_the_tls_sessions_from_before(town: Town, tmp_pa
 
 async def test_a_suspended_member_is_refused_on_every_kind_of_connection(town: Town) -> None:
     paris = await town.join("Paris")
-    pem = Encoding.PEM
-    credentials = grpc.ssl_channel_credentials(
-        x509.load_der_x509_certificate(town.ca).public_bytes(pem),
-        paris.transport.pem,
-        x509.load_der_x509_certificate(paris.certificate).public_bytes(pem),
-    )
-    options: list[Any] = [
-        ("grpc.ssl_session_cache", cygrpc.SSLSessionCacheLRU(4)),
-        ("grpc.ssl_target_name_override", tls.DIRECTORY_NAME),
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
+    cache = cygrpc.SSLSessionCacheLRU(4)
+
+    def connect() -> grpc.aio.Channel:
+        return resuming_channel(town.listening.members, town.ca, paris.transport, paris.certificate, cache=cache)
 
     async def ask(line: grpc.aio.Channel) -> None:
         stub: Any = directory_pb2_grpc.RosterStub(line)
         with reaching("directory"):
             await stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=5)
-
-    def connect() -> grpc.aio.Channel:
-        return grpc.aio.secure_channel(town.listening.members, credentials, options=options)
 
     async with connect() as open_before:
         await ask(open_before)
@@ -151,7 +114,7 @@ async def test_a_suspended_member_is_refused_on_every_kind_of_connection(town: T
 @pytest.mark.parametrize("kind", [v1.MemberSuspended, v1.MemberRemoved])
 async def test_only_what_ends_a_standing_ends_sessions(town: Town, tmp_path: Path, kind: type[Any]) -> None:
     paris, marseille = await town.join("Paris"), await town.join("Marseille")
-    context, port = plain(paris, tmp_path), int(town.listening.members.rpartition(":")[2])
+    context, port = handshake_of(paris, tmp_path), int(town.listening.members.rpartition(":")[2])
     _, session = await shake_hands(port, context)
     await town.join("Lille")
     resumed, session = await shake_hands(port, context, session)
