@@ -78,7 +78,7 @@ class DirectoryClient:
     async def tell_held(self, held: Signed) -> None:
         """Say how much of the log this node holds; `held` is a HeldCheckpoint."""
         request = directory_pb2.TellHeldCheckpointRequest(held=held.to_message())
-        await _unary(self._roster.TellHeldCheckpoint(request, timeout=_CALL_SECONDS))
+        await answered(self._roster.TellHeldCheckpoint(request, timeout=CALL_SECONDS))
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""

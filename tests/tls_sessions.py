@@ -31,14 +31,14 @@ def plain_context(root: bytes, key: TransportKey, certificate: bytes, folder: Pa
 
 
 async def shake_hands(
-    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None, *, server_name: str = tls.DIRECTORY_NAME
 ) -> tuple[bool, ssl.SSLSession]:
     """Whether the session was resumed, and the one to resume next."""
 
     def connect() -> tuple[bool, ssl.SSLSession]:
         with (
             socket.create_connection(("127.0.0.1", port), timeout=5) as line,
-            context.wrap_socket(line, server_hostname=tls.DIRECTORY_NAME, session=session) as secure,
+            context.wrap_socket(line, server_hostname=server_name, session=session) as secure,
         ):
             secure.recv(1)  # a ticket comes before the server's first frame
             assert secure.session is not None
@@ -48,13 +48,19 @@ async def shake_hands(
 
 
 def resuming_channel(
-    target: str, root: bytes, key: TransportKey, certificate: bytes, *, cache: Any
+    target: str,
+    root: bytes,
+    key: TransportKey,
+    certificate: bytes,
+    *,
+    cache: Any,
+    server_name: str = tls.DIRECTORY_NAME,
 ) -> grpc.aio.Channel:
     """A channel that resumes what `cache` (SSLSessionCacheLRU) kept of those before; ours never do."""
     credentials = grpc.ssl_channel_credentials(_pem(root), key.pem, _pem(certificate))
     options: list[Any] = [
         ("grpc.ssl_session_cache", cache),
-        ("grpc.ssl_target_name_override", tls.DIRECTORY_NAME),
+        ("grpc.ssl_target_name_override", server_name),
         ("grpc.use_local_subchannel_pool", 1),
     ]
     return grpc.aio.secure_channel(target, credentials, options=options)

@@ -143,10 +143,8 @@ async def _found(folder: Path, count: int) -> Founded:
         await directory.rosters.found(genesis)
         places = asyncio.Semaphore(_AT_ONCE)
         await asyncio.gather(*(each.ask(directory, keys[0], places) for each in applicants))
-    admissions = [made.signed(each.admission(roster)) for each in applicants]
-    async with opened(place, clock=SystemClock(), load=False) as directory:
-        await directory.rosters.bring_back([genesis, *admissions])
-    async with opened(place, clock=SystemClock()) as directory:
+        for each in applicants:
+            await directory.rosters.append(made.signed(each.admission(roster)))
         members = [each.admitted(directory) for each in applicants]
         made = Founded(folder, keys, directory.rosters.roster, members)
     (folder / "members.json").write_text(json.dumps([each.to_plain() for each in members]), encoding="ascii")
