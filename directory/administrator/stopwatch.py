@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from cordee.errors import N_, ClockSkew, MalformedStatement, RosterForked, WrongNetwork, WrongParty
 from cordee.ids import MemberId
@@ -111,13 +111,16 @@ def silent(
     return sorted(lost, key=lambda each: (each.heard is not None, each.heard or now))
 
 
-def in_words(node: NodeKnows) -> tuple[str, dict[str, str]]:
-    """How it stands with a node that does not know, as a marked text and its facts but for the name `{who}`."""
+def in_words(node: NodeKnows, *, zone: tzinfo | None = None) -> tuple[str, dict[str, str]]:
+    """How it stands with a node that does not know, as a marked text and its facts but for the name `{who}`. The time
+    is that of `zone`, or of this machine's; `day` is a date that whoever shows it writes out (texts.facts_in_words).
+    """
     if node.connected:
         return N_("{who}: connected, has not answered yet"), {}
     if node.heard is None:
         return N_("{who}: never heard of"), {}
-    return N_("{who}: not heard of since {since}"), {"since": node.heard.isoformat(sep=" ", timespec="minutes")}
+    local = node.heard.astimezone(zone)
+    return N_("{who}: not heard of since {day}, {at}"), {"day": local.date().isoformat(), "at": f"{local:%H:%M}"}
 
 
 def _active(roster: Roster) -> Iterable[Member]:

@@ -87,7 +87,8 @@ async def sign(session: Session, entry: str, watch_seconds: int | None) -> None:
         raise NotFound(what=N_("pending entry"))
     if len(found) > 1:
         raise InvalidInput(field="ENTRY", problem=N_("several entries begin like this"))
-    session.output.record(await follow(session, await session.sign(found[0]), watch_seconds))
+    outcome = await follow(session, await session.sign(found[0]), watch_seconds)
+    session.output.record(outcome, hide=("not_yet",))
 
 
 @click.group("administrators")

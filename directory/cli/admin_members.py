@@ -224,7 +224,7 @@ async def _change(
     member = session.member(given)
     outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
     outcome = await follow(session, outcome, watch_seconds)
-    session.output.record({"member": member.hex(), **outcome})
+    session.output.record({"member": member.hex(), **outcome}, hide=("not_yet",))
 
 
 def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:

@@ -47,7 +47,7 @@ async def status(session: Session) -> None:
         "nodes_known": rows,
     }
     session.output.say(
-        N_("{know} of {nodes} nodes know the newest entry; {silent} were not heard of lately."),
+        N_("{know} of {nodes} nodes know the newest entry; not heard of lately: {silent}."),
         know=len(watch.know),
         nodes=watch.nodes,
         silent=len(lost),

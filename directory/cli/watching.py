@@ -10,7 +10,7 @@ import click
 
 from cordee.errors import N_
 from cordee.ids import MemberId
-from cordee.runtime.texts import text, translate
+from cordee.runtime.texts import facts_in_words, text, translate
 from cordee.times import span_text
 from directory.administrator.stopwatch import NodeKnows, Stopwatch, in_words, stopwatch
 from directory.cli.session import Session
@@ -104,8 +104,8 @@ def _say_rest(session: Session, watch: Stopwatch) -> None:
     names = session.home.names()
     for each in watch.not_yet:
         message, facts = in_words(each)
-        who = names.get(each.member) or each.member.short
-        session.output.say("{line}", line=text(message, session.language).format(who=who, **facts))
+        told = facts_in_words(facts, session.language) | {"who": names.get(each.member) or each.member.short}
+        session.output.say("{line}", line=text(message, session.language).format(**told))
     limit = span_text(session.roster.policy.freshness_limit)
     session.output.say(
         N_("Who is not reached hears of it when it connects; cut off for {limit}, it takes and sends nothing."),

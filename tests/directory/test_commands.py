@@ -220,7 +220,7 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     seen = office.admin("bruno", "status")
     assert (seen["entries"], seen["nodes"], seen["know"], seen["silent"]) == (2, 1, 0, [member])
     assert seen["members"] == {"active": 1, "suspended": 0, "removed": 0}
-    assert "0 of 1 nodes know the newest entry; 1 were not heard of lately." in office.told
+    assert "0 of 1 nodes know the newest entry; not heard of lately: 1." in office.told
     waits = office.admin("alice", "suspend", profile["legal_name"], "--watch")
     assert (waits["appended"], "know" in waits) == (False, False), "there is nothing to follow yet"
     (entry,) = office.admin("bruno", "pending")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,11 @@ async def test_the_stopwatch_counts_active_members_and_names_who_does_not_know(t
     assert (before.nodes, before.know, before.reached) == (2, (), False)
     assert [each.member for each in before.not_yet] == [marseille.keys.id, paris.keys.id]
     assert in_words(before.not_yet[0]) == ("{who}: connected, has not answered yet", {})
-    assert in_words(before.not_yet[1])[0] == "{who}: not heard of since {since}"
+    heard = nodes[paris.keys.id].heard
+    assert now - heard >= 3 * HOUR
+    message, facts = in_words(before.not_yet[1], zone=UTC)
+    assert message == "{who}: not heard of since {day}, {at}"
+    assert facts == {"day": heard.date().isoformat(), "at": f"{heard:%H:%M}"}
     assert [each.member for each in silent(nodes, roster, now=now)] == [paris.keys.id]
     await tell(marseille, held(marseille))
     after = stopwatch(known(town, await told(town)), roster, size=5)
