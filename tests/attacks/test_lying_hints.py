@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,3 +164,22 @@ async def test_a_suspension_in_a_hint_takes_effect_without_another_call(scene: S
     await roster.hear(log.hint(scene.now, start=0))
     assert roster.roster.members[paris].state is MemberState.SUSPENDED
     assert roster.alarm is None
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_card_that_comes_before_its_members_admission_is_asked_for_again(tmp_path: Path) -> None:
+    """As when a member is admitted between a look at the log and one at the cards."""
+    async with beside_a_liar(tmp_path, "Paris", "Marseille") as (street, liar, (_, marseille)):
+        roster, before = marseille.here.roster, Log.true(street)
+        liar.shows_to[marseille.here.member] = Shown(
+            note=lambda: before.note(street.clock.now()), entries=lambda start: before.entries[start:]
+        )
+        lille = await street.settle("Lille", 2)
+        await lille.start()
+        await roster.sync()
+        assert lille.member not in roster.roster.members
+        liar.shows_to.clear()
+        await roster.sync()
+        assert lille.member is not None
+        assert roster.card(lille.member, now=street.clock.now()).card.number == 1
+        await lille.stop()
