@@ -33,8 +33,9 @@ from directory.authority import Authority
 from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.commands import Commands
-from directory.events import Events
+from directory.events import Events, Growth
 from directory.house import House
+from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
@@ -43,7 +44,7 @@ from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
 from directory.standings import Standings
-from directory.store import DirectoryTable
+from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
@@ -67,6 +68,7 @@ class Directory:
     commands: Commands
     broker: Broker
     events: Events
+    knowledge: Knowledge
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
@@ -92,7 +94,7 @@ async def opened(
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
-    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+    with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -120,11 +122,13 @@ async def opened(
                 commands=Commands(rosters, clock),
                 broker=broker,
                 events=events,
+                knowledge=Knowledge(db, rosters, events, clock),
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            rosters.also.append(directory.knowledge.on_entry)
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()
@@ -149,9 +153,15 @@ class _Grown:
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
+                directory.authority.end_sessions()
         directory.broker.something_ended()
-        directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
+        directory.events.roster_grown(self._growth(roster, entry))  # and so wakes whom an expiry concerns
         log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
+
+    def _growth(self, roster: Roster, entry: v1.Entry) -> Growth:
+        rosters, revision = self._directory.rosters, self._directory.cards.revision
+        signed = rosters.signed_size == roster.size  # what is not signed yet is not shown
+        return Growth(rosters.checkpoint, rosters.signed_size, (entry,) if signed else (), revision)
 
 
 @contextlib.asynccontextmanager
@@ -252,7 +262,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(
         services["Roster"],
         grpc.add_RosterServicer_to_server,
-        RosterServicer(directory.rosters, directory.cards, events),
+        RosterServicer(directory.rosters, directory.cards, events, directory.knowledge),
     )
     members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
@@ -270,6 +280,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
             directory.governance,
             membership,
             directory.rosters,
+            directory.knowledge,
             Standings(directory.db, directory.rosters),
         ),
     )

@@ -20,6 +20,7 @@ _MAX_NONCES = 10_000
 
 Command = (
     v1.CreateInvitation
+    | v1.ListHeldCheckpoints
     | v1.ListInvitations
     | v1.ListJoinRequests
     | v1.ListPendingEntries
@@ -30,6 +31,7 @@ Command = (
 C = TypeVar(
     "C",
     v1.CreateInvitation,
+    v1.ListHeldCheckpoints,
     v1.ListInvitations,
     v1.ListJoinRequests,
     v1.ListPendingEntries,

@@ -22,6 +22,7 @@ from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey, member_id_of
 from cordee.transfer import END_STATES
 from node import transfer_store
+from node.acknowledging import Acknowledging
 from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
@@ -201,6 +202,7 @@ async def opened(
         upkeep = Upkeep(house, client, publishing, transport, certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         running = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub()]
+        running.append(Acknowledging(house, client).run())
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)

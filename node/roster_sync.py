@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,7 +41,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, parse_body
 from cordee.times import span_text
-from cordee.v1 import statements_pb2
+from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
@@ -126,6 +126,8 @@ class RosterSync:
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self.connected = False  # the stream of events is open now
+        self.news = asyncio.Event()
+        """A checkpoint has verified since whoever waits for this cleared it."""
 
     # ---- what others ask ----
 
@@ -147,6 +149,11 @@ class RosterSync:
     def note(self) -> str:
         """The newest checkpoint as the directory signed it."""
         return self._note
+
+    @property
+    def card_revision(self) -> int:
+        """The directory's number of the last card that this node has looked at."""
+        return self._revision
 
     @property
     def alarm(self) -> CordeeError | None:
@@ -292,11 +299,20 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
+        return await self._look(self._ask)
+
+    async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
+        """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
+
+        Raises: as `sync`.
+        """
+        return await self._look(lambda: self._hear(hint))
+
+    async def _look(self, follow: Callable[[], Awaitable[None]]) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await self._follow_log()
-                await self._follow_cards()
+                await follow()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -304,6 +320,30 @@ class RosterSync:
                 raise
             await self._clear_alarm()
             return self.roster
+
+    async def _ask(self) -> None:
+        await self._follow_log()
+        await self._follow_cards()
+
+    async def _hear(self, hint: directory_pb2.RosterGrown) -> None:
+        if not await self._take(hint):
+            await self._ask()
+        elif not 0 < hint.card_revision <= self._revision:
+            await self._follow_cards()
+
+    async def _take(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Verify and keep what a hint brings. False where it does not begin where our log ends, or there is an alarm:
+        only what the directory answers when it is asked ends one.
+        """
+        known, roster = self._tree.size, self._roster
+        if roster is None or self._alarm is not None or not hint.start <= known <= hint.start + len(hint.entries):
+            return False
+        note = self._shown = hint.checkpoint
+        added = list(hint.entries[known - hint.start :])
+        for entry in added:
+            roster = self._admit(roster, entry)
+        await self._judge(note, open_checkpoint(note, roster.directory_key, roster.origin), roster, added)
+        return True
 
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
@@ -384,6 +424,7 @@ class RosterSync:
 
         await self._db.write(keep)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
+        self.news.set()
         if added:
             log.info("roster.grown", size=tree.size)
 
@@ -396,6 +437,8 @@ class RosterSync:
             member = MemberId(published_member(signed))
             if published.revision <= revision:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
+            if member not in roster.members:
+                break  # admitted since we looked at the log: it is asked for again, once we know of that
             revision = published.revision
             served = kept.get(member)
             newest = served or self._cards.get(member)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,11 +24,13 @@ from directory.administrator.applicants import Applicant, read_applicant
 from directory.administrator.home import LogCopy
 from directory.administrator.inviting import Invited, read_invited
 from directory.administrator.standings import Standing, read_standing
+from directory.administrator.stopwatch import NodeKnows, read_node
 
 __all__ = ["FrontClient", "connected", "submit_genesis"]
 
 _CALL_SECONDS = 30.0
 _LOG_SECONDS = 600.0
+_MAX_NODES = 10_000
 _PEER = N_("The directory")
 
 
@@ -137,6 +140,33 @@ class FrontClient:
                 pb.SignEntryRequest(entry=entry), timeout=_CALL_SECONDS
             )
         return answer
+
+    async def nodes(
+        self, log: LogCopy, *, heard_after: datetime | None = None
+    ) -> tuple[dict[MemberId, NodeKnows], dict[MemberId, CordeeError]]:
+        """What each member's node says that it knows of the log, and of whom that is not believed, and why.
+
+        With `heard_after`, only of those that said something since. Brings the copy of the log up to date where a node
+        knows more than we do. Raises: as `sync`.
+        """
+        after = timestamp_of(heard_after) if heard_after is not None else None
+        command = self._signed(v1.ListHeldCheckpoints(**self._common(), heard_after=after))
+        request = pb.ListHeldCheckpointsRequest(command=command)
+        answers: dict[MemberId, pb.ListHeldCheckpointsResponse] = {}
+        with reaching(_PEER):
+            async for answer in self._stub.ListHeldCheckpoints(request, timeout=_LOG_SECONDS):
+                answers[MemberId(answer.member)] = answer
+                if len(answers) > _MAX_NODES:
+                    raise RemoteFailure(peer=_PEER, code=N_("nodes without end"))
+        roster = await self.sync(log)
+        good: dict[MemberId, NodeKnows] = {}
+        bad: dict[MemberId, CordeeError] = {}
+        for member, answer in answers.items():
+            try:
+                good[member] = read_node(answer, roster, root_at=log.root_at, now=self._clock.now())
+            except CordeeError as doubt:
+                bad[member] = doubt
+        return good, bad
 
     def _common(self) -> _Common:
         return _Common(network=self._network, time=timestamp_of(self._clock.now()), nonce=self._random(16))

@@ -19,6 +19,7 @@ from directory.administrator.client import FrontClient
 from directory.administrator.home import Home, LogCopy
 from directory.administrator.signing import Ready
 from directory.administrator.standings import Standing
+from directory.administrator.stopwatch import NodeKnows
 
 __all__ = ["Desk", "Signed", "words_of"]
 
@@ -81,6 +82,14 @@ class Desk:
             self._standings = await self.client.standings(roster)
             self._standings_at = now
         return self._standings
+
+    async def nodes(self) -> tuple[Mapping[MemberId, NodeKnows], Mapping[MemberId, CordeeError]]:
+        """What each member's node has signed that it knows of the log, and of whom that is not believed.
+
+        Raises: Unreachable and what `LogCopy.extend` raises.
+        """
+        async with self._busy:
+            return await self.client.nodes(self.log)
 
     def names(self) -> dict[MemberId, str]:
         """What to call the members: the legal name that a verified profile proves, else what was signed for here."""

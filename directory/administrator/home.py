@@ -54,6 +54,10 @@ class LogCopy:
         """Entries verified."""
         return len(self.entries)
 
+    def root_at(self, size: int) -> bytes | None:
+        """The root of the log at a size; None where it is shorter."""
+        return self.tree.root(size) if 1 <= size <= self.size else None
+
     def load(self) -> None:
         """Replay what is here. Raises: EntryRefused, WrongNetwork."""
         for entry in read_entries(self._path):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from cordee.errors import N_, CardExpired, CordeeError, Unreachable
+from cordee.errors import N_, CardExpired, CordeeError, RosterForked, Unreachable
 from cordee.ids import MemberId
 from cordee.members import Member, MemberState, Roster
 from directory.administrator.standings import Standing
@@ -21,6 +21,7 @@ LATE: Final = timedelta(days=20)
 _AUTHORITY_SOON: Final = timedelta(days=180)  # a new authority needs every administrator and some weeks
 _LONG: Final = timedelta(days=30)
 _NEARLY_FULL: Final = 0.8
+_NONE: Final[Mapping[MemberId, CordeeError]] = {}
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,14 @@ def notices(
     *,
     now: datetime,
     trouble: CordeeError | None = None,
+    doubts: Mapping[MemberId, CordeeError] = _NONE,
 ) -> list[Notice]:
-    """All of them, those that are wrong first. `standings` may be empty: the directory may not answer."""
+    """All of them, those that are wrong first. `standings` may be empty: the directory may not answer. `doubts`: what
+    members' nodes are said to have signed of the log and is not believed.
+    """
     found = [
         *_of_directory(trouble),
+        *(_of_doubt(member, doubt, names) for member, doubt in doubts.items()),
         *_of_government(roster),
         *_of_authority(roster, now),
         *(each for member in _by_age(roster) for each in _of_member(roster, member, standings, names, now)),
@@ -75,6 +80,17 @@ def _of_directory(trouble: CordeeError | None) -> Iterator[Notice]:
                 "compare the size and the digest of the log."
             ),
         )
+
+
+def _of_doubt(member: MemberId, doubt: CordeeError, names: Mapping[MemberId, str]) -> Notice:
+    who = {"who": names.get(member, member.short)}
+    if isinstance(doubt, RosterForked):
+        sentence = N_(
+            "The node of {who} was shown another log than you. Sign nothing, call it and your colleagues: compare the "
+            "size and the digest of the log."
+        )
+        return Notice(True, sentence, who, member)
+    return Notice(False, N_("What the node of {who} says of the log does not verify."), who, member)
 
 
 def _of_government(roster: Roster) -> Iterator[Notice]:

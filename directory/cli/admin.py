@@ -18,6 +18,7 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_status import status
 
 __all__ = ["group"]
 
@@ -53,6 +54,7 @@ for command in (
     reinstate,
     remove,
     members,
+    status,
     words,
     administrators,
     log,

@@ -18,6 +18,7 @@ from directory.administrator.applicants import Applicant, check_words
 from directory.administrator.entries import about_member, admission
 from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.cli.session import Session, administering, pick
+from directory.cli.watching import follow, watch_option
 from directory.files import write_new
 
 __all__ = ["admit", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
@@ -121,35 +122,39 @@ async def refuse(session: Session, member: str, reason: str) -> None:
 
 @click.command("suspend")
 @click.argument("member")
+@watch_option
 @administering
-async def suspend(session: Session, member: str) -> None:
+async def suspend(session: Session, member: str, watch_seconds: int | None) -> None:
     """Suspend MEMBER: its node is cut off at once, its transfers stand still.
 
-    JSON: {member, entry, appended, signatures, threshold}
+    JSON: {member, entry, appended, signatures, threshold}; with --watch also {nodes, know, seconds,
+    not_yet: [{member, name, knows, behind, connected, heard}]}
     """
-    await _change(session, member, v1.MemberSuspended)
+    await _change(session, member, v1.MemberSuspended, watch_seconds)
 
 
 @click.command("reinstate")
 @click.argument("member")
+@watch_option
 @administering
-async def reinstate(session: Session, member: str) -> None:
+async def reinstate(session: Session, member: str, watch_seconds: int | None) -> None:
     """Take back the suspension of MEMBER.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberReinstated)
+    await _change(session, member, v1.MemberReinstated, watch_seconds)
 
 
 @click.command("remove")
 @click.argument("member")
+@watch_option
 @administering
-async def remove(session: Session, member: str) -> None:
+async def remove(session: Session, member: str, watch_seconds: int | None) -> None:
     """Remove MEMBER for good: its transfers expire at once, and its id never comes back.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberRemoved)
+    await _change(session, member, v1.MemberRemoved, watch_seconds)
 
 
 @click.command("members")
@@ -197,11 +202,15 @@ async def _applicant(session: Session, given: str) -> Applicant:
 
 
 async def _change(
-    session: Session, given: str, kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]
+    session: Session,
+    given: str,
+    kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved],
+    watch_seconds: int | None,
 ) -> None:
     member = session.member(given)
     outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
-    session.output.record({"member": member.hex(), **outcome})
+    outcome = await follow(session, outcome, watch_seconds)
+    session.output.record({"member": member.hex(), **outcome}, hide=("not_yet",))
 
 
 def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:

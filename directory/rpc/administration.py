@@ -12,6 +12,7 @@ from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from directory.administration import Governance
 from directory.commands import Commands
+from directory.knowledge import Knowledge, after_of
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
@@ -21,7 +22,7 @@ __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership` and `RosterStore`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore` and `Knowledge`."""
 
     def __init__(
         self,
@@ -29,12 +30,14 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         governance: Governance,
         membership: Membership,
         rosters: RosterStore,
+        knowledge: Knowledge,
         standings: Standings,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._knowledge = knowledge
         self._standings = standings
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
@@ -116,3 +119,15 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
                 under_way=each.under_way,
                 counted=each.counted,
             )
+
+    async def ListHeldCheckpoints(
+        self, request: pb.ListHeldCheckpointsRequest, context: Any
+    ) -> AsyncIterator[pb.ListHeldCheckpointsResponse]:
+        """Which nodes know how much of the log."""
+        command, _ = self._commands.check(request.command, v1.ListHeldCheckpoints)
+        async for each in self._knowledge.heard(after=after_of(command)):
+            answer = pb.ListHeldCheckpointsResponse(member=each.member, connected=each.connected)
+            if each.held is not None and each.heard_at is not None:
+                answer.held.CopyFrom(each.held.to_message())
+                answer.heard_time.CopyFrom(timestamp_of(each.heard_at))
+            yield answer

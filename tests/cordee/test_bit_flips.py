@@ -126,6 +126,8 @@ def commands() -> dict[str, Target]:
             bound_by_secrecy=True,
             expire_time=timestamp_of(network.now + timedelta(days=7)),
         ),
+        v1.HeldCheckpoint(**base, member=applicant.id, size=3, root=network.random(32)),
+        v1.ListHeldCheckpoints(**base, nonce=network.random(16)),
         v1.ListInvitations(**base, nonce=network.random(16)),
         v1.ListJoinRequests(**base, nonce=network.random(16)),
         v1.ListPendingEntries(**base, nonce=network.random(16)),

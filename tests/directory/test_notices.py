@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cordee.card import Card
-from cordee.errors import CardExpired, CardRefused, CordeeError, RosterForked, Unreachable
+from cordee.errors import BadSignature, CardExpired, CardRefused, CordeeError, RosterForked, Unreachable
 from cordee.members import MemberState
 from directory.administrator.notices import Notice, authority_ends, notices
 from directory.administrator.standings import Standing
@@ -97,6 +97,21 @@ def test_a_directory_that_is_silent_is_no_alarm_and_one_that_shows_another_log_i
 
     assert (silent.wrong, forked.wrong) == (False, True)
     assert "Sign nothing" in forked.sentence
+
+
+def test_a_node_that_was_shown_another_log_is_an_alarm_and_one_whose_word_does_not_verify_is_told(
+    network: Network,
+) -> None:
+    paris = network.members["Paris"].id
+    told = {
+        type(doubt): notices(network.roster, {}, {paris: "Paris"}, now=network.now, doubts={paris: doubt})
+        for doubt in (RosterForked(size=3), BadSignature(what="x"))
+    }
+
+    (forked,) = (each for each in told[RosterForked] if each.member == paris)
+    (doubted,) = (each for each in told[BadSignature] if each.member == paris)
+    assert (forked.wrong, doubted.wrong) == (True, False)
+    assert "shown another log" in forked.sentence
 
 
 @pytest.mark.parametrize(

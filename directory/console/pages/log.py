@@ -14,6 +14,7 @@ from cordee.runtime.texts import text
 from directory.administrator.entries import by_administrators, describe
 from directory.administrator.history import told, told_all
 from directory.administrator.policy_words import SETTINGS, value_text
+from directory.console.knowing import knowing_of
 from directory.console.site import Page
 from directory.console.visit import Visit
 from directory.log_file import encode_entries
@@ -56,6 +57,9 @@ async def _entry(visit: Visit) -> Response:
         is_member=isinstance(found.about, MemberId),
         is_administrator=isinstance(found.about, KeyId),
         last=len(entries) - 1,
+        knowing=await knowing_of(visit, index + 1) if visit.desk.trouble is None else None,
+        limit=visit.roster.policy.freshness_limit,
+        appended=visit.request.query_params.get("done") == "appended",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -20,6 +21,7 @@ from directory.administrator.entries import about_member
 from directory.administrator.history import told_all
 from directory.administrator.notices import notices
 from directory.administrator.standings import Standing
+from directory.console.knowing import knowing_of
 from directory.console.pages.signing import lead_to_signing
 from directory.console.site import Page
 from directory.console.visit import Visit
@@ -44,28 +46,29 @@ _CHANGES: Final[Mapping[str, type[v1.MemberSuspended | v1.MemberReinstated | v1.
 _LONGEST_SEARCH = 100
 
 
+@dataclass(frozen=True)
+class _Row:
+    member: Member
+    name: str
+    standing: Standing | None
+    place: str
+
+
 async def _list(visit: Visit) -> Response:
     standings, trouble = await _standings(visit)
     names = visit.desk.names()
     wanted = visit.request.query_params.get("q", "")[:_LONGEST_SEARCH]
     folded = wanted.strip().casefold()
     rows = [
-        {
-            "member": each,
-            "name": names.get(each.id, ""),
-            "standing": standings.get(each.id),
-            "place": _place(standings.get(each.id)),
-        }
+        _Row(each, names.get(each.id, ""), standings.get(each.id), _place(standings.get(each.id)))
         for each in visit.roster.members.values()
     ]
-    rows = [row for row in rows if not folded or folded in str(row["name"]).casefold() or _is(row["member"], folded)]
-    rows.sort(key=lambda row: (str(row["name"]).casefold() or "\uffff", row["member"].id))
+    rows = [row for row in rows if not folded or folded in row.name.casefold() or _is(row.member, folded)]
+    rows.sort(key=lambda row: (row.name.casefold() or "\uffff", row.member.id))
     told = notices(visit.roster, standings, names, now=visit.now)
     return visit.page(
         "members.html",
-        groups=[
-            (state, _GROUPS[state], [row for row in rows if row["member"].state is state]) for state in MemberState
-        ],
+        groups=[(state, _GROUPS[state], [row for row in rows if row.member.state is state]) for state in MemberState],
         wrong={each.member for each in told if each.member is not None},
         wanted=wanted,
         trouble=trouble,
@@ -79,6 +82,7 @@ async def _show(visit: Visit) -> Response:
     standing = standings.get(member.id)
     names = visit.desk.names()
     told = notices(visit.roster, standings, names, now=visit.now)
+    knowing = await knowing_of(visit, visit.desk.log.size) if trouble is None else None
     return visit.page(
         "member.html",
         member=member,
@@ -93,6 +97,8 @@ async def _show(visit: Visit) -> Response:
         names=names,
         quota=visit.roster.policy.mailbox_quota,
         trouble=trouble,
+        connected=knowing.connected.get(member.id, False) if knowing is not None else None,
+        heard=knowing.heard.get(member.id) if knowing is not None else None,
     )
 
 

@@ -13,6 +13,7 @@ from cordee.ids import MemberId
 from cordee.members import MemberState
 from directory.administrator.notices import authority_ends, notices
 from directory.administrator.standings import Standing
+from directory.console.knowing import knowing_of
 from directory.console.site import Page
 from directory.console.visit import Visit
 from directory.console.waiting import applicants_of, pending_of
@@ -33,10 +34,18 @@ async def _overview(visit: Visit) -> Response:
             requests = await applicants_of(visit)
         except CordeeError as failed:
             trouble = failed
+    knowing = await knowing_of(visit, desk.log.size) if trouble is None else None
     states = [each.state for each in roster.members.values()]
     return visit.page(
         "overview.html",
-        notices=notices(roster, standings, desk.names(), now=visit.now, trouble=trouble),
+        notices=notices(
+            roster,
+            standings,
+            desk.names(),
+            now=visit.now,
+            trouble=trouble,
+            doubts=dict(knowing.doubts) if knowing is not None else {},
+        ),
         waiting=waiting,
         requests=requests,
         counts={state.value: states.count(state) for state in MemberState},
@@ -46,6 +55,7 @@ async def _overview(visit: Visit) -> Response:
         root=(await asyncio.to_thread(desk.log.tree.root)).hex(),
         checked=desk.checked,
         authority_ends=authority_ends(roster),
+        knowing=knowing,
         own=desk.key.public.key_id in roster.administrators,
     )
 

@@ -84,7 +84,16 @@ async def _sign(visit: Visit, form: FormData) -> Response:
         return visit.to("/signing?done=signed")
     outcome = await visit.desk.hand_in(ready)
     visit.console.forget(ready.digest)
-    return visit.to(f"/signing?done={'appended' if outcome.appended else 'signed'}")
+    if not outcome.appended:
+        return visit.to("/signing?done=signed")
+    index = _index_of(visit, ready.digest)
+    return visit.to("/signing?done=appended" if index is None else f"/log/{index}?done=appended")
+
+
+def _index_of(visit: Visit, digest: Digest) -> int | None:
+    """Where an entry stands in our copy of the log, looked for from its end."""
+    entries = visit.desk.log.entries
+    return next((at for at in range(len(entries) - 1, -1, -1) if entry_digest(entries[at]) == digest), None)
 
 
 async def _entry(visit: Visit) -> v1.Entry:
