@@ -338,7 +338,7 @@ class JoinRefused(Refused):
     """The administrators refused the request to join; `words` are theirs."""
 
     message = N_("The network's administrators refused the request: {words}.")
-    remedy = N_("Call them; a new invitation is needed.")
+    remedy = N_("Put right what they say and ask again with the same invitation, or call them.")
 
 
 class CardExpired(Refused):

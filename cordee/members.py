@@ -52,6 +52,8 @@ class Member:
     former_identities: tuple[tuple[int, SigningPublicKey], ...]
     """Each with the last size of the log at which it was in force; oldest first."""
     registration: Digest
+    former_registrations: tuple[Digest, ...]
+    """Those before it, newest first: a profile may bear one until the member has published another."""
     bound_by_secrecy: bool
     incarnation: bytes | None
     """16 bytes from the newest NodeRestored; None for a node that was never restored from a backup."""
@@ -60,6 +62,11 @@ class Member:
     """The smallest size of the log that has this member."""
     last_entry: Digest
     last_time: datetime
+
+    @property
+    def registrations(self) -> tuple[Digest, ...]:
+        """Those that its profile may bear, the present one first."""
+        return (self.registration, *self.former_registrations)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Roster:
     used_keys: IdMap[KeyId, None] = field(repr=False)
     """Every key that ever had a holder."""
     registrations: IdMap[Digest, MemberId] = field(repr=False)
-    """Of the members that are not removed."""
+    """Of the members that are not removed: the present ones and those that they had before."""
 
     def active(self, member: MemberId) -> Member:
         """The member, if it is in good standing. Raises: NotAMember, MemberIsSuspended."""

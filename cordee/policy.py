@@ -14,6 +14,7 @@ __all__ = ["MAX_ADMINISTRATORS", "Policy"]
 
 MAX_ADMINISTRATORS = 64
 _MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 _BYTES = range(64 * 1024, 2**40 + 1)  # from the smallest content that is ever sent (protocol §7) to a tebibyte
 
 
@@ -37,6 +38,13 @@ class Policy:
     """Bytes of one shipment's ciphertext (64 KiB to 1 TiB)."""
     mailbox_quota: int = 4 * 2**30
     """Bytes that may wait for one sender (64 KiB to 1 TiB)."""
+    act_life_limit: timedelta | None = None
+    """Longest that a consent act counts, from its beginning (3 days, which an emergency needs, to 20 years); None: as
+    long as it says."""
+    shared_secrecy_closed: bool = False
+    """Row 6 of the decision table allows nothing in this network: it asks for an agreement instead."""
+    holders_alone_closed: bool = False
+    """Row 8 of the decision table allows nothing in this network."""
 
     def __post_init__(self) -> None:
         for problem, holds in (
@@ -46,6 +54,7 @@ class Policy:
             ("shipping_limit", _MINUTE <= self.shipping_limit <= timedelta(days=14)),
             ("content_size_limit", self.content_size_limit in _BYTES),
             ("mailbox_quota", self.mailbox_quota in _BYTES),
+            ("act_life_limit", self.act_life_limit is None or 3 * _DAY <= self.act_life_limit <= 7305 * _DAY),
         ):
             if not holds:
                 raise MalformedStatement(what=N_("Policy"), problem=N_("{setting} is out of range"), setting=problem)
@@ -59,6 +68,9 @@ class Policy:
             shipping_limit=duration_of(self.shipping_limit),
             content_size_limit=self.content_size_limit,
             mailbox_quota=self.mailbox_quota,
+            act_life_limit=None if self.act_life_limit is None else duration_of(self.act_life_limit),
+            shared_secrecy_closed=self.shared_secrecy_closed,
+            holders_alone_closed=self.holders_alone_closed,
         )
 
     @classmethod
@@ -71,4 +83,7 @@ class Policy:
             shipping_limit=length_of(message.shipping_limit),
             content_size_limit=message.content_size_limit,
             mailbox_quota=message.mailbox_quota,
+            act_life_limit=length_of(message.act_life_limit) if message.HasField("act_life_limit") else None,
+            shared_secrecy_closed=message.shared_secrecy_closed,
+            holders_alone_closed=message.holders_alone_closed,
         )

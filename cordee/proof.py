@@ -138,6 +138,7 @@ _AboutMember = (
     | v1.MemberSuspended
     | v1.MemberReinstated
     | v1.MemberRemoved
+    | v1.MemberCorrected
     | v1.MemberRecovered
     | v1.IdentityRotated
     | v1.NodeRestored
@@ -149,6 +150,7 @@ _ABOUT_MEMBERS: dict[str, type[_AboutMember]] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.MemberRecovered,
         v1.IdentityRotated,
         v1.NodeRestored,

@@ -129,6 +129,7 @@ async def opened(
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.also.append(directory.knowledge.on_entry)
+            directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()
@@ -282,6 +283,8 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
             directory.rosters,
             directory.knowledge,
             Standings(directory.db, directory.rosters),
+            directory.cards,
+            events,
         ),
     )
 
@@ -307,6 +310,7 @@ _ABOUT_MEMBERS: dict[str, Any] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.MemberRecovered,
         v1.IdentityRotated,
         v1.NodeRestored,

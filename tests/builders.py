@@ -214,6 +214,11 @@ class Network:
         """Remove it for good."""
         return self._about(v1.MemberRemoved, member)
 
+    def correct(self, member: MemberKeys, name: str, *, bound_by_secrecy: bool = True) -> v1.Entry:
+        """Another name for it, with a number of that name."""
+        registration = registration_digest(name, f"SIRET {name}")
+        return self._about(v1.MemberCorrected, member, registration=registration, bound_by_secrecy=bound_by_secrecy)
+
     def recover(self, member: MemberKeys) -> v1.Entry:
         """Give it a new identity key, the old one being lost; its card is signed anew."""
         new = SigningKey.generate(self.random)

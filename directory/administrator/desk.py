@@ -67,7 +67,7 @@ class Desk:
         """Bring the log up to date. What fails is kept in `trouble`; nothing that does not verify is taken over."""
         async with self._busy:
             try:
-                await self.client.sync(self.log)
+                self.home.follow(await self.client.sync(self.log))
             except CordeeError as trouble:
                 self.trouble = trouble
                 if not isinstance(trouble, Unreachable):  # entries may be in memory that nobody signed for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from cordee.errors import N_, EntryRefused, Refused
-from cordee.ids import KeyId, MemberId
+from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Roster
 from cordee.policy import Policy
 from cordee.roster import Rule, apply
@@ -27,6 +27,7 @@ __all__ = [
     "about_of",
     "admission",
     "by_administrators",
+    "correction",
     "describe",
     "find_pending",
     "parse_entry",
@@ -40,6 +41,7 @@ _STATEMENTS: dict[str, type[Message]] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.MemberRecovered,
         v1.AdministratorAdded,
         v1.AdministratorRemoved,
@@ -80,6 +82,14 @@ def about_member(
 ) -> v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved:
     """The statement that changes a member's state."""
     return kind(**roster.head(member, now), member=member)
+
+
+def correction(
+    member: MemberId, registration: Digest, bound_by_secrecy: bool, roster: Roster, now: datetime
+) -> v1.MemberCorrected:
+    """The statement that gives a member another name or number, or says anew whether it is bound by secrecy."""
+    head = roster.head(member, now)
+    return v1.MemberCorrected(**head, member=member, registration=registration, bound_by_secrecy=bound_by_secrecy)
 
 
 def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None:
@@ -163,6 +173,8 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
         ]
     elif entry.type in _VERBS:
         lines = [say(_VERBS[entry.type], who=who)]
+    elif isinstance(statement, v1.MemberCorrected):
+        lines = _corrected(statement, roster, who, say)
     elif isinstance(statement, v1.MemberRecovered):
         lines = [
             say(N_("Give {who} a new identity key, since the old one is lost."), who=who),
@@ -193,3 +205,18 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 def _who(member: MemberId, names: Mapping[MemberId, str]) -> str:
     name = names.get(member)
     return f"“{name}” ({member.hex()})" if name else member.hex()
+
+
+def _corrected(statement: v1.MemberCorrected, roster: Roster, who: str, say: Callable[..., str]) -> list[str]:
+    member = roster.members.get(MemberId(statement.member))
+    bound = N_("  bound by professional secrecy") if statement.bound_by_secrecy else N_("  not bound by secrecy")
+    lines = [say(N_("Correct what the network says of {who}; its keys stay."), who=who)]
+    if member is not None and member.registration == statement.registration:
+        lines.append(say(N_("  its legal name and number stay as they are")))
+    else:
+        lines.append(
+            say(N_("  digest of its new legal name and number: {digest}"), digest=statement.registration.hex())
+        )
+    if member is not None and member.bound_by_secrecy != statement.bound_by_secrecy:
+        lines.append(say(N_("  whether it is bound by professional secrecy changes:")))
+    return [*lines, say(bound)]

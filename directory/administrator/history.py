@@ -22,6 +22,7 @@ _SENTENCES: Mapping[str, str] = {
         (v1.MemberSuspended, N_("{who} was suspended.")),
         (v1.MemberReinstated, N_("{who} was reinstated.")),
         (v1.MemberRemoved, N_("{who} was removed for good.")),
+        (v1.MemberCorrected, N_("What the network says of {who} was corrected.")),
         (v1.MemberRecovered, N_("{who} was given a new identity key by the administrators.")),
         (v1.IdentityRotated, N_("{who} changed its identity key itself.")),
         (v1.NodeRestored, N_("{who} restored its node from a backup.")),

@@ -1,45 +1,25 @@
-"""Invitations: made on the administrator's own machine, and read back as one of them signed them."""
+"""Invitations, made on the administrator's own machine: their secrets reach the directory when they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cordee.errors import N_, InvalidInput, NotAnAdministrator, WrongNetwork
-from cordee.ids import KeyId
+from cordee.errors import N_, InvalidInput
 from cordee.invitation import Invitation, secret_digest
 from cordee.members import Roster, registration_digest
 from cordee.practice import is_practice
-from cordee.signing import Signed, parse_body, verify
-from cordee.times import moment_of, timestamp_of
-from cordee.v1 import directory_pb2 as pb
-from cordee.v1 import statements_pb2 as v1
+from cordee.times import timestamp_of
 from directory.administrator.home import Network
 
-__all__ = ["LONGEST", "USUAL", "Invited", "command_of", "make_invitation", "read_invited"]
+__all__ = ["LONGEST", "USUAL", "command_of", "make_invitation"]
 
 USUAL: Final = timedelta(days=30)
 """How long an invitation is valid, unless told otherwise."""
 LONGEST: Final = timedelta(days=90)
 _ID_SIZE, _SECRET_SIZE = 16, 32
 _NAME, _NUMBER = 300, 40  # characters, as a profile may have them
-
-
-@dataclass(frozen=True)
-class Invited:
-    """An invitation that an administrator signed. Its secret is in the file alone."""
-
-    invitation: bytes
-    legal_name: str
-    registration_number: str
-    bound_by_secrecy: bool
-    made: datetime
-    expires: datetime
-    by: KeyId
-    spent: bool
-    """A request to join has used it."""
 
 
 def make_invitation(
@@ -85,28 +65,3 @@ def command_of(made: Invitation) -> dict[str, Any]:
         "bound_by_secrecy": made.bound_by_secrecy,
         "expire_time": timestamp_of(made.expires),
     }
-
-
-def read_invited(record: pb.InvitationRecord, roster: Roster) -> Invited:
-    """Check an invitation that the directory tells of.
-
-    Raises: MalformedStatement, NotAnAdministrator, BadSignature, WrongNetwork.
-    """
-    signed = Signed.from_message(record.invitation)
-    body = parse_body(signed, v1.CreateInvitation)
-    administrator = roster.administrators.get(signed.signer)
-    if administrator is None:
-        raise NotAnAdministrator()
-    verify(signed, administrator)
-    if body.network != roster.network:
-        raise WrongNetwork(what=N_("invitation"))
-    return Invited(
-        invitation=body.invitation,
-        legal_name=body.legal_name,
-        registration_number=body.registration_number,
-        bound_by_secrecy=body.bound_by_secrecy,
-        made=moment_of(body.time),
-        expires=moment_of(body.expire_time),
-        by=signed.signer,
-        spent=record.spent,
-    )

@@ -19,6 +19,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     "shipping_limit": N_("longest time from an acceptance to the case"),
     "content_size_limit": N_("largest case with its files"),
     "mailbox_quota": N_("most that may wait for one sender"),
+    "act_life_limit": N_("longest that an act counts"),
+    "shared_secrecy_closed": N_("sharing on professional secrecy alone is closed"),
+    "holders_alone_closed": N_("sharing on the holders’ word alone, where the minor cannot judge, is closed"),
 }
 """Every setting of a policy, in the order in which it is told."""
 

@@ -52,7 +52,7 @@ def read_standing(told: pb.ListStandingsResponse, roster: Roster, *, now: dateti
             if card.member != member.id:
                 card = None
                 raise CardRefused(member=member.id.hex(), problem=N_("it is another member's"))
-            profile = Profile.parse(told.profile, member.registration)
+            profile = Profile.parse(told.profile, *member.registrations)
         except CordeeError as refused:
             doubt = refused
     return Standing(

@@ -9,6 +9,7 @@ from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
     admit,
+    correct,
     invite,
     members,
     refuse,
@@ -18,6 +19,8 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_policy import policy
+from directory.cli.admin_profiles import profile
 from directory.cli.admin_status import status
 
 __all__ = ["group"]
@@ -52,11 +55,14 @@ for command in (
     refuse,
     suspend,
     reinstate,
+    correct,
+    profile,
     remove,
     members,
     status,
     words,
     administrators,
+    policy,
     log,
     pending,
     sign,

@@ -182,6 +182,7 @@ def administering(command: Callable[..., Awaitable[None]]) -> Callable[..., Any]
             ) as client:
                 log = place.log()
                 roster = await client.sync(log)
+                place.follow(roster)
                 await command(
                     Session(
                         home=place,

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from directory.console.console import Console
 from directory.console.pages import (
     administrators,
+    correcting,
     entrance,
     inviting,
     log,
@@ -27,6 +28,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *entrance.PAGES,
     *signing.PAGES,
     *members.PAGES,
+    *correcting.PAGES,
     *requests.PAGES,
     *inviting.PAGES,
     *administrators.PAGES,

@@ -85,8 +85,12 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
 
     async def ListCards(self, request: pb.ListCardsRequest, context: Any) -> AsyncIterator[pb.ListCardsResponse]:
         """Every card published after a revision."""
-        async for each in self._cards.after(request.after_revision):
+        member = caller(context).member
+        async for each in self._cards.after(request.after_revision, member):
             yield pb.ListCardsResponse(revision=each.revision, card=each.card.to_message(), profile=each.profile)
+        refusal = await self._cards.refusal_of(member)
+        if refusal is not None:
+            yield pb.ListCardsResponse(refusal=refusal.to_message())
 
 
 class BrokerServicer(directory_pb2_grpc.BrokerServicer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cordee.runtime.crashpoint import Crashpoints
-from cordee.runtime.database import Database
+from cordee.runtime.database import Database, Migration
 from cordee.runtime.prepared import Connection
 from directory.store import DirectoryTable
 
@@ -19,12 +19,24 @@ _HELD = (
 
 
 def _who_knows(tx: Connection) -> None:
-    """How much of the log each member's node says it holds."""
+    """2: how much of the log each member's node says it holds."""
     for statement in _HELD:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_who_knows,)
+def _joining(tx: Connection) -> None:
+    """3: when a request to join was compared, decided, and its node connected."""
+    for column in ("compared_at", "decided_at", "connected_at"):
+        tx.exec_driver_sql(f"ALTER TABLE join_request ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+def _refusals(tx: Connection) -> None:
+    """4: a card that an administrator refused."""
+    tx.exec_driver_sql("ALTER TABLE card ADD COLUMN refusal BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals)
+"""In order; what is appended makes the next version."""
 
 
 def directory_database(path: Path, *, crashpoints: Crashpoints | None = None) -> Database:

@@ -210,6 +210,7 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         "checkpoint_time": instant(message.checkpoint_time),
         "connected": message.connected,
         "alarm": alarm,
+        "asked_to_correct": message.asked_to_correct or None,
     }
 
 

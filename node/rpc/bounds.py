@@ -200,3 +200,4 @@ register(
 register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
 register(node_pb2.GetStatusRequest, Message())
+register(node_pb2.ListLeftToDoRequest, Message())

@@ -283,6 +283,7 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
             v1.MemberSuspended(**about),
             v1.MemberReinstated(**about),
             v1.MemberRemoved(**about),
+            v1.MemberCorrected(**about, registration=bytes(32)),
             v1.MemberRecovered(**about, identity_key=key.public.to_message()),
             v1.AdministratorAdded(**govern, key=key.public.to_message()),
             v1.AdministratorRemoved(**govern, administrator=network.administrators[0].public.key_id),
@@ -293,4 +294,5 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
     assert all("“Le Relais”" in told[name] for name in told if name.startswith("Member") and name != "MemberAdmitted")
     assert all(" ".join(six_words(key.public)) in told[name] for name in ("MemberRecovered", "AdministratorAdded"))
     assert "administrators who must sign: 2 → 1" in told["PolicyChanged"]
-    assert len(set(told.values())) == 9
+    assert "not bound by secrecy" in told["MemberCorrected"]
+    assert len(set(told.values())) == 10

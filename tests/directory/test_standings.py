@@ -17,7 +17,7 @@ from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from directory.administrator.client import connected
 from directory.administrator.home import Network
-from directory.administrator.inviting import command_of, make_invitation, read_invited
+from directory.administrator.inviting import make_invitation
 from directory.administrator.standings import read_standing
 from directory.house import Founding
 from tests.directory.town import Town, refused
@@ -107,50 +107,15 @@ async def test_a_card_that_is_another_members_or_has_run_out_is_not_believed(tow
     assert read_standing(pb.ListStandingsResponse(member=b"\1" * 16), roster, now=now) is None
 
 
-async def test_an_invitation_is_listed_as_it_was_signed_until_a_month_after_its_end(town: Town) -> None:
-    founding = Founding.parse((town.folder / "founding.json").read_bytes())
-    async with _client(town) as client:
-        await client.invite(**command_of(_made(town, founding, "Association Nîmes")))
-        listed, doubts = await client.invitations(town.network.roster)
-
-        assert doubts == []
-        assert [(each.legal_name, each.spent) for each in listed] == [("Association Nîmes", False)]
-        assert listed[0].by == town.network.administrators[0].public.key_id
-
-        town.move(timedelta(days=61))
-        assert await client.invitations(town.network.roster) == ([], [])
-
-
-async def test_an_invitation_that_was_used_says_so(town: Town) -> None:
-    await town.join("Marseille")
-
-    async with _client(town) as client:
-        listed, _ = await client.invitations(town.network.roster)
-
-    assert [(each.legal_name, each.spent) for each in listed] == [("Association Marseille", True)]
-
-
-async def test_an_invitation_of_nobody_in_force_is_not_believed(town: Town) -> None:
-    body = v1.CreateInvitation(network=town.network.roster.network, legal_name="X", registration_number="1")
-    command = town.network.directory.sign(body).to_message()
-
-    with refused("NOT_AN_ADMINISTRATOR"):
-        read_invited(pb.InvitationRecord(invitation=command), town.network.roster)
-
-
-async def test_the_new_commands_are_an_administrators_and_work_once(town: Town) -> None:
+async def test_the_command_is_an_administrators_and_works_once(town: Town) -> None:
     member = await town.join("Marseille")
-    for method, statement, request in (
-        ("ListInvitations", v1.ListInvitations, pb.ListInvitationsRequest),
-        ("ListStandings", v1.ListStandings, pb.ListStandingsRequest),
-    ):
-        command = town.command(statement())
-        await _ask(town, method, request(command=command))
-        with refused("REPLAYED"):
-            await _ask(town, method, request(command=command))
-        forged = statement(network=town.network.roster.network)
-        with refused("NOT_AN_ADMINISTRATOR"):
-            await _ask(town, method, request(command=member.keys.identity.sign(forged).to_message()))
+    command = town.command(v1.ListStandings())
+    await _ask(town, command)
+    with refused("REPLAYED"):
+        await _ask(town, command)
+    forged = v1.ListStandings(network=town.network.roster.network)
+    with refused("NOT_AN_ADMINISTRATOR"):
+        await _ask(town, member.keys.identity.sign(forged).to_message())
 
 
 @pytest.mark.parametrize(
@@ -183,11 +148,8 @@ def _made(town: Town, founding: Founding, legal_name: str, **changes: Any) -> An
     )
 
 
-async def _ask(town: Town, method: str, request: Any) -> None:
+async def _ask(town: Town, command: v1.Signed) -> None:
     async with town.front() as line:
-        call = getattr(directory_pb2_grpc.AdministrationStub(line), method)(request, timeout=10)
+        stub: Any = directory_pb2_grpc.AdministrationStub(line)
         with reaching("directory"):
-            if method == "ListStandings":
-                assert [each async for each in call]
-            else:
-                await call
+            assert [each async for each in stub.ListStandings(pb.ListStandingsRequest(command=command), timeout=10)]

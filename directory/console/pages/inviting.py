@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from cordee.errors import N_, InvalidInput, NotFound
+from cordee.profile.numbers import DOUBTS, doubt_about
 from cordee.runtime.texts import text, translate
 from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.console.site import Page
@@ -22,7 +23,9 @@ _FIELDS: Final = {"legal_name": "legal_name", "registration_number": "number", "
 _EMPTY: Final = {"legal_name": "", "number": "", "secrecy": "", "days": str(USUAL.days)}
 
 
-async def _form(visit: Visit, *, typed: dict[str, str] | None = None, refused: InvalidInput | None = None) -> Response:
+async def _form(
+    visit: Visit, *, typed: dict[str, str] | None = None, refused: InvalidInput | None = None, doubt: str = ""
+) -> Response:
     wrong = _FIELDS.get(refused.facts.get("field", ""), "") if refused is not None else ""
     return visit.page(
         "invite.html",
@@ -30,7 +33,8 @@ async def _form(visit: Visit, *, typed: dict[str, str] | None = None, refused: I
         typed=typed or _EMPTY,
         wrong=wrong,
         refused=_told(visit, refused) if refused is not None else None,
-        longest=LONGEST.days,
+        doubt=text(DOUBTS[doubt], visit.language) if doubt else "",
+        sure=(typed or _EMPTY)["number"] if doubt else "",
     )
 
 
@@ -53,6 +57,9 @@ async def _invite(visit: Visit, form: FormData) -> Response:
         )
     except InvalidInput as refused:
         return await _form(visit, typed=typed, refused=refused)
+    doubt = doubt_about(typed["number"])
+    if doubt is not None and str(form.get("sure", "")) != typed["number"]:
+        return await _form(visit, typed=typed, doubt=doubt)
     await visit.desk.client.invite(**command_of(made))
     return visit.to(f"/invitations/{visit.console.keep(made)}")
 

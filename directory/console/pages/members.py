@@ -26,7 +26,7 @@ from directory.console.pages.signing import lead_to_signing
 from directory.console.site import Page
 from directory.console.visit import Visit
 
-__all__ = ["PAGES"]
+__all__ = ["PAGES", "member_of"]
 
 _STATES: Final = {
     MemberState.ACTIVE: N_("active"),
@@ -77,7 +77,7 @@ async def _list(visit: Visit) -> Response:
 
 
 async def _show(visit: Visit) -> Response:
-    member = _member(visit)
+    member = member_of(visit)
     standings, trouble = await _standings(visit)
     standing = standings.get(member.id)
     names = visit.desk.names()
@@ -104,7 +104,7 @@ async def _show(visit: Visit) -> Response:
 
 async def _change(visit: Visit, form: FormData) -> Response:
     """To the page that shows what would be signed."""
-    member = _member(visit)
+    member = member_of(visit)
     kind = _CHANGES.get(str(form.get("do", "")))
     if kind is None:
         raise InvalidInput(field="do", problem=N_("choose one of those that are offered"))
@@ -121,7 +121,8 @@ async def _standings(visit: Visit) -> tuple[Mapping[MemberId, Standing], tuple[s
         return {}, translate(failed, visit.language)
 
 
-def _member(visit: Visit) -> Member:
+def member_of(visit: Visit) -> Member:
+    """Whom the address names. Raises: NotFound."""
     try:
         found = visit.roster.members.get(MemberId(bytes.fromhex(str(visit.request.path_params["member"]))))
     except (ValueError, MalformedStatement):

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cordee.errors import N_, CordeeError, InvalidInput, MalformedStatement, NotFound, WordsDiffer
 from cordee.ids import MemberId
+from cordee.runtime.checklist import checklist
 from cordee.runtime.texts import translate
 from directory.administrator.applicants import check_words
 from directory.administrator.desk import words_of
@@ -29,12 +30,11 @@ _SHORTEST_REASON = 3
 
 async def _list(visit: Visit) -> Response:
     requests = await applicants_of(visit)
-    invitations, doubts = await visit.desk.client.invitations(visit.roster)
     return visit.page(
         "requests.html",
         requests=requests,
-        doubts=[*requests.doubts, *doubts],
-        invitations=[each for each in invitations if not each.spent],
+        doubts=requests.doubts,
+        invitations=await visit.desk.client.invited(visit.roster),
         refused_now=visit.request.query_params.get("done") == "refused",
     )
 
@@ -50,7 +50,7 @@ async def _show(
         asking=asking,
         applicant=applicant,
         words=await asyncio.to_thread(words_of, applicant.key),
-        threshold=visit.roster.policy.threshold,
+        told=checklist(applicant.progress, visit.language),
         wrong=wrong,
         refused=translate(refused, visit.language) if refused is not None else None,
         typed={"reason": reason, "words": words},

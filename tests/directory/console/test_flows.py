@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cordee.invitation import Invitation
-from cordee.members import MemberState
+from cordee.members import MemberState, registration_digest
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from directory.administrator import keyfile
 from tests.directory.town import profile_of
+from tests.node.web.browser import forms_in
 
 from .office import PASSPHRASE, Office, words
 
@@ -114,7 +115,12 @@ async def test_an_invitation_is_made_saved_and_used(office: Office) -> None:
     refused = await desk.submit(form.fill(legal_name=profile["legal_name"], number=profile["siret"], days="400"))
     assert refused.status_code == 422
     assert profile["legal_name"] in refused.text
-    made = await desk.submit(form.fill(secrecy="yes", days="10"))
+    doubted = await desk.submit(form.fill(secrecy="yes", days="10", number="12345678901234"))
+    assert doubted.status_code == 200
+    assert "check digits of this SIRET" in doubted.text  # told once, and taken when it is typed again
+    again = next(each for each in forms_in(doubted.text) if each.action == "/invite")
+    assert again.value("sure") == "12345678901234"
+    made = await desk.submit(again.fill(number=profile["siret"], sure=profile["siret"]))
     assert made.status_code == 303
     page = await desk.page(made.headers["location"])
     assert "Three steps for the association" in page
@@ -169,6 +175,45 @@ async def test_an_administrator_is_added_by_a_file_and_removed_again(office: Off
     await one.sign(begun.headers["location"])
     await other.sign(begun.headers["location"])
     assert key.public.key_id not in office.town.directory.rosters.roster.administrators
+
+
+async def test_a_name_is_corrected_by_two_who_both_typed_it(office: Office) -> None:
+    node = await office.town.join("Marseille")
+    one, other = await office.desk(0), await office.desk(1)
+    path = f"/members/{node.keys.id.hex()}/correct"
+    await one.page("/members")
+    typed = {"legal_name": "Association Marseille Provence", "number": "W131234567", "secrecy": "yes"}
+
+    for wrong in (
+        {},
+        {"legal_name": "Association"},
+        {"number": "W131234567"},
+        {"legal_name": "x" * 301, "number": "1"},
+    ):
+        assert (await one.submit((await one.form(path)).fill(**wrong))).status_code == 422, wrong
+    begun = await one.submit((await one.form(path)).fill(**typed))
+    assert "Correct what the network says of" in await one.page(begun.headers["location"])
+    await one.sign(begun.headers["location"])
+    differs = await other.submit((await other.form(path)).fill(**{**typed, "legal_name": "Association Provence"}))
+    assert differs.headers["location"] != begun.headers["location"]
+    again = await other.submit((await other.form(path)).fill(**typed))
+    assert again.headers["location"] == begun.headers["location"]
+    assert (await other.sign(again.headers["location"])).headers["location"].endswith("?done=appended")
+
+    registration = office.town.directory.rosters.roster.members[node.keys.id].registration
+    assert registration == registration_digest(typed["legal_name"], typed["number"])
+
+
+async def test_the_office_says_what_must_not_stand_in_a_profile(office: Office) -> None:
+    node = await office.town.join("Marseille")
+    desk = await office.desk()
+    path = f"/members/{node.keys.id.hex()}/profile"
+    form = await desk.form(path)
+
+    assert (await desk.submit(form.fill(reason=" "))).status_code == 422
+    done = await desk.submit(form.fill(reason="L’adresse d’un foyer n’a rien à faire ici."))
+    assert done.headers["location"] == path
+    assert "L’adresse d’un foyer n’a rien à faire ici." in await desk.page(path)
 
 
 async def test_who_would_be_missing_for_the_threshold_cannot_be_removed(office: Office) -> None:
