@@ -6,22 +6,20 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from cordee.errors import N_, CordeeError, Unreachable
 from cordee.ids import MemberId
 from cordee.members import Roster
 from cordee.runtime.clock import Clock
-from cordee.signing import SigningKey, SigningPublicKey
+from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
-from cordee.words import six_words
 from directory.administrator.client import FrontClient
 from directory.administrator.home import Home, LogCopy
 from directory.administrator.signing import Ready
 from directory.administrator.standings import Standing
 from directory.administrator.stopwatch import NodeKnows
 
-__all__ = ["Desk", "Signed", "words_of"]
+__all__ = ["Desk", "Signed"]
 
 _FRESH = timedelta(seconds=20)  # what the directory told of members is asked again after this
 
@@ -116,9 +114,3 @@ class Desk:
         if self.roster is None:
             raise self.trouble if self.trouble is not None else Unreachable(peer=N_("The directory"))
         return self.roster
-
-
-@lru_cache(maxsize=256)
-def words_of(key: SigningPublicKey) -> tuple[str, ...]:
-    """A key's six words. Takes 0.1 to 0.3 s the first time: call it in a thread."""
-    return tuple(six_words(key))

@@ -18,9 +18,10 @@ from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
-from cordee.words import Language, six_words
+from cordee.words import Language
 from directory.administrator.applicants import Applicant
 from directory.administrator.policy_words import changes
+from directory.administrator.words import words_of
 
 __all__ = [
     "about_member",
@@ -158,7 +159,7 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 
     def words(key: v1.PublicKey) -> str:
         public = SigningPublicKey.from_message(key)
-        spoken = " ".join(six_words(public))
+        spoken = " ".join(words_of(public))
         return say(N_("  six words of its key: {words}"), words=spoken)
 
     who = _who(MemberId(statement.member), names) if entry.type in _WITH_MEMBER else ""

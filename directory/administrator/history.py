@@ -15,22 +15,23 @@ from directory.administrator.entries import about_of
 __all__ = ["Told", "told", "told_all"]
 
 _SENTENCES: Mapping[str, str] = {
-    message.DESCRIPTOR.full_name: sentence
-    for message, sentence in (
-        (v1.Genesis, N_("The network was founded.")),
-        (v1.MemberAdmitted, N_("{who} was admitted.")),
-        (v1.MemberSuspended, N_("{who} was suspended.")),
-        (v1.MemberReinstated, N_("{who} was reinstated.")),
-        (v1.MemberRemoved, N_("{who} was removed for good.")),
-        (v1.MemberCorrected, N_("What the network says of {who} was corrected.")),
-        (v1.MemberRecovered, N_("{who} was given a new identity key by the administrators.")),
-        (v1.IdentityRotated, N_("{who} changed its identity key itself.")),
-        (v1.NodeRestored, N_("{who} restored its node from a backup.")),
-        (v1.AdministratorAdded, N_("An administrator was added: {who}.")),
-        (v1.AdministratorRemoved, N_("An administrator was removed: {who}.")),
-        (v1.PolicyChanged, N_("The network’s policy was changed.")),
-        (v1.DirectoryKeyRotated, N_("The directory’s log was given a new key.")),
-    )
+    "Genesis": N_("The network was founded."),
+    "MemberAdmitted": N_("{who} was admitted."),
+    "MemberSuspended": N_("{who} was suspended."),
+    "MemberReinstated": N_("{who} was reinstated."),
+    "MemberRemoved": N_("{who} was removed for good."),
+    "MemberCorrected": N_("What the network says of {who} was corrected."),
+    "MemberRecovered": N_("{who} was given a new identity key by the administrators."),
+    "RecoveryAnnounced": N_("A new identity key was announced for {who}."),
+    "RecoveryObjected": N_("{who} objected to the key that was announced."),
+    "IdentityRevoked": N_("The identity key of {who} was revoked."),
+    "IdentityRotated": N_("{who} changed its identity key itself."),
+    "NodeRestored": N_("{who} restored its node from a backup."),
+    "AdministratorAdded": N_("An administrator was added: {who}."),
+    "AdministratorRemoved": N_("An administrator was removed: {who}."),
+    "PolicyChanged": N_("The network’s policy was changed."),
+    "DirectoryKeyRotated": N_("The directory’s log was given a new key."),
+    "AuthorityRotated": N_("The network was given a new certificate authority."),
 }
 _OTHER = N_("An entry of the kind {kind}.")
 
@@ -53,10 +54,11 @@ class Told:
 def told(index: int, entry: v1.Entry) -> Told:
     """One entry of a verified log. Raises: KeyError for a kind that this version does not know."""
     about, dated = about_of(entry)
+    kind = entry.type.rpartition(".")[2]
     return Told(
         index=index,
-        sentence=_SENTENCES.get(entry.type, _OTHER),
-        kind=entry.type.rpartition(".")[2],
+        sentence=_SENTENCES.get(kind, _OTHER),
+        kind=kind,
         about=about,
         dated=dated,
         signers=tuple(KeyId(one.signer) for one in entry.signatures),

@@ -59,6 +59,14 @@ class Visit:
             raise self.desk.trouble if self.desk.trouble is not None else Unreachable(peer=N_("The directory"))
         return self.desk.roster
 
+    def require_sound(self) -> None:
+        """Nothing is signed while the directory shows another log than ours, or does not answer.
+
+        Raises: what kept the log from being brought up to date.
+        """
+        if self.desk.trouble is not None:
+            raise self.desk.trouble
+
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """A page of this visit."""
         return page(template, self.language, status=status, visit=self, **values)

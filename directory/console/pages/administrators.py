@@ -14,9 +14,9 @@ from cordee.ids import KeyId
 from cordee.runtime.texts import translate
 from cordee.signing import SigningPublicKey
 from cordee.v1 import statements_pb2 as v1
-from directory.administrator.desk import words_of
 from directory.administrator.history import told_all
 from directory.administrator.keyfile import read_public
+from directory.administrator.words import words_of
 from directory.console.pages.signing import lead_to_signing
 from directory.console.site import Page
 from directory.console.visit import Visit

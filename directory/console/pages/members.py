@@ -16,11 +16,11 @@ from cordee.members import Member, MemberState
 from cordee.profile import departement_name
 from cordee.runtime.texts import translate
 from cordee.v1 import statements_pb2 as v1
-from directory.administrator.desk import words_of
 from directory.administrator.entries import about_member
 from directory.administrator.history import told_all
 from directory.administrator.notices import notices
 from directory.administrator.standings import Standing
+from directory.administrator.words import words_of
 from directory.console.knowing import knowing_of
 from directory.console.pages.signing import lead_to_signing
 from directory.console.site import Page

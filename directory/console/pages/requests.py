@@ -14,8 +14,8 @@ from cordee.ids import MemberId
 from cordee.runtime.checklist import checklist
 from cordee.runtime.texts import translate
 from directory.administrator.applicants import check_words
-from directory.administrator.desk import words_of
 from directory.administrator.entries import admission
+from directory.administrator.words import words_of
 from directory.console.pages.signing import lead_to_signing
 from directory.console.site import Page
 from directory.console.visit import Visit

@@ -31,6 +31,7 @@ async def lead_to_signing(visit: Visit, statement: Message) -> Response:
 
     Raises: what would keep it from being signed, before anybody has read it.
     """
+    visit.require_sound()
     entry = begun_or_new(await visit.desk.pending(), statement)
     await asyncio.to_thread(ready_to_sign, entry, visit.roster, visit.desk.key, visit.now)
     return visit.to(f"/sign/{visit.console.propose(entry)}")
@@ -70,6 +71,7 @@ async def _show(visit: Visit, *, refused: CordeeError | None = None) -> Response
 
 
 async def _sign(visit: Visit, form: FormData) -> Response:
+    visit.require_sound()
     entry = await _entry(visit)
     key = await asyncio.to_thread(key_to_compare, entry)
     if key is not None and key.key_id not in visit.console.compared:

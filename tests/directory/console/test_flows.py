@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cordee.errors import RosterForked, Unreachable
 from cordee.invitation import Invitation
 from cordee.members import MemberState, registration_digest
 from cordee.times import timestamp_of
@@ -284,13 +285,33 @@ async def test_who_knows_of_an_entry_and_who_was_not_heard_of_is_told(office: Of
     assert "not connected; heard of on" in await desk.page(f"/members/{marseille.keys.id.hex()}")
 
 
+async def test_nothing_is_signed_while_the_directory_shows_another_log(office: Office) -> None:
+    town = office.town
+    node = await town.join("Marseille")
+    desk = await office.desk()
+    path = f"/members/{node.keys.id.hex()}"
+    form = (await desk.form(path, action=f"{path}/change")).fill(do="suspend")
+    begun = (await desk.submit(form)).headers["location"]
+    signing = await desk.form(begun)
+    working = desk.console._desk
+    assert working is not None
+
+    async def another(*_: Any) -> Any:
+        raise RosterForked(size=2)
+
+    working.client.sync = another  # type: ignore[method-assign]
+    assert "What the directory shows is not the log that you know" in await desk.page("/")
+    for sent in (form, signing):
+        assert (await desk.submit(sent)).status_code in (409, 500)
+    assert await town.directory.governance.pending() == []
+    assert "2 entries" in await desk.page("/log")
+
+
 async def test_a_directory_that_does_not_answer_leaves_the_log_that_was_verified(office: Office) -> None:
     await office.town.join("Marseille")
     desk = await office.desk()
     await desk.page("/members")
     front = desk.console.network.front
-
-    from cordee.errors import Unreachable
 
     async def nobody(*_: Any, **__: Any) -> Any:
         raise Unreachable(peer=front)
