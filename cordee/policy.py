@@ -13,8 +13,7 @@ from cordee.v1 import statements_pb2 as v1
 __all__ = ["MAX_ADMINISTRATORS", "Policy"]
 
 MAX_ADMINISTRATORS = 64
-_MINUTE = timedelta(minutes=1)
-_DAY = timedelta(days=1)
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _BYTES = range(64 * 1024, 2**40 + 1)  # from the smallest content that is ever sent (protocol §7) to a tebibyte
 
 
@@ -45,6 +44,9 @@ class Policy:
     """Row 6 of the decision table allows nothing in this network: it asks for an agreement instead."""
     holders_alone_closed: bool = False
     """Row 8 of the decision table allows nothing in this network."""
+    recovery_delay: timedelta | None = timedelta(days=7)
+    """From the announcement that a member's identity key is to be replaced to the day on which it may be (2 to 30
+    days). None in networks that were founded without it: there it may be replaced at once."""
 
     def __post_init__(self) -> None:
         for problem, holds in (
@@ -55,6 +57,7 @@ class Policy:
             ("content_size_limit", self.content_size_limit in _BYTES),
             ("mailbox_quota", self.mailbox_quota in _BYTES),
             ("act_life_limit", self.act_life_limit is None or 3 * _DAY <= self.act_life_limit <= 7305 * _DAY),
+            ("recovery_delay", self.recovery_delay is None or 2 * _DAY <= self.recovery_delay <= 30 * _DAY),
         ):
             if not holds:
                 raise MalformedStatement(what=N_("Policy"), problem=N_("{setting} is out of range"), setting=problem)
@@ -71,6 +74,7 @@ class Policy:
             act_life_limit=None if self.act_life_limit is None else duration_of(self.act_life_limit),
             shared_secrecy_closed=self.shared_secrecy_closed,
             holders_alone_closed=self.holders_alone_closed,
+            recovery_delay=None if self.recovery_delay is None else duration_of(self.recovery_delay),
         )
 
     @classmethod
@@ -86,4 +90,5 @@ class Policy:
             act_life_limit=length_of(message.act_life_limit) if message.HasField("act_life_limit") else None,
             shared_secrecy_closed=message.shared_secrecy_closed,
             holders_alone_closed=message.holders_alone_closed,
+            recovery_delay=length_of(message.recovery_delay) if message.HasField("recovery_delay") else None,
         )

@@ -139,7 +139,10 @@ _AboutMember = (
     | v1.MemberReinstated
     | v1.MemberRemoved
     | v1.MemberCorrected
+    | v1.RecoveryAnnounced
+    | v1.RecoveryObjected
     | v1.MemberRecovered
+    | v1.IdentityRevoked
     | v1.IdentityRotated
     | v1.NodeRestored
 )
@@ -151,7 +154,10 @@ _ABOUT_MEMBERS: dict[str, type[_AboutMember]] = {
         v1.MemberReinstated,
         v1.MemberRemoved,
         v1.MemberCorrected,
+        v1.RecoveryAnnounced,
+        v1.RecoveryObjected,
         v1.MemberRecovered,
+        v1.IdentityRevoked,
         v1.IdentityRotated,
         v1.NodeRestored,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -40,13 +41,16 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed, parse_body, verify
+from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
 from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+
+if TYPE_CHECKING:
+    from node.house import Keys
 
 __all__ = ["KnownCard", "MemberView", "RosterStatus", "RosterSync"]
 
@@ -57,6 +61,7 @@ _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
+_RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
 
@@ -82,6 +87,8 @@ class MemberView:
     card_expires: datetime | None
     bound_by_secrecy: bool
     profile: Profile | None
+    recovery_due: datetime | None = None
+    """Administrators have announced another identity key for it; from then on that can be put in force."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,22 @@ class RosterStatus:
     checkpoint_time: datetime | None
     alarm: CordeeError | None
     connected: bool
+
+
+class _Hinted:
+    """What a hint brings, read as if the directory had answered it: so it is verified in the same way."""
+
+    def __init__(self, hint: directory_pb2.RosterGrown) -> None:
+        self._hint = hint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """From an index of the log on."""
+        for entry in self._hint.entries[start - self._hint.start :]:
+            yield entry
+
+    async def checkpoint(self) -> str:
+        """The checkpoint that covers them."""
+        return self._hint.checkpoint
 
 
 class RosterSync:
@@ -109,8 +132,10 @@ class RosterSync:
         client: DirectoryClient | None,
         clock: Clock,
         practice: bool = False,
+        keys: Keys | None = None,
     ) -> None:
         self._db = db
+        self._keys = keys
         self._practice = practice
         self._network = network
         self._member = member
@@ -126,11 +151,15 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
+        self.incarnations: frozenset[bytes] | None = None
+        """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
         self.news = asyncio.Event()
         """A checkpoint has verified since whoever waits for this cleared it."""
         self.asked_to_correct = ""
         """Why the network's office refused our profile; empty where it did not."""
+        self.followed: list[Callable[[Roster], Awaitable[None]]] = []
+        """Who looks at each roster that was verified, before anybody acts on it."""
 
     # ---- what others ask ----
 
@@ -218,6 +247,7 @@ class RosterSync:
             card_expires=known.card.expire_time if known else None,
             bound_by_secrecy=member.bound_by_secrecy,
             profile=profile,
+            recovery_due=member.recovery.due if member.recovery else None,
         )
 
     def members(self) -> list[MemberView]:
@@ -285,9 +315,18 @@ class RosterSync:
         self._checkpoint = open_checkpoint(head.note, roster.directory_key, roster.origin)
         now = self._clock.now()
         for row in cards:
-            self._numbers[MemberId(row.member)] = row.number
+            member, signed = MemberId(row.member), Signed.from_bytes(row.signed)
+            self._numbers[member] = row.number
+            former = _outdated(signed, roster, member)
+            if former is not None and member != self._member:
+                continue
             try:
-                card = Card.parse(Signed.from_bytes(row.signed), roster, now=now, profile=row.profile, at_least=0)
+                if former is None:
+                    card = Card.parse(signed, roster, now=now, profile=row.profile, at_least=0)
+                else:  # our own, which is about to be signed anew: from it we know number and profile
+                    card = Card.parse_for(
+                        signed, network=roster.network, member=member, identity=former, now=now, at_least=0
+                    )
             except (CardExpired, NotAMember):
                 continue
             profile = Profile.parse(row.profile, *roster.members[card.member].registrations)
@@ -302,20 +341,25 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
-        return await self._look(self._ask)
+        return await self._look(None)
 
     async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
         """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
 
         Raises: as `sync`.
         """
-        return await self._look(lambda: self._hear(hint))
+        return await self._look(hint)
 
-    async def _look(self, follow: Callable[[], Awaitable[None]]) -> Roster:
+    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await follow()
+                told = hint is not None and self._goes_on_with(hint)
+                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
+                for each in self.followed:
+                    await each(self.roster)
+                if hint is None or not told or not 0 < hint.card_revision <= self._revision:
+                    await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -324,29 +368,14 @@ class RosterSync:
             await self._clear_alarm()
             return self.roster
 
-    async def _ask(self) -> None:
-        await self._follow_log()
-        await self._follow_cards()
-
-    async def _hear(self, hint: directory_pb2.RosterGrown) -> None:
-        if not await self._take(hint):
-            await self._ask()
-        elif not 0 < hint.card_revision <= self._revision:
-            await self._follow_cards()
-
-    async def _take(self, hint: directory_pb2.RosterGrown) -> bool:
-        """Verify and keep what a hint brings. False where it does not begin where our log ends, or there is an alarm:
-        only what the directory answers when it is asked ends one.
+    def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
+        directory answers when it is asked ends one.
         """
-        known, roster = self._tree.size, self._roster
-        if roster is None or self._alarm is not None or not hint.start <= known <= hint.start + len(hint.entries):
-            return False
-        note = self._shown = hint.checkpoint
-        added = list(hint.entries[known - hint.start :])
-        for entry in added:
-            roster = self._admit(roster, entry)
-        await self._judge(note, open_checkpoint(note, roster.directory_key, roster.origin), roster, added)
-        return True
+        known = self._tree.size
+        return (
+            self._roster is not None and self._alarm is None and hint.start <= known <= hint.start + len(hint.entries)
+        )
 
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
@@ -356,39 +385,52 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self) -> None:
-        client = self._require_client()
+    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
-        for _ in range(_ROUNDS):
-            async for entry in client.entries(start=self._tree.size + len(added)):
+        rekeyed: int | None = None  # the last entry that gave this node an identity key
+        for attempt in range(_ROUNDS):
+            served = len(added)
+            async for entry in source.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
-                roster = self._admit(roster, entry)
+                before, roster = roster, self._admit(roster, entry)
+                if _identity(before, self._member) != _identity(roster, self._member):
+                    rekeyed = roster.size - 1
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
-            note = self._shown = await client.checkpoint()
-            checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+            note = self._shown = await source.checkpoint()
+            try:
+                checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+            except CheckpointRefused:
+                if attempt and len(added) == served:
+                    raise
+                continue  # it may be signed with a key that an entry names which was not there yet when we read
             if checkpoint.size <= self._tree.size + len(added):
                 break
         if roster is None:
             raise EntryRefused(index=0, rule=N_("there is no genesis"))
+        checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+        if rekeyed is not None and not self._holds(_identity(roster, self._member)):
+            raise EntryRefused(index=rekeyed, rule=N_("it gives this node another identity key"))
         await self._judge(note, checkpoint, roster, added)
 
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
-        """Apply one entry; about ourselves, only what we know of (protocol §4)."""
         after = apply(roster, entry)
         require_kind(is_practice(after.origin), practice=self._practice)
         before = roster.members.get(self._member) if roster else None
         present = after.members.get(self._member)
-        if before and present and before.identity != present.identity and not self._is_ours(entry):
-            raise EntryRefused(index=after.size - 1, rule=N_("it gives this node another identity key"))
+        if before and present and before.incarnation != present.incarnation and not self._knows(present.incarnation):
+            raise EntryRefused(index=after.size - 1, rule=N_("it says that this node was restored elsewhere"))
         return after
 
-    def _is_ours(self, entry: statements_pb2.Entry) -> bool:
-        own = self._roster.members[self._member].identity.key_id if self._roster else b""
-        return any(signature.signer == own for signature in entry.signatures)
+    def _knows(self, incarnation: bytes | None) -> bool:
+        return self.incarnations is None or incarnation in self.incarnations
+
+    def _holds(self, identity: SigningPublicKey | None) -> bool:
+        """About ourselves only what we know of (protocol §4): whoever signed for it, the key must be in this node."""
+        return self._keys is None or identity is None or self._keys.holds(identity)
 
     async def _judge(
         self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]
@@ -426,6 +468,11 @@ class RosterSync:
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
+        for entry in added:
+            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
+                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+                if member != self._member:
+                    self._cards.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
         self.news.set()
         if added:
@@ -447,6 +494,8 @@ class RosterSync:
             if member not in roster.members:
                 break  # admitted since we looked at the log: it is asked for again, once we know of that
             revision = published.revision
+            if _outdated(signed, roster, member) is not None:
+                continue
             served = kept.get(member)
             newest = served or self._cards.get(member)
             number = newest.card.number if newest else self._numbers.get(member, 1)
@@ -546,6 +595,18 @@ class RosterSync:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
+
+
+def _identity(roster: Roster | None, member: MemberId) -> SigningPublicKey | None:
+    found = roster.members.get(member) if roster else None
+    return found.identity if found else None
+
+
+def _outdated(signed: Signed, roster: Roster, member: MemberId) -> SigningPublicKey | None:
+    """The former identity key that signed a card: its member has another one, and will publish another card."""
+    found = roster.members.get(member)
+    former = found.former_identities if found else ()
+    return next((key for _, key in former if key.key_id == signed.signer), None)
 
 
 def published_member(signed: Signed) -> bytes:

@@ -19,6 +19,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "shipping_limit": N_("longest time from an acceptance to the case"),
     "content_size_limit": N_("largest case with its files"),
     "mailbox_quota": N_("most that may wait for one sender"),
+    "recovery_delay": N_("from the announcement of a recovery to the new key"),
     "act_life_limit": N_("longest that an act counts"),
     "shared_secrecy_closed": N_("sharing on professional secrecy alone is closed"),
     "holders_alone_closed": N_("sharing on the holders’ word alone, where the minor cannot judge, is closed"),
@@ -33,7 +34,7 @@ def value_text(policy: Policy, setting: str, language: str) -> str:
     """One setting's value for people."""
     value = getattr(policy, setting)
     if value is None:
-        return text(N_("as long as it says"), language)
+        return text(N_("none") if setting == "recovery_delay" else N_("as long as it says"), language)
     if isinstance(value, bool):
         return text(N_("yes") if value else N_("no"), language)
     if isinstance(value, timedelta):

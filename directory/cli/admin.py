@@ -6,6 +6,7 @@ import click
 
 from directory.cli.admin_console import console
 from directory.cli.admin_founding import attach, found, key, sign_genesis
+from directory.cli.admin_keys import recover, revoke, rotate_ca, rotate_key
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
     admit,
@@ -58,6 +59,10 @@ for command in (
     correct,
     profile,
     remove,
+    recover,
+    revoke,
+    rotate_key,
+    rotate_ca,
     members,
     status,
     words,

@@ -40,10 +40,11 @@ _DAYS = click.IntRange(1, LONGEST.days)
 )
 @administering
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
-    """Make an invitation file. It works once; hand it over by a way that the association trusts.
+    """Make an invitation: a file, and the same as a link. It works once; hand one of them over by a way that the
+    association trusts.
 
-    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt}; `doubt` is a code where
-    the number's check digits or form look wrong, else null
+    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt, link}; `doubt` is a
+    code where the number's check digits or form look wrong, else null
     """
     doubt = _warn(session, number)
     _require_new(out)
@@ -69,6 +70,7 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
             "bound_by_secrecy": secrecy,
             "expires": made.expires.isoformat(),
             "doubt": doubt,
+            "link": None if session.output.dry_run else made.to_link(),
         }
     )
 

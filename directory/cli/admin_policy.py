@@ -20,7 +20,12 @@ __all__ = ["policy"]
 
 _SPAN = "SPAN"
 _MEBIBYTE = 2**20
-_SPANS = {"freshness": "freshness_limit", "offer_life": "offer_life_limit", "shipping": "shipping_limit"}
+_SPANS = {
+    "freshness": "freshness_limit",
+    "offer_life": "offer_life_limit",
+    "shipping": "shipping_limit",
+    "recovery_delay": "recovery_delay",
+}
 _SIZES = {"content_megabytes": "content_size_limit", "mailbox_megabytes": "mailbox_quota"}
 
 
@@ -35,7 +40,7 @@ async def show(session: Session) -> None:
     """The policy in force, from the verified log. Times in seconds, sizes in bytes.
 
     JSON: {threshold, administrators, freshness_limit, offer_life_limit, shipping_limit, content_size_limit,
-    mailbox_quota, act_life_limit, shared_secrecy_closed, holders_alone_closed}
+    mailbox_quota, recovery_delay, act_life_limit, shared_secrecy_closed, holders_alone_closed}
     """
     roster, output = session.roster, session.output
     if output.for_programs:
@@ -60,6 +65,7 @@ async def show(session: Session) -> None:
 @click.option("--shipping", metavar=_SPAN, help="From an acceptance to the case at most: 1m to 14d.")
 @click.option("--content-megabytes", type=click.IntRange(1, 2**20), help="Largest case with its files, in MiB.")
 @click.option("--mailbox-megabytes", type=click.IntRange(1, 2**20), help="Most that may wait for one sender, in MiB.")
+@click.option("--recovery-delay", metavar=_SPAN, help="From the announcement of a recovery to the key: 2d to 30d.")
 @click.option("--act-life", metavar=_SPAN, help="How long an act counts at most: 3d to 7305d; “none” for no limit.")
 @click.option("--shared-secrecy/--no-shared-secrecy", default=None, help="Sharing on professional secrecy alone.")
 @click.option(

@@ -10,6 +10,7 @@ import click
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.keys import keys, object_
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team):
+for command in (login, logout, whoami, user, team, keys, object_):
     group.add_command(command)
 
 
@@ -55,7 +56,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 
 
 @group.command("join")
-@click.argument("invitation", type=click.Path(path_type=Path))
+@click.argument("invitation")
 @click.option("--profile", type=click.Path(path_type=Path), required=True, help="The association's entry, as JSON.")
 @click.option("--wait", "wait", is_flag=True, help="Wait until the administrators have decided.")
 @click.option("--timeout", default="1h", show_default=True, metavar="SPAN", help="With --wait: give up after this.")
@@ -65,7 +66,7 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 @click.pass_context
 def join(
     ctx: click.Context,
-    invitation: Path,
+    invitation: str,
     profile: Path,
     wait: bool,
     timeout: str,
@@ -73,7 +74,8 @@ def join(
     data_dir: Path,
     passphrase_file: str,
 ) -> None:
-    """Ask to join the network with the INVITATION file, and show the six words that the administrators compare.
+    """Ask to join the network with the INVITATION (the file, or the link itself), and show the six words that the
+    administrators compare.
 
     It may be repeated; it goes on where it was. How far it has come: "cordee node status". A refusal says why; with a
     profile that was put right (or with --again) it is asked anew, as long as the invitation is good.
@@ -93,7 +95,9 @@ def join(
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
     output.for_real()
     # Told by name if one is missing, before anything is asked of the directory.
-    invited, described = read_bytes(str(invitation)), read_bytes(str(profile))
+    given = invitation.strip()
+    invited = given.encode() if given.startswith("cordee:") else read_bytes(given)
+    described = read_bytes(str(profile))
     passphrase = read_secret(passphrase_file).encode()
 
     async def ask() -> list[str]:
@@ -303,8 +307,8 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
     them too. Without --passphrase-file that is what the directory answered last.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null, asked_to_correct}; before it is admitted {member, asked_at, steps: [{step, at, text}],
-    turn, next, signatures, threshold, reason}
+    message, remedy} or null, asked_to_correct, recovery: {words: [], reason, announced, due} or null}; before it is
+    admitted {member, asked_at, steps: [{step, at, text}], turn, next, signatures, threshold, reason}
     """
     import asyncio
 
@@ -325,7 +329,16 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
 
         async with connect(where) as client:
             answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-        output.record(shapes.status(answer, output.language))
+        shape = shapes.status(answer, output.language)
+        if shape["recovery"]:
+            output.say(
+                N_(
+                    "Administrators have announced another identity key for this node; from {due} on it can be put in "
+                    "force. If nobody here asked for that, object now: cordee node object"
+                ),
+                due=shape["recovery"]["due"],
+            )
+        output.record(shape)
 
     asyncio.run(ask())
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cordee.errors import InvalidInput, JoinRefused
+from cordee.invitation import Invitation
 from cordee.signing import SigningPublicKey, member_id_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
@@ -76,6 +77,20 @@ class _Keys:
         self.identity = self
         self.public = key
         self.id = member_id_of(key)
+
+
+async def test_the_link_is_as_good_as_the_file(street: Street, cordee: Cordee, tmp_path: Path) -> None:
+    """Typed as a command: it says what is wrong with the link before anything is sent."""
+    await street.invite(NAME, 0)
+    link = Invitation.parse((street.folder / f"{NAME}.invitation").read_bytes()).to_link()
+    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
+    asked = ("--profile", str(street.folder / f"{NAME}.json"), "--data-dir", str(street.folder / NAME))
+    asked += ("--passphrase-file", str(tmp_path / "passphrase"))
+    cut = await cordee("node", "join", link[:-9], *asked)
+    assert (cut.code, cut.error["facts"]["path"]) == (4, "invitation")
+    whole = await cordee("node", "join", link, *asked)
+    # It was read: this network lives a month earlier, so that by the machine's clock the invitation is over.
+    assert whole.error["facts"]["path"] == "invitation.expires"
 
 
 async def test_a_refusal_reaches_the_screen_and_what_was_put_right_is_asked_for_anew(
