@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -92,6 +92,22 @@ class RosterStatus:
     checkpoint_time: datetime | None
     alarm: CordeeError | None
     connected: bool
+
+
+class _Hinted:
+    """What a hint brings, read as if the directory had answered it: so it is verified in the same way."""
+
+    def __init__(self, hint: directory_pb2.RosterGrown) -> None:
+        self._hint = hint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """From an index of the log on."""
+        for entry in self._hint.entries[start - self._hint.start :]:
+            yield entry
+
+    async def checkpoint(self) -> str:
+        """The checkpoint that covers them."""
+        return self._hint.checkpoint
 
 
 class RosterSync:
@@ -299,20 +315,23 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
-        return await self._look(self._ask)
+        return await self._look(None)
 
     async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
         """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
 
         Raises: as `sync`.
         """
-        return await self._look(lambda: self._hear(hint))
+        return await self._look(hint)
 
-    async def _look(self, follow: Callable[[], Awaitable[None]]) -> Roster:
+    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await follow()
+                told = hint is not None and self._goes_on_with(hint)
+                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
+                if hint is None or not told or not 0 < hint.card_revision <= self._revision:
+                    await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -321,29 +340,14 @@ class RosterSync:
             await self._clear_alarm()
             return self.roster
 
-    async def _ask(self) -> None:
-        await self._follow_log()
-        await self._follow_cards()
-
-    async def _hear(self, hint: directory_pb2.RosterGrown) -> None:
-        if not await self._take(hint):
-            await self._ask()
-        elif not 0 < hint.card_revision <= self._revision:
-            await self._follow_cards()
-
-    async def _take(self, hint: directory_pb2.RosterGrown) -> bool:
-        """Verify and keep what a hint brings. False where it does not begin where our log ends, or there is an alarm:
-        only what the directory answers when it is asked ends one.
+    def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
+        directory answers when it is asked ends one.
         """
-        known, roster = self._tree.size, self._roster
-        if roster is None or self._alarm is not None or not hint.start <= known <= hint.start + len(hint.entries):
-            return False
-        note = self._shown = hint.checkpoint
-        added = list(hint.entries[known - hint.start :])
-        for entry in added:
-            roster = self._admit(roster, entry)
-        await self._judge(note, open_checkpoint(note, roster.directory_key, roster.origin), roster, added)
-        return True
+        known = self._tree.size
+        return (
+            self._roster is not None and self._alarm is None and hint.start <= known <= hint.start + len(hint.entries)
+        )
 
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
@@ -353,19 +357,18 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self) -> None:
-        client = self._require_client()
+    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         for _ in range(_ROUNDS):
-            async for entry in client.entries(start=self._tree.size + len(added)):
+            async for entry in source.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
                 roster = self._admit(roster, entry)
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
-            note = self._shown = await client.checkpoint()
+            note = self._shown = await source.checkpoint()
             checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             if checkpoint.size <= self._tree.size + len(added):
                 break
