@@ -63,7 +63,9 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    async with beside_a_liar(tmp_path_factory.mktemp("hints"), "Paris", "Marseille") as (street, liar, nodes):
+    folder = tmp_path_factory.mktemp("hints")
+    # So that it is the node itself that refuses another key for it, and no rule of the log.
+    async with beside_a_liar(folder, "Paris", "Marseille", recovery_delay=None) as (street, liar, nodes):
         yield Scene(street, liar, nodes)
 
 
@@ -141,6 +143,7 @@ async def test_another_key_for_the_node_itself_is_refused_in_a_hint_whoever_sign
     with pytest.raises(CordeeError) as refused:
         await roster.hear(scene.longer(entry).hint(scene.now, start=roster.tree.size))
     assert refused.value.reason == "ENTRY_REFUSED"
+    assert "another identity key" in refused.value.facts["rule"]
     assert roster.roster == before
     await roster.sync()
 
