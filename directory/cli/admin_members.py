@@ -21,7 +21,7 @@ from directory.administrator.applicants import Applicant, Invited, check_words
 from directory.administrator.entries import about_member, admission, correction
 from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.cli.session import Session, administering, pick
-from directory.cli.watching import follow, watch_option
+from directory.cli.watching import follow, watch_options
 from directory.files import write_new
 
 __all__ = ["admit", "correct", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
@@ -140,27 +140,27 @@ async def refuse(session: Session, member: str, reason: str) -> None:
 
 @click.command("suspend")
 @click.argument("member")
-@watch_option
 @administering
-async def suspend(session: Session, member: str, watch_seconds: int | None) -> None:
+@watch_options
+async def suspend(session: Session, member: str, watch: int | None) -> None:
     """Suspend MEMBER: its node is cut off at once, its transfers stand still.
 
     JSON: {member, entry, appended, signatures, threshold}; with --watch also {nodes, know, seconds,
     not_yet: [{member, name, knows, behind, connected, heard}]}
     """
-    await _change(session, member, v1.MemberSuspended, watch_seconds)
+    await _change(session, member, v1.MemberSuspended, watch)
 
 
 @click.command("reinstate")
 @click.argument("member")
-@watch_option
 @administering
-async def reinstate(session: Session, member: str, watch_seconds: int | None) -> None:
+@watch_options
+async def reinstate(session: Session, member: str, watch: int | None) -> None:
     """Take back the suspension of MEMBER.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberReinstated, watch_seconds)
+    await _change(session, member, v1.MemberReinstated, watch)
 
 
 @click.command("correct")
@@ -200,14 +200,14 @@ async def correct(
 
 @click.command("remove")
 @click.argument("member")
-@watch_option
 @administering
-async def remove(session: Session, member: str, watch_seconds: int | None) -> None:
+@watch_options
+async def remove(session: Session, member: str, watch: int | None) -> None:
     """Remove MEMBER for good: its transfers expire at once, and its id never comes back.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberRemoved, watch_seconds)
+    await _change(session, member, v1.MemberRemoved, watch)
 
 
 @click.command("members")
@@ -266,11 +266,11 @@ async def _change(
     session: Session,
     given: str,
     kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved],
-    watch_seconds: int | None,
+    watch: int | None,
 ) -> None:
     member = session.member(given)
     outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
-    outcome = await follow(session, outcome, watch_seconds)
+    outcome = await follow(session, outcome, watch)
     session.output.record({"member": member.hex(), **outcome}, hide=("not_yet",))
 
 

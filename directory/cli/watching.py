@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import click
 
-from cordee.errors import N_
+from cordee.errors import N_, Unreachable
 from cordee.ids import MemberId
 from cordee.runtime.texts import facts_in_words, text, translate
 from cordee.times import span_text
 from directory.administrator.stopwatch import NodeKnows, Stopwatch, in_words, stopwatch
 from directory.cli.session import Session
 
-__all__ = ["follow", "node_row", "say_doubts", "watch_option"]
+__all__ = ["follow", "node_row", "say_doubts", "watch_options"]
 
+_SECONDS = 60
 _PAUSES = (0.2, 0.3, 0.5)
 _PAUSE = 1.0
 
-watch_option: Callable[..., Any] = click.option(
-    "--watch",
-    "watch_seconds",
-    type=click.IntRange(1, 3600),
-    is_flag=False,
-    flag_value=60,
-    metavar="[SECONDS]",
-    help="Then follow how many nodes know of it, for 60 seconds or as long as given.",
-)
+
+def watch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--watch`, and for how long. The command gets `watch`: seconds, or nothing."""
+
+    @click.option("--watch", is_flag=True, help="Then follow how many nodes know of it.")
+    @click.option(
+        "--watch-seconds",
+        type=click.IntRange(1, 3600),
+        default=_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="For how long at most.",
+    )
+    @functools.wraps(command)
+    def chosen(*given: Any, watch: bool, watch_seconds: int, **arguments: Any) -> Any:
+        return command(*given, watch=watch_seconds if watch else None, **arguments)
+
+    return chosen
 
 
-async def follow(session: Session, outcome: dict[str, Any], watch_seconds: int | None) -> dict[str, Any]:
+async def follow(session: Session, outcome: dict[str, Any], watch: int | None) -> dict[str, Any]:
     """With `--watch`, once the entry is in the log: tell how far it has come, until every node that is connected
-    knows or the time is over. Returns `outcome` with what was seen.
+    knows or `watch` seconds are over. Returns `outcome` with what was seen.
     """
-    if watch_seconds is None or not outcome.get("appended"):
+    if watch is None or not outcome.get("appended"):
         return outcome
+    session.output.say(N_("It is in force. Who knows of it is followed now; to end this command changes nothing."))
     size, clock = session.log.size, session.clock
     began = clock.now()
     nodes: dict[MemberId, NodeKnows] = {}
@@ -45,32 +58,35 @@ async def follow(session: Session, outcome: dict[str, Any], watch_seconds: int |
     told = -1
     pauses = iter(_PAUSES)
     while True:
-        good, bad = await session.client.nodes(session.log, heard_after=newest)
-        session.roster = session.log.roster or session.roster
-        nodes |= good
-        doubts |= bad
+        answered = False
+        with contextlib.suppress(Unreachable):  # it is in force all the same: look again
+            good, bad = await session.client.nodes(session.log, heard_after=newest)
+            session.roster = session.log.roster or session.roster
+            nodes |= good
+            doubts |= bad
+            answered = True
         newest = max((each.heard for each in nodes.values() if each.heard is not None), default=None)
-        watch = stopwatch(nodes, session.roster, size=size)
+        seen = stopwatch(nodes, session.roster, size=size)
         seconds = (clock.now() - began).total_seconds()
-        if len(watch.know) != told:
-            told = len(watch.know)
+        if len(seen.know) != told:
+            told = len(seen.know)
             session.output.say(
                 N_("{know} of {nodes} nodes know, after {seconds} s."),
                 know=told,
-                nodes=watch.nodes,
+                nodes=seen.nodes,
                 seconds=f"{seconds:.0f}",
             )
-        if watch.reached or seconds >= watch_seconds:
+        if (answered and seen.reached) or seconds >= watch:
             break
         await clock.sleep(next(pauses, _PAUSE))
-    _say_rest(session, watch)
+    _say_rest(session, seen)
     say_doubts(session, doubts)
     names = session.home.names()
     return outcome | {
-        "nodes": watch.nodes,
-        "know": len(watch.know),
+        "nodes": seen.nodes,
+        "know": len(seen.know),
         "seconds": round(seconds, 1),
-        "not_yet": [node_row(each, names, size=size) for each in watch.not_yet],
+        "not_yet": [node_row(each, names, size=size) for each in seen.not_yet],
     }
 
 

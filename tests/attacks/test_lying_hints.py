@@ -63,7 +63,9 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    async with beside_a_liar(tmp_path_factory.mktemp("hints"), "Paris", "Marseille") as (street, liar, nodes):
+    folder = tmp_path_factory.mktemp("hints")
+    # So that it is the node itself that refuses another key for it, and no rule of the log.
+    async with beside_a_liar(folder, "Paris", "Marseille", recovery_delay=None) as (street, liar, nodes):
         yield Scene(street, liar, nodes)
 
 
@@ -126,6 +128,24 @@ async def test_a_lie_in_a_hint_is_refused_kept_as_evidence_and_stops_transfers(
         roster.require_fresh(scene.now)
     await roster.sync()
     assert roster.alarm is None
+
+
+async def test_another_key_for_the_node_itself_is_refused_in_a_hint_whoever_signed_it(scene: Scene) -> None:
+    network, member, roster = scene.street.town.network, scene.marseille.here.member, scene.roster
+    attackers = SigningKey.generate(os.urandom).public
+    statement = v1.MemberRecovered(
+        **network.roster.head(member, scene.now), member=member, identity_key=attackers.to_message()
+    )
+    entry = propose(statement)
+    for key in network.administrators:
+        entry = add_signature(entry, key)
+    before = roster.roster
+    with pytest.raises(CordeeError) as refused:
+        await roster.hear(scene.longer(entry).hint(scene.now, start=roster.tree.size))
+    assert refused.value.reason == "ENTRY_REFUSED"
+    assert "another identity key" in refused.value.facts["rule"]
+    assert roster.roster == before
+    await roster.sync()
 
 
 async def test_the_stream_ends_at_a_lie_and_begins_again_with_the_truth(scene: Scene) -> None:

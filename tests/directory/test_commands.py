@@ -222,10 +222,10 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     assert (seen["entries"], seen["nodes"], seen["know"], seen["silent"]) == (2, 1, 0, [member])
     assert seen["members"] == {"active": 1, "suspended": 0, "removed": 0}
     assert "0 of 1 nodes know the newest entry; not heard of lately: 1." in office.told
-    waits = office.admin("alice", "suspend", profile["legal_name"], "--watch")
+    waits = office.admin("alice", "suspend", "--watch", profile["legal_name"])
     assert (waits["appended"], "know" in waits) == (False, False), "there is nothing to follow yet"
     (entry,) = office.admin("bruno", "pending")
-    signed = office.admin("bruno", "sign", entry["entry"][:10], "--watch", "1")
+    signed = office.admin("bruno", "sign", entry["entry"][:10], "--watch", "--watch-seconds", "1")
     assert signed["appended"]
     assert (signed["nodes"], signed["know"], signed["not_yet"]) == (0, 0, []), "its own node does not count"
     (known,) = office.admin("alice", "members")

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
-from cordee.errors import MemberIsSuspended
+from cordee.errors import MemberIsSuspended, Unreachable
 from cordee.members import MemberState
 from cordee.runtime.output import Output
 from cordee.v1 import statements_pb2 as v1
@@ -109,6 +110,30 @@ async def test_whoever_suspends_sees_it_arrive_in_words(tmp_path: Path, capsys: 
         assert "Nœuds au courant\u00a0: 1 sur 2, après" in told
         assert "Marseille\u00a0: pas de nouvelles depuis le " in told
         assert "coupé depuis 24 h 00 min, il ne reçoit et n’envoie plus rien" in told
+
+
+async def test_a_directory_that_is_away_for_a_moment_does_not_end_it(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris") as (street, _):
+        home = Home(tmp_path / "home")
+        home.create(street.town.network.roster.network, street.town.directory.house.founding())
+        log = home.log()
+        async with administrator(street) as client:
+            await eventually(functools.partial(_heard_of, client, log, 1), what="the node's word")
+            asked = client.nodes
+            times: list[int] = []
+
+            async def away_at_first(*given: Any, **options: Any) -> Any:
+                times.append(1)
+                if len(times) == 1:
+                    raise Unreachable(peer="The directory")
+                return await asked(*given, **options)
+
+            client.nodes = away_at_first  # type: ignore[method-assign]  # a line that breaks once
+            output = Output(click.Context(click.Command("test"), obj=None))
+            key = street.town.network.administrators[0]
+            session = Session(home, client, log, await client.sync(log), key, street.clock, output)
+            seen = await follow(session, {"appended": True}, 30)
+        assert (seen["nodes"], seen["know"], len(times)) == (1, 1, 2)
 
 
 async def _heard_of(client: FrontClient, log: LogCopy, count: int) -> bool:
