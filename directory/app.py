@@ -33,9 +33,10 @@ from directory.authority import Authority
 from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.commands import Commands
-from directory.events import Events
+from directory.events import Events, Growth
 from directory.holdings import Authorities, LogKeys, require_held
 from directory.house import Founding, House
+from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
@@ -43,6 +44,7 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.standings import Standings
 from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
 
@@ -67,6 +69,7 @@ class Directory:
     commands: Commands
     broker: Broker
     events: Events
+    knowledge: Knowledge
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
@@ -127,11 +130,13 @@ async def opened(
                 commands=Commands(rosters, clock),
                 broker=broker,
                 events=events,
+                knowledge=Knowledge(db, rosters, events, clock),
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            rosters.also.append(directory.knowledge.on_entry)
             directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
             if load:
@@ -157,9 +162,15 @@ class _Grown:
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
+                directory.authority.end_sessions()
         directory.broker.something_ended()
-        directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
+        directory.events.roster_grown(self._growth(roster, entry))  # and so wakes whom an expiry concerns
         log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
+
+    def _growth(self, roster: Roster, entry: v1.Entry) -> Growth:
+        rosters, revision = self._directory.rosters, self._directory.cards.revision
+        signed = rosters.signed_size == roster.size  # what is not signed yet is not shown
+        return Growth(rosters.checkpoint, rosters.signed_size, (entry,) if signed else (), revision)
 
 
 @contextlib.asynccontextmanager
@@ -260,7 +271,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(
         services["Roster"],
         grpc.add_RosterServicer_to_server,
-        RosterServicer(directory.rosters, directory.cards, events),
+        RosterServicer(directory.rosters, directory.cards, events, directory.knowledge),
     )
     members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
@@ -274,7 +285,14 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
         AdministrationServicer(
-            directory.commands, directory.governance, membership, directory.rosters, directory.cards, events
+            directory.commands,
+            directory.governance,
+            membership,
+            directory.rosters,
+            directory.knowledge,
+            Standings(directory.db, directory.rosters),
+            directory.cards,
+            events,
         ),
     )
 

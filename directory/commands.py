@@ -21,8 +21,10 @@ _MAX_COMMANDS = 2_000  # of one administrator within twice the skew: more is no 
 
 Command = (
     v1.CreateInvitation
+    | v1.ListHeldCheckpoints
     | v1.ListJoinRequests
     | v1.ListPendingEntries
+    | v1.ListStandings
     | v1.ReadCard
     | v1.ReadLog
     | v1.RefuseCard
@@ -31,8 +33,10 @@ Command = (
 C = TypeVar(
     "C",
     v1.CreateInvitation,
+    v1.ListHeldCheckpoints,
     v1.ListJoinRequests,
     v1.ListPendingEntries,
+    v1.ListStandings,
     v1.ReadCard,
     v1.ReadLog,
     v1.RefuseCard,

@@ -218,9 +218,16 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     assert (second["appended"], second["signatures"], second["entry"]) == (True, 2, first["entry"])
     assert [row["state"] for row in office.admin("alice", "requests")] == ["admitted"]
 
-    office.admin("alice", "suspend", profile["legal_name"])
+    seen = office.admin("bruno", "status")
+    assert (seen["entries"], seen["nodes"], seen["know"], seen["silent"]) == (2, 1, 0, [member])
+    assert seen["members"] == {"active": 1, "suspended": 0, "removed": 0}
+    assert "0 of 1 nodes know the newest entry; not heard of lately: 1." in office.told
+    waits = office.admin("alice", "suspend", "--watch", profile["legal_name"])
+    assert (waits["appended"], "know" in waits) == (False, False), "there is nothing to follow yet"
     (entry,) = office.admin("bruno", "pending")
-    assert office.admin("bruno", "sign", entry["entry"][:10])["appended"]
+    signed = office.admin("bruno", "sign", entry["entry"][:10], "--watch", "--watch-seconds", "1")
+    assert signed["appended"]
+    assert (signed["nodes"], signed["know"], signed["not_yet"]) == (0, 0, []), "its own node does not count"
     (known,) = office.admin("alice", "members")
     assert (known["member"], known["state"], known["name"]) == (member, "suspended", profile["legal_name"])
     assert [row["type"] for row in office.admin("bruno", "log")] == ["Genesis", "MemberAdmitted", "MemberSuspended"]
