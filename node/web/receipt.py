@@ -19,7 +19,7 @@ from cordee.profile import Profile
 from cordee.runtime.texts import text
 from node.web.act_told import Told, day_of
 from node.web.act_words import PURPOSES, say
-from node.web.paper import printed
+from cordee.web.paper import printed
 
 __all__ = ["House", "receipt", "sheet"]
 

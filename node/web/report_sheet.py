@@ -23,7 +23,7 @@ from cordee.profile import departement_name
 from cordee.runtime.texts import text
 from node.web.act_words import say
 from node.web.lines import Line, lines_of
-from node.web.paper import Part
+from cordee.web.paper import Part
 from node.web.receipt import House
 from node.web.times import moment_text
 from node.web.wall import HERE

@@ -25,7 +25,7 @@ from cordee.runtime.texts import facts_in_words, text, translate
 from node import acts, drafts, journal, records
 from node.web.act_told import told
 from node.web.drafting import Waiting, waiting
-from node.web.paper import printed
+from cordee.web.paper import printed
 from node.web.receipt import House
 from node.web.rendering import page
 from node.web.report_sheet import ORDER, Written, report
