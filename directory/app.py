@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import directory.store.figures
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
@@ -42,8 +43,9 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
-from directory.store import DirectoryTable
+from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
+from directory.yearbook import Yearbook
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
 
@@ -69,6 +71,7 @@ class Directory:
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    yearbook: Yearbook
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ async def opened(
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
-    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+    with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -122,12 +125,14 @@ async def opened(
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                yearbook=Yearbook(db, clock),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()
                 await cards.load()
+                await directory.yearbook.begin()
                 await broker.sweep()
             yield directory
         finally:
@@ -194,6 +199,7 @@ async def running(
         await members.start()
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        upkeep.then.append(directory.yearbook.close_due)
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
@@ -264,7 +270,9 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
-        AdministrationServicer(directory.commands, directory.governance, membership, directory.rosters),
+        AdministrationServicer(
+            directory.commands, directory.governance, membership, directory.rosters, directory.yearbook
+        ),
     )
 
 

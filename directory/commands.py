@@ -18,8 +18,23 @@ __all__ = ["SKEW", "Command", "Commands", "require_now"]
 SKEW = timedelta(minutes=5)
 _MAX_NONCES = 10_000
 
-Command = v1.CreateInvitation | v1.ListJoinRequests | v1.ListPendingEntries | v1.ReadLog | v1.RefuseJoinRequest
-C = TypeVar("C", v1.CreateInvitation, v1.ListJoinRequests, v1.ListPendingEntries, v1.ReadLog, v1.RefuseJoinRequest)
+Command = (
+    v1.CreateInvitation
+    | v1.ListJoinRequests
+    | v1.ListPendingEntries
+    | v1.ReadFigures
+    | v1.ReadLog
+    | v1.RefuseJoinRequest
+)
+C = TypeVar(
+    "C",
+    v1.CreateInvitation,
+    v1.ListJoinRequests,
+    v1.ListPendingEntries,
+    v1.ReadFigures,
+    v1.ReadLog,
+    v1.RefuseJoinRequest,
+)
 
 
 class Commands:

@@ -32,6 +32,7 @@ __all__ = [
     "latest",
     "of_subject",
     "sign_head",
+    "until",
     "verify",
 ]
 
@@ -157,6 +158,13 @@ def entries(
     if limit is not None:
         query = query.limit(limit)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def until(tx: Connection, end: datetime) -> Iterator[JournalEntry]:
+    """Every line before a time, in order, read piece by piece."""
+    query = select(_JOURNAL).where(_JOURNAL.c.at < end).order_by(_JOURNAL.c.line)
+    for row in tx.execute(query.execution_options(yield_per=1000)):
+        yield _entry(row)
 
 
 def latest(

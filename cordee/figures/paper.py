@@ -130,5 +130,5 @@ def _words(
 ) -> None:
     pdf.set_font("helvetica", style=style, size=size)
     pdf.set_text_color(*(_SOFT if soft else (0, 0, 0)))
-    pdf.multi_cell(0, height, writable(words), new_x="LMARGIN", new_y="NEXT", align="L", border=int(border))
+    pdf.multi_cell(0, height, writable(words), new_x="LMARGIN", new_y="NEXT", align="L", border=1 if border else 0)
     pdf.set_text_color(0)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cordee.errors import N_
 from cordee.figures.report import Report, Table
 from cordee.runtime.texts import text
 
-__all__ = ["COLUMNS", "dictionary", "figures", "harmless"]
+__all__ = ["COLUMNS", "dictionary", "figures", "harmless", "shown"]
 
 COLUMNS: Final = (
     ("year", N_("the calendar year, in UTC")),
@@ -30,6 +30,7 @@ COLUMNS: Final = (
 """The columns of the CSV, and what they mean."""
 
 _FORMULA: Final = frozenset("=+-@\t\r\n")
+_BETWEEN: Final = ";"
 _BOM: Final = "\ufeff"
 _TOTAL: Final = N_("total")
 
@@ -56,6 +57,21 @@ def dictionary(report: Report, language: str) -> bytes:
     return _written(lines)
 
 
+def shown(data: bytes) -> list[dict[str, Any]]:
+    """What `figures` wrote, as a command shows it: table, row, label, count and status of each line."""
+    lines = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=_BETWEEN)
+    return [
+        {
+            "table": each["table"],
+            "row": each["row"],
+            "label": each["label"],
+            "count": int(each["count"]) if each["count"] else None,
+            "status": each["status"],
+        }
+        for each in lines
+    ]
+
+
 def harmless(cell: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.lstrip(" ")[:1] in _FORMULA and cell.strip(" ") else cell
@@ -73,6 +89,6 @@ def _lines(report: Report, table: Table, language: str) -> Iterable[Sequence[obj
 
 def _written(lines: Iterable[Sequence[object]]) -> bytes:
     target = io.StringIO(newline="")
-    writer = csv.writer(target, delimiter=";", lineterminator="\r\n")
+    writer = csv.writer(target, delimiter=_BETWEEN, lineterminator="\r\n")
     writer.writerows([harmless(str(cell)) for cell in line] for line in lines)
     return (_BOM + target.getvalue()).encode()

@@ -17,6 +17,7 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_report import report
 
 __all__ = ["group"]
 
@@ -57,5 +58,6 @@ for command in (
     log,
     pending,
     sign,
+    report,
 ):
     group.add_command(command)

@@ -14,20 +14,27 @@ from directory.commands import Commands
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
+from directory.yearbook import Yearbook
 
 __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership` and `RosterStore`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore` and `Yearbook`."""
 
     def __init__(
-        self, commands: Commands, governance: Governance, membership: Membership, rosters: RosterStore
+        self,
+        commands: Commands,
+        governance: Governance,
+        membership: Membership,
+        rosters: RosterStore,
+        yearbook: Yearbook,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._yearbook = yearbook
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
         """Found the network, once."""
@@ -76,6 +83,11 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         """Entries that want signatures."""
         self._commands.check(request.command, v1.ListPendingEntries)
         return pb.ListPendingEntriesResponse(entries=await self._governance.pending())
+
+    async def ReadFigures(self, request: pb.ReadFiguresRequest, context: Any) -> pb.ReadFiguresResponse:
+        """What may be told of a closed year."""
+        command, _ = self._commands.check(request.command, v1.ReadFigures)
+        return pb.ReadFiguresResponse(figures=await self._yearbook.of(command.year))
 
     async def ReadLog(self, request: pb.ReadLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
         """The log from an index on, then the checkpoint."""
