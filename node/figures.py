@@ -5,6 +5,7 @@ What the journal says after the year's close counts for nothing, so the same yea
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection
 
 from cordee.figures.catalogue import ASSOCIATION
+from cordee.figures.forms import form_of
 from cordee.figures.protection import Count
 from cordee.figures.report import Report, Scope, counted, exact
 from cordee.figures.years import FIRST, closes, is_closed, require_closed, year_of
+from cordee.runtime.texts import LANGUAGES
 from node import journal
 from node.journal import JournalEntry
 
 if TYPE_CHECKING:
     from node.app import Node
 
-__all__ = ["counts_of", "report_of", "years_of"]
+__all__ = ["counts_of", "report_of", "written", "years_of"]
 
 _ENDS: Final = {
     "transfer.received": "received",
@@ -44,6 +47,7 @@ _APART: Final = {
 _MACHINE: Final = {"roster.alarm": "alarms", "event.refused": "messages"}
 _AGAIN: Final = frozenset({"mended", "tombstone"})
 """Outcomes of what was counted before: an alarm that is over, a case that a backup had brought back."""
+_READ: Final = ("transfer.", "statement.offer", *_APART, *_MACHINE)
 
 Counts = dict[str, Counter[str]]
 
@@ -73,7 +77,7 @@ def report_of(node: Node, tx: Connection, year: int, *, stamp: str = "") -> Repo
     """The report of one year. Raises: YearNotClosed, InvalidInput."""
     now = node.clock.now()
     require_closed(year, now)
-    numbers = counts_of(journal.until(tx, closes(year)), year)
+    numbers = counts_of(journal.until(tx, closes(year), actions=_READ), year)
     first = journal.entries(tx, limit=1)
     began = first[0].at if first else now
     return Report(
@@ -90,6 +94,18 @@ def report_of(node: Node, tx: Connection, year: int, *, stamp: str = "") -> Repo
         since=began if year_of(began) == year else None,
         stamp=stamp,
     )
+
+
+async def written(node: Node, year: int, form: str, language: str, *, by: str, stamp: str = "") -> bytes:
+    """One file of a year's report. That somebody took it is journalled. Raises: YearNotClosed, InvalidInput."""
+    chosen, now = form_of(form), node.clock.now()
+    report = await node.db.read(lambda tx: report_of(node, tx, year, stamp=stamp))
+    data = await asyncio.to_thread(chosen.write, report, language if language in LANGUAGES else LANGUAGES[0])
+    facts = {"year": str(year), "form": chosen.code}
+    await node.db.write(
+        lambda tx: journal.append(tx, now=now, actor=by, action="figures.made", subject="", facts=facts)
+    )
+    return data
 
 
 def counts_of(lines: Iterable[JournalEntry], year: int) -> Counts:

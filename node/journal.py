@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -160,9 +160,10 @@ def entries(
     return [_entry(row) for row in tx.execute(query)]
 
 
-def until(tx: Connection, end: datetime) -> Iterator[JournalEntry]:
-    """Every line before a time, in order, read piece by piece."""
-    query = select(_JOURNAL).where(_JOURNAL.c.at < end).order_by(_JOURNAL.c.line)
+def until(tx: Connection, end: datetime, *, actions: Collection[str]) -> Iterator[JournalEntry]:
+    """The lines before a time whose action begins with one of these, in order, read piece by piece."""
+    wanted = or_(*(_JOURNAL.c.action.startswith(each, autoescape=True) for each in actions))
+    query = select(_JOURNAL).where(_JOURNAL.c.at < end, wanted).order_by(_JOURNAL.c.line)
     for row in tx.execute(query.execution_options(yield_per=1000)):
         yield _entry(row)
 

@@ -147,7 +147,7 @@ ASSOCIATION: Final = (
         _JOURNAL,
         Shape.APART,
         (
-            RowKind("cases_erased", N_("cases erased here"), N_("by this association, or on request")),
+            RowKind("cases_erased", N_("cases erased by us"), N_("by our own decision, not on request")),
             RowKind("gave_back", N_("cases that we gave back"), N_("erased unasked: they were not for us")),
             RowKind("got_back", N_("cases given back to us"), N_("erased unasked by the recipient")),
             RowKind("wrong", N_("cases sent to the wrong association"), N_("as whoever sent them said afterwards")),

@@ -18,7 +18,10 @@ __all__ = ["report"]
 
 @click.command("report")
 @click.option(
-    "--year", type=click.IntRange(FIRST, LAST), required=True, help="Which year; it is closed on 1 February of the next."
+    "--year",
+    type=click.IntRange(FIRST, LAST),
+    required=True,
+    help="Which year; it is closed on 1 February of the next.",
 )
 @click.option(
     "--out",

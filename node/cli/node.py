@@ -10,6 +10,7 @@ import click
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.node_report import report
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team):
+for command in (login, logout, whoami, user, team, report):
     group.add_command(command)
 
 

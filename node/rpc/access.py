@@ -72,6 +72,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ListJournal": _OVERSEERS,
     "Audit.VerifyJournal": _OVERSEERS,
     "Audit.ExportJournal": _OVERSEERS,
+    "Audit.MakeReport": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
 }
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import journal
+from node import figures, journal
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant, pieces
 
@@ -61,3 +61,12 @@ class Audit(Desk, node_pb2_grpc.AuditServicer):
         )
         for piece in pieces(await self._node.db.read(journal.export)):
             yield node_pb2.ExportJournalResponse(data=piece)
+
+    async def MakeReport(
+        self, request: node_pb2.MakeReportRequest, context: Context
+    ) -> AsyncIterator[node_pb2.MakeReportResponse]:
+        """One file of the yearly report; that it was made is journalled."""
+        handler = await self._enter(context, "Audit.MakeReport")
+        made = await figures.written(self._node, request.year, request.form, request.language, by=handler.account_id)
+        for piece in pieces(made):
+            yield node_pb2.MakeReportResponse(data=piece)

@@ -25,6 +25,7 @@ TOPICS: Mapping[str, str] = {
     "second_factor.": N_("second step"),
     "roster.": N_("roster"),
     "journal.": N_("journal"),
+    "figures.": N_("yearly reports"),
 }
 """The beginning of an action → what it is about."""
 
@@ -61,6 +62,7 @@ ACTIONS: Mapping[str, str] = {
     "case.versions_read": N_("other versions read"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
+    "figures.made": N_("yearly report made"),
     "journal.exported": N_("journal exported"),
     "journal.signed": N_("journal signed"),
     "node.initialised": N_("node set up"),
@@ -137,6 +139,7 @@ FACTS: Final[Mapping[str, str]] = {
     "digest": N_("digest of the sheet"),
     "field": N_("field"),
     "fields": N_("what is new"),
+    "form": N_("as"),
     "number": N_("card number"),
     "opening": N_("opening"),
     "page": N_("page"),
@@ -149,6 +152,7 @@ FACTS: Final[Mapping[str, str]] = {
     "team": N_("team"),
     "transfer": N_("transfer"),
     "version": N_("version"),
+    "year": N_("year"),
 }
 """What a fact of a line is about."""
 
@@ -196,7 +200,7 @@ def _worded(key: str, value: str, language: str) -> str:
     """The value as people read it; empty where there is no word for it."""
     if key == "bytes" and value.isdecimal():
         return size_text(int(value), language=language)
-    if key in ("attachments", "departement", "number", "rule", "version"):
+    if key in ("attachments", "departement", "form", "number", "rule", "version", "year"):
         return value
     if key == "roles":
         return ", ".join(text(each, language) for each in value.split(","))
