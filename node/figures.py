@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection
 
+from cordee.errors import N_, NotFound
 from cordee.figures.catalogue import ASSOCIATION
 from cordee.figures.forms import form_of
 from cordee.figures.protection import Count
@@ -68,18 +69,18 @@ class _Course:
 
 def years_of(tx: Connection, now: datetime) -> list[int]:
     """Closed years of which there may be a report, newest first: from the journal's first line on."""
-    first = journal.entries(tx, limit=1)
-    start = max(year_of(first[0].at), FIRST) if first else now.year
+    start = max(year_of(journal.began(tx) or now), FIRST)
     return [year for year in range(now.year - 1, start - 1, -1) if is_closed(year, now)]
 
 
 def report_of(node: Node, tx: Connection, year: int, *, stamp: str = "") -> Report:
-    """The report of one year. Raises: YearNotClosed, InvalidInput."""
+    """The report of one year. Raises: YearNotClosed, InvalidInput; NotFound for a year before the journal."""
     now = node.clock.now()
     require_closed(year, now)
+    began = journal.began(tx) or now
+    if year < year_of(began):
+        raise NotFound(what=N_("figures of that year"))
     numbers = counts_of(journal.until(tx, closes(year), actions=_READ), year)
-    first = journal.entries(tx, limit=1)
-    began = first[0].at if first else now
     return Report(
         scope=Scope.ASSOCIATION,
         year=year,
@@ -97,7 +98,10 @@ def report_of(node: Node, tx: Connection, year: int, *, stamp: str = "") -> Repo
 
 
 async def written(node: Node, year: int, form: str, language: str, *, by: str, stamp: str = "") -> bytes:
-    """One file of a year's report. That somebody took it is journalled. Raises: YearNotClosed, InvalidInput."""
+    """One file of a year's report. That somebody took it is journalled.
+
+    Raises: YearNotClosed, InvalidInput, NotFound.
+    """
     chosen, now = form_of(form), node.clock.now()
     report = await node.db.read(lambda tx: report_of(node, tx, year, stamp=stamp))
     data = await asyncio.to_thread(chosen.write, report, language if language in LANGUAGES else LANGUAGES[0])

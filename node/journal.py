@@ -27,6 +27,7 @@ __all__ = [
     "JournalEntry",
     "JournalReport",
     "append",
+    "began",
     "entries",
     "export",
     "latest",
@@ -158,6 +159,12 @@ def entries(
     if limit is not None:
         query = query.limit(limit)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def began(tx: Connection) -> datetime | None:
+    """The time of the earliest line, or None where there is none."""
+    row = tx.execute(select(_JOURNAL.c.at).order_by(_JOURNAL.c.at).limit(1)).one_or_none()
+    return row.at if row else None
 
 
 def until(tx: Connection, end: datetime, *, actions: Collection[str]) -> Iterator[JournalEntry]:

@@ -51,6 +51,7 @@ def chart(table: Table, language: str) -> Markup:
 def _bar(row: Row, *, y: int, most: int, language: str) -> Markup:
     width = _UNTOLD if row.count is None else round(_LONGEST * row.count / most) if most else 0
     shape = _EMPTY if row.count is None else _FILLED
-    rect = shape.format(y=y + 0.5, width=max(width, 1), height=_BAR - 1)
+    rect = shape.format(y=y + 0.5, width=width, height=_BAR - 1) if width else Markup()
     kind = "soft" if row.count is None else "number"
-    return rect + _NUMBER.format(kind=kind, x=max(width, 1) + 8, y=y + _BAR - 5, words=number_text(row.count, language))
+    words = number_text(row.count, language)
+    return rect + _NUMBER.format(kind=kind, x=width + 8 if width else 0, y=y + _BAR - 5, words=words)

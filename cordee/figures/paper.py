@@ -96,8 +96,8 @@ def _row(pdf: FPDF, row: Row, most: int, language: str) -> None:
         pdf.set_dash_pattern(dash=1, gap=0.8)
         pdf.rect(x, y + 0.6, 6, 3.8)
         pdf.set_dash_pattern()
-    else:
-        pdf.rect(x, y + 0.6, max(_BAR * row.count / most if most else 0, 0.3), 3.8, style="DF")
+    elif row.count:
+        pdf.rect(x, y + 0.6, _BAR * row.count / most, 3.8, style="DF")
     _number(pdf, number_text(row.count, language), y, bold=row.count is not None)
     pdf.set_xy(pdf.l_margin, end + 1)
     pdf.set_draw_color(*_SOFT)

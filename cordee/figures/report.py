@@ -147,8 +147,9 @@ def number_text(count: int | None, language: str) -> str:
 
 
 def day_text(time: datetime, language: str) -> str:
-    """A day in words."""
-    return str(format_date(time.date(), "long", locale=language))
+    """A day in words; in French the first of a month is an ordinal."""
+    told = str(format_date(time.date(), "long", locale=language))
+    return f"1er{told[1:]}" if language == "fr" and told.startswith("1 ") else told
 
 
 def _nothing_like(counts: Mapping[str, Count]) -> Count:

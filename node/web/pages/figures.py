@@ -35,7 +35,8 @@ async def _years(visit: Visit) -> Response:
     node, now = visit.node, visit.node.clock.now()
     years = await node.db.read(lambda tx: figures.years_of(tx, now))
     running = now.year if now >= closes(now.year - 1) else now.year - 1
-    return page("figures.html", visit.language, visit=visit, years=years, running=running, closes=closes(running))
+    day = day_text(closes(running), visit.language)
+    return page("figures.html", visit.language, visit=visit, years=years, running=running, closes=day)
 
 
 async def _year(visit: Visit) -> Response:
