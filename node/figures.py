@@ -48,7 +48,7 @@ _APART: Final = {
 _MACHINE: Final = {"roster.alarm": "alarms", "event.refused": "messages"}
 _AGAIN: Final = frozenset({"mended", "tombstone"})
 """Outcomes of what was counted before: an alarm that is over, a case that a backup had brought back."""
-_READ: Final = ("transfer.", "statement.offer", *_APART, *_MACHINE)
+_READ: Final = ("transfer.", "statement.", *_APART, *_MACHINE)
 
 Counts = dict[str, Counter[str]]
 
@@ -164,15 +164,24 @@ def _answer(course: _Course, line: JournalEntry) -> None:
 
 
 def _return(course: _Course, line: JournalEntry) -> None:
-    if course.asked is not None:
-        course.answer = "erased"
-    else:
-        course.returned = line.at
+    course.returned = line.at
+
+
+def _never_withdrawn(course: _Course, line: JournalEntry) -> None:
+    """Our withdrawal came too late for the directory: nothing was asked for."""
+    course.withdrawn, course.asked = False, None
+
+
+def _never_declined(course: _Course, line: JournalEntry) -> None:
+    if course.state == "declined":  # the offer stands again, or what overtook it follows
+        course.state = ""
 
 
 _STEPS: Final[dict[str, Callable[[_Course, JournalEntry], None]]] = {
     "transfer.erasure": _answer,
     "transfer.returned": _return,
+    "statement.withdrawal": _never_withdrawn,
+    "statement.refusal": _never_declined,
 }
 
 
@@ -182,6 +191,8 @@ def _count(course: _Course, year: int, numbers: Counts) -> None:
         if course.ours and course.rule in _GROUNDS:
             numbers["grounds"][_GROUNDS[course.rule]] += 1
     if course.asked is not None and year_of(course.asked) == year:
-        numbers["asked" if course.ours else "answered"][course.answer or "unanswered"] += 1
-    if course.returned is not None and year_of(course.returned) == year:
+        # A return that a request has crossed answers it (protocol §5).
+        answer = course.answer or ("unanswered" if course.returned is None else "erased")
+        numbers["asked" if course.ours else "answered"][answer] += 1
+    if course.asked is None and course.returned is not None and year_of(course.returned) == year:
         numbers["apart"]["got_back" if course.ours else "gave_back"] += 1

@@ -25,6 +25,8 @@ COURSE = {
     "kept there": ("transfer.erasure", "refused", {}),
     "returned": ("transfer.returned", "returned", {}),
     "not taken": ("statement.offer", "NOT_A_MEMBER", {}),
+    "too late": ("statement.withdrawal", "overtaken", {}),
+    "refusal late": ("statement.refusal", "overtaken", {}),
     "alarm": ("roster.alarm", "ROSTER_FORKED", {}),
     "mended": ("roster.alarm", "mended", {}),
     "erased here": ("case.erased", "done", {}),
@@ -62,6 +64,10 @@ def counted(*names: str) -> dict[str, dict[str, int]]:
         (("offered", "received", "returned"), {"sent": {"received": 1}, "apart": {"got_back": 1}}),
         (("offered", "received", "withdrawn", "returned"), {"sent": {"received": 1}, "asked": {"erased": 1}}),
         (("offered", "not taken", "withdrawn"), {}),
+        (
+            ("offered", "received", "withdrawn", "returned", "too late"),
+            {"sent": {"received": 1}, "apart": {"got_back": 1}},
+        ),
     ],
 )
 def test_what_became_of_what_we_offered(names: tuple[str, ...], expected: dict[str, dict[str, int]]) -> None:
@@ -81,6 +87,9 @@ def test_what_became_of_what_we_offered(names: tuple[str, ...], expected: dict[s
         (("came", "received", "withdrawal", "erased"), {"came": {"received": 1}, "answered": {"erased": 1}}),
         (("came", "received", "withdrawal", "kept"), {"came": {"received": 1}, "answered": {"kept": 1}}),
         (("came", "received", "returned"), {"came": {"received": 1}, "apart": {"gave_back": 1}}),
+        (("came", "received", "returned", "withdrawal"), {"came": {"received": 1}, "answered": {"erased": 1}}),
+        (("came", "no place", "withdrawal", "refusal late"), {"came": {"withdrawn": 1}}),
+        (("came", "no place", "refusal late"), {}),
     ],
 )
 def test_what_became_of_what_was_offered_to_us(names: tuple[str, ...], expected: dict[str, dict[str, int]]) -> None:
