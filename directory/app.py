@@ -125,7 +125,7 @@ async def opened(
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
-                yearbook=Yearbook(db, clock),
+                yearbook=Yearbook(db, clock, house.closed_years),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.grown.append(_Grown(directory))

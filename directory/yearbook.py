@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from cordee.errors import N_, NotFound
+from cordee.errors import N_, AlreadyExists, NotFound
 from cordee.figures.catalogue import BY_NAME
 from cordee.figures.protection import Count
 from cordee.figures.report import Table, counted
@@ -22,6 +25,7 @@ from cordee.runtime.logs import logger
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from directory import tally
+from directory.files import private_folder, read_whole, write_new
 from directory.store import micros, moment, table_of
 from directory.store.figures import ClosedYearRow, CountingRow, TallyRow
 
@@ -41,9 +45,10 @@ _NOTHING: Final = Count(0, ({}, {}))
 class Yearbook:
     """The figures that this directory tells. `begin` first."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, folder: Path) -> None:
         self._db = db
         self._clock = clock
+        self._folder = folder
         self._looked: datetime | None = None
 
     async def begin(self) -> None:
@@ -58,8 +63,18 @@ class Yearbook:
             return
         self._looked = now
         for year in await self._db.read(lambda tx: _open_years(tx, now)):
-            await self._db.write(partial(_close, year=year, now=now))
+            figures = await self._db.read(partial(_figures_of, year=year))
+            # In a file first: a database that comes back from an older backup must not tell the year otherwise.
+            kept = await asyncio.to_thread(self._kept, year, figures.SerializeToString())
+            await self._db.write(partial(_close, year=year, figures=kept, now=now))
             log.info("year.closed", number=year)
+
+    def _kept(self, year: int, figures: bytes) -> bytes:
+        private_folder(self._folder)
+        path = self._folder / str(year)
+        with contextlib.suppress(AlreadyExists):
+            write_new(path, figures)
+        return read_whole(path)
 
     async def of(self, year: int) -> pb.YearFigures:
         """What may be told of a year. Raises: YearNotClosed, InvalidInput, NotFound for one before counting began."""
@@ -82,16 +97,19 @@ def _open_years(tx: Connection, now: datetime) -> list[int]:
     return [each for each in range(year_of(moment(since)), now.year) if is_closed(each, now) and each not in closed]
 
 
-def _close(tx: Connection, year: int, now: datetime) -> None:
-    """In one step: what may be told is there, and what was counted is gone."""
+def _figures_of(tx: Connection, year: int) -> pb.YearFigures:
+    """What may be told of a year, from what was counted."""
     since = moment(tx.execute(select(_COUNTING.c.since)).scalar_one())
-    figures = pb.YearFigures(
+    return pb.YearFigures(
         year=year,
         since=timestamp_of(since) if since > begin(year) else None,
         tables=[_message(counted(BY_NAME[name], counts)) for name, counts in _counts(tx, year).items()],
     )
-    row = {"year": year, "closed_at": micros(now), "figures": figures.SerializeToString()}
-    tx.execute(insert(_CLOSED), row)
+
+
+def _close(tx: Connection, year: int, figures: bytes, now: datetime) -> None:
+    """In one step: what may be told is there, and what was counted is gone."""
+    tx.execute(insert(_CLOSED), {"year": year, "closed_at": micros(now), "figures": figures})
     tx.execute(delete(_TALLY).where(_TALLY.c.year <= year))
 
 

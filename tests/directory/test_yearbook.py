@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy import create_engine, delete, insert, select, update
 
 from cordee.errors import InvalidInput, NotFound, YearNotClosed
 from cordee.figures.years import begin, closes
@@ -16,13 +16,13 @@ from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from directory import transfers
 from directory.store import micros, table_of
-from directory.store.figures import CountingRow, TallyRow
+from directory.store.figures import ClosedYearRow, CountingRow, TallyRow
 from directory.store.migrations import MIGRATIONS, directory_database
 from directory.yearbook import Yearbook
 from tests.directory.test_broker import Play
 from tests.directory.town import Town, refused
 
-TALLY, COUNTING = table_of(TallyRow), table_of(CountingRow)
+TALLY, COUNTING, CLOSED = table_of(TallyRow), table_of(CountingRow), table_of(ClosedYearRow)
 
 
 def tallied(town: Town) -> dict[str, int]:
@@ -97,7 +97,7 @@ class Book:
         self.clock = ManualClock(now)
         self.db = directory_database(folder / "directory.db")
         self.db.create()
-        self.yearbook = Yearbook(self.db, self.clock)
+        self.yearbook = Yearbook(self.db, self.clock, folder / "closed-years")
 
     def tally(self, year: int, figure: str, senders: Iterable[int], recipients: Iterable[int]) -> None:
         for side, numbers in (("sender", senders), ("recipient", recipients)):
@@ -151,6 +151,17 @@ async def test_a_closed_year_is_told_the_same_for_ever(book: Book) -> None:
     book.at(closes(2027))
     assert await book.yearbook.of(2026) == told
     assert numbers((await book.yearbook.of(2027)).tables[2]) == {"returned": None}
+    assert book.db.read_sync(lambda tx: tx.execute(select(TALLY)).all()) == []
+
+
+async def test_a_database_from_an_older_backup_does_not_tell_a_year_otherwise(book: Book) -> None:
+    await book.yearbook.begin()
+    book.tally(2026, "returned", (20, 20, 20), (20, 20, 20))
+    book.at(closes(2026))
+    told = await book.yearbook.of(2026)
+    book.db.write_sync(lambda tx: tx.execute(delete(CLOSED)))  # as it was in January, with less counted
+    book.tally(2026, "returned", (19, 20, 20), (19, 20, 20))
+    assert await book.yearbook.of(2026) == told
     assert book.db.read_sync(lambda tx: tx.execute(select(TALLY)).all()) == []
 
 
