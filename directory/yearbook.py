@@ -53,6 +53,8 @@ class Yearbook:
 
     async def begin(self) -> None:
         """Remember since when is counted; a directory that was there before this was does not know what it missed."""
+        if await self._db.read(lambda tx: tx.execute(select(_COUNTING.c.since)).scalar()) is not None:
+            return
         row = {"id": 1, "since": micros(self._clock.now())}
         await self._db.write(lambda tx: tx.execute(upsert(_COUNTING).values(row).on_conflict_do_nothing()))
 
