@@ -28,13 +28,18 @@ _COUNTED: Final = {
     "MemberRemoved": ("members", "removed"),
     "MemberSuspended": ("incidents", "suspended"),
     "MemberReinstated": ("incidents", "reinstated"),
+    "RecoveryAnnounced": ("incidents", "announced"),
+    "RecoveryObjected": ("incidents", "objected"),
     "MemberRecovered": ("incidents", "identity_lost"),
+    "IdentityRevoked": ("incidents", "identity_revoked"),
     "NodeRestored": ("incidents", "node_restored"),
     "IdentityRotated": ("changes", "identity_rotated"),
     "AdministratorAdded": ("changes", "administrators_added"),
     "AdministratorRemoved": ("changes", "administrators_removed"),
     "PolicyChanged": ("changes", "rules_changed"),
     "DirectoryKeyRotated": ("changes", "directory_key"),
+    "AuthorityRotated": ("changes", "authority"),
+    "MemberCorrected": ("changes", "corrected"),
 }
 """Each kind of entry → the row that counts it. A kind that is not here counts among the others."""
 _FOUNDING: Final = "Genesis"

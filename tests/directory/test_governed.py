@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cordee.errors import InvalidRecord
+from cordee.figures.catalogue import NETWORK
 from cordee.figures.forms import FORMS
 from cordee.figures.report import Report, Scope
 from cordee.practice import PRACTICE_ORIGIN
@@ -76,15 +77,10 @@ def test_members_are_told_at_both_ends_of_a_year_and_what_happened_between(netwo
 
 def test_each_kind_of_entry_counts_in_its_row_and_the_genesis_in_none(network: Network) -> None:
     made = report(network, 2026)
-    assert numbers(made, "incidents") == {"suspended": 1, "reinstated": 1, "identity_lost": 1, "node_restored": 1}
-    assert numbers(made, "changes") == {
-        "identity_rotated": 1,
-        "administrators_added": 1,
-        "administrators_removed": 0,
-        "rules_changed": 1,
-        "directory_key": 1,
-        "other": 0,
-    }
+    incidents = {name: count for name, count in numbers(made, "incidents").items() if count}
+    assert incidents == {"suspended": 1, "reinstated": 1, "identity_lost": 1, "node_restored": 1}
+    changes = {name: count for name, count in numbers(made, "changes").items() if count}
+    assert changes == {"identity_rotated": 1, "administrators_added": 1, "rules_changed": 1, "directory_key": 1}
     assert numbers(report(network, 2025), "incidents")["suspended"] == 1
     assert set(numbers(report(network, 2025), "changes").values()) == {0}
     assert set(numbers(report(network, 2027), "changes").values()) == {0}
@@ -115,7 +111,9 @@ def test_every_statement_of_the_log_has_a_row_of_its_own() -> None:
     from directory.administrator.governed import _COUNTED
 
     known = {name.rpartition(".")[2] for name in _IN_LOG} - {v1.Genesis.DESCRIPTOR.name}
-    assert known == set(_COUNTED)
+    assert known <= set(_COUNTED)
+    rows = {(kind.code, row.code) for kind in NETWORK for row in kind.rows}
+    assert set(_COUNTED.values()) <= rows
 
 
 def test_practice_says_so() -> None:
