@@ -81,10 +81,12 @@ def _lines(report: Report, table: Table, language: str) -> Iterable[Sequence[obj
     counts = [(row.code, row.label, row.count) for row in table.rows]
     if table.has_total:
         counts.append(("total", _TOTAL, table.total))
+    stamp = text(report.stamp, language)
+    name = f"{stamp}: {report.name}" if stamp else report.name
     for code, label, count in counts:
         status = "exact" if table.exact else "not_published" if count is None else "rounded"
         told = "" if count is None else count
-        yield report.year, report.scope, report.name, table.kind.code, code, text(label, language), told, status
+        yield report.year, report.scope, name, table.kind.code, code, text(label, language), told, status
 
 
 def _written(lines: Iterable[Sequence[object]]) -> bytes:

@@ -118,4 +118,5 @@ def test_every_statement_of_the_log_has_a_row_of_its_own() -> None:
 
 def test_practice_says_so() -> None:
     network = Network.found(origin=PRACTICE_ORIGIN)
-    assert b"Practice" in FORMS["html"].write(report(network, 2026), "en")
+    for form in ("html", "csv"):
+        assert b"Practice" in FORMS[form].write(report(network, 2026), "en")
