@@ -5,6 +5,7 @@ Values only; `cordee.roster` makes them, entry by entry.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -23,7 +24,16 @@ from cordee.policy import Policy
 from cordee.signing import SigningPublicKey
 from cordee.times import timestamp_of
 
-__all__ = ["Head", "Member", "MemberState", "Roster", "registration_digest"]
+__all__ = [
+    "AuthorityTrust",
+    "Head",
+    "Member",
+    "MemberState",
+    "Recovery",
+    "Roster",
+    "authority_digest",
+    "registration_digest",
+]
 
 
 class MemberState(StrEnum):
@@ -40,6 +50,20 @@ class Head(TypedDict):
     network: bytes
     previous: bytes
     time: Timestamp
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A new identity key that administrators have announced for a member; the present key may object."""
+
+    identity: SigningPublicKey
+    stolen: bool
+    """Somebody else may hold the present key; else it is lost."""
+    announced: datetime
+    due: datetime
+    """From then on the key may be replaced."""
+    lapses: datetime
+    """From then on it may not: the recovery must be announced anew."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +84,23 @@ class Member:
     """The smallest size of the log that has this member."""
     last_entry: Digest
     last_time: datetime
+    identity_since: datetime
+    """When the identity key came into force."""
+    recovery: Recovery | None = None
+    """What is announced, until it is done or objected to."""
+    revoked: bool = False
+    """Its identity key is in the wrong hands: it counts no more, and the member is suspended until it is recovered."""
+    resumes: MemberState = MemberState.ACTIVE
+    """Of a member whose key is revoked: its state once it is recovered."""
+
+
+@dataclass(frozen=True)
+class AuthorityTrust:
+    """A CA of the network's TLS, by the SHA-256 of its certificate (DER)."""
+
+    digest: Digest
+    until: datetime | None = None
+    """When it is trusted no more; None for the one in force."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +115,8 @@ class Roster:
     directory_key: SigningPublicKey
     ca_certificate: bytes
     """DER, as the genesis has it; whether it is a good certificate is for TLS to say."""
+    authorities: tuple[AuthorityTrust, ...]
+    """The CA in force, then the former ones that still were when the last of these entries came, newest first."""
     members: IdMap[MemberId, Member]
     genesis_entry: Digest
     genesis_time: datetime
@@ -85,6 +128,10 @@ class Roster:
     """Every key that ever had a holder."""
     registrations: IdMap[Digest, MemberId] = field(repr=False)
     """Of the members that are not removed."""
+
+    def trusted(self, now: datetime) -> tuple[Digest, ...]:
+        """The CAs that certify at a time, by the digests of their certificates, the one in force first."""
+        return tuple(each.digest for each in self.authorities if each.until is None or now < each.until)
 
     def active(self, member: MemberId) -> Member:
         """The member, if it is in good standing. Raises: NotAMember, MemberIsSuspended."""
@@ -121,6 +168,11 @@ class Roster:
         else:
             previous, earliest = self.genesis_entry, self.genesis_time
         return Head(network=self.network, previous=previous, time=timestamp_of(max(now, earliest)))
+
+
+def authority_digest(certificate: bytes) -> Digest:
+    """What the log says of a CA's certificate (DER)."""
+    return Digest(hashlib.sha256(certificate).digest())
 
 
 def registration_digest(legal_name: str, number: str) -> Digest:

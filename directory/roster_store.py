@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import entry_digest, entry_leaf
-from cordee.errors import AlreadyFounded, EntryRefused, GenesisRefused, NotFounded
+from cordee.errors import N_, AlreadyFounded, EntryRefused, GenesisRefused, NotFounded
 from cordee.ids import Digest
 from cordee.log import MerkleTree
 from cordee.members import Roster
@@ -22,17 +22,22 @@ from cordee.roster import Rule, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
-from cordee.signing import SigningKey
+from cordee.signing import SigningKey, parse_message
+from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
+from directory.holdings import LogKeys
 from directory.house import Founding
 from directory.lastsigned import LastSigned
 from directory.store import table_of
 from directory.store.roster import EntryRow, PendingEntryRow
 
-__all__ = ["Also", "RosterStore", "count_pending", "would_apply"]
+__all__ = ["GATHERING", "Also", "RosterStore", "count_pending", "require_recent", "would_apply"]
 
 _ENTRY, _PENDING = table_of(EntryRow), table_of(PendingEntryRow)
 _SKEW = timedelta(minutes=5)
+_ANNOUNCED = v1.RecoveryAnnounced.DESCRIPTOR.full_name
+GATHERING = timedelta(days=1)
+"""How old an announcement may be when the last administrator signs it: the delay is shorter by as much."""
 _PAGE = 256
 
 T = TypeVar("T")
@@ -55,14 +60,15 @@ class RosterStore:
         db: Database,
         *,
         founding: Founding,
-        key: SigningKey,
+        keys: LogKeys,
         last_signed: LastSigned,
         clock: Clock,
         crashpoints: Crashpoints,
     ) -> None:
         self._db = db
         self._founding = founding
-        self._key = key
+        self._keys = keys
+        self._key: SigningKey | None = None  # the one in force, once it was asked for
         self._last_signed = last_signed
         self._clock = clock
         self._crashpoints = crashpoints
@@ -71,6 +77,8 @@ class RosterStore:
         self._checkpoint: tuple[str, Checkpoint] | None = None
         self._appending = asyncio.Lock()
         self.also: list[Also] = []
+        self.before: list[Callable[[v1.Entry], None]] = []
+        """Who may say that the directory cannot go on after an entry, before anybody signs it."""
         self.grown: list[Grown] = []
 
     # ---- what it says ----
@@ -98,9 +106,17 @@ class RosterStore:
         """The log's root at a size, or None where it is shorter."""
         return self._tree.root(size) if 1 <= size <= self._tree.size else None
 
-    async def entries(self, start: int) -> AsyncIterator[v1.Entry]:
+    @property
+    def signed(self) -> tuple[str, int]:
+        """The newest signed note, and how many entries it covers. Raises: NotFounded."""
+        if self._checkpoint is None:
+            raise NotFounded()
+        return self._checkpoint[0], self._checkpoint[1].size
+
+    async def entries(self, start: int, end: int | None = None) -> AsyncIterator[v1.Entry]:
         """The entries from an index on, up to the last checkpoint's size: what is not signed yet is not shown."""
-        end = self._checkpoint[1].size if self._checkpoint is not None else 0
+        signed = self._checkpoint[1].size if self._checkpoint is not None else 0
+        end = signed if end is None else min(end, signed)
         while start < end:
             query = (
                 select(_ENTRY.c.entry)
@@ -150,7 +166,7 @@ class RosterStore:
             roster = apply(None, genesis, latest=self._clock.now() + _SKEW)
             ours = self._founding
             for field, named, own in (
-                ("directory_key", roster.directory_key, self._key.public),
+                ("directory_key", roster.directory_key, ours.directory_key),
                 ("ca_certificate", roster.ca_certificate, ours.ca_certificate),
                 ("origin", roster.origin, ours.origin),
             ):
@@ -171,9 +187,16 @@ class RosterStore:
             known = await self.index_of(entry_digest(entry))
             if known is not None:
                 return known
+            self.require_ready(entry)
             roster = apply(self.roster, entry, latest=self._clock.now() + _SKEW)
             await self._append(roster, entry)
             return roster.size - 1
+
+    def require_ready(self, entry: v1.Entry) -> None:
+        """What is asked of an entry beyond the rules of the log. Raises: EntryRefused, InvalidInput."""
+        require_recent(entry, self._clock.now(), index=self.roster.size)
+        for each in self.before:
+            each(entry)
 
     async def bring_back(self, entries: Sequence[v1.Entry]) -> int:
         """After a restore: append, in one step, what this log has lost, and sign nothing. Returns how many were added.
@@ -250,7 +273,14 @@ class RosterStore:
         self._crashpoints.reach(AFTER_LAST_SIGNED)
         time = self._clock.now().replace(microsecond=0)
         checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
-        self._checkpoint = sign_checkpoint(checkpoint, self._key), checkpoint
+        self._checkpoint = sign_checkpoint(checkpoint, self._log_key()), checkpoint
+
+    def _log_key(self) -> SigningKey:
+        """The key that the log names; the one before it is erased. Raises: NotFound where it is not here."""
+        if self._key is None or self._key.public != self.roster.directory_key:
+            self._key = self._keys.of(self.roster.directory_key)
+            self._keys.forget(self.roster)
+        return self._key
 
     async def sign_if_due(self) -> bool:
         """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less."""
@@ -268,6 +298,18 @@ class RosterStore:
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Once begun it is finished: a caller who hangs up must not leave the memory behind the database."""
     return await asyncio.shield(asyncio.create_task(work))
+
+
+def require_recent(entry: v1.Entry, now: datetime, *, index: int) -> None:
+    """An announcement that was dated long before it is seen would take the delay away in which one may object.
+
+    Raises: EntryRefused, MalformedStatement.
+    """
+    if entry.type != _ANNOUNCED:
+        return
+    dated = moment_of(parse_message(entry.body, v1.RecoveryAnnounced).time)
+    if now - dated > GATHERING:
+        raise EntryRefused(index=index, rule=N_("the announcement is dated more than a day ago; begin it anew"))
 
 
 def would_apply(roster: Roster, entry: v1.Entry) -> bool:

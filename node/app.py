@@ -13,23 +13,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cordee.errors import RosterStale
 from cordee.ids import MemberId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
-from cordee.signing import SigningPublicKey, member_id_of
+from cordee.signing import SigningPublicKey
 from cordee.transfer import END_STATES
 from node import transfer_store
 from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
+from node.authorities import Trust
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
 from node.house import House
+from node.identity import Identity
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
@@ -38,7 +41,7 @@ from node.notices import EVERY, Notices
 from node.outbox import Outbox
 from node.placing import take_out_again
 from node.prefetching import Prefetching
-from node.publishing import Publishing
+from node.publishing import Publishing, transport_in_use
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
 from node.returning import bury
@@ -88,6 +91,7 @@ class Node:
     listener: Listener
     outbox: Outbox
     publishing: Publishing
+    identity: Identity
     loops: tuple[asyncio.Task[None], ...]
     notices: Notices | None = None  # without an SMTP server there are none
 
@@ -127,6 +131,15 @@ class Node:
         return self.house.keys.identity.public
 
     @property
+    def former_identities(self) -> tuple[SigningPublicKey, ...]:
+        """The keys that this node signed its journal with before, as the log has them."""
+        try:
+            member = self.roster.roster.members.get(self.member)
+        except RosterStale:
+            return ()
+        return tuple(key for _, key in member.former_identities) if member else ()
+
+    @property
     def member(self) -> MemberId:
         """This association's id in the network."""
         return self.house.member
@@ -156,13 +169,15 @@ async def opened(
     certificate = data_dir / CERTIFICATE
     with node_database(data_dir / DATABASE, crashpoints=crashpoints) as db:
         keys, transport = await db.read(lambda tx: open_keys(tx, vault))
+        certified = certificate.read_bytes()
+        transport = await db.write(lambda tx: transport_in_use(tx, vault, transport, certified))
         client = DirectoryClient(
             membership.members,
             root=membership.ca_certificate,
             key=transport,
-            certificate=certificate.read_bytes(),
+            certificate=certified,
         )
-        member = member_id_of(keys.identity.public)
+        member = keys.member
         roster = RosterSync(
             db,
             network=membership.network,
@@ -170,6 +185,7 @@ async def opened(
             client=client,
             clock=clock,
             practice=parts.practice,
+            keys=keys,
         )
         mailbox = MailboxStore(data_dir / "mailbox", crashpoints=crashpoints)
         house = House(
@@ -197,10 +213,21 @@ async def opened(
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
-        publishing = Publishing(house, client, transport)
-        upkeep = Upkeep(house, client, publishing, transport, certificate)
+        publishing = Publishing(house, client, transport, certificate)
+        identity = Identity(house, client, publishing)
+        trust = Trust(house, client, publishing, membership)
+        roster.followed += [identity.follow, trust.follow]
+        upkeep = Upkeep(house, publishing, identity, certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
-        running = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub()]
+        running = [
+            listener.run(),
+            outbox.run(),
+            worker.run(),
+            prefetching.run(),
+            upkeep.run(),
+            upkeep.scrub(),
+            trust.run(),
+        ]
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)
@@ -213,13 +240,14 @@ async def opened(
             listener=listener,
             outbox=outbox,
             publishing=publishing,
+            identity=identity,
             loops=loops,
             notices=notices,
         )
         try:
             async with contextlib.AsyncExitStack() as open_doors:
                 if door is not None:
-                    own = hosted(house, door, identity=lambda: client.identity, root=client.root)
+                    own = hosted(house, door, identity=lambda: client.identity, root=lambda: client.root)
                     await open_doors.enter_async_context(own)
                 yield node
         finally:

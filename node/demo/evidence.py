@@ -14,7 +14,7 @@ from cordee import case as casework
 from cordee.act import commitment, parse_act
 from cordee.checkpoint import open_checkpoint
 from cordee.entries import entry_leaf, network_id
-from cordee.ids import TransferId
+from cordee.ids import MemberId, TransferId
 from cordee.log import MerkleTree
 from cordee.roster import replay
 from cordee.signing import SigningKey
@@ -30,6 +30,8 @@ from node.terms import Terms
 from node.vault import Vault
 
 __all__ = ["Evidence"]
+
+_LOG = "SELECT entry FROM roster_entry ORDER BY position"
 
 
 class Evidence:
@@ -50,7 +52,7 @@ class Evidence:
     def roster(self, *, network: str, members: int, threshold: int) -> None:
         """Replay the log in the node's database, independently of the node."""
         with closing(sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True)) as db:
-            raw = [row[0] for row in db.execute("SELECT entry FROM roster_entry ORDER BY position")]
+            raw = [row[0] for row in db.execute(_LOG)]
             (note,) = db.execute("SELECT note FROM roster_head").fetchone()
         entries = [statements_pb2.Entry.FromString(each) for each in raw]
         require(network_id(entries[0]).hex() == network, "the genesis is the network's")
@@ -171,8 +173,11 @@ class Evidence:
     # ---- the journal ----
 
     def journal(self) -> int:
-        """Verify the journal from the database with the node's own key; how many lines it has."""
+        """Verify the journal from the database with the node's own keys; how many lines it has."""
         with self._read() as tx:
             seed = get_secret(tx, self._vault, "identity")
             require(seed is not None, "the node has an identity")
-            return journal.verify(tx, SigningKey.from_seed(seed or b"").public).lines
+            log = replay(statements_pb2.Entry.FromString(row[0]) for row in tx.exec_driver_sql(_LOG).all())
+            former = log.members[MemberId(bytes.fromhex(self._house.member))].former_identities
+            own = SigningKey.from_seed(seed or b"").public
+            return journal.verify(tx, own, former=tuple(key for _, key in former)).lines

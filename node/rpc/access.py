@@ -74,6 +74,9 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ExportJournal": _OVERSEERS,
     "Audit.MakeReport": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
+    "NodeInfo.ListKeys": _LOOKING_AFTER,
+    "NodeInfo.RotateKey": _ADMINISTRATORS,
+    "NodeInfo.ObjectToRecovery": _ADMINISTRATORS,
 }
 
 

@@ -153,12 +153,16 @@ def entries() -> dict[str, Target]:
     network.reinstate(lille)
     network.rotate(lille)
     network.restore(lille)
+    network.announce_recovery(lyon)
+    network.object(lyon)
+    network.revoke(lyon)
     network.recover(lyon)
     network.remove(lyon)
     network.add_administrator()
     network.remove_administrator(network.administrators[0])
     network.change_policy(offer_life_limit=timedelta(days=7))
     network.rotate_directory_key()
+    network.rotate_authority(b"another certificate")
 
     def reader(before: Roster | None, founded: Roster) -> Callable[[bytes], object]:
         def read(data: bytes) -> object:

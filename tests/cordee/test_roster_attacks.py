@@ -52,6 +52,10 @@ def specimens() -> dict[str, Specimen]:
     keep(lambda: network.reinstate(marseille))
     keep(lambda: network.rotate(marseille), old)
     found["IdentityRotated"] = found["IdentityRotated"]._replace(signers=(old, marseille.identity))
+    keep(lambda: network.announce_recovery(marseille))
+    keep(lambda: network.object(marseille), marseille.identity)
+    keep(lambda: network.revoke(marseille))
+    network.announce_recovery(marseille)
     keep(lambda: network.recover(marseille))
     keep(lambda: network.remove(marseille))
     keep(network.add_administrator)
@@ -59,6 +63,7 @@ def specimens() -> dict[str, Specimen]:
     keep(lambda: network.change_policy(threshold=3))
     network.change_policy(threshold=2)
     keep(network.rotate_directory_key)
+    keep(lambda: network.rotate_authority(b"another certificate"))
     return found
 
 
