@@ -46,6 +46,8 @@ def network() -> Network:
     network.now = datetime(2026, 1, 1, 3, tzinfo=UTC)
     nantes = network.admit("Nantes")
     network.rotate(paris)
+    network.announce_recovery(paris)
+    network.object(paris)
     network.recover(nantes)
     network.restore(nantes)
     network.suspend(nantes)
@@ -53,6 +55,8 @@ def network() -> Network:
     network.add_administrator()
     network.change_policy(threshold=1)
     network.rotate_directory_key()
+    network.rotate_authority(b"another certificate")
+    network.revoke(paris)
     network.remove(lille)
     return network
 
@@ -78,9 +82,23 @@ def test_members_are_told_at_both_ends_of_a_year_and_what_happened_between(netwo
 def test_each_kind_of_entry_counts_in_its_row_and_the_genesis_in_none(network: Network) -> None:
     made = report(network, 2026)
     incidents = {name: count for name, count in numbers(made, "incidents").items() if count}
-    assert incidents == {"suspended": 1, "reinstated": 1, "identity_lost": 1, "node_restored": 1}
+    assert incidents == {
+        "suspended": 1,
+        "reinstated": 1,
+        "announced": 2,
+        "objected": 1,
+        "identity_lost": 1,
+        "identity_revoked": 1,
+        "node_restored": 1,
+    }
     changes = {name: count for name, count in numbers(made, "changes").items() if count}
-    assert changes == {"identity_rotated": 1, "administrators_added": 1, "rules_changed": 1, "directory_key": 1}
+    assert changes == {
+        "identity_rotated": 1,
+        "administrators_added": 1,
+        "rules_changed": 1,
+        "directory_key": 1,
+        "authority": 1,
+    }
     assert numbers(report(network, 2025), "incidents")["suspended"] == 1
     assert set(numbers(report(network, 2025), "changes").values()) == {0}
     assert set(numbers(report(network, 2027), "changes").values()) == {0}
