@@ -26,6 +26,7 @@ Command = (
     | v1.ListPendingEntries
     | v1.ListStandings
     | v1.ReadCard
+    | v1.ReadFigures
     | v1.ReadLog
     | v1.RefuseCard
     | v1.RefuseJoinRequest
@@ -38,6 +39,7 @@ C = TypeVar(
     v1.ListPendingEntries,
     v1.ListStandings,
     v1.ReadCard,
+    v1.ReadFigures,
     v1.ReadLog,
     v1.RefuseCard,
     v1.RefuseJoinRequest,

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -308,3 +309,35 @@ def test_a_directory_is_made_once_and_its_secrets_are_for_its_owner_alone(office
         "server.key": 0o600,
         "founding.json": 0o644,
     }
+
+
+def test_the_office_makes_its_yearly_report(office: Office) -> None:
+    office.found()
+    year = datetime.now(UTC).year - 2
+    assert office.stop() == 0
+    with sqlite3.connect(office.data / "directory.db") as db:  # as if it had counted since then
+        db.execute("UPDATE counting SET since = ?", (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1e6),))
+        for side in ("sender", "recipient"):
+            rows = [(year, "received", side, bytes([member]), 30) for member in range(4)]
+            rows += [(year, "declined", side, bytes([member]), 10) for member in range(4)]
+            db.executemany("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", rows)
+    db.close()
+    office.start()
+    shown = office.admin("alice", "report", "--year", str(year))
+    told = {(each["table"], each["row"]): each["count"] for each in shown}
+    assert told["members", "at_end"] == 0
+    assert (told["transfers", "received"], told["transfers", "declined"], told["transfers", "total"]) == (
+        120,
+        None,
+        160,
+    )
+    out = office.folder / "out"
+    out.mkdir()
+    made = office.admin("bruno", "report", "--year", str(year), "--out", str(out))
+    assert {Path(each).name for each in made["files"]} == {path.name for path in out.iterdir()}
+    assert "localhost/roster" in (out / f"report-{year}.html").read_text()
+    again = office.admin("bruno", "report", "--year", str(year), "--out", str(out), code=6)
+    assert again["reason"] == "ALREADY_EXISTS"
+    early = office.admin("alice", "report", "--year", str(year + 2), code=5)
+    assert early["reason"] == "YEAR_NOT_CLOSED"
+    assert office.admin("alice", "report", "--year", str(year - 1), code=3)["reason"] == "NOT_FOUND"
