@@ -10,7 +10,7 @@ import click
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
-from node.cli.keys import keys, object_
+from node.cli.keys import keys, object_, recover
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, keys, object_):
+for command in (login, logout, whoami, user, team, keys, object_, recover):
     group.add_command(command)
 
 
