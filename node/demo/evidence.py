@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 from cordee import case as casework
 from cordee.act import commitment, parse_act
@@ -38,7 +40,9 @@ class Evidence:
     def __init__(self, house: House) -> None:
         self._house = house
         self._vault = Vault.open(house.data_dir / VAULT, (house.folder / "passphrase").read_bytes().split(b"\n", 1)[0])
-        self._engine: Engine = create_engine(f"sqlite:///file:{house.data_dir / DATABASE}?mode=ro&uri=true")
+        # Nothing stays open: the search reads these files as any program does, which gives up this process's locks.
+        url = f"sqlite:///file:{house.data_dir / DATABASE}?mode=ro&uri=true"
+        self._engine: Engine = create_engine(url, poolclass=NullPool)
 
     def _read(self) -> Connection:
         return self._engine.connect()
@@ -47,7 +51,7 @@ class Evidence:
 
     def roster(self, *, network: str, members: int, threshold: int) -> None:
         """Replay the log in the node's database, independently of the node."""
-        with sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True) as db:
+        with closing(sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True)) as db:
             raw = [row[0] for row in db.execute(_LOG)]
             (note,) = db.execute("SELECT note FROM roster_head").fetchone()
         entries = [statements_pb2.Entry.FromString(each) for each in raw]
