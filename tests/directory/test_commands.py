@@ -341,3 +341,50 @@ def test_the_office_makes_its_yearly_report(office: Office) -> None:
     early = office.admin("alice", "report", "--year", str(year + 2), code=5)
     assert early["reason"] == "YEAR_NOT_CLOSED"
     assert office.admin("alice", "report", "--year", str(year - 1), code=3)["reason"] == "NOT_FOUND"
+
+
+def test_keys_are_recovered_revoked_and_exchanged_by_the_administrators_commands(office: Office) -> None:
+    office.found()
+    invitation = office.folder / "relais.json"
+    asked = ["--legal-name", "Association Relais", "--number", profile_of("Relais")["siret"], "--secrecy"]
+    office.admin("alice", "invite", *asked, "--out", str(invitation))
+    identity, member = office.ask(invitation, "Relais")
+    for who in ("alice", "bruno"):
+        office.admin(who, "admit", member, "--words", " ".join(six_words(identity.public)))
+
+    made = office.run(
+        "directory", "rotate-key", "--data-dir", str(office.data), "--out", str(office.folder / "log.pub")
+    )
+    words = " ".join(made["words"])
+    assert not office.admin("alice", "rotate-key", str(office.folder / "log.pub"), "--words", words)["appended"]
+    assert "signs its log with another key" in office.told
+    assert office.admin("bruno", "rotate-key", str(office.folder / "log.pub"), "--words", words)["appended"]
+
+    made = office.run("directory", "rotate-ca", "--data-dir", str(office.data), "--out", str(office.folder / "ca.der"))
+    certificate = str(office.folder / "ca.der")
+    wrong = office.admin("alice", "rotate-ca", certificate, "--digest", "00" * 32, code=4)
+    assert wrong["reason"] == "INVALID_INPUT"
+    assert not office.admin("alice", "rotate-ca", certificate, "--digest", made["digest"])["appended"]
+    assert "is trusted until" in office.told
+    assert office.admin("bruno", "rotate-ca", certificate, "--digest", made["digest"])["appended"], "the same entry"
+    for who in ("alice", "bruno", "alice"):
+        assert [each["member"] for each in office.admin(who, "members")] == [member], "with both CAs"
+
+    assert not office.admin("alice", "revoke", member)["appended"]
+    assert "counts no more from now on" in office.told
+    assert office.admin("bruno", "revoke", member)["appended"]
+    assert office.admin("alice", "members")[0]["state"] == "suspended"
+
+    new = office.key("new")
+    announce = ["recover", member, "--announce", str(office.folder / "new.key.pub"), "--words", " ".join(new["words"])]
+    assert not office.admin("alice", *announce, "--stolen")["appended"]
+    assert "stolen" in office.told
+    told = office.admin("bruno", *announce, "--stolen", "--out", str(office.folder / "way.json"))
+    assert (told["step"], told["appended"], told["words"]) == ("announced", True, new["words"])
+    assert json.loads((office.folder / "way.json").read_text())["member"] == member
+    early = office.admin("alice", "recover", member, code=8)
+    assert early["reason"] == "ENTRY_REFUSED"
+    assert office.admin("alice", "members")[0]["state"] == "suspended"
+    assert office.stop() == 0
+    office.start()
+    assert len(office.admin("alice", "log")) == 6
