@@ -86,6 +86,11 @@ class CardIndex:
             raise NotFound(what=N_("card"))
         return self._keys[member][0]
 
+    async def number_of(self, member: MemberId) -> int:
+        """The number of the member's newest card; 0 where it has none."""
+        query = select(_CARD.c.number).where(_CARD.c.member == member)
+        return await self._db.read(lambda tx: tx.execute(query).scalar()) or 0
+
     async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
         """Take a member's new card; the same one again is answered as the first time. Returns its revision.
 

@@ -73,6 +73,7 @@ class JoinAnswer:
     state: JoinState
     certificate: bytes = b""
     reason: str = ""
+    card_number: int = 0  # of a member's newest card
 
 
 class Membership:
@@ -223,8 +224,25 @@ class Membership:
         roster.active(member)
         fresh = row.certificate is not None and now - moment(row.certificate_at) < RENEWAL
         fresh = fresh and issued_by(row.certificate, self._authority.certificate)
-        certificate = row.certificate if fresh else await self._issue(member, request.certificate_request, now)
-        return JoinAnswer(JoinState.ADMITTED, certificate=certificate)
+        number = await self._cards.number_of(member)
+        try:
+            certificate = row.certificate if fresh else await self._issue(member, request.certificate_request, now)
+        except MalformedKey:
+            certificate = b""  # its card names another transport key by now: that one is certified to whoever has it
+        return JoinAnswer(JoinState.ADMITTED, certificate=certificate, card_number=number)
+
+    async def readmit(self, signed: Signed, profile: bytes, request: bytes) -> bytes:
+        """Publish a member's card that was signed by its identity key, and certify (DER) the transport key on it.
+
+        Whoever brings it: only the identity's holder can have made it, and its number is higher than the last one.
+        Raises: what `CardIndex.publish` raises; MalformedKey for a request for another key.
+        """
+        body = parse_body(signed, v1.Card)
+        if spki_digest_of_request(request) != body.transport_key_digest:
+            raise MalformedKey(what=N_("certificate request: its key is not the one on the card"))
+        member = MemberId(body.member)
+        await self._cards.publish(member, signed, profile)
+        return self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
 
     async def _issue(self, member: MemberId, request: bytes, now: datetime) -> bytes:
         certificate = self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))

@@ -36,7 +36,7 @@ from node.secrets import get_secret, put_secret, secret_names
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
-__all__ = ["Membership", "ask_for_certificate", "initialise", "open_keys", "request", "wait"]
+__all__ = ["Membership", "ask_for_certificate", "initialise", "open_keys", "readmit", "request", "wait"]
 
 DATABASE = "node.db"
 VAULT = FILE
@@ -240,19 +240,11 @@ async def ask_for_certificate(
     clock: Clock,
     random: Callable[[int], bytes],
 ) -> bytes | None:
-    """How our request to join stands, asked at the front, which needs no certificate: ours (DER), or None while the
-    administrators have not decided.
+    """The certificate (DER) that our request to join was answered with, or None before the administrators have decided.
 
     Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
     """
-    query = statements_pb2.JoinStatusQuery(network=membership.network, member=keys.member, nonce=random(16))
-    query.time.FromDatetime(clock.now())
-    message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
-    async with channel(membership.front, root=membership.ca_certificate) as line:
-        try:
-            answer = await directory_pb2_grpc.EnrolmentStub(line).GetStatus(message, timeout=_CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+    answer = await _status(membership, keys, clock=clock, random=random)
     if answer.state == directory_pb2.JOIN_STATE_REFUSED:
         raise JoinRefused(words=answer.refusal_reason)
     if answer.state != directory_pb2.JOIN_STATE_ADMITTED:
@@ -260,3 +252,43 @@ async def ask_for_certificate(
     if spki_digest(answer.certificate) != transport.digest:
         raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
     return bytes(answer.certificate)
+
+
+async def readmit(
+    membership: Membership,
+    keys: Keys,
+    transport: TransportKey,
+    *,
+    card: Callable[[int], Signed],
+    profile: bytes,
+    clock: Clock,
+    random: Callable[[int], bytes],
+) -> tuple[int, bytes]:
+    """Come in by the identity key alone, at the front, which asks for no certificate: with a new transport key and a new
+    card, that `card` makes for the number that is next. That number, and the certificate (DER).
+
+    Raises: Unreachable; CardRefused, NotAMember, MemberIsSuspended, NotFound for one that never asked to join here.
+    """
+    number = (await _status(membership, keys, clock=clock, random=random)).card_number + 1
+    request = directory_pb2.ReadmitRequest(
+        card=card(number).to_message(), profile=profile, certificate_request=transport.request()
+    )
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        try:
+            answer = await directory_pb2_grpc.EnrolmentStub(line).Readmit(request, timeout=_CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+    return number, bytes(answer.certificate)
+
+
+async def _status(
+    membership: Membership, keys: Keys, *, clock: Clock, random: Callable[[int], bytes]
+) -> directory_pb2.GetEnrolmentStatusResponse:
+    query = statements_pb2.JoinStatusQuery(network=membership.network, member=keys.member, nonce=random(16))
+    query.time.FromDatetime(clock.now())
+    message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        try:
+            return await directory_pb2_grpc.EnrolmentStub(line).GetStatus(message, timeout=_CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error

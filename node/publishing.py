@@ -19,10 +19,12 @@ from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.sealing import SealingKey
+from cordee.signing import Signed
 from node import journal
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
+from node.joining import Membership, readmit
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import Vault
 
@@ -107,12 +109,56 @@ class Publishing:
             await self._publish(None, following, by)
         house.crashpoints.reach(TRANSPORT_ON_CARD)
         certificate = await self._client.renew_certificate(following.request())
+        await self._call_with(following, certificate)
+        log.info("transport.rotated")
+
+    async def _call_with(self, following: TransportKey, certificate: bytes) -> None:
+        house = self._house
         replace(self._certificate, certificate)
         house.crashpoints.reach(TRANSPORT_CERTIFIED)
         await house.db.write(lambda tx: _take_up(tx, house.vault, following))
         self.transport = following
         await self._client.reconnect(key=following, certificate=certificate)
-        log.info("transport.rotated")
+
+    async def come_in_anew(self, membership: Membership) -> None:
+        """A new transport key and card, by the identity key alone: for a node from a backup whose transport key, or
+        whose certificate or card, counts no more. Safe to repeat. Raises: as `joining.readmit`.
+        """
+        async with self._lock:
+            house = self._house
+            following = await house.db.write(self._next_transport)
+            profile = await house.db.read(
+                lambda tx: house.roster.kept_profile(tx) or get_secret(tx, house.vault, "profile") or b""
+            )
+            sealing = SealingKey.generate(house.random)
+
+            def card(number: int) -> Signed:
+                # Kept before it is published: an offer sealed to it may come at once.
+                house.db.write_sync(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", sealing.seed))
+                house.keys.sealing[number] = sealing
+                return make_card(
+                    house.keys.identity,
+                    network=house.network,
+                    member=house.member,
+                    number=number,
+                    sealing_key=sealing.public,
+                    transport_key_digest=following.digest,
+                    endpoint=house.endpoint,
+                    profile=profile,
+                    now=house.clock.now(),
+                )
+
+            _, certificate = await readmit(
+                membership,
+                house.keys,
+                following,
+                card=card,
+                profile=profile,
+                clock=house.clock,
+                random=house.random,
+            )
+            await self._call_with(following, certificate)
+            log.info("transport.readmitted")
 
     def _next_transport(self, tx: Connection) -> TransportKey:
         pem = get_secret(tx, self._house.vault, _NEXT_TRANSPORT)

@@ -37,5 +37,15 @@ class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
         """Ask how it stands."""
         answer = await self._membership.status(Signed.from_message(request.query))
         return pb.GetEnrolmentStatusResponse(
-            state=STATES[answer.state], certificate=answer.certificate, refusal_reason=answer.reason
+            state=STATES[answer.state],
+            certificate=answer.certificate,
+            refusal_reason=answer.reason,
+            card_number=answer.card_number,
+        )
+
+    async def Readmit(self, request: pb.ReadmitRequest, context: Any) -> pb.ReadmitResponse:
+        """A member comes in by its identity key alone."""
+        card = Signed.from_message(request.card)
+        return pb.ReadmitResponse(
+            certificate=await self._membership.readmit(card, request.profile, request.certificate_request)
         )

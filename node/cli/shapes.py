@@ -198,9 +198,10 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
 
 
 def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
-    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery}`; `alarm` is
-    null or `{reason, facts: {}, message, remedy}`; `recovery` is null or `{words: [], reason, announced, due}`; `kit` is
-    `{people, needed, sheets, proven, due, set_up, backup}`.
+    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery, kit}`.
+
+    `alarm` is null or `{reason, facts: {}, message, remedy}`; `recovery` is null or `{words: [], reason, announced,
+    due}`; `kit` is `{people, needed, sheets, proven, due, set_up, backup}`.
     """
     alarm = None
     if message.alarm:
