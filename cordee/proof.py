@@ -138,6 +138,7 @@ _AboutMember = (
     | v1.MemberSuspended
     | v1.MemberReinstated
     | v1.MemberRemoved
+    | v1.MemberCorrected
     | v1.RecoveryAnnounced
     | v1.RecoveryObjected
     | v1.MemberRecovered
@@ -152,6 +153,7 @@ _ABOUT_MEMBERS: dict[str, type[_AboutMember]] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.RecoveryAnnounced,
         v1.RecoveryObjected,
         v1.MemberRecovered,

@@ -136,6 +136,7 @@ async def opened(
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.also.append(directory.knowledge.on_entry)
+            directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()
@@ -285,7 +286,13 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
         AdministrationServicer(
-            directory.commands, directory.governance, membership, directory.rosters, directory.knowledge
+            directory.commands,
+            directory.governance,
+            membership,
+            directory.rosters,
+            directory.cards,
+            events,
+            directory.knowledge,
         ),
     )
 
@@ -311,6 +318,7 @@ _ABOUT_MEMBERS: dict[str, Any] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.RecoveryAnnounced,
         v1.RecoveryObjected,
         v1.MemberRecovered,

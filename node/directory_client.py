@@ -119,6 +119,13 @@ class DirectoryClient:
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
 
+    async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
+        """Every transfer of ours that the broker knows, with its state and how many statements it took."""
+        call = self._broker.ListOwnTransfers(directory_pb2.ListOwnTransfersRequest(), timeout=TRANSFER_SECONDS)
+        with ending_as_ours():
+            async for each in call:
+                yield each
+
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""
         call = self._events.Watch(directory_pb2.WatchRequest(cursor=cursor))

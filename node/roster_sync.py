@@ -17,6 +17,7 @@ from cordee.checkpoint import Checkpoint, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import (
     N_,
+    BadSignature,
     CardExpired,
     CardRefused,
     CheckpointRefused,
@@ -40,7 +41,7 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed, SigningPublicKey, parse_body
+from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
@@ -150,9 +151,13 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
+        self.incarnations: frozenset[bytes] | None = None
+        """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
         self.news = asyncio.Event()
         """A checkpoint has verified since whoever waits for this cleared it."""
+        self.asked_to_correct = ""
+        """Why the network's office refused our profile; empty where it did not."""
         self.followed: list[Callable[[Roster], Awaitable[None]]] = []
         """Who looks at each roster that was verified, before anybody acts on it."""
 
@@ -324,7 +329,7 @@ class RosterSync:
                     )
             except (CardExpired, NotAMember):
                 continue
-            profile = Profile.parse(row.profile, roster.members[card.member].registration)
+            profile = Profile.parse(row.profile, *roster.members[card.member].registrations)
             self._cards[card.member] = KnownCard(card=card, profile=profile, profile_bytes=row.profile)
         if alarm is not None:
             kind = by_reason(alarm.reason) or IntegrityFailure
@@ -414,7 +419,14 @@ class RosterSync:
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
         after = apply(roster, entry)
         require_kind(is_practice(after.origin), practice=self._practice)
+        before = roster.members.get(self._member) if roster else None
+        present = after.members.get(self._member)
+        if before and present and before.incarnation != present.incarnation and not self._knows(present.incarnation):
+            raise EntryRefused(index=after.size - 1, rule=N_("it says that this node was restored elsewhere"))
         return after
+
+    def _knows(self, incarnation: bytes | None) -> bool:
+        return self.incarnations is None or incarnation in self.incarnations
 
     def _holds(self, identity: SigningPublicKey | None) -> bool:
         """About ourselves only what we know of (protocol §4): whoever signed for it, the key must be in this node."""
@@ -470,7 +482,11 @@ class RosterSync:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
         kept: dict[MemberId, KnownCard] = {}
         revision = self._revision
+        asked = ""
         async for published in client.cards(after_revision=revision):
+            if published.HasField("refusal"):
+                asked = self._refusal(Signed.from_message(published.refusal), roster)
+                continue
             signed = Signed.from_message(published.card)
             member = MemberId(published_member(signed))
             if published.revision <= revision:
@@ -490,8 +506,9 @@ class RosterSync:
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
                 raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
-            profile = Profile.parse(published.profile, roster.members[member].registration)
+            profile = Profile.parse(published.profile, *roster.members[member].registrations)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
+        self.asked_to_correct = asked
         if revision == self._revision:
             return
 
@@ -510,6 +527,20 @@ class RosterSync:
         self._revision = revision
         self._cards.update(kept)
         self._numbers.update({member: known.card.number for member, known in kept.items()})
+
+    def _refusal(self, signed: Signed, roster: Roster) -> str:
+        """The reason, if an administrator gave it, for a card of ours. Raises: CardRefused."""
+        try:
+            body = parse_body(signed, statements_pb2.RefuseCard)
+            key = roster.administrators.get(signed.signer)
+            if key is None:
+                return ""  # of one who has left meanwhile
+            verify(signed, key)
+        except (MalformedStatement, BadSignature) as forged:
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal does not verify")) from forged
+        if (body.network, body.member) != (self._network, self._member):
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal is another member's"))
+        return body.reason
 
     # ---- alarm ----
 

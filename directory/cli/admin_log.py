@@ -112,6 +112,12 @@ async def list_(session: Session) -> None:
         for each in session.roster.administrators.values()
     ]
     session.output.rows(rows, ("key_id", "words", "own"))
+    threshold = session.roster.policy.threshold
+    if len(rows) > threshold:
+        message = N_("{threshold} must sign: {spare} of these keys may be lost.")
+    else:
+        message = N_("All of these must sign: once a key is lost, nobody can sign any more. Add an administrator.")
+    session.output.say(message, threshold=threshold, spare=len(rows) - threshold)
 
 
 @administrators.command("add")

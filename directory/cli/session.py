@@ -188,6 +188,7 @@ def administering(command: Callable[..., Awaitable[None]]) -> Callable[..., Any]
             ) as client:
                 log = place.log()
                 roster = await client.sync(log)
+                place.follow(roster)
                 if {authority_digest(each) for each in certificates_in(network.ca_certificate)} != set(
                     roster.trusted(clock.now())
                 ):

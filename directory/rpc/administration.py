@@ -11,7 +11,9 @@ from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from directory.administration import Governance
+from directory.cards import CardIndex
 from directory.commands import Commands
+from directory.events import Events
 from directory.knowledge import Knowledge, after_of
 from directory.membership import Membership
 from directory.roster_store import RosterStore
@@ -21,7 +23,7 @@ __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership`, `RosterStore` and `Knowledge`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `CardIndex` and `Knowledge`."""
 
     def __init__(
         self,
@@ -29,12 +31,16 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         governance: Governance,
         membership: Membership,
         rosters: RosterStore,
+        cards: CardIndex,
+        events: Events,
         knowledge: Knowledge,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._cards = cards
+        self._events = events
         self._knowledge = knowledge
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
@@ -58,10 +64,13 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
                 bound_by_secrecy=each.bound_by_secrecy,
                 state=STATES[each.state],
                 invitation=each.invitation.to_message(),
+                progress=each.progress.to_message(),
+                refusal_reason=each.progress.reason,
             )
             for each in await self._membership.requests()
         ]
-        return pb.ListJoinRequestsResponse(requests=records)
+        invitations = [each.to_message() for each in await self._membership.open_invitations()]
+        return pb.ListJoinRequestsResponse(requests=records, open_invitations=invitations)
 
     async def RefuseJoinRequest(
         self, request: pb.RefuseJoinRequestRequest, context: Any
@@ -70,6 +79,22 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         command, _ = self._commands.check(request.command, v1.RefuseJoinRequest)
         await self._membership.refuse(MemberId(command.member), command.reason)
         return pb.RefuseJoinRequestResponse()
+
+    async def ReadCard(self, request: pb.ReadCardRequest, context: Any) -> pb.ReadCardResponse:
+        """What a member publishes of itself."""
+        command, _ = self._commands.check(request.command, v1.ReadCard)
+        published, refusal = await self._cards.read(MemberId(command.member))
+        return pb.ReadCardResponse(
+            card=published.card.to_message(),
+            profile=published.profile,
+            refusal=None if refusal is None else refusal.to_message(),
+        )
+
+    async def RefuseCard(self, request: pb.RefuseCardRequest, context: Any) -> pb.RefuseCardResponse:
+        """Tell a member what must not stand in its profile."""
+        revision = await self._cards.refuse(*self._commands.check(request.command, v1.RefuseCard))
+        self._events.card_published(revision)  # so that its node asks, and reads why
+        return pb.RefuseCardResponse()
 
     async def SignEntry(self, request: pb.SignEntryRequest, context: Any) -> pb.SignEntryResponse:
         """Add signatures to an entry."""

@@ -89,8 +89,12 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
 
     async def ListCards(self, request: pb.ListCardsRequest, context: Any) -> AsyncIterator[pb.ListCardsResponse]:
         """Every card published after a revision."""
-        async for each in self._cards.after(request.after_revision):
+        member = caller(context).member
+        async for each in self._cards.after(request.after_revision, member):
             yield pb.ListCardsResponse(revision=each.revision, card=each.card.to_message(), profile=each.profile)
+        refusal = await self._cards.refusal_of(member)
+        if refusal is not None:
+            yield pb.ListCardsResponse(refusal=refusal.to_message())
 
 
 class BrokerServicer(directory_pb2_grpc.BrokerServicer):
@@ -108,6 +112,13 @@ class BrokerServicer(directory_pb2_grpc.BrokerServicer):
         """All that is kept of one transfer."""
         state, taken = await self._broker.transfer(caller(context).member, TransferId(request.transfer_id))
         return pb.GetTransferResponse(state=state, statements=[each.signed.to_message() for each in taken])
+
+    async def ListOwnTransfers(
+        self, request: pb.ListOwnTransfersRequest, context: Any
+    ) -> AsyncIterator[pb.ListOwnTransfersResponse]:
+        """Every transfer of the caller's."""
+        async for each in self._broker.transfers_of(caller(context).member):
+            yield pb.ListOwnTransfersResponse(transfer_id=each.id, state=each.state, statements=each.statements)
 
 
 class EventsServicer(directory_pb2_grpc.EventsServicer):

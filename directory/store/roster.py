@@ -43,6 +43,7 @@ class CardRow(DirectoryTable, table=True):
     org_id: str = Field(unique=True)
     card: bytes  # Signed
     profile: bytes
+    refusal: bytes | None = None  # Signed RefuseCard: whoever does not have the card yet does not get it
 
 
 class RevisionRow(DirectoryTable, table=True):

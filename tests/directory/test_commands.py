@@ -134,7 +134,7 @@ class Office:
         self.admin("bruno", "sign-genesis", genesis)
         return self.run("admin", "found", "--submit", "--genesis", genesis, "--home", str(self.folder / "alice.home"))
 
-    def ask(self, invitation: Path, name: str) -> tuple[SigningKey, str]:
+    def ask(self, invitation: Path, name: str, *, profile: bytes | None = None) -> tuple[SigningKey, str]:
         """An association asks to join, as a node does. Its key and its member id."""
         import asyncio
 
@@ -144,7 +144,7 @@ class Office:
             TransportKey.generate(),
             SealingKey.generate(os.urandom),
         )
-        member, now, profile = member_id_of(identity.public), datetime.now(UTC), encoded(profile_of(name))
+        member, now, profile = member_id_of(identity.public), datetime.now(UTC), profile or encoded(profile_of(name))
         card = make_card(
             identity,
             network=invited.network,
@@ -196,7 +196,8 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     naming = ["--legal-name", profile["legal_name"], "--number", profile["siret"]]
     office.admin("alice", "invite", *naming, "--secrecy", "--out", str(invitation))
     assert invitation.stat().st_mode & 0o777 == 0o600
-    assert office.admin("alice", "requests") == []
+    (row,) = office.admin("alice", "requests")
+    assert (row["state"], row["legal_name"], row["turn"]) == ("invited", profile["legal_name"], "association")
 
     identity, member = office.ask(invitation, "Marseille")
     (row,) = office.admin("bruno", "requests")
