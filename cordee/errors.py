@@ -284,25 +284,41 @@ class ProofRefused(IntegrityFailure):
     message = N_("A proof of the roster log does not hold: {problem}.")
 
 
+class EvidenceInconclusive(IntegrityFailure):
+    """Files of evidence hold, but nothing follows from them."""
+
+    message = N_("The files hold, but they do not show that the directory signed two rosters: they cannot be compared.")
+    remedy = N_("Judge them together with the file of another association or of an administrator.")
+
+
 class RosterRolledBack(IntegrityFailure):
     """The directory showed an older roster than before."""
 
     message = N_("The directory shows a roster of {shown} entries; this node has already verified {known}.")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterForked(IntegrityFailure):
     """Two rosters of the same size, or a longer one that does not continue ours."""
 
     message = N_("The directory shows another roster than the one verified before (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class SplitView(IntegrityFailure):
     """The other party was shown another roster than we were."""
 
     message = N_("The other association was shown another roster than this node (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterBehind(Refused):

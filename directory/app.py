@@ -44,6 +44,7 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.standings import Standings
 from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
 
@@ -290,9 +291,10 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
             directory.governance,
             membership,
             directory.rosters,
+            directory.knowledge,
+            Standings(directory.db, directory.rosters),
             directory.cards,
             events,
-            directory.knowledge,
         ),
     )
 

@@ -24,6 +24,7 @@ Command = (
     | v1.ListHeldCheckpoints
     | v1.ListJoinRequests
     | v1.ListPendingEntries
+    | v1.ListStandings
     | v1.ReadCard
     | v1.ReadLog
     | v1.RefuseCard
@@ -35,6 +36,7 @@ C = TypeVar(
     v1.ListHeldCheckpoints,
     v1.ListJoinRequests,
     v1.ListPendingEntries,
+    v1.ListStandings,
     v1.ReadCard,
     v1.ReadLog,
     v1.RefuseCard,

@@ -287,9 +287,9 @@ class Membership:
         """The certificates (DER) of the CAs that are trusted now, the one in force first."""
         return self._authority.certificates()
 
-    def renew(self, member: MemberId, request: bytes) -> bytes:
+    async def renew(self, member: MemberId, request: bytes) -> bytes:
         """A new certificate (DER) for the key on the member's newest card. Raises: MalformedKey, NotFound."""
-        return self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
+        return await self._issue(member, request, self._clock.now())
 
     # ---- together with an entry ----
 

@@ -68,7 +68,7 @@ class DirectoryClient:
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
         return answer.checkpoint
 
-    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+    async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
         with ending_as_ours():

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, CordeeError, NotFound, RemoteFailure
+from cordee.errors import N_, CardRefused, CordeeError, IntegrityFailure, NotFound, RemoteFailure
 from cordee.ids import MemberId, NetworkId
 from cordee.members import Roster, authority_digest
 from cordee.profile import Profile
@@ -24,8 +24,10 @@ from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
+from directory.administrator import evidence
 from directory.administrator.applicants import Applicant, Invited, read_applicant, read_invited
 from directory.administrator.home import LogCopy
+from directory.administrator.standings import Standing, read_standing
 from directory.administrator.stopwatch import NodeKnows, read_node
 
 __all__ = ["FrontClient", "PublishedProfile", "connected", "submit_genesis"]
@@ -73,8 +75,24 @@ class FrontClient:
         self._random = random
 
     async def sync(self, log: LogCopy) -> Roster:
-        """Bring the copy of the log up to date, verified. Raises: as `LogCopy.extend`."""
-        command = self._signed(v1.ReadLog(**self._common(), start=log.size))
+        """Bring the copy of the log up to date, verified. What it refuses is kept as evidence beside the copy.
+
+        Raises: as `LogCopy.extend`.
+        """
+        known = log.size
+        entries, checkpoint = await self._read(start=known)
+        try:
+            return log.extend(entries, checkpoint, now=self._clock.now())
+        except IntegrityFailure as refusal:
+            await evidence.keep(log, size=known, shown=checkpoint, refusal=refusal, fetch=self._whole)
+            raise
+
+    async def _whole(self) -> list[v1.Entry]:
+        return (await self._read(start=0))[0]
+
+    async def _read(self, *, start: int) -> tuple[list[v1.Entry], str]:
+        """Entries from an index on, and the checkpoint; nothing of them is checked yet."""
+        command = self._signed(v1.ReadLog(**self._common(), start=start))
         entries: list[v1.Entry] = []
         checkpoint = ""
         with reaching(_PEER):
@@ -83,7 +101,7 @@ class FrontClient:
                     entries.append(part.entry)
                 else:
                     checkpoint = part.checkpoint
-        return log.extend(entries, checkpoint, now=self._clock.now())
+        return entries, checkpoint
 
     async def authorities(self, roster: Roster) -> bytes:
         """The CAs that the verified log trusts now, as a bundle: what the directory gives counts by its digest only.
@@ -171,6 +189,17 @@ class FrontClient:
                 pb.ListPendingEntriesRequest(command=command), timeout=_CALL_SECONDS
             )
         return list(answer.entries)
+
+    async def standings(self, roster: Roster) -> dict[MemberId, Standing]:
+        """How each member stands, as the directory tells; what it cannot make up is verified. Only known members."""
+        command = self._signed(v1.ListStandings(**self._common()))
+        found: dict[MemberId, Standing] = {}
+        with reaching(_PEER):
+            async for told in self._stub.ListStandings(pb.ListStandingsRequest(command=command), timeout=_LOG_SECONDS):
+                standing = read_standing(told, roster, now=self._clock.now())
+                if standing is not None:
+                    found[standing.member] = standing
+        return found
 
     async def sign_entry(self, entry: v1.Entry) -> pb.SignEntryResponse:
         """Hand in an entry with this administrator's signature."""

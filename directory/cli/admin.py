@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from directory.cli.admin_console import console
+from directory.cli.admin_evidence import evidence
 from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_key_kit import kit as key_kit
 from directory.cli.admin_key_kit import restore as key_restore
@@ -72,6 +74,8 @@ for command in (
     log,
     pending,
     sign,
+    evidence,
+    console,
 ):
     group.add_command(command)
 

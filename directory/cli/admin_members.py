@@ -10,18 +10,16 @@ from typing import Any
 import click
 
 from cordee.errors import N_, InvalidInput
-from cordee.invitation import Invitation, secret_digest
 from cordee.joining import Turn
 from cordee.members import MemberState, registration_digest
-from cordee.practice import is_practice
 from cordee.profile.numbers import DOUBTS, doubt_about
 from cordee.runtime.checklist import checklist, in_words
 from cordee.runtime.texts import translate
-from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from directory.administrator.applicants import Applicant, Invited, check_words
 from directory.administrator.entries import about_member, admission, correction
+from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.cli.session import Session, administering, pick
 from directory.cli.watching import follow, watch_options
 from directory.files import write_new
@@ -29,7 +27,7 @@ from directory.files import write_new
 __all__ = ["admit", "correct", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
 
 _COLUMNS = ("member", "legal_name", "registration_number", "bound_by_secrecy", "state", "words")
-_DAYS = 30
+_DAYS = click.IntRange(1, LONGEST.days)
 
 
 @click.command("invite")
@@ -37,7 +35,9 @@ _DAYS = 30
 @click.option("--number", required=True, help="Its SIRET, RNA or FINESS number.")
 @click.option("--secrecy/--no-secrecy", required=True, help="Whether it is bound by professional secrecy; check this.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Invitation file to make.")
-@click.option("--days", type=click.IntRange(1, 90), default=_DAYS, show_default=True, help="How long it is valid.")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST.days), default=USUAL.days, show_default=True, help="How long it is valid."
+)
 @administering
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
     """Make an invitation: a file, and the same as a link. It works once; hand one of them over by a way that the
@@ -46,43 +46,29 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
     JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt, link}; `doubt` is a
     code where the number's check digits or form look wrong, else null
     """
-    registration_digest(legal_name, number)  # raises where one is empty
     doubt = _warn(session, number)
     _require_new(out)
-    network = session.home.network()
-    invitation, secret = os.urandom(16), os.urandom(32)
-    expires = (session.clock.now() + timedelta(days=days)).replace(microsecond=0)
-    made = Invitation(
-        network=network.id,
-        members=network.members,
-        front=network.front,
-        ca_certificate=network.ca_certificate,
-        invitation=invitation,
-        secret=secret,
+    made = make_invitation(
+        session.home.network(),
+        session.roster,
         legal_name=legal_name,
-        registration_number=number,
+        number=number,
         bound_by_secrecy=secrecy,
-        expires=expires,
-        practice=is_practice(session.roster.origin),
+        life=timedelta(days=days),
+        now=session.clock.now(),
+        random=os.urandom,
     )
     if not session.output.dry_run:
-        await session.client.invite(
-            invitation=invitation,
-            secret_digest=secret_digest(secret),
-            legal_name=legal_name,
-            registration_number=number,
-            bound_by_secrecy=secrecy,
-            expire_time=timestamp_of(expires),
-        )
+        await session.client.invite(**command_of(made))
         write_new(out, made.to_bytes())
     session.output.record(
         {
-            "invitation": invitation.hex(),
+            "invitation": made.invitation.hex(),
             "file": str(out),
             "legal_name": legal_name,
             "registration_number": number,
             "bound_by_secrecy": secrecy,
-            "expires": expires.isoformat(),
+            "expires": made.expires.isoformat(),
             "doubt": doubt,
             "link": None if session.output.dry_run else made.to_link(),
         }

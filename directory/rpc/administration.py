@@ -18,12 +18,13 @@ from directory.knowledge import Knowledge, after_of
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
+from directory.standings import Standings
 
 __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `CardIndex` and `Knowledge`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `Knowledge`, `Standings` and `CardIndex`."""
 
     def __init__(
         self,
@@ -31,17 +32,19 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         governance: Governance,
         membership: Membership,
         rosters: RosterStore,
+        knowledge: Knowledge,
+        standings: Standings,
         cards: CardIndex,
         events: Events,
-        knowledge: Knowledge,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._knowledge = knowledge
+        self._standings = standings
         self._cards = cards
         self._events = events
-        self._knowledge = knowledge
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
         """Found the network, once."""
@@ -118,6 +121,21 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         async for entry in self._rosters.entries(command.start, size):
             yield pb.ReadLogResponse(entry=entry)
         yield pb.ReadLogResponse(checkpoint=checkpoint)
+
+    async def ListStandings(
+        self, request: pb.ListStandingsRequest, context: Any
+    ) -> AsyncIterator[pb.ListStandingsResponse]:
+        """What of each member runs out, and how much it uses."""
+        self._commands.check(request.command, v1.ListStandings)
+        async for each in self._standings.all():
+            yield pb.ListStandingsResponse(
+                member=each.member,
+                card=each.card.to_message() if each.card is not None else None,
+                profile=each.profile,
+                certificate_expire_time=timestamp_of(each.certificate_ends) if each.certificate_ends else None,
+                under_way=each.under_way,
+                counted=each.counted,
+            )
 
     async def ListHeldCheckpoints(
         self, request: pb.ListHeldCheckpointsRequest, context: Any

@@ -37,7 +37,7 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
 
     async def RenewCertificate(self, request: pb.RenewCertificateRequest, context: Any) -> pb.RenewCertificateResponse:
         """A new certificate for the key on the caller's card."""
-        certificate = self._membership.renew(caller(context).member, request.certificate_request)
+        certificate = await self._membership.renew(caller(context).member, request.certificate_request)
         return pb.RenewCertificateResponse(certificate=certificate)
 
     async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:

@@ -11,6 +11,7 @@ from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.evidence import evidence
 from node.cli.keys import keys, object_
 from node.cli.recovery import recovery_kit
 from node.cli.team import team
@@ -27,7 +28,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, keys, object_, backup, restore, recovery_kit):
+for command in (login, logout, whoami, user, team, evidence, keys, object_, backup, restore, recovery_kit):
     group.add_command(command)
 
 

@@ -17,6 +17,7 @@ from cordee.v1 import node_pb2, statements_pb2
 __all__ = [
     "account",
     "case_line",
+    "evidence",
     "instant",
     "journal_line",
     "key",
@@ -194,6 +195,18 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
         "subject": message.subject,
         "outcome": message.outcome,
         "facts": json.loads(message.facts or "{}"),
+    }
+
+
+def evidence(message: node_pb2.EvidenceRecord) -> dict[str, Any]:
+    """`{evidence, time, reason, verdict, kept_size, shown_size}`; the verdict is null where nothing follows."""
+    return {
+        "evidence": message.evidence,
+        "time": instant(message.time),
+        "reason": message.reason,
+        "verdict": message.verdict or None,
+        "kept_size": message.kept_size,
+        "shown_size": message.shown_size,
     }
 
 

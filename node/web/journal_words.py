@@ -62,6 +62,7 @@ ACTIONS: Mapping[str, str] = {
     "case.team_changed": N_("team of a case changed"),
     "case.version_came": N_("another version of a case came"),
     "case.versions_read": N_("other versions read"),
+    "evidence.exported": N_("evidence about the roster taken along"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
     "identity.in_force": N_("another identity key in force"),
