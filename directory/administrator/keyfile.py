@@ -20,7 +20,7 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
-from cordee.keyfile import public_file
+from cordee.keyfile import FORMAT, public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
 
@@ -120,7 +120,7 @@ def read_public(data: bytes, *, what: str) -> SigningPublicKey:
     """A public half, from the bytes of such a file; `what` names it. Raises: InvalidRecord."""
     try:
         plain = json.loads(data)
-        if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT):
+        if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT, FORMAT):
             raise ValueError("another format")
         return _read_public(plain["public"])
     except (ValueError, KeyError, TypeError, MalformedKey) as error:
