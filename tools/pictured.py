@@ -16,6 +16,7 @@ from node.demo.stage import House
 from tests.node.practice.newcomer import Newcomer
 from tests.web.browsing import code_of, keep_secret, sign_in
 from tests.web.gallery import Ask, Scene
+from tests.web.rosters import show_two_rosters
 from tests.web.states import making
 from tests.web.town import EVERYTHING, PASSWORD, Town
 
@@ -218,6 +219,8 @@ def _office(camera: Camera, scene: Scene) -> None:
         scene.send("/teams", "/teams/new", who=_ADMINISTRATOR, name=name)
         _with_people(scene, name)
     camera.at("equipes", helpline, "teams", _ADMINISTRATOR)
+    show_two_rosters(scene.town.stage, helpline)
+    camera.at("preuves", helpline, "evidence", _ADMINISTRATOR)
 
 
 def _with_people(scene: Scene, team: str) -> None:

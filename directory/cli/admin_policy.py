@@ -65,9 +65,7 @@ async def show(session: Session) -> None:
 @click.option("--shipping", metavar=_SPAN, help="From an acceptance to the case at most: 1m to 14d.")
 @click.option("--content-megabytes", type=click.IntRange(1, 2**20), help="Largest case with its files, in MiB.")
 @click.option("--mailbox-megabytes", type=click.IntRange(1, 2**20), help="Most that may wait for one sender, in MiB.")
-@click.option(
-    "--recovery-delay", metavar=_SPAN, help="From the announcement of a recovery to the key: 2d to 30d."
-)
+@click.option("--recovery-delay", metavar=_SPAN, help="From the announcement of a recovery to the key: 2d to 30d.")
 @click.option("--act-life", metavar=_SPAN, help="How long an act counts at most: 3d to 7305d; “none” for no limit.")
 @click.option("--shared-secrecy/--no-shared-secrecy", default=None, help="Sharing on professional secrecy alone.")
 @click.option(
