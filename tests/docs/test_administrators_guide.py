@@ -21,7 +21,10 @@ from tests.docs.test_quick_start import EXAMPLES
 
 pytestmark = pytest.mark.journey
 
-ELSEWHERE = {"cordee node leaving"}  # of an association's node: tests/node/cli/test_leaving.py types it
+ELSEWHERE = {
+    "cordee node leaving",  # of an association's node: tests/node/cli/test_leaving.py types it
+    "cordee admin evidence paris.evidence marseille.evidence",  # what nodes have kept: tests/directory/test_evidence.py types it
+}
 COLLEAGUE = {"anne": "bea"}
 
 
