@@ -46,6 +46,7 @@ __all__ = [
     "Checkpoint",
     "is_origin",
     "open_checkpoint",
+    "peek_checkpoint",
     "sign_checkpoint",
     "verify_ed25519_note",
 ]
@@ -140,6 +141,14 @@ def open_checkpoint(note: str, key: SigningPublicKey, origin: str, name: str | N
     if checkpoint.origin != origin:
         raise CheckpointRefused(problem=N_("it is another log's"))
     return checkpoint
+
+
+def peek_checkpoint(note: str) -> Checkpoint:
+    """What a note says of itself, **unverified**: only to fetch what it must be verified against.
+
+    Raises: CheckpointRefused.
+    """
+    return _parse_text(_split_note(note)[0])
 
 
 def verify_ed25519_note(note: str, *, name: str, public_key: bytes) -> str:

@@ -68,7 +68,7 @@ class DirectoryClient:
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
         return answer.checkpoint
 
-    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+    async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
         with ending_as_ours():
@@ -118,6 +118,13 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
+
+    async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
+        """Every transfer of ours that the broker knows, with its state and how many statements it took."""
+        call = self._broker.ListOwnTransfers(directory_pb2.ListOwnTransfersRequest(), timeout=TRANSFER_SECONDS)
+        with ending_as_ours():
+            async for each in call:
+                yield each
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""

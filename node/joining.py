@@ -48,7 +48,7 @@ from node.secrets import get_secret, put_secret, secret_names
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
-__all__ = ["Membership", "initialise", "last_known", "open_keys", "request", "status", "wait"]
+__all__ = ["Membership", "ask_for_certificate", "initialise", "last_known", "open_keys", "request", "status", "wait"]
 
 DATABASE = "node.db"
 VAULT = FILE
@@ -321,20 +321,44 @@ async def wait(
     vault = Vault.open(data_dir / VAULT, passphrase)
     with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
-    member = keys.member
     ends = clock.now() + give_up_after if give_up_after else None
     async with channel(membership.front, root=membership.ca_certificate) as line:
         stub = directory_pb2_grpc.EnrolmentStub(line)
         while True:
             answer = await _ask(stub, keys.identity, membership.network, clock, random)
-            _noted(data_dir, answer, member, clock.now())
-            if answer.state == directory_pb2.JOIN_STATE_ADMITTED:
-                if spki_digest(answer.certificate) != transport.digest:
-                    raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
-                replace(data_dir / CERTIFICATE, answer.certificate)
-                return member
-            if answer.state == directory_pb2.JOIN_STATE_REFUSED:
-                raise JoinRefused(words=answer.refusal_reason)
+            _noted(data_dir, answer, keys.member, clock.now())
+            certificate = _certificate_in(answer, transport)
+            if certificate is not None:
+                replace(data_dir / CERTIFICATE, certificate)
+                return keys.member
             if ends is not None and clock.now() >= ends:
                 raise Unreachable(peer=N_("administrators"))
             await clock.sleep(_POLL_SECONDS)
+
+
+async def ask_for_certificate(
+    membership: Membership,
+    keys: Keys,
+    transport: TransportKey,
+    *,
+    clock: Clock,
+    random: Callable[[int], bytes],
+) -> bytes | None:
+    """How our request to join stands, asked at the front, which needs no certificate: ours (DER), or None while the
+    administrators have not decided.
+
+    Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
+    """
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        return _certificate_in(await _ask(stub, keys.identity, membership.network, clock, random), transport)
+
+
+def _certificate_in(answer: directory_pb2.GetEnrolmentStatusResponse, transport: TransportKey) -> bytes | None:
+    if answer.state == directory_pb2.JOIN_STATE_REFUSED:
+        raise JoinRefused(words=answer.refusal_reason)
+    if answer.state != directory_pb2.JOIN_STATE_ADMITTED:
+        return None
+    if spki_digest(answer.certificate) != transport.digest:
+        raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
+    return bytes(answer.certificate)

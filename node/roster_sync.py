@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
@@ -47,7 +47,8 @@ from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
-from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, EvidenceViewRow, HeadRow
+from node.view_shown import view_shown
 
 if TYPE_CHECKING:
     from node.house import Keys
@@ -61,9 +62,13 @@ _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
+_EVIDENCE_VIEW = table_of(EvidenceViewRow)
 _RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
+_KEPT = 200  # pieces of evidence
+_GRAVE = tuple(each.reason for each in (EntryRefused, RosterForked, RosterRolledBack, SplitView))
+_VIEWS = 256 * 2**20  # bytes of logs kept beside evidence
 
 
 @dataclass(frozen=True)
@@ -363,7 +368,10 @@ class RosterSync:
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
-                await self._raise_alarm(refusal, shown=self._shown or await self._shown_note())
+                shown = self._shown or await self._shown_note()
+                kept = await self._raise_alarm(refusal, shown=shown)
+                if kept is not None and self._client is not None:
+                    await self._keep_view(kept, await view_shown(self._client, shown, known=self._tree.size))
                 raise
             await self._clear_alarm()
             return self.roster
@@ -554,21 +562,39 @@ class RosterSync:
         async with self._lock:
             await self._raise_alarm(refusal, shown=shown)
 
-    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> None:
+    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> int | None:
+        """The number of the evidence that was kept; None where the alarm was there before, or there is no room."""
         now = self._clock.now()
 
-        def keep(tx: Connection) -> None:
+        def keep(tx: Connection) -> int | None:
             tx.execute(delete(_ALARM))
             facts = json.dumps(refusal.facts)
             tx.execute(insert(_ALARM).values(id=1, at=now, reason=refusal.reason, facts=facts))
-            if self._alarm is None or self._alarm.reason != refusal.reason:
-                evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
-                tx.execute(insert(_EVIDENCE).values(**evidence))
-                journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+            if self._alarm is not None and self._alarm.reason == refusal.reason:
+                return None
+            journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+            if not _has_room(tx):
+                return None
+            evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
+            (number,) = tx.execute(insert(_EVIDENCE).values(**evidence).returning(_EVIDENCE.c.id)).one()
+            return int(number)
 
-        await self._db.write(keep)
+        kept = await self._db.write(keep)
         self._alarm = refusal
         log.error("roster.alarm", reason=refusal.reason)
+        return kept
+
+    async def _keep_view(self, evidence: int, view: bytes | None) -> None:
+        """The log under the note that was shown, beside the evidence: after the alarm, for it may take its time."""
+        if view is None:
+            return
+
+        def keep(tx: Connection) -> None:
+            held = tx.execute(select(func.coalesce(func.sum(func.length(_EVIDENCE_VIEW.c.view)), 0))).scalar_one()
+            if held + len(view) <= _VIEWS:
+                tx.execute(insert(_EVIDENCE_VIEW).values(evidence_id=evidence, view=view))
+
+        await self._db.write(keep)
 
     async def _shown_note(self) -> str:
         try:
@@ -595,6 +621,21 @@ class RosterSync:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
+
+
+def _has_room(tx: Connection) -> bool:
+    """Whether one piece of evidence more is kept: the oldest that is no proof gives way, and what proves it stays.
+    Whoever shows something else every minute must not fill the disk.
+    """
+    if tx.execute(select(func.count()).select_from(_EVIDENCE)).scalar_one() < _KEPT:
+        return True
+    weak = select(_EVIDENCE.c.id).where(_EVIDENCE.c.reason.not_in(_GRAVE)).order_by(_EVIDENCE.c.id).limit(1)
+    oldest = tx.execute(weak).scalar_one_or_none()
+    if oldest is None:
+        return False
+    tx.execute(delete(_EVIDENCE_VIEW).where(_EVIDENCE_VIEW.c.evidence_id == oldest))
+    tx.execute(delete(_EVIDENCE).where(_EVIDENCE.c.id == oldest))
+    return True
 
 
 def _identity(roster: Roster | None, member: MemberId) -> SigningPublicKey | None:

@@ -20,6 +20,7 @@ from tests.node.practice.newcomer import Newcomer
 from tests.web.browsing import code_of, keep_secret, sign_in
 from tests.web.consoles import Consoles
 from tests.web.gallery import Ask, Scene
+from tests.web.rosters import show_two_rosters
 from tests.web.states import making
 from tests.web.town import EVERYTHING, PASSWORD, Town
 
@@ -236,6 +237,8 @@ def _office(camera: Camera, scene: Scene) -> None:
         scene.send("/teams", "/teams/new", who=_ADMINISTRATOR, name=name)
         _with_people(scene, name)
     camera.at("equipes", helpline, "teams", _ADMINISTRATOR)
+    show_two_rosters(scene.town.stage, helpline)
+    camera.at("preuves", helpline, "evidence", _ADMINISTRATOR)
 
 
 def _with_people(scene: Scene, team: str) -> None:

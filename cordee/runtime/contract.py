@@ -71,6 +71,7 @@ register(directory_pb2.AppendEntryRequest, Message(entry=entry()))
 register(directory_pb2.PublishCardRequest, Message(card=signed(), profile=Binary(PROFILE_SIZE, empty=True)))
 register(directory_pb2.ListCardsRequest, Message(after_revision=Number(_SIZE)))
 register(directory_pb2.SubmitRequest, Message(statement=signed()))
+register(directory_pb2.ListOwnTransfersRequest, Message())
 register(directory_pb2.GetTransferRequest, Message(transfer_id=_transfer_id()))
 register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, CordeeError, NotFound, RemoteFailure
+from cordee.errors import N_, CardRefused, CordeeError, IntegrityFailure, NotFound, RemoteFailure
 from cordee.ids import MemberId, NetworkId
 from cordee.members import Roster, authority_digest
 from cordee.profile import Profile
@@ -24,6 +24,7 @@ from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
+from directory.administrator import evidence
 from directory.administrator.applicants import Applicant, Invited, read_applicant, read_invited
 from directory.administrator.home import LogCopy
 from directory.administrator.standings import Standing, read_standing
@@ -74,8 +75,24 @@ class FrontClient:
         self._random = random
 
     async def sync(self, log: LogCopy) -> Roster:
-        """Bring the copy of the log up to date, verified. Raises: as `LogCopy.extend`."""
-        command = self._signed(v1.ReadLog(**self._common(), start=log.size))
+        """Bring the copy of the log up to date, verified. What it refuses is kept as evidence beside the copy.
+
+        Raises: as `LogCopy.extend`.
+        """
+        known = log.size
+        entries, checkpoint = await self._read(start=known)
+        try:
+            return log.extend(entries, checkpoint, now=self._clock.now())
+        except IntegrityFailure as refusal:
+            await evidence.keep(log, size=known, shown=checkpoint, refusal=refusal, fetch=self._whole)
+            raise
+
+    async def _whole(self) -> list[v1.Entry]:
+        return (await self._read(start=0))[0]
+
+    async def _read(self, *, start: int) -> tuple[list[v1.Entry], str]:
+        """Entries from an index on, and the checkpoint; nothing of them is checked yet."""
+        command = self._signed(v1.ReadLog(**self._common(), start=start))
         entries: list[v1.Entry] = []
         checkpoint = ""
         with reaching(_PEER):
@@ -84,7 +101,7 @@ class FrontClient:
                     entries.append(part.entry)
                 else:
                     checkpoint = part.checkpoint
-        return log.extend(entries, checkpoint, now=self._clock.now())
+        return entries, checkpoint
 
     async def authorities(self, roster: Roster) -> bytes:
         """The CAs that the verified log trusts now, as a bundle: what the directory gives counts by its digest only.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cordee.checkpoint import open_checkpoint
+from cordee.checkpoint import MAX_NOTE, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import N_, InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
 from cordee.ids import Digest, MemberId, NetworkId
@@ -42,12 +42,15 @@ class LogCopy:
 
     def __init__(self, path: Path, network: NetworkId) -> None:
         self._path = path
+        self.evidence = path.with_name("evidence")
         self._network = network
         self.roster: Roster | None = None
         self.tree = MerkleTree()
         self.entries: list[v1.Entry] = []
         self.rosters: list[Roster] = []
         """After each entry: they share nearly everything."""
+        self.note = ""
+        """The newest checkpoint that verified, as the directory signed it; empty before the first."""
 
     @property
     def size(self) -> int:
@@ -62,6 +65,8 @@ class LogCopy:
         """Replay what is here. Raises: EntryRefused, WrongNetwork."""
         for entry in read_entries(self._path):
             self._take(entry)
+        if self._note_file.exists():
+            self.note = read_whole(self._note_file, limit=MAX_NOTE).decode("utf-8", errors="replace")
 
     def extend(self, fetched: list[v1.Entry], checkpoint: str, *, now: datetime) -> Roster:
         """Verify what follows, then the directory's signature over the whole; only then is it kept.
@@ -84,7 +89,13 @@ class LogCopy:
             raise RosterStale(age=span_text(now - signed.time), limit=span_text(limit))
         if fetched:
             append_entries(self._path, self.entries[:kept], fetched)
+        replace(self._note_file, checkpoint.encode())  # after the entries that it covers
+        self.note = checkpoint
         return self.roster
+
+    @property
+    def _note_file(self) -> Path:
+        return self._path.with_name("checkpoint")
 
     def _take(self, entry: v1.Entry) -> None:
         if self.roster is None and network_id(entry) != self._network:
@@ -184,6 +195,11 @@ class Home:
     @property
     def _expectations(self) -> Path:
         return self._folder / "new-names.json"
+
+    @property
+    def evidence(self) -> Path:
+        """Where files of evidence are kept (`directory.administrator.evidence`)."""
+        return self._folder / "evidence"
 
     @property
     def _file(self) -> Path:

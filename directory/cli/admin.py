@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 from directory.cli.admin_console import console
+from directory.cli.admin_evidence import evidence
 from directory.cli.admin_founding import attach, found, key, sign_genesis
+from directory.cli.admin_key_kit import kit as key_kit
+from directory.cli.admin_key_kit import restore as key_restore
 from directory.cli.admin_keys import recover, revoke, rotate_ca, rotate_key
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
@@ -72,5 +75,9 @@ for command in (
     pending,
     sign,
     console,
+    evidence,
 ):
     group.add_command(command)
+
+for command in (key_kit, key_restore):
+    key.add_command(command)

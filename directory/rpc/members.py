@@ -113,6 +113,13 @@ class BrokerServicer(directory_pb2_grpc.BrokerServicer):
         state, taken = await self._broker.transfer(caller(context).member, TransferId(request.transfer_id))
         return pb.GetTransferResponse(state=state, statements=[each.signed.to_message() for each in taken])
 
+    async def ListOwnTransfers(
+        self, request: pb.ListOwnTransfersRequest, context: Any
+    ) -> AsyncIterator[pb.ListOwnTransfersResponse]:
+        """Every transfer of the caller's."""
+        async for each in self._broker.transfers_of(caller(context).member):
+            yield pb.ListOwnTransfersResponse(transfer_id=each.id, state=each.state, statements=each.statements)
+
 
 class EventsServicer(directory_pb2_grpc.EventsServicer):
     """See `Events`."""

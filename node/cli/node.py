@@ -9,8 +9,11 @@ import click
 
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
+from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.evidence import evidence
 from node.cli.keys import keys, object_
+from node.cli.recovery import recovery_kit
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, keys, object_):
+for command in (login, logout, whoami, user, team, evidence, keys, object_, backup, restore, recovery_kit):
     group.add_command(command)
 
 
@@ -301,14 +304,16 @@ def serve(
 @click.option("--socket", type=click.Path(path_type=Path), envvar="CORDEE_NODE_SOCKET", help="The node's unix socket.")
 @click.pass_context
 def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, socket: Path | None) -> None:
-    """How the node is: its place in the network, how fresh its roster is, and whether there is an alarm.
+    """How the node is: its place in the network, how fresh its roster is, whether there is an alarm, and how many
+    people can bring it back.
 
     Before it is admitted: the steps of joining, when each was done and who must act next, as the network's office reads
     them too. Without --passphrase-file that is what the directory answered last.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null, asked_to_correct, recovery: {words: [], reason, announced, due} or null}; before it is
-    admitted {member, asked_at, steps: [{step, at, text}], turn, next, signatures, threshold, reason}
+    message, remedy} or null, asked_to_correct, recovery: {words: [], reason, announced, due} or null, kit: {people,
+    needed, sheets, proven, due, set_up, backup}}; before it is admitted {member, asked_at, steps: [{step, at, text}],
+    turn, next, signatures, threshold, reason}
     """
     import asyncio
 
@@ -338,6 +343,12 @@ def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, sock
                 ),
                 due=shape["recovery"]["due"],
             )
+        if not shape["kit"]["set_up"]:
+            output.say(
+                N_("Setting up is not over: fewer than two people can bring this node back (cordee node recovery-kit).")
+            )
+        elif shape["kit"]["due"]:
+            output.say(N_("It is a year since the recovery kit was tried: cordee node recovery-kit --rehearse"))
         output.record(shape)
 
     asyncio.run(ask())

@@ -189,7 +189,7 @@ register(
         text=Text(REASON_TEXT_LIMIT, empty=True, lines=True),
     ),
 )
-register(node_pb2.ExportProofRequest, _of_transfer())
+register(node_pb2.ExportProofRequest, Message(transfer_id=Binary.exactly(16), erasure=Flag()))
 
 # ---- Audit, NodeInfo ----
 
@@ -199,6 +199,8 @@ register(
 )
 register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
+register(node_pb2.ListEvidenceRequest, Message())
+register(node_pb2.ExportEvidenceRequest, Message(evidence=Number(_SIZE)))
 register(node_pb2.GetStatusRequest, Message())
 register(node_pb2.ListLeftToDoRequest, Message())
 register(node_pb2.ListKeysRequest, Message())

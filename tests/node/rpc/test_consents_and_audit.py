@@ -93,8 +93,9 @@ async def test_the_journal_is_listed_verified_and_exported(client: Client, case_
     assert (report.lines, report.signatures) == (len(every), 1)
     exported = b"".join([each.data async for each in lead.audit.ExportJournal(node_pb2.ExportJournalRequest())])
     lines = [json.loads(line) for line in exported.splitlines()]
-    assert lines[-2]["action"] == "journal.exported"
-    assert "head" in lines[-1]
+    assert list(lines[0]) == ["journal", "member", "network", "roster"]
+    assert [each["action"] for each in lines if "action" in each][-2:] == ["journal.exported", "journal.signed"]
+    assert ["head" in each for each in lines[-3:]] == [False, True, True]
 
 
 async def test_a_long_journal_is_listed_whole(client: Client, sign_in, association: Node):

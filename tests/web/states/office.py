@@ -13,6 +13,7 @@ from tests.node.test_passkeys import Device
 from tests.node.web.browser import forms_in
 from tests.web.browsing import code_of
 from tests.web.gallery import Ask, Scene, State
+from tests.web.rosters import show_two_rosters
 from tests.web.states import making
 from tests.web.states.casework import with_status
 from tests.web.states.making import ADMINISTRATOR, person
@@ -116,6 +117,16 @@ def _journal(address: str, scene: Scene, **options: Any) -> Ask:
     return Ask(address, who="Aude", **options)
 
 
+def _two_rosters(scene: Scene) -> Ask:
+    scene.once("two rosters", partial(show_two_rosters, scene.town.stage, scene.town.helpline))
+    return Ask("/evidence", who="Aude")
+
+
+def _evidence_file(scene: Scene) -> Ask:
+    _two_rosters(scene)
+    return Ask("/evidence/2/file", {}, who="Aude", is_page=False)
+
+
 def _places(scene: Scene, **typed: Any) -> Ask:
     page = scene.page("/places", house="marseille")
     service = re.search(r'name="service" value="([^"]+)"', page)
@@ -191,6 +202,12 @@ STATES: dict[str, tuple[State, ...]] = {
     ),
     "journal_verify": (State("verified", lambda scene: Ask("/journal/verify", {}, who="Aude")),),
     "journal_export": (State("as a file", lambda scene: Ask("/journal/export", {}, who="Aude", is_page=False)),),
+    "evidence": (
+        State("all fits", lambda scene: Ask("/evidence", house="marseille")),
+        State("two rosters", _two_rosters),
+    ),
+    "evidence_file": (State("as a file", _evidence_file),),
+    "evidence_present": (State("as a file", lambda scene: Ask("/evidence/present", {}, who="Aude", is_page=False)),),
     "association": (State("as it stands", lambda scene: Ask("/association")),),
     "six_words": (
         State("all", lambda scene: Ask("/words")),
