@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import directory.store.figures
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
@@ -47,6 +48,7 @@ from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServ
 from directory.standings import Standings
 from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
+from directory.yearbook import Yearbook
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
 
@@ -73,6 +75,7 @@ class Directory:
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    yearbook: Yearbook
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ async def opened(
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                yearbook=Yearbook(db, clock, house.closed_years),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.also.append(directory.knowledge.on_entry)
@@ -142,6 +146,7 @@ async def opened(
             if load:
                 await rosters.load()
                 await cards.load()
+                await directory.yearbook.begin()
                 await broker.sweep()
             yield directory
         finally:
@@ -214,6 +219,7 @@ async def running(
         await members.start()
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        upkeep.then.append(directory.yearbook.close_due)
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
@@ -280,7 +286,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
-    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership))
+    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership, events))
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
@@ -293,6 +299,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
             Standings(directory.db, directory.rosters),
             directory.cards,
             events,
+            directory.yearbook,
         ),
     )
 

@@ -465,6 +465,13 @@ class RosterSync:
                 return  # an older signature over the same tree: ours stays
             raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))
 
+        # With the old key goes its card, and the count of its cards: both may be in somebody else's hands.
+        recovered = {
+            MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+            for entry in added
+            if entry.type == _RECOVERED
+        } - {self._member}
+
         def keep(tx: Connection) -> None:
             if added:
                 rows = [
@@ -472,15 +479,15 @@ class RosterSync:
                     for offset, entry in enumerate(added)
                 ]
                 tx.execute(insert(_ENTRY), rows)
+            for member in recovered:
+                tx.execute(delete(_CARD).where(_CARD.c.member == bytes(member)))
             head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
-        for entry in added:
-            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
-                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
-                if member != self._member:
-                    self._cards.pop(member, None)
+        for member in recovered:
+            self._cards.pop(member, None)
+            self._numbers.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
         self.news.set()
         if added:

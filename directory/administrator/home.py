@@ -47,10 +47,10 @@ class LogCopy:
         self.roster: Roster | None = None
         self.tree = MerkleTree()
         self.entries: list[v1.Entry] = []
-        self.rosters: list[Roster] = []
-        """After each entry: they share nearly everything."""
         self.note = ""
         """The newest checkpoint that verified, as the directory signed it; empty before the first."""
+        self.rosters: list[Roster] = []
+        """After each entry: they share nearly everything."""
 
     @property
     def size(self) -> int:

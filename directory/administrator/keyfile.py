@@ -20,6 +20,7 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
+from cordee.keyfile import public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
 
@@ -82,11 +83,6 @@ def write(
     }
     write_new(path, json.dumps(plain, indent=1).encode())
     write_new(public_path(path), public_file(key.public), mode=0o644)
-
-
-def public_file(key: SigningPublicKey) -> bytes:
-    """What a `.pub` file holds."""
-    return json.dumps({"format": _PUBLIC_FORMAT, "public": _public(key)}, indent=1).encode()
 
 
 def open_key(path: Path, passphrase: bytes) -> SigningKey:
