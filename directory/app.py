@@ -206,9 +206,11 @@ async def running(
             reflect=reflect,
         )
         _host(members, front, directory)
-        own = directory.authority.server_certificate
+        authority = directory.authority
+        own = authority.server_certificate
+        to_members = rotating_server_credentials(own, root=authority.root, sessions=lambda: authority.sessions)
         ports = [
-            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.root)),
+            members.listen(listen_members, to_members),
             front.listen(listen_front, rotating_server_credentials(own, root=None)),
         ]
 

@@ -259,6 +259,10 @@ class RosterSync:
         """Every member ever admitted, in the order of their names."""
         return sorted((self.view(each) for each in self.roster.members.values()), key=lambda each: each.name)
 
+    def kept_profile(self, tx: Connection) -> bytes | None:
+        """Our own profile as it was published last, also where its card has run out."""
+        return tx.execute(select(_CARD.c.profile).where(_CARD.c.member == bytes(self._member))).scalar()
+
     def name_of(self, member: MemberId) -> str:
         """The member's name for people, or the start of its id."""
         known = self._cards.get(member)
