@@ -354,7 +354,7 @@ class JoinRefused(Refused):
     """The administrators refused the request to join; `words` are theirs."""
 
     message = N_("The network's administrators refused the request: {words}.")
-    remedy = N_("Call them; a new invitation is needed.")
+    remedy = N_("Put right what they say and ask again with the same invitation, or call them.")
 
 
 class CardExpired(Refused):
@@ -733,7 +733,35 @@ class VaultLocked(Refused):
     """The passphrase does not open the vault."""
 
     message = N_("This passphrase does not open the vault.")
-    remedy = N_("Type it again. Nothing else opens the vault; without it, the node has to be set up anew.")
+    remedy = N_("Type it again. Where it is lost, the sheets of the recovery kit and a backup open the node.")
+
+
+class BackupDamaged(IntegrityFailure):
+    """A backup is cut off, altered or no backup at all; nothing of it was used."""
+
+    message = N_("This backup cannot be used: {problem}.")
+    remedy = N_("Nothing was restored. Take another copy of it, or an earlier backup.")
+
+
+class WordsRefused(Refused):
+    """A sheet of recovery words was not typed as it is printed."""
+
+    message = N_("Sheet {sheet}, word {word}: {problem}.")
+    remedy = N_("Look at the sheet again, and type that word anew.")
+
+
+class SheetRefused(Refused):
+    """A sheet of recovery words does not go with the others, or there are too few of them."""
+
+    message = N_("Sheet {sheet}: {problem}.")
+    remedy = N_("Take the sheets of one kit: the same kit number and date stand on each.")
+
+
+class KitUnknown(Refused):
+    """These sheets are of another node, or of a kit that a later one has replaced."""
+
+    message = N_("The kit {kit} does not open this vault.")
+    remedy = N_("Take the newest kit of this association; for a backup, the one that was newest when it was made.")
 
 
 class AlreadyExists(Conflict):

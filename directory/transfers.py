@@ -24,6 +24,7 @@ from directory.store import micros, moment, table_of
 from directory.store.transfers import ErasureRow, StatementRow, TransferRow
 
 __all__ = [
+    "Listed",
     "Taken",
     "Transfer",
     "due",
@@ -32,12 +33,15 @@ __all__ = [
     "find",
     "holding",
     "open_of",
+    "page_of",
     "state_of_taken",
     "statements_of",
     "take",
     "to_erase",
     "used_by",
 ]
+
+_PAGE = 200
 
 _TRANSFER, _STATEMENT, _ERASURE = table_of(TransferRow), table_of(StatementRow), table_of(ErasureRow)
 
@@ -95,6 +99,15 @@ class Taken:
     kind: Kind
     signed: Signed
     state: State
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One of a member's transfers, in a list of all of them."""
+
+    id: TransferId
+    state: State
+    statements: int  # how many were taken
 
 
 def find(tx: Connection, transfer: TransferId) -> Transfer | None:
@@ -186,6 +199,15 @@ def open_of(tx: Connection, member: MemberId) -> list[TransferId]:
     party = or_(_TRANSFER.c.sender == member, _TRANSFER.c.recipient == member)
     query = select(_TRANSFER.c.id).where(party, _TRANSFER.c.ends_at.is_not(None))
     return [TransferId(each) for each in tx.execute(query).scalars()]
+
+
+def page_of(tx: Connection, *, member: MemberId, after: bytes) -> list[Listed]:
+    """A member's transfers, the next few after an id."""
+    party = or_(_TRANSFER.c.sender == member, _TRANSFER.c.recipient == member)
+    counted = select(func.count()).where(_STATEMENT.c.transfer_id == _TRANSFER.c.id).scalar_subquery()
+    query = select(_TRANSFER.c.id, _TRANSFER.c.state, counted).where(party, _TRANSFER.c.id > after)
+    rows = tx.execute(query.order_by(_TRANSFER.c.id).limit(_PAGE)).all()
+    return [Listed(TransferId(id_), State(state), count) for id_, state, count in rows]
 
 
 def to_erase(tx: Connection) -> list[TransferId]:

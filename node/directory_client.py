@@ -80,6 +80,11 @@ class DirectoryClient:
         request = directory_pb2.AppendEntryRequest(entry=entry)
         return (await answered(self._roster.AppendEntry(request, timeout=CALL_SECONDS))).index
 
+    async def tell_held(self, held: Signed) -> None:
+        """Say how much of the log this node holds; `held` is a HeldCheckpoint."""
+        request = directory_pb2.TellHeldCheckpointRequest(held=held.to_message())
+        await answered(self._roster.TellHeldCheckpoint(request, timeout=CALL_SECONDS))
+
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)
@@ -113,6 +118,13 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
+
+    async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
+        """Every transfer of ours that the broker knows, with its state and how many statements it took."""
+        call = self._broker.ListOwnTransfers(directory_pb2.ListOwnTransfersRequest(), timeout=TRANSFER_SECONDS)
+        with ending_as_ours():
+            async for each in call:
+                yield each
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from cordee.checkpoint import Checkpoint, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import (
     N_,
+    BadSignature,
     CardExpired,
     CardRefused,
     CheckpointRefused,
@@ -40,9 +41,9 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed, SigningPublicKey, parse_body
+from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import span_text
-from cordee.v1 import statements_pb2
+from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
@@ -106,6 +107,22 @@ class RosterStatus:
     connected: bool
 
 
+class _Hinted:
+    """What a hint brings, read as if the directory had answered it: so it is verified in the same way."""
+
+    def __init__(self, hint: directory_pb2.RosterGrown) -> None:
+        self._hint = hint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """From an index of the log on."""
+        for entry in self._hint.entries[start - self._hint.start :]:
+            yield entry
+
+    async def checkpoint(self) -> str:
+        """The checkpoint that covers them."""
+        return self._hint.checkpoint
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -139,7 +156,13 @@ class RosterSync:
         self._alarm: CordeeError | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
+        self.incarnations: frozenset[bytes] | None = None
+        """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
+        self.news = asyncio.Event()
+        """A checkpoint has verified since whoever waits for this cleared it."""
+        self.asked_to_correct = ""
+        """Why the network's office refused our profile; empty where it did not."""
         self.followed: list[Callable[[Roster], Awaitable[None]]] = []
         """Who looks at each roster that was verified, before anybody acts on it."""
 
@@ -163,6 +186,11 @@ class RosterSync:
     def note(self) -> str:
         """The newest checkpoint as the directory signed it."""
         return self._note
+
+    @property
+    def card_revision(self) -> int:
+        """The directory's number of the last card that this node has looked at."""
+        return self._revision
 
     @property
     def alarm(self) -> CordeeError | None:
@@ -306,7 +334,7 @@ class RosterSync:
                     )
             except (CardExpired, NotAMember):
                 continue
-            profile = Profile.parse(row.profile, roster.members[card.member].registration)
+            profile = Profile.parse(row.profile, *roster.members[card.member].registrations)
             self._cards[card.member] = KnownCard(card=card, profile=profile, profile_bytes=row.profile)
         if alarm is not None:
             kind = by_reason(alarm.reason) or IntegrityFailure
@@ -318,13 +346,25 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
+        return await self._look(None)
+
+    async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
+        """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
+
+        Raises: as `sync`.
+        """
+        return await self._look(hint)
+
+    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await self._follow_log()
+                told = hint is not None and self._goes_on_with(hint)
+                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
                 for each in self.followed:
                     await each(self.roster)
-                await self._follow_cards()
+                if hint is None or not told or not 0 < hint.card_revision <= self._revision:
+                    await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -336,6 +376,15 @@ class RosterSync:
             await self._clear_alarm()
             return self.roster
 
+    def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
+        directory answers when it is asked ends one.
+        """
+        known = self._tree.size
+        return (
+            self._roster is not None and self._alarm is None and hint.start <= known <= hint.start + len(hint.entries)
+        )
+
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
         age = self._clock.now() - self.checkpoint.time
@@ -344,14 +393,13 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self) -> None:
-        client = self._require_client()
+    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         rekeyed: int | None = None  # the last entry that gave this node an identity key
         for attempt in range(_ROUNDS):
             served = len(added)
-            async for entry in client.entries(start=self._tree.size + len(added)):
+            async for entry in source.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
                 before, roster = roster, self._admit(roster, entry)
@@ -360,7 +408,7 @@ class RosterSync:
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
-            note = self._shown = await client.checkpoint()
+            note = self._shown = await source.checkpoint()
             try:
                 checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             except CheckpointRefused:
@@ -379,7 +427,14 @@ class RosterSync:
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
         after = apply(roster, entry)
         require_kind(is_practice(after.origin), practice=self._practice)
+        before = roster.members.get(self._member) if roster else None
+        present = after.members.get(self._member)
+        if before and present and before.incarnation != present.incarnation and not self._knows(present.incarnation):
+            raise EntryRefused(index=after.size - 1, rule=N_("it says that this node was restored elsewhere"))
         return after
+
+    def _knows(self, incarnation: bytes | None) -> bool:
+        return self.incarnations is None or incarnation in self.incarnations
 
     def _holds(self, identity: SigningPublicKey | None) -> bool:
         """About ourselves only what we know of (protocol §4): whoever signed for it, the key must be in this node."""
@@ -427,6 +482,7 @@ class RosterSync:
                 if member != self._member:
                     self._cards.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
+        self.news.set()
         if added:
             log.info("roster.grown", size=tree.size)
 
@@ -434,11 +490,17 @@ class RosterSync:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
         kept: dict[MemberId, KnownCard] = {}
         revision = self._revision
+        asked = ""
         async for published in client.cards(after_revision=revision):
+            if published.HasField("refusal"):
+                asked = self._refusal(Signed.from_message(published.refusal), roster)
+                continue
             signed = Signed.from_message(published.card)
             member = MemberId(published_member(signed))
             if published.revision <= revision:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
+            if member not in roster.members:
+                break  # admitted since we looked at the log: it is asked for again, once we know of that
             revision = published.revision
             if _outdated(signed, roster, member) is not None:
                 continue
@@ -452,8 +514,9 @@ class RosterSync:
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
                 raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
-            profile = Profile.parse(published.profile, roster.members[member].registration)
+            profile = Profile.parse(published.profile, *roster.members[member].registrations)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
+        self.asked_to_correct = asked
         if revision == self._revision:
             return
 
@@ -472,6 +535,20 @@ class RosterSync:
         self._revision = revision
         self._cards.update(kept)
         self._numbers.update({member: known.card.number for member, known in kept.items()})
+
+    def _refusal(self, signed: Signed, roster: Roster) -> str:
+        """The reason, if an administrator gave it, for a card of ours. Raises: CardRefused."""
+        try:
+            body = parse_body(signed, statements_pb2.RefuseCard)
+            key = roster.administrators.get(signed.signer)
+            if key is None:
+                return ""  # of one who has left meanwhile
+            verify(signed, key)
+        except (MalformedStatement, BadSignature) as forged:
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal does not verify")) from forged
+        if (body.network, body.member) != (self._network, self._member):
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal is another member's"))
+        return body.reason
 
     # ---- alarm ----
 

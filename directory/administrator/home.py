@@ -11,7 +11,7 @@ from pathlib import Path
 from cordee.checkpoint import MAX_NOTE, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import N_, InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
-from cordee.ids import MemberId, NetworkId
+from cordee.ids import Digest, MemberId, NetworkId
 from cordee.log import MerkleTree
 from cordee.members import Roster
 from cordee.roster import apply
@@ -49,11 +49,17 @@ class LogCopy:
         self.entries: list[v1.Entry] = []
         self.note = ""
         """The newest checkpoint that verified, as the directory signed it; empty before the first."""
+        self.rosters: list[Roster] = []
+        """After each entry: they share nearly everything."""
 
     @property
     def size(self) -> int:
         """Entries verified."""
         return len(self.entries)
+
+    def root_at(self, size: int) -> bytes | None:
+        """The root of the log at a size; None where it is shorter."""
+        return self.tree.root(size) if 1 <= size <= self.size else None
 
     def load(self) -> None:
         """Replay what is here. Raises: EntryRefused, WrongNetwork."""
@@ -97,6 +103,7 @@ class LogCopy:
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
+        self.rosters.append(self.roster)
 
 
 class Home:
@@ -164,6 +171,30 @@ class Home:
         """Remember a member's name."""
         plain = {key.hex(): value for key, value in self.names().items()} | {member.hex(): name}
         replace(self._names, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+    def expect(self, registration: Digest, name: str) -> None:
+        """Remember the name behind a digest that a colleague may still have to sign for."""
+        plain = self._expected() | {registration.hex(): name}
+        replace(self._expectations, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+    def follow(self, roster: Roster) -> None:
+        """Take over the new names of members that were corrected meanwhile."""
+        expected = self._expected()
+        known = self.names() if expected else {}
+        for member in roster.members.values():
+            name = expected.get(member.registration.hex())
+            if name is not None and known.get(member.id) != name:
+                self.name(member.id, name)
+
+    def _expected(self) -> dict[str, str]:
+        if not self._expectations.exists():
+            return {}
+        plain: dict[str, str] = json.loads(read_whole(self._expectations, limit=16 << 20))
+        return plain
+
+    @property
+    def _expectations(self) -> Path:
+        return self._folder / "new-names.json"
 
     @property
     def evidence(self) -> Path:

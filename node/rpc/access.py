@@ -75,6 +75,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ListEvidence": _OVERSEERS,  # of the roster, which names nobody
     "Audit.ExportEvidence": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
+    "NodeInfo.ListLeftToDo": _LOOKING_AFTER,
     "NodeInfo.ListKeys": _LOOKING_AFTER,
     "NodeInfo.RotateKey": _ADMINISTRATORS,
     "NodeInfo.ObjectToRecovery": _ADMINISTRATORS,

@@ -134,7 +134,7 @@ class Office:
         self.admin("bruno", "sign-genesis", genesis)
         return self.run("admin", "found", "--submit", "--genesis", genesis, "--home", str(self.folder / "alice.home"))
 
-    def ask(self, invitation: Path, name: str) -> tuple[SigningKey, str]:
+    def ask(self, invitation: Path, name: str, *, profile: bytes | None = None) -> tuple[SigningKey, str]:
         """An association asks to join, as a node does. Its key and its member id."""
         import asyncio
 
@@ -144,7 +144,7 @@ class Office:
             TransportKey.generate(),
             SealingKey.generate(os.urandom),
         )
-        member, now, profile = member_id_of(identity.public), datetime.now(UTC), encoded(profile_of(name))
+        member, now, profile = member_id_of(identity.public), datetime.now(UTC), profile or encoded(profile_of(name))
         card = make_card(
             identity,
             network=invited.network,
@@ -196,7 +196,8 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     naming = ["--legal-name", profile["legal_name"], "--number", profile["siret"]]
     office.admin("alice", "invite", *naming, "--secrecy", "--out", str(invitation))
     assert invitation.stat().st_mode & 0o777 == 0o600
-    assert office.admin("alice", "requests") == []
+    (row,) = office.admin("alice", "requests")
+    assert (row["state"], row["legal_name"], row["turn"]) == ("invited", profile["legal_name"], "association")
 
     identity, member = office.ask(invitation, "Marseille")
     (row,) = office.admin("bruno", "requests")
@@ -217,9 +218,16 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     assert (second["appended"], second["signatures"], second["entry"]) == (True, 2, first["entry"])
     assert [row["state"] for row in office.admin("alice", "requests")] == ["admitted"]
 
-    office.admin("alice", "suspend", profile["legal_name"])
+    seen = office.admin("bruno", "status")
+    assert (seen["entries"], seen["nodes"], seen["know"], seen["silent"]) == (2, 1, 0, [member])
+    assert seen["members"] == {"active": 1, "suspended": 0, "removed": 0}
+    assert "0 of 1 nodes know the newest entry; not heard of lately: 1." in office.told
+    waits = office.admin("alice", "suspend", "--watch", profile["legal_name"])
+    assert (waits["appended"], "know" in waits) == (False, False), "there is nothing to follow yet"
     (entry,) = office.admin("bruno", "pending")
-    assert office.admin("bruno", "sign", entry["entry"][:10])["appended"]
+    signed = office.admin("bruno", "sign", entry["entry"][:10], "--watch", "--watch-seconds", "1")
+    assert signed["appended"]
+    assert (signed["nodes"], signed["know"], signed["not_yet"]) == (0, 0, []), "its own node does not count"
     (known,) = office.admin("alice", "members")
     assert (known["member"], known["state"], known["name"]) == (member, "suspended", profile["legal_name"])
     assert [row["type"] for row in office.admin("bruno", "log")] == ["Genesis", "MemberAdmitted", "MemberSuspended"]

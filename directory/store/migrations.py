@@ -1,0 +1,44 @@
+"""What brings an older database up to date. Frozen SQL: it does not change when the tables change again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cordee.runtime.crashpoint import Crashpoints
+from cordee.runtime.database import Database, Migration
+from cordee.runtime.prepared import Connection
+from directory.store import DirectoryTable
+
+__all__ = ["MIGRATIONS", "directory_database"]
+
+_HELD = (
+    """CREATE TABLE held_checkpoint (
+        member BLOB NOT NULL PRIMARY KEY, size INTEGER NOT NULL, heard_at INTEGER NOT NULL, held BLOB NOT NULL)""",
+    "CREATE INDEX ix_held_checkpoint_heard_at ON held_checkpoint (heard_at)",
+)
+
+
+def _who_knows(tx: Connection) -> None:
+    """2: how much of the log each member's node says it holds."""
+    for statement in _HELD:
+        tx.exec_driver_sql(statement)
+
+
+def _joining(tx: Connection) -> None:
+    """3: when a request to join was compared, decided, and its node connected."""
+    for column in ("compared_at", "decided_at", "connected_at"):
+        tx.exec_driver_sql(f"ALTER TABLE join_request ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+def _refusals(tx: Connection) -> None:
+    """4: a card that an administrator refused."""
+    tx.exec_driver_sql("ALTER TABLE card ADD COLUMN refusal BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals)
+"""In order; what is appended makes the next version."""
+
+
+def directory_database(path: Path, *, crashpoints: Crashpoints | None = None) -> Database:
+    """The directory's database, made or brought up to date when it is opened."""
+    return Database(path, DirectoryTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS)
