@@ -38,11 +38,14 @@ from directory.house import House
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
+from directory.recovery import Recovery
+from directory.restoration import Restorations, is_a_copy, note_restore
 from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
-from directory.store import DirectoryTable
+from directory.rpc.recovery import RecoveryServicer
+from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
@@ -69,6 +72,8 @@ class Directory:
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    restorations: Restorations
+    recovery: Recovery
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,14 @@ async def opened(
     folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None, load: bool = True
 ) -> AsyncIterator[Directory]:
     """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
+    Where more was signed than the database has, it waits for those who give it back (`RosterStore.behind`).
 
     Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
     """
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
-    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+    with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -106,8 +112,9 @@ async def opened(
             authority = Authority(
                 house.authority(), server_key=house.server_key(), names=_names(founding.members), clock=clock
             )
-            events = Events(db, crashpoints)
-            broker = Broker(db, rosters, events, mailbox, clock, crashpoints)
+            restorations = Restorations(db)
+            events = Events(db, crashpoints, restorations)
+            broker = Broker(db, rosters, events, mailbox, clock, crashpoints, restorations)
             directory = Directory(
                 house=house,
                 db=db,
@@ -122,16 +129,45 @@ async def opened(
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                restorations=restorations,
+                recovery=Recovery(db, rosters, restorations, clock),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.grown.append(_Grown(directory))
+            directory.recovery.grown.append(_BroughtBack(directory))
             if load:
                 await rosters.load()
+                await _notice_restore(directory)
                 await cards.load()
                 await broker.sweep()
             yield directory
         finally:
             mailbox.close()
+
+
+async def _notice_restore(directory: Directory) -> None:
+    """A copy of the database that has the whole log all the same: what else it has forgotten, members give back."""
+    rosters, now = directory.rosters, directory.clock.now()
+    if rosters.founded and not rosters.behind and await directory.db.read(is_a_copy):
+        await directory.db.write(lambda tx: note_restore(tx, rosters.roster, now))
+    await directory.restorations.load()
+    if rosters.behind:
+        log.warning("roster.behind", size=rosters.size)
+
+
+class _BroughtBack:
+    """After entries or cards came back: who may call is read anew, and everybody hears of it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def __call__(self, lost: Sequence[tuple[Roster, v1.Entry]]) -> None:
+        directory = self._directory
+        await directory.cards.load()
+        for after, entry in lost:
+            for each in directory.rosters.grown:
+                await each(after, entry)
+        directory.events.card_published(0)
 
 
 class _Grown:
@@ -261,6 +297,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
     front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership))
+    front.add(services["Recovery"], grpc.add_RecoveryServicer_to_server, RecoveryServicer(directory.recovery))
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,

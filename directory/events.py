@@ -18,6 +18,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.prepared import prepared
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2
+from directory.restoration import Restorations, Restored
 from directory.store import micros, moment, table_of
 from directory.store.transfers import EventRow, SequenceRow, StatementRow
 
@@ -79,8 +80,9 @@ class _Stream:
 class Events:
     """The streams. Wake them after a commit; they read what is new from the database themselves."""
 
-    def __init__(self, db: Database, crashpoints: Crashpoints) -> None:
+    def __init__(self, db: Database, crashpoints: Crashpoints, restorations: Restorations) -> None:
         self._db = db
+        self._restorations = restorations
         self._crashpoints = crashpoints
         self._streams: dict[MemberId, _Stream] = {}
 
@@ -137,6 +139,8 @@ class Events:
             await self._db.write(lambda tx: _prune(tx, member, cursor))
             self._crashpoints.reach(AFTER_PRUNE)
             ready = False
+            if self._restorations.last is not None:
+                yield _restored(self._restorations.last)
             while True:
                 stream.wake.clear()
                 async for event in self._kept(member, cursor):
@@ -186,6 +190,13 @@ def _prune(tx: Connection, member: MemberId, cursor: int) -> None:
             index_elements=["member"], set_={"last": cursor}, where=_SEQUENCE.c.last < cursor
         )
     )
+
+
+def _restored(last: Restored) -> directory_pb2.Event:
+    told = directory_pb2.DirectoryRestored(restored=timestamp_of(last.at))
+    if last.since is not None:
+        told.since.CopyFrom(timestamp_of(last.since))
+    return directory_pb2.Event(directory_restored=told)
 
 
 def _hints(stream: _Stream) -> list[directory_pb2.Event]:

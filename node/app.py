@@ -27,6 +27,7 @@ from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
+from node.giving_back import Front, GivingBack
 from node.house import House
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
@@ -185,7 +186,8 @@ async def opened(
         await roster.load()
         receiving = Receiving(house)
         prefetching = Prefetching(house, client)
-        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching)
+        giving_back = GivingBack(house, client, Front(membership.front, root=membership.ca_certificate))
+        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching, giving_back)
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 import grpc
@@ -94,6 +94,13 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await _unary(self._broker.GetTransfer(request, timeout=_CALL_SECONDS))
+
+    async def give_back_transfer(
+        self, statements: Sequence[statements_pb2.Signed]
+    ) -> directory_pb2.GiveBackTransferResponse:
+        """To a broker that came back from a backup: what it had taken of one transfer of ours."""
+        request = directory_pb2.GiveBackTransferRequest(statements=statements)
+        return await _unary(self._broker.GiveBackTransfer(request, timeout=_CALL_SECONDS))
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""

@@ -181,6 +181,20 @@ class RosterSync:
             raise CardExpired()
         return known
 
+    def cards(self) -> list[KnownCard]:
+        """The newest card of every member, as far as it is known and was in force when it came."""
+        return list(self._cards.values())
+
+    async def entries(self, start: int, count: int) -> list[statements_pb2.Entry]:
+        """Entries that were verified, from an index on."""
+        query = (
+            select(_ENTRY.c.entry)
+            .where(_ENTRY.c.position >= start, _ENTRY.c.position < start + count)
+            .order_by(_ENTRY.c.position)
+        )
+        kept = await self._db.read(lambda tx: list(tx.execute(query).scalars()))
+        return [statements_pb2.Entry.FromString(raw) for raw in kept]
+
     def view(self, member: Member) -> MemberView:
         """A member as people see it."""
         known = self._cards.get(member.id)

@@ -96,6 +96,12 @@ class BrokerServicer(directory_pb2_grpc.BrokerServicer):
         state, taken = await self._broker.transfer(caller(context).member, TransferId(request.transfer_id))
         return pb.GetTransferResponse(state=state, statements=[each.signed.to_message() for each in taken])
 
+    async def GiveBackTransfer(self, request: pb.GiveBackTransferRequest, context: Any) -> pb.GiveBackTransferResponse:
+        """What was taken before a restore."""
+        given = [Signed.from_message(each) for each in request.statements]
+        state, added = await self._broker.give_back(caller(context).member, given)
+        return pb.GiveBackTransferResponse(state=state or "", added=added)
+
 
 class EventsServicer(directory_pb2_grpc.EventsServicer):
     """See `Events`."""
