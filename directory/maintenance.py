@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from cordee.entries import entry_leaf
-from cordee.errors import N_, AlreadyFounded, NotFound
+from cordee.errors import N_, AlreadyExists, AlreadyFounded, NotFound
 from cordee.members import MemberState, Roster
 from cordee.roster import apply, replay
 from cordee.runtime.clock import SystemClock
@@ -56,6 +56,8 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     house.founding()
     if not house.database.exists():
         raise NotFound(what=N_("database"))
+    if (target / house.database.name).exists():
+        raise AlreadyExists(what=target / house.database.name)
     private_folder(target)
     with _open(house) as db:
         db.backup(target / house.database.name)
