@@ -186,23 +186,27 @@ class Broker:
         Raises: WrongParty, InvalidInput, and what reading the statements raises.
         """
         restored, now = self._restorations.last, self._clock.now()
-        seen = {each.kind: (each, signed) for each, signed in ((peek(signed), signed) for signed in given)}
-        if not seen or len({each.parties for each, _ in seen.values()}) != 1:
+        peeked = [peek(signed) for signed in given]
+        if len({each.parties for each in peeked}) != 1 or len({each.kind for each in peeked}) != len(peeked):
             raise InvalidInput(field="statements", problem=N_("they are not of one transfer"))
-        parties = next(iter(seen.values()))[0].parties
+        parties = peeked[0].parties
         if caller not in (parties.sender, parties.recipient):
             raise WrongParty(what=N_("GiveBackTransfer"))
         id_ = parties.transfer_id
         found, taken = self._db.look(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
         if found is not None and (found.sender, found.recipient) != (parties.sender, parties.recipient):
             raise NotFound(what=N_("transfer"))
-        earlier = [each for each, _ in seen.values() if restored is not None and each.time <= restored.at]
-        kinds = taking_back.fitting([each.kind for each in taken], [each.kind for each in earlier])
+        earlier = {
+            each.kind: signed
+            for each, signed in zip(peeked, given, strict=True)
+            if restored is not None and each.time <= restored.at
+        }
+        kinds = taking_back.fitting([each.kind for each in taken], list(earlier))
         if not kinds:
             return found.state if found is not None else None, 0
-        both = taking_back.merged(taken, [Taken(kind, seen[kind][1], State.OFFERED) for kind in kinds])
+        both = taking_back.merged(taken, [Taken(kind, earlier[kind], State.OFFERED) for kind in kinds])
         before = _Before(self, both, self._rosters.roster, now)
-        statements = [before.read(seen[kind][1], kind, tree=self._rosters.root_at) for kind in kinds]
+        statements = [before.read(earlier[kind], kind, tree=self._rosters.root_at) for kind in kinds]
 
         def step(tx: Connection) -> tuple[State | None, int]:
             return taking_back.take_back(tx, statements, now=now)

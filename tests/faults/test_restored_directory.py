@@ -127,6 +127,26 @@ def test_a_withdrawal_reaches_whom_it_concerns_though_the_directory_had_forgotte
     there.same_chain(scene.transfer, here, Kind.WITHDRAWAL)
 
 
+def test_what_was_shipped_and_not_fetched_arrives_once(stage: Stage) -> None:
+    disaster = Disaster(stage)
+    before = disaster.back_up()
+    scene = FirstTransfer(stage)
+    scene.prepare()
+    with scene.armed("marseille", "node.arrival.shipment.before_write"):  # so that it does not fetch at once
+        scene.transfer = scene._offered()
+        until(lambda: scene._line(scene.marseille), seconds=60)
+        scene._accepted()
+        until(lambda: disaster.states().get(scene.transfer) == State.SHIPPED, seconds=60, what="the shipment")
+        scene.marseille.program.stop()
+    scene.marseille.program.stop()
+    disaster.strike(before)
+    until(lambda: disaster.states().get(scene.transfer) == State.SHIPPED, seconds=60, what="the shipment again")
+    stage.start(scene.marseille)
+    until(lambda: scene._state(scene.helpline) == State.RECEIVED, seconds=90)
+    until(lambda: scene._state(scene.marseille) == State.RECEIVED, seconds=30)
+    scene.ends_well()
+
+
 def withdrawn(scene: FirstTransfer) -> bool:
     try:
         scene.helpline.command("transfer", "withdraw", scene.transfer)
