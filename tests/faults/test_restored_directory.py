@@ -147,6 +147,33 @@ def test_what_was_shipped_and_not_fetched_arrives_once(stage: Stage) -> None:
     scene.ends_well()
 
 
+def test_where_its_own_record_was_taken_back_too_its_members_find_out_and_mend_it(stage: Stage) -> None:
+    disaster = Disaster(stage)
+    before, record = disaster.back_up(), (disaster.data / "last-signed").read_bytes()
+    marseille = stage.houses["marseille"]
+    for what in ("suspend", "reinstate"):
+        for name in stage.administrators:
+            stage.office("admin", what, marseille.member, who=name)
+    size = disaster.status()["entries"]
+    until(lambda: all(entries(house) == size for house in stage.houses.values()), seconds=60, what="the entries")
+    (disaster.data / "last-signed").write_bytes(record)
+    disaster.strike(before)
+    until(lambda: disaster.status()["entries"] == size, seconds=60, what="the log")
+    for house in stage.houses.values():
+        until(lambda house=house: alarm_of(house) == "", seconds=60, what="the end of its alarm")
+    assert ("ROSTER_ROLLED_BACK",) in [row for house in stage.houses.values() for row in alarms(house)]
+
+
+def entries(house: House) -> int:
+    with sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True) as db:
+        return int(db.execute("SELECT count(*) FROM roster_entry").fetchone()[0])
+
+
+def alarm_of(house: House) -> str:
+    with sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True) as db:
+        return "".join(row[0] for row in db.execute("SELECT reason FROM roster_alarm"))
+
+
 def withdrawn(scene: FirstTransfer) -> bool:
     try:
         scene.helpline.command("transfer", "withdraw", scene.transfer)
