@@ -18,6 +18,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
+from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey, member_id_of
 from cordee.transfer import END_STATES
 from node import transfer_store
@@ -25,6 +26,7 @@ from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
+from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
 from node.giving_back import Front, GivingBack
@@ -141,10 +143,13 @@ async def opened(
     crashpoints: Crashpoints | None = None,
     parts: Parts | None = None,
     mail: Mail | None = None,
+    door: Door | None = None,
 ) -> AsyncIterator[Node]:
-    """A node at work: connected, following events, sending what waits, until the block ends.
+    """A node at work: connected, following events, sending what waits, until the block ends. With a `door` it hosts a
+    mailbox of its own.
 
-    Raises: NotFound where it was never initialised or has not joined, and whatever a damaged roster says.
+    Raises: NotFound where it was never initialised or has not joined, OSError where the mailbox cannot listen, and
+    whatever a damaged roster says.
     """
     crashpoints = crashpoints or Crashpoints.from_environment()
     parts = parts or Parts()
@@ -167,6 +172,7 @@ async def opened(
             clock=clock,
             practice=parts.practice,
         )
+        mailbox = MailboxStore(data_dir / "mailbox", crashpoints=crashpoints)
         house = House(
             data_dir=data_dir,
             network=membership.network,
@@ -181,6 +187,8 @@ async def opened(
             tombstones=Tombstones(data_dir / "tombstones"),
             roster=roster,
             crashpoints=crashpoints,
+            endpoint=door.endpoint if door is not None else "",
+            mailbox=mailbox,
         )
         await _sweep(house)
         await roster.load()
@@ -211,12 +219,17 @@ async def opened(
             notices=notices,
         )
         try:
-            yield node
+            async with contextlib.AsyncExitStack() as open_doors:
+                if door is not None:
+                    own = hosted(house, door, identity=lambda: client.identity, root=client.root)
+                    await open_doors.enter_async_context(own)
+                yield node
         finally:
             for each in (*loops, filling):
                 each.cancel()
             ended = await asyncio.gather(*loops, filling, return_exceptions=True)
             await client.close()
+            mailbox.close()
             for outcome in ended:
                 if isinstance(outcome, Exception):
                     log.error("node.loop_failed", reason=type(outcome).__name__)
@@ -238,6 +251,10 @@ async def _sweep(house: House) -> None:
     for path in spool.iterdir() if spool.exists() else ():
         if path.stem not in running:
             path.unlink()
+    if house.mailbox is not None:
+        for waiting in house.mailbox.names():
+            if waiting.hex() not in running:
+                house.mailbox.drop(waiting)
     house.attachments.sweep(await house.db.read(file_ids))
 
 
@@ -260,6 +277,7 @@ async def serve(
     parts: Parts | None = None,
     pages: Callable[[Node], AbstractAsyncContextManager[str]] | None = None,
     mail: Mail | None = None,
+    door: Door | None = None,
 ) -> None:
     """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer.
 
@@ -269,7 +287,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts, mail=mail) as node:
+    async with opened(data_dir, vault=vault, clock=clock, random=random, parts=parts, mail=mail, door=door) as node:
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
         async with contextlib.AsyncExitStack() as open_doors:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import grpc
 
-from cordee.errors import CordeeError
-from cordee.ids import TransferId
-from cordee.runtime.mailbox_wire import MailboxCalls, Piece
+from cordee.ids import MemberId, TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
-from cordee.runtime.tls import TransportKey, channel
+from cordee.runtime.tls import TransportKey, channel, server_name_of
 from cordee.signing import Signed
-from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2, statements_pb2
+from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
+from node.mailbox_line import CALL_SECONDS, TRANSFER_SECONDS, MailboxLine, answered
 
 __all__ = ["DirectoryClient"]
-
-_T = TypeVar("_T")
-_CALL_SECONDS = 30.0
-_TRANSFER_SECONDS = 3600.0
 
 
 class DirectoryClient:
@@ -33,13 +27,29 @@ class DirectoryClient:
         self._root = root
         self._connect(key, certificate)
 
+    @property
+    def identity(self) -> tuple[TransportKey, bytes]:
+        """The key and the certificate (DER) that we call with now."""
+        return self._identity
+
+    @property
+    def root(self) -> bytes:
+        """The network's CA, DER."""
+        return self._root
+
+    def channel_to(self, member: MemberId, endpoint: str) -> grpc.aio.Channel:
+        """A channel to a member's own mailbox, as whom we are to the directory. The caller closes it."""
+        key, certificate = self._identity
+        return channel(endpoint, root=self._root, key=key, certificate=certificate, server_name=server_name_of(member))
+
     def _connect(self, key: TransportKey, certificate: bytes) -> None:
+        self._identity = (key, certificate)
         self._channel = channel(self._target, root=self._root, key=key, certificate=certificate)
         self._roster = directory_pb2_grpc.RosterStub(self._channel)
         self._broker = directory_pb2_grpc.BrokerStub(self._channel)
         self._events = directory_pb2_grpc.EventsStub(self._channel)
         self._membership = directory_pb2_grpc.MembershipStub(self._channel)
-        self._mailbox = MailboxCalls(self._channel)
+        self._mailbox = MailboxLine(self._channel)
 
     async def reconnect(self, *, key: TransportKey, certificate: bytes) -> None:
         """Go on with a renewed certificate. Calls under way end with Unreachable and are made again."""
@@ -53,12 +63,12 @@ class DirectoryClient:
 
     async def checkpoint(self) -> str:
         """The directory's newest signed checkpoint."""
-        answer = await _unary(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=_CALL_SECONDS))
+        answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
         return answer.checkpoint
 
     async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
         """The log's entries from an index on."""
-        call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=_TRANSFER_SECONDS)
+        call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
         try:
             async for answer in call:
                 yield answer.entry
@@ -68,7 +78,7 @@ class DirectoryClient:
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)
-        call = self._roster.ListCards(request, timeout=_TRANSFER_SECONDS)
+        call = self._roster.ListCards(request, timeout=TRANSFER_SECONDS)
         try:
             async for answer in call:
                 yield answer
@@ -78,29 +88,29 @@ class DirectoryClient:
     async def publish_card(self, card: Signed, *, profile: bytes) -> None:
         """Replace our own card and profile."""
         request = directory_pb2.PublishCardRequest(card=card.to_message(), profile=profile)
-        await _unary(self._roster.PublishCard(request, timeout=_CALL_SECONDS))
+        await answered(self._roster.PublishCard(request, timeout=CALL_SECONDS))
 
     async def renew_certificate(self, certificate_request: bytes) -> bytes:
         """A new certificate (DER) for the transport key on our newest card; `certificate_request` is PKCS #10, DER."""
         request = directory_pb2.RenewCertificateRequest(certificate_request=certificate_request)
-        return (await _unary(self._membership.RenewCertificate(request, timeout=_CALL_SECONDS))).certificate
+        return (await answered(self._membership.RenewCertificate(request, timeout=CALL_SECONDS))).certificate
 
     async def submit(self, statement: Signed) -> str:
         """One step of a transfer; the state after it. Safe to repeat."""
         request = directory_pb2.SubmitRequest(statement=statement.to_message())
-        return (await _unary(self._broker.Submit(request, timeout=_CALL_SECONDS))).state
+        return (await answered(self._broker.Submit(request, timeout=CALL_SECONDS))).state
 
     async def transfer(self, transfer: TransferId) -> directory_pb2.GetTransferResponse:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
-        return await _unary(self._broker.GetTransfer(request, timeout=_CALL_SECONDS))
+        return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
 
     async def give_back_transfer(
         self, statements: Sequence[statements_pb2.Signed]
     ) -> directory_pb2.GiveBackTransferResponse:
         """To a broker that came back from a backup: what it had taken of one transfer of ours."""
         request = directory_pb2.GiveBackTransferRequest(statements=statements)
-        return await _unary(self._broker.GiveBackTransfer(request, timeout=_CALL_SECONDS))
+        return await answered(self._broker.GiveBackTransfer(request, timeout=CALL_SECONDS))
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""
@@ -115,41 +125,12 @@ class DirectoryClient:
 
     async def waiting_bytes(self, transfer: TransferId) -> int:
         """How much of a ciphertext the mailbox holds durably."""
-        request = mailbox_pb2.StatRequest(transfer_id=transfer)
-        answer: mailbox_pb2.StatResponse = await _unary(self._mailbox.Stat(request, timeout=_CALL_SECONDS))
-        return answer.size
+        return await self._mailbox.waiting_bytes(transfer)
 
     async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
         """Append to the mailbox; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
+        return await self._mailbox.put(transfer, offset=offset, pieces=pieces, anew=anew)
 
-        async def requests() -> AsyncIterator[mailbox_pb2.PutRequest | Piece]:
-            begun = False
-            async for piece in pieces:
-                if begun:
-                    yield Piece(piece)
-                else:
-                    yield mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew, data=piece)
-                    begun = True
-
-        answer: mailbox_pb2.PutResponse = await _unary(self._mailbox.Put(requests(), timeout=_TRANSFER_SECONDS))
-        return answer.size
-
-    async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:
+    def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:
         """Read the mailbox from an offset to the end."""
-        request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
-        call = self._mailbox.Get(request, timeout=_TRANSFER_SECONDS)
-        try:
-            async for answer in call:
-                yield answer.data
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            call.cancel()
-
-
-async def _unary(call: Awaitable[_T]) -> _T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        restored: CordeeError = from_rpc_error(error)
-        raise restored from error
+        return self._mailbox.get(transfer, offset=offset)

@@ -44,6 +44,7 @@ from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
 from node.attachments import StoredAttachment, Written
 from node.chain import Chain
+from node.direct_mailbox import collected
 from node.directory_client import DirectoryClient
 from node.feed import Feed
 from node.house import House
@@ -135,6 +136,8 @@ class Fetching:
         except TransferOver as over:
             await self._end(job, chain.shipment, over)
             return
+        if await collected(house, chain.shipment):
+            log.info("mailbox.collected", transfer=job.id.short)
         if not await self._attempt(job, chain):
             log.warning("spool.damaged", transfer=job.id.short)
             house.spool(job.id, outgoing=False).unlink(missing_ok=True)
@@ -180,7 +183,15 @@ class Fetching:
             undo.callback(lambda: self._unlink(each.file_id for each in held.attachments))
             async with contextlib.aclosing(feed):
                 self._broke.add(job.id)
-                await self._download(job, feed)  # what the directory answers is never a reason to refuse
+                try:
+                    await self._download(job, feed)  # what the directory answers is never a reason to refuse
+                except NotFound:
+                    if not chain.answer.accepted().mailbox:
+                        raise
+                    # It had come into our own mailbox and was lost here: only the sender has it now.
+                    lost = ContentDamaged(problem=N_("what lay in our own mailbox is lost"))
+                    await self._refuse(job, chain.shipment, lost)
+                    return True
                 self._broke.discard(job.id)
                 try:
                     await feed.finish()

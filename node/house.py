@@ -12,6 +12,7 @@ from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.mailbox import MailboxStore
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey
 from cordee.statements import Recall, TreeHead
@@ -133,6 +134,10 @@ class House:
     cases: CaseIndex = field(default_factory=CaseIndex)
     recall: Recall = field(default_factory=Recall)
     agenda: Opened = field(default_factory=Opened)
+    endpoint: str = ""
+    """host:port where other members reach this node's own mailbox; empty where it has none (protocol §8)."""
+    mailbox: MailboxStore | None = None
+    """What came to that endpoint, also while it is closed; None in a house that is not at work."""
 
     def tree_head(self) -> TreeHead:
         """The roster as this node knows it, for a statement. Raises RosterStale before the first one."""
@@ -160,5 +165,7 @@ class House:
             self.spool(transfer, outgoing=outgoing).unlink(missing_ok=True)
 
     def _moves_no_more(self, transfer: TransferId) -> None:
+        if self.mailbox is not None:
+            self.mailbox.drop(transfer)
         self.changes.forget(transfer)
         self.changes.ended.set()

@@ -54,7 +54,7 @@ class Publishing:
                 number=number,
                 sealing_key=key.public,
                 transport_key_digest=self._transport.digest,
-                endpoint=known.card.endpoint,
+                endpoint=house.endpoint,
                 profile=told,
                 now=now,
             )

@@ -72,6 +72,7 @@ class Receiving:
                 checkpoint=house.tree_head(),
                 now=now,
                 key=house.keys.identity,
+                mailbox=house.endpoint,
             )
             transfer_store.add_statement(tx, transfer, Kind.ACCEPTANCE, signed, ours=True, now=now)
             kept = statements_pb2.SectionsTaken(sections=taken).SerializeToString()

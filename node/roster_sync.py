@@ -31,7 +31,7 @@ from cordee.errors import (
     SplitView,
     by_reason,
 )
-from cordee.ids import MemberId, NetworkId
+from cordee.ids import Digest, MemberId, NetworkId
 from cordee.log import MerkleTree
 from cordee.practice import is_practice, require_kind
 from cordee.profile import Match, Profile, Query, search
@@ -194,6 +194,20 @@ class RosterSync:
         )
         kept = await self._db.read(lambda tx: list(tx.execute(query).scalars()))
         return [statements_pb2.Entry.FromString(raw) for raw in kept]
+
+    def caller(self, digest: Digest) -> MemberId:
+        """Whose transport key that is, by the newest cards (protocol §2).
+
+        Raises: NotAMember, MemberIsSuspended; the alarm, while the roster is in doubt.
+        """
+        if self._alarm is not None:
+            raise self._alarm
+        now = self._clock.now()
+        for member, known in self._cards.items():
+            if known.card.transport_key_digest == digest and known.card.expire_time > now:
+                self.roster.active(member)
+                return member
+        raise NotAMember()
 
     def view(self, member: Member) -> MemberView:
         """A member as people see it."""

@@ -24,6 +24,8 @@ from node.attachments import StoredAttachment
 from node.chain import Chain
 from node.directory_client import DirectoryClient
 from node.house import House
+from node.mailbox_choice import MailboxChoice
+from node.mailbox_line import MailboxHost
 from node.manifests import manifest_of
 from node.sending import KEY_PLACE, write_withdrawal
 from node.terms import Terms
@@ -51,7 +53,7 @@ class Shipping:
 
     def __init__(self, house: House, client: DirectoryClient) -> None:
         self._house = house
-        self._client = client
+        self._mailboxes = MailboxChoice(house, client)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="packing")
         self._broke: set[TransferId] = set()  # whose line broke, fast as it was: the next time it is spooled
 
@@ -67,15 +69,21 @@ class Shipping:
             await self._choose_key(job)
             job = self._read(transfer)
         self._house.crashpoints.reach(KEY_KEPT)
+        async with self._mailboxes.host_of(job) as host:
+            await self._bring(job, host)
+        job = self._read(transfer)
+        if job.job == "ship":  # not withdrawn meanwhile
+            await self._close(job)
+
+    async def _bring(self, job: Transfer, host: MailboxHost) -> None:
+        """Until all of it waits at the host, unless it is withdrawn meanwhile."""
         sending: asyncio.Task[int | None] | None = None
         try:
             if job.ciphertext_header is None:
-                sending = await self._pack(job)
-                job = self._read(transfer)
-            if job.job != "ship":
-                return  # withdrawn meanwhile
-            await self._upload(job, sending)
-            await self._close(job)
+                sending = await self._pack(job, host)
+                job = self._read(job.id)
+            if job.job == "ship":
+                await self._upload(job, host, sending)
         finally:
             if sending is not None:
                 sending.cancel()
@@ -94,7 +102,7 @@ class Shipping:
 
         await house.db.write(keep)
 
-    async def _pack(self, job: Transfer) -> asyncio.Task[int | None] | None:
+    async def _pack(self, job: Transfer, host: MailboxHost) -> asyncio.Task[int | None] | None:
         """Encrypt, and send along what is there already: the task that sends, which `_upload` awaits.
 
         Cut off before it is recorded as packed, it begins anew, and so does what the mailbox holds of it. It is
@@ -140,7 +148,7 @@ class Shipping:
                 )
 
         growth = spool.Growth()
-        sending = asyncio.create_task(self._send_along(job.id, path, growth))
+        sending = asyncio.create_task(self._send_along(job.id, host, path, growth))
         try:
             packed = await self._packed(job.id, path, parts, growth)
             growth.end()
@@ -171,12 +179,14 @@ class Shipping:
         except spool.ReaderGone:
             return None
 
-    async def _send_along(self, transfer: TransferId, path: Path, growth: spool.Growth) -> int | None:
+    async def _send_along(
+        self, transfer: TransferId, host: MailboxHost, path: Path, growth: spool.Growth
+    ) -> int | None:
         """Upload the spool as it grows. The bytes that then wait; None where the connection broke before."""
         self._house.crashpoints.reach(UPLOADING)
         pieces = self._counted(transfer, spool.growing_pieces(path, growth), 0)
         try:
-            return await self._client.put(transfer, offset=0, pieces=pieces, anew=True)
+            return await host.put(transfer, offset=0, pieces=pieces, anew=True)
         except Unreachable:
             return None
         except NotFound:  # replaced meanwhile by what an earlier process of ours had sent
@@ -191,20 +201,20 @@ class Shipping:
             raise NotFound(what=N_("attachment"))
         return [by_id[each] for each in terms.attachments]
 
-    async def _upload(self, job: Transfer, sending: asyncio.Task[int | None] | None) -> None:
+    async def _upload(self, job: Transfer, host: MailboxHost, sending: asyncio.Task[int | None] | None) -> None:
         """Until all of it waits: what was sent along, and then the rest."""
         house = self._house
         path: Path = house.spool(job.id, outgoing=True)
         held = None if sending is None else await sending
         if held is None:
-            held = await self._client.waiting_bytes(job.id)
+            held = await host.waiting_bytes(job.id)
         if held < job.total_bytes and spool.size_of(path) != job.total_bytes:
             await self._lost(job, held)
             raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)
             pieces = self._counted(job.id, spool.pieces(path, offset=held), held)
-            held = await self._client.put(job.id, offset=held, pieces=pieces, anew=not held)
+            held = await host.put(job.id, offset=held, pieces=pieces, anew=not held)
         house.crashpoints.reach(UPLOADED)
 
     async def _lost(self, job: Transfer, held: int) -> None:

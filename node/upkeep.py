@@ -94,7 +94,8 @@ class Upkeep:
     async def _renew_card(self) -> None:
         house, now = self._house, self._house.clock.now()
         known = house.roster.card(house.member, now=now)
-        if not past_two_thirds(known.card.not_before, known.card.expire_time, now):
+        grown_old = past_two_thirds(known.card.not_before, known.card.expire_time, now)
+        if not grown_old and known.card.endpoint == house.endpoint:
             return
         number = await self._publishing.publish()
         log.info("card.renewed", number=number)

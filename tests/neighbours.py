@@ -27,6 +27,7 @@ from node import acts, joining, records, transfer_store
 from node.app import Mail, Node, Parts, opened
 from node.attachments import StoredAttachment
 from node.demo import cases as synthetic
+from node.direct_mailbox import Door
 from node.people import Handler, Role
 from node.vault import FILE, Vault
 from tests.directory.town import Town, encoded, profile_of
@@ -73,7 +74,7 @@ class Neighbour:
         assert self.handler is not None
         return self.handler
 
-    async def start(self, *, parts: Parts | None = None, mail: Mail | None = None) -> Node:
+    async def start(self, *, parts: Parts | None = None, mail: Mail | None = None, door: Door | None = None) -> Node:
         self.node = await self._ends.enter_async_context(
             opened(
                 self.folder,
@@ -82,6 +83,7 @@ class Neighbour:
                 random=os.urandom,
                 parts=parts,
                 mail=mail,
+                door=door,
             )
         )
         self.member = self.node.member

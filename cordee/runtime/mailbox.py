@@ -199,6 +199,22 @@ class MailboxStore:
         if growing := self._growing.get(transfer_id):
             growing.tell()
 
+    async def hand_over(self, transfer_id: TransferId, to: Path, *, size: int, begins: bytes) -> bool:
+        """Move a transfer's file to `to`, in the same file system, where it has that size and begins so; otherwise it
+        is erased. Whether it was moved.
+        """
+        async with self._locks.setdefault(transfer_id, asyncio.Lock()):
+            self._durable.pop(transfer_id, None)
+            return await self._in_thread(self._move, transfer_id, to, size, begins)
+
+    def drop(self, transfer_id: TransferId) -> None:
+        """Remove a transfer's file at once; as `names` finds it, it is swept again at each start."""
+        self._durable.pop(transfer_id, None)
+        with suppress(FileNotFoundError):
+            self._path(transfer_id).unlink()
+        if growing := self._growing.get(transfer_id):
+            growing.tell()
+
     def names(self) -> frozenset[TransferId]:
         """The transfers that have a file: for sweeping up after a crash."""
         found = (path.name for path in self._folder.iterdir())
@@ -291,6 +307,23 @@ class MailboxStore:
             return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
+
+    def _move(self, transfer_id: TransferId, to: Path, size: int, begins: bytes) -> bool:
+        path = self._path(transfer_id)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        try:
+            wanted = os.fstat(descriptor).st_size == size and os.pread(descriptor, len(begins), 0) == begins
+        finally:
+            os.close(descriptor)
+        if wanted:
+            path.replace(to)
+        else:
+            path.unlink()
+        self._sync_folder()
+        return wanted
 
     def _unlink(self, transfer_id: TransferId) -> None:
         with suppress(FileNotFoundError):

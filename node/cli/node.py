@@ -181,6 +181,18 @@ async def words(client: Client, output: Output) -> None:
     help="Minutes between two messages to one person, 15 to 1440.",
 )
 @click.option(
+    "--mailbox-listen",
+    envvar="CORDEE_NODE_MAILBOX_LISTEN",
+    default="",
+    help="host:port on which members reach a mailbox of this node's own, e.g. 0.0.0.0:7443 [default: none].",
+)
+@click.option(
+    "--mailbox-endpoint",
+    envvar="CORDEE_NODE_MAILBOX_ENDPOINT",
+    default="",
+    help="host:port under which other members reach it, as the card and each acceptance tell it.",
+)
+@click.option(
     "--practice-url",
     envvar="CORDEE_NODE_PRACTICE_URL",
     default="",
@@ -202,6 +214,8 @@ def serve(
     mail_password_file: str,
     mail_ca: Path | None,
     mail_every: int,
+    mailbox_listen: str,
+    mailbox_endpoint: str,
     practice_url: str,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
@@ -252,8 +266,15 @@ def serve(
         server = Server(mail_host, mail_port, mail_from, mail_security, mail_user, password, mail_ca)
         server.require_sound()
         mail = app.Mail(server, timedelta(minutes=mail_every))
+    door = None
+    if mailbox_listen or mailbox_endpoint:
+        from node.direct_mailbox import Door
+
+        door = Door(mailbox_listen, mailbox_endpoint)
+        door.require_sound()
+    clock = SystemClock()
     asyncio.run(
-        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=SystemClock(), pages=shown, mail=mail)
+        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=clock, pages=shown, mail=mail, door=door)
     )
 
 

@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cordee.errors import N_
+from cordee.web.request import language_for
 from node.practice.guide import Told, guide_of
 from node.practice.town import NAME, PASSWORD, Practice
 from node.practice.workflows import BY_ID
 from node.web.rendering import page
-from node.web.visit import STAMP, cookie_name, language_for
+from node.web.visit import STAMP, cookie_name
 
 __all__ = ["BANNER", "GUIDE_COOKIE", "Frame"]
 

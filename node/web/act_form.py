@@ -15,9 +15,9 @@ from cordee.act.form import LEGAL
 from cordee.case.form import is_field
 from cordee.case.record import Case
 from cordee.errors import N_, Problem
+from cordee.web.wall import HERE
 from node.web.act_offer import BASES, DURATIONS, Choice, Holder, holders_of, offered
 from node.web.act_words import NOTICE
-from node.web.wall import HERE
 
 __all__ = ["Typed", "document_of", "place_of"]
 

@@ -17,10 +17,10 @@ from cordee.case.record import Case
 from cordee.errors import N_, filled
 from cordee.profile import departement_name
 from cordee.runtime.texts import facts_in_words, text
+from cordee.web.times import moment_text
+from cordee.web.wall import HERE
 from node.roster_sync import MemberView
 from node.web.act_words import STATES, say
-from node.web.times import moment_text
-from node.web.wall import HERE
 
 __all__ = [
     "Line",

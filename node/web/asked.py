@@ -10,10 +10,10 @@ from typing import Final
 from cordee.case.due import CLOCK, END, NOTED, RISK
 from cordee.errors import N_
 from cordee.transfer import State
+from cordee.web.wall import HERE
 from node.agenda import Asked
 from node.drafts import Kept
 from node.transfers import TransferLine
-from node.web.wall import HERE
 
 __all__ = ["EMERGENCY", "Line", "Section", "clocks_of_transfers", "draft_lines", "lines_of", "most_of", "sections_of"]
 

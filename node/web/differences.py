@@ -13,7 +13,7 @@ from cordee.case.form import CASE_FORM
 from cordee.case.labels import field_label, value_label
 from cordee.errors import N_
 from cordee.runtime.texts import text
-from node.web.times import exact_moment
+from cordee.web.times import exact_moment
 
 __all__ = ["as_text", "is_prose", "is_vital", "vital_fields"]
 

@@ -11,9 +11,10 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from cordee.errors import CordeeError
+from cordee.web.request import is_own_form
 from node import drafts, people
 from node.web.access import check
-from node.web.visit import Visit, cookie_name, is_own_form
+from node.web.visit import Visit, cookie_name
 
 if TYPE_CHECKING:
     from node.app import Node

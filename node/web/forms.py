@@ -18,8 +18,8 @@ from starlette.datastructures import FormData
 
 from cordee.case.form import CASE_FORM, LIST_SECTIONS
 from cordee.case.labels import field_label, hint_of, value_label
+from cordee.web.wall import HERE
 from node.web.glance import SIGNALS, ticked_signals
-from node.web.wall import HERE
 
 __all__ = ["Entry", "Field", "Fields", "entries_of", "fields_of", "is_hidden", "section_from"]
 

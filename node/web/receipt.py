@@ -17,9 +17,9 @@ from cordee.act import Act
 from cordee.errors import N_
 from cordee.profile import Profile
 from cordee.runtime.texts import text
+from cordee.web.paper import printed
 from node.web.act_told import Told, day_of
 from node.web.act_words import PURPOSES, say
-from node.web.paper import printed
 
 __all__ = ["House", "receipt", "sheet"]
 

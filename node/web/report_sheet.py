@@ -21,12 +21,12 @@ from cordee.case.labels import field_label, section_label, value_label
 from cordee.errors import N_
 from cordee.profile import departement_name
 from cordee.runtime.texts import text
+from cordee.web.paper import Part
+from cordee.web.times import moment_text
+from cordee.web.wall import HERE
 from node.web.act_words import say
 from node.web.lines import Line, lines_of
-from node.web.paper import Part
 from node.web.receipt import House
-from node.web.times import moment_text
-from node.web.wall import HERE
 
 __all__ = ["ORDER", "Written", "report"]
 

@@ -20,15 +20,16 @@ from starlette.types import ASGIApp
 from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, NotSignedIn, SecondFactorNeeded, SessionLocked
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import translate
+from cordee.web.door import Door
+from cordee.web.request import language_for, require_own_form, status_of
 from node import need_to_know, transfer_store
 from node.people import Role
 from node.transfer_access import require_transfer
 from node.web.access import ROUTES
-from node.web.door import Door
 from node.web.drafting import keep_after_end
 from node.web.following import id_of
 from node.web.rendering import page, problems_in_words
-from node.web.visit import Visit, entered, language_for, require_own_form
+from node.web.visit import Visit, entered
 
 if TYPE_CHECKING:
     from node.app import Node
@@ -37,17 +38,6 @@ __all__ = ["ELSEWHERE", "Page", "Site", "build"]
 
 log = logger("node.web")
 
-_STATUS = {
-    "INVALID_ARGUMENT": 422,
-    "NOT_FOUND": 404,
-    "PERMISSION_DENIED": 403,
-    "UNAUTHENTICATED": 401,
-    "ABORTED": 409,
-    "ALREADY_EXISTS": 409,
-    "FAILED_PRECONDITION": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNAVAILABLE": 503,
-}
 _MANY_FIELDS = 2000
 _REASON = "case_reason"  # the one page of a case for who is not of its team
 _NOTHING_TYPED = frozenset({"sign_out", "lock", "leave"})
@@ -159,7 +149,7 @@ class Site:
         return page(
             "refusal.html",
             language,
-            status=_STATUS.get(refused.status, 500),
+            status=status_of(refused),
             message=message,
             remedy=remedy,
             problems=problems_in_words(refused, language),
@@ -199,7 +189,11 @@ def build(
         )
 
     routes: list[Any] = [
-        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
+        Mount(
+            "/static",
+            StaticFiles(directory=Path(__file__).parent / "static", packages=[("cordee.web", "static")]),
+            name="static",
+        ),
         *open_routes,
         *(site.route(each) for each in pages),
     ]

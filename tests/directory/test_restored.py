@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import MetaData
 
 from cordee.errors import LogBehind
+from cordee.runtime.database import Database
 from cordee.runtime.rpc_errors import reaching
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from directory.maintenance import save
+from directory.store import migrations, table_of
+from directory.store.roster import RestorationRow
 from tests.directory.town import Node, Town, refused
 from tests.transfers import Story
 
@@ -259,17 +263,14 @@ async def test_another_log_than_was_signed_stops_the_directory(loss: Loss) -> No
 
 
 def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
-    from directory.store.migrations import directory_database
-
-    with directory_database(tmp_path / "d.db"):
+    with Database(tmp_path / "d.db", MetaData()):
+        pass
+    with Database(tmp_path / "d.db", MetaData(), migrations=[migrations._restoration]):
         pass
     with sqlite3.connect(tmp_path / "d.db") as db:
-        db.execute("DROP TABLE restoration")
-        db.execute("UPDATE schema_version SET version = 1")
-    with directory_database(tmp_path / "d.db"):
-        pass
-    with sqlite3.connect(tmp_path / "d.db") as db:
-        assert [row[1] for row in db.execute("PRAGMA table_info(restoration)")] == ["id", "since", "restored_at"]
+        columns = [row[1] for row in db.execute("PRAGMA table_info(restoration)")]
+    assert columns == [column.name for column in table_of(RestorationRow).c]
+    assert migrations._restoration in migrations.MIGRATIONS
 
 
 def network_of(log: list[v1.Entry]) -> Any:

@@ -83,8 +83,8 @@ async def _journal_verifies(neighbour: Neighbour) -> None:
 
 
 def _spool_of(neighbour: Neighbour, transfer: TransferId) -> list[Path]:
-    spool = neighbour.folder / "spool"
-    return [path for path in spool.iterdir() if path.stem == transfer.hex()] if spool.exists() else []
+    folders = [neighbour.folder / "spool", neighbour.folder / "mailbox"]
+    return [path for each in folders if each.exists() for path in each.iterdir() if path.stem == transfer.hex()]
 
 
 def _holding(folder: Path, secret: bytes) -> list[str]:

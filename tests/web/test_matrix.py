@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route
 
-import node.web
+import cordee.web
 from tests.web import markup
 from tests.web.conftest import Open
 from tests.web.matrix import COLOUR_RULES, THEMES, WIDTHS, Drawn, complaints
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-_STYLE = (Path(node.web.__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
+_STYLE = (Path(cordee.web.__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
 _PLANTED = """
 .dim { color: #5f5f5f; }
 .tiny { inline-size: 40px; block-size: 30px; padding: 0; min-block-size: 0; }

@@ -20,6 +20,7 @@ from cordee.errors import N_, Conflict, InvalidRecord, Problem, RecordClosed, fi
 from cordee.profile import departement_name
 from cordee.runtime.texts import problems as problems_of
 from cordee.runtime.texts import text
+from cordee.web.wall import HERE
 from node import acts, drafts, journal, records
 from node.roster_sync import MemberView
 from node.web.act_form import Typed, document_of, place_of
@@ -31,7 +32,6 @@ from node.web.drafting import Waiting, waiting
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
-from node.web.wall import HERE
 
 __all__ = ["PAGES"]
 

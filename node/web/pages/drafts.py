@@ -7,11 +7,12 @@ from http import HTTPStatus
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from cordee.web.request import inside
 from node import drafts
 from node.web.access import check
 from node.web.drafting import KEY, fields_of_form
 from node.web.site import Page
-from node.web.visit import Visit, inside
+from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 

@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 from cordee.errors import CordeeError
 from cordee.runtime.texts import LANGUAGES, translate
+from cordee.web.request import LANGUAGE_COOKIE, inside, language_for
 from node import people
 from node.web.rendering import page
 from node.web.site import ELSEWHERE, Page
-from node.web.visit import LANGUAGE_COOKIE, Visit, cookie_name, inside, language_for
+from node.web.visit import Visit, cookie_name
 
 if TYPE_CHECKING:
     from node.app import Node

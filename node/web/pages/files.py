@@ -16,13 +16,14 @@ from cordee.case import SECTIONS
 from cordee.case.labels import section_label, value_label, values_of
 from cordee.errors import N_, CordeeError, InvalidInput, InvalidRecord, StorageFull
 from cordee.runtime.texts import text, translate
+from cordee.web.request import require_own_form
 from node import journal, records
 from node.attaching import LARGEST, Attaching, Description
 from node.attachments import StoredAttachment
 from node.web.rendering import page, size_text
 from node.web.site import Page
 from node.web.uploads import Upload, safe_name
-from node.web.visit import Visit, require_own_form
+from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 

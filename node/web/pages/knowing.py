@@ -11,12 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from cordee.case.labels import field_label, values_of
 from cordee.errors import CordeeError, InvalidInput, InvalidRecord, StaleRecord
 from cordee.runtime.texts import translate
+from cordee.web.request import inside
 from node import journal, need_to_know, people, records, teams
 from node.case_access import team_of
 from node.people import Account, Role
 from node.web.rendering import page, problems_in_words, refused_in_words
 from node.web.site import Page
-from node.web.visit import Visit, inside
+from node.web.visit import Visit
 
 __all__ = ["PAGES"]
 

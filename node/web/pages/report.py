@@ -22,10 +22,10 @@ from cordee.case.minimisation import PURPOSES
 from cordee.errors import N_, CordeeError, Problem, RecordClosed, filled
 from cordee.profile import departement_name
 from cordee.runtime.texts import facts_in_words, text, translate
+from cordee.web.paper import printed
 from node import acts, drafts, journal, records
 from node.web.act_told import told
 from node.web.drafting import Waiting, waiting
-from node.web.paper import printed
 from node.web.receipt import House
 from node.web.rendering import page
 from node.web.report_sheet import ORDER, Written, report

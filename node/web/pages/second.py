@@ -21,12 +21,13 @@ from starlette.routing import Route
 
 from cordee.errors import CordeeError, NotSignedIn
 from cordee.runtime.texts import translate
+from cordee.web.request import form_token, inside, language_for, require_own_form
 from node import passkeys, people, second_factor
 from node.passkeys import Place
 from node.people import Compared, Stage
 from node.second_factor import Outcome
 from node.web.rendering import page
-from node.web.visit import cookie_name, form_token, inside, language_for, require_own_form
+from node.web.visit import cookie_name
 
 if TYPE_CHECKING:
     from node.app import Node

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
+from cordee.web.wall import HERE
 from node import agenda, drafts, mistakes, need_to_know
 from node.listing import pseudonyms_of
 from node.people import Role
@@ -19,7 +20,6 @@ from node.web.asked import clocks_of_transfers, draft_lines, lines_of, most_of, 
 from node.web.rendering import page
 from node.web.site import Page
 from node.web.visit import Visit
-from node.web.wall import HERE
 
 __all__ = ["PAGES"]
 

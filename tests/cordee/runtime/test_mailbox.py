@@ -460,3 +460,38 @@ async def test_who_still_appends_to_what_was_replaced_hears_of_it_and_changes_no
         await stale
     assert await get(store) == CONTENT
     assert await store.size(TRANSFER) == len(CONTENT)
+
+
+async def test_a_file_is_handed_over_whole_or_erased(store: MailboxStore, tmp_path: Path) -> None:
+    there = tmp_path / "spool"
+    for size, begins in ((len(CONTENT) + 1, CONTENT[:56]), (len(CONTENT), b"\0" * 56)):
+        await put(store, CONTENT)
+        assert not await store.hand_over(TRANSFER, there, size=size, begins=begins)
+        assert not there.exists()
+        assert await store.size(TRANSFER) == 0
+    assert not await store.hand_over(TRANSFER, there, size=0, begins=b"")
+    await put(store, CONTENT)
+    assert await store.hand_over(TRANSFER, there, size=len(CONTENT), begins=CONTENT[:56])
+    assert there.read_bytes() == CONTENT
+    assert await store.size(TRANSFER) == 0
+
+
+async def test_what_is_dropped_is_gone_also_for_who_still_writes(store: MailboxStore) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield CONTENT[:CHUNK]
+        begun.set()
+        await goes_on.wait()
+        yield CONTENT[CHUNK:]
+
+    writing = asyncio.create_task(store.append(TRANSFER, 0, slowly(), allow=anything))
+    await begun.wait()
+    assert store.names() == {TRANSFER}
+    store.drop(TRANSFER)
+    store.drop(TRANSFER)
+    goes_on.set()
+    with pytest.raises(NotFound):
+        await writing
+    assert store.names() == frozenset()
+    assert await store.size(TRANSFER) == 0

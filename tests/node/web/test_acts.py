@@ -13,10 +13,10 @@ import pytest
 
 from cordee.act import Act
 from cordee.transfer import State
+from cordee.web.paper import writable
 from node import acts, journal
 from node.people import Handler, Role
 from node.web.act_told import told
-from node.web.paper import writable
 from node.web.receipt import House as ReceiptHouse
 from node.web.receipt import sheet
 

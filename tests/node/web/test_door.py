@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cordee.web.door import HEADERS
 from node.app import Node
 from node.web.app import application
-from node.web.door import HEADERS
 
 from .browser import Browser
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from cordee.web.request import inside
 from node import people
 from node.app import Node
 from node.people import IDLE
-from node.web.visit import inside
 
 from ..association import PASSWORD
 from .browser import Browser, forms_in

@@ -16,7 +16,7 @@ from cordee.case.form import CASE_FORM, LIST_SECTIONS
 from cordee.case.record import case_of
 from node.web.forms import entries_of, fields_of, is_hidden, section_from
 from node.web.pages.cases import SHOWN
-from node.web.rendering import _environment
+from node.web.rendering import TEMPLATES
 from tests.builders import seeded_random
 from tests.samples import cases
 
@@ -35,7 +35,7 @@ def shown(section: str, content: Any, *, revealed: Collection[str] = ()) -> Form
     """The section's form on a page, as a browser reads it."""
     listed = section in LIST_SECTIONS
     page = (
-        _environment("fr")
+        TEMPLATES.environment("fr")
         .from_string(PAGE)
         .render(
             fields=() if listed else fields_of(section, content, revealed=revealed),

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import node.web
+import cordee.web
 
-_STYLE = Path(node.web.__file__).parent / "static" / "style.css"
+_STYLE = Path(cordee.web.__file__).parent / "static" / "style.css"
 _ABOUT_WIDTH = re.compile(r"@media[^{]*\b(?:min|max)-(?:width|inline-size|height)[^{]*\{")
 _DARK = re.compile(r"@media[^{]*prefers-color-scheme[^{]*\{\s*:root\s*\{([^}]*)\}\s*\}")
 _USED = re.compile(r"([a-z-]+)\s*:[^;{}]*var\((--[a-z-]+)\)")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from node.web.times import exact_moment, moment_text, span_text
+from cordee.web.times import exact_moment, moment_text, span_text
 
 MOMENT = datetime(2026, 11, 26, 22, 51, 3, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from babel.units import format_unit
 
 from cordee.errors import N_
 from cordee.runtime.texts import text
-from node.web.wall import HERE
+from cordee.web.wall import HERE
 
 __all__ = ["exact_moment", "moment_text", "span_text"]
 

@@ -1,0 +1,82 @@
+"""Calls to a host of mailboxes, the directory or another member's node (protocol §8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import Protocol, TypeVar
+
+import grpc.aio
+
+from cordee.errors import CordeeError
+from cordee.ids import TransferId
+from cordee.runtime.mailbox_wire import MailboxCalls, Piece
+from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.v1 import mailbox_pb2
+
+__all__ = ["CALL_SECONDS", "TRANSFER_SECONDS", "MailboxHost", "MailboxLine", "answered"]
+
+CALL_SECONDS = 30.0
+TRANSFER_SECONDS = 3600.0
+
+_T = TypeVar("_T")
+
+
+class MailboxHost(Protocol):
+    """Where a sender leaves ciphertext. Raises what the host answers, or Unreachable where it does not."""
+
+    async def waiting_bytes(self, transfer: TransferId) -> int:
+        """How much of a ciphertext it holds durably."""
+        ...
+
+    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
+        """Append; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
+        ...
+
+
+class MailboxLine:
+    """The service Mailbox over one channel. The channel is its owner's."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._calls = MailboxCalls(channel)
+
+    async def waiting_bytes(self, transfer: TransferId, *, seconds: float = CALL_SECONDS) -> int:
+        """How much of a ciphertext the host holds durably; the answer may take so many `seconds`."""
+        request = mailbox_pb2.StatRequest(transfer_id=transfer)
+        answer: mailbox_pb2.StatResponse = await answered(self._calls.Stat(request, timeout=seconds))
+        return answer.size
+
+    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
+        """Append; what the host holds durably afterwards. `anew`, from offset 0, replaces what it held."""
+
+        async def requests() -> AsyncIterator[mailbox_pb2.PutRequest | Piece]:
+            begun = False
+            async for piece in pieces:
+                if begun:
+                    yield Piece(piece)
+                else:
+                    yield mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew, data=piece)
+                    begun = True
+
+        answer: mailbox_pb2.PutResponse = await answered(self._calls.Put(requests(), timeout=TRANSFER_SECONDS))
+        return answer.size
+
+    async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:
+        """Read from an offset to the end."""
+        request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
+        call = self._calls.Get(request, timeout=TRANSFER_SECONDS)
+        try:
+            async for answer in call:
+                yield answer.data
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+
+async def answered(call: Awaitable[_T]) -> _T:
+    """The answer. Raises the CordeeError that was answered instead, or Unreachable."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        restored: CordeeError = from_rpc_error(error)
+        raise restored from error
