@@ -1,0 +1,345 @@
+"""What happens to a network in three years, week by week, and what must be true after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cordee.checkpoint import open_checkpoint
+from cordee.entries import add_signature, entry_leaf, network_id, propose
+from cordee.errors import CordeeError
+from cordee.log import MerkleTree
+from cordee.policy import Policy
+from cordee.roster import Roster, replay
+from cordee.signing import SigningKey
+from cordee.v1 import statements_pb2 as v1
+from tests.journeys.years_parts import CARD_AGE, Association, Country
+
+WEEK = timedelta(days=7)
+MEMBERS = 30
+
+Event = Callable[[], Awaitable[None]]
+
+
+class Years:
+    """The story. `plan` has what must happen, by its week; the rest is chance."""
+
+    def __init__(self, country: Country) -> None:
+        self.country = country
+        self.weeks = 0
+        self.happened: Counter[str] = Counter()
+        self.backups: dict[str, Path] = {}
+        self.log_keys = 1
+        self.plan: dict[int, list[Event]] = {}
+        self._write_plan()
+
+    def at(self, week: int, event: Event) -> None:
+        self.plan.setdefault(week, []).append(event)
+
+    def _write_plan(self) -> None:
+        for number in range(MEMBERS):
+            self.at(number // 3 if number < 12 else 4 + (number - 12) * 6, self._somebody_joins)
+        # Administrators: Anne and Bea found it; four more come and go.
+        for week, name in ((10, "Chloé"), (32, "Dina"), (70, "Esra"), (110, "Fanny")):
+            self.at(week, lambda name=name: self._administrator_comes(name))  # type: ignore[misc]
+        for week, name in ((28, "Bea"), (66, "Chloé"), (106, "Dina"), (140, "Esra")):
+            self.at(week, lambda name=name: self._administrator_goes(name))  # type: ignore[misc]
+        self.at(88, self._an_administrators_key_is_stolen)
+        for week in (20, 95, 130):
+            self.at(week, self._the_policy_changes)
+        for week, name in ((38, "one"), (104, "two")):
+            self.at(week, lambda name=name: self._backup(name))  # type: ignore[misc]
+        for week, name in ((50, "one"), (121, "two")):
+            self.at(week, lambda name=name: self._the_directory_is_restored(name))  # type: ignore[misc]
+        self.at(75, self._the_directory_restarts)
+
+    # ---- time ----
+
+    async def begin(self) -> None:
+        await self.country.found("Anne", "Bea", "Bea's deputy", threshold=2)
+        self.country.tell("founded")
+
+    async def week(self) -> None:
+        """What is planned, some chance, what is due, and most nodes look at the roster."""
+        country = self.country
+        await self._keep_the_directory()
+        for event in self.plan.get(self.weeks, []):
+            await self._do(event)
+        for _ in range(country.dice.randrange(3)):
+            await self._do(country.dice.choice(self._chances))
+        await self._renew_what_is_due()
+        await self._all_look()
+        self.weeks += 1
+        country.clock.advance(WEEK)
+
+    async def _do(self, event: Event) -> None:
+        await event()
+        self.country.clock.advance(timedelta(minutes=country_pause(self.country)))
+
+    async def _keep_the_directory(self) -> None:
+        await self.country.directory.rosters.sign_if_due()
+
+    async def _renew_what_is_due(self) -> None:
+        """Cards at two thirds of their life; every third renewal brings another transport key too."""
+        for each in self.country.present:
+            if self.country.clock.now() - each.card_since >= CARD_AGE:
+                if self.weeks % 3 == 0:
+                    each.profile["services"][0]["waiting_days"] = self.country.dice.randrange(60)
+                await each.publish(new_transport=each.number % 3 == 0)
+                self.happened["card"] += 1
+
+    async def _all_look(self) -> None:
+        """Each node in its turn, every second week; in a week some restart."""
+        for index, each in enumerate(self.country.present):
+            if (index + self.weeks) % 2:
+                continue
+            if self.country.dice.random() < 0.02:
+                await each.start()
+            assert await each.follow() == "", each.name
+            assert each.roster.alarm is None
+
+    # ---- chance ----
+
+    @property
+    def _chances(self) -> list[Event]:
+        return [
+            self._somebody_is_suspended,
+            self._somebody_is_reinstated,
+            self._somebody_leaves,
+            self._a_key_is_rotated,
+            self._a_key_is_rotated,
+            self._a_key_is_rotated,
+            self._a_key_is_rotated,
+            self._a_node_is_restored,
+            self._a_profile_changes,
+        ]
+
+    def _one(self, state: str = "active") -> Association | None:
+        there = [each for each in self.country.associations if self.country.model.members[each.id].state == state]
+        return self.country.dice.choice(there) if there else None
+
+    async def _somebody_joins(self) -> None:
+        made = await self.country.join(f"Maison {len(self.country.associations) + 1}")
+        self._note("joined", made.name)
+
+    async def _somebody_leaves(self) -> None:
+        who = self._one()
+        if who is None or len(self.country.present) < 6 or self.happened["left"] >= 10:
+            return
+        assert await self.country.about(v1.MemberRemoved, who)
+        self.country.model.removed(who.id)
+        assert await who.follow() == "NOT_A_MEMBER"
+        self._note("left", who.name)
+
+    async def _somebody_is_suspended(self) -> None:
+        who = self._one()
+        if who is None or len(self.country.model.present("suspended")) >= 3:
+            return
+        assert await self.country.about(v1.MemberSuspended, who)
+        self.country.model.moved(who.id, to="suspended", before="active")
+        assert await who.follow() == "MEMBER_IS_SUSPENDED"
+        self._note("suspended", who.name)
+
+    async def _somebody_is_reinstated(self) -> None:
+        who = self._one("suspended")
+        if who is None:
+            return
+        assert await self.country.about(v1.MemberReinstated, who)
+        self.country.model.moved(who.id, to="active", before="suspended")
+        self._note("reinstated", who.name)
+        await self._renew_what_is_due()
+        assert await who.follow() == ""
+
+    async def _a_key_is_rotated(self) -> None:
+        there = self.country.present
+        if there:
+            who = min(there, key=lambda each: (each.rotations, self.country.dice.random()))
+            await who.rotate_identity()
+            self._note("rotated", who.name)
+
+    async def _a_node_is_restored(self) -> None:
+        who = self._one()
+        if who is not None:
+            await who.restore()
+            self._note("node restored", who.name)
+
+    async def _a_profile_changes(self) -> None:
+        who = self._one()
+        if who is not None:
+            who.profile["services"][0]["waiting_days"] = self.country.dice.randrange(60)
+            await who.publish()
+            self._note("profile", who.name)
+
+    # ---- the office ----
+
+    async def _administrator_comes(self, name: str) -> None:
+        key = SigningKey.generate(self.country.bytes)
+        assert await self.country.govern(v1.AdministratorAdded, key=key.public.to_message())
+        self.country.administrators[name] = key
+        self.country.model.administrator_came(key.public.key_id)
+        self._note("administrator came", name)
+
+    async def _administrator_goes(self, name: str) -> None:
+        key_id = self.country.administrators[name].public.key_id
+        assert await self.country.govern(v1.AdministratorRemoved, administrator=key_id)
+        gone = self.country.administrators.pop(name)
+        self.country.model.administrator_went(key_id)
+        with pytest.raises(CordeeError) as refused:
+            await self._signed_by(gone, v1.MemberSuspended, self.country.present[0])
+        assert refused.value.reason == "NOT_AN_ADMINISTRATOR"
+        self._note("administrator went", name)
+
+    async def _an_administrators_key_is_stolen(self) -> None:
+        """A thief signs with it: alone it moves nothing, and soon it is nobody's."""
+        country = self.country
+        stolen = country.administrators["Dina"]
+        victim = country.present[0]
+        before = country.directory.rosters.roster
+        gathered = await self._signed_by(stolen, v1.MemberRemoved, victim)
+        assert not gathered.appended
+        mine = SigningKey.generate(country.bytes).public.to_message()
+        added = propose(v1.AdministratorAdded(**country.head(None), key=mine))
+        assert not (await country.directory.governance.sign(add_signature(added, stolen))).appended
+        assert country.directory.rosters.roster == before
+        honest = [name for name in sorted(country.administrators) if name != "Dina"]
+        removal = v1.AdministratorRemoved(**country.head(None), administrator=stolen.public.key_id)
+        assert await country.sign(removal, by=honest[: country.model.threshold])
+        country.model.administrator_went(stolen.public.key_id)
+        with pytest.raises(CordeeError) as refused:
+            await self._signed_by(stolen, v1.MemberRemoved, victim)
+        assert refused.value.reason == "NOT_AN_ADMINISTRATOR"
+        fresh = SigningKey.generate(country.bytes)
+        await country.sign(v1.AdministratorAdded(**country.head(None), key=fresh.public.to_message()), by=honest)
+        country.administrators["Dina"] = fresh
+        country.model.administrator_came(fresh.public.key_id)
+        self._note("administrator's key stolen", "Dina")
+
+    async def _signed_by(self, key: SigningKey, kind: Any, about: Association) -> Any:
+        entry = propose(kind(**self.country.head(about.id), member=about.id))
+        return await self.country.directory.governance.sign(add_signature(entry, key))
+
+    async def _the_policy_changes(self) -> None:
+        threshold, hours = self.country.dice.choice((2, 3)), self.country.dice.choice((12, 24, 48))
+        threshold = min(threshold, len(self.country.administrators) - 1)
+        policy = Policy(threshold=threshold, freshness_limit=timedelta(hours=hours))
+        assert await self.country.govern(v1.PolicyChanged, policy=policy.to_message())
+        self.country.model.policy(threshold=threshold, freshness_hours=hours)
+        self._note("policy", f"{threshold} of {len(self.country.administrators)}, {hours} h")
+
+    # ---- the directory ----
+
+    async def _backup(self, name: str) -> None:
+        self.backups[name] = self.country.back_up(f"backup-{name}")
+        self._note("backup", name)
+
+    async def _the_directory_restarts(self) -> None:
+        await self.country.restart()
+        self._note("restart", "")
+
+    async def _the_directory_is_restored(self, name: str) -> None:
+        """Nothing is signed before a member has given back what is missing; then everybody is served again, also who
+        came, or took another transport key, after the backup.
+        """
+        country = self.country
+        before = country.directory.rosters.roster
+        await country.restore(self.backups[name])
+        rosters = country.directory.rosters
+        assert rosters.behind
+        assert rosters.size < country.model.entries
+        there = country.present
+        country.dice.shuffle(there)
+        there.sort(key=lambda each: each.roster.tree.size < before.size)  # not all have looked lately
+        for each in there:
+            await each.follow()
+            if not rosters.behind:
+                break
+        assert rosters.roster == before
+        for each in there:
+            if await each.follow():  # its card is newer than what the first giver knew
+                assert await each.follow() == "", each.name
+            assert each.roster.alarm is None
+        self._note("directory restored", name)
+
+    def _note(self, what: str, who: str) -> None:
+        self.happened[what] += 1
+        self.country.tell(f"{what}: {who}")
+
+    # ---- the end ----
+
+    async def end(self) -> None:
+        """Every node looks once more; then they are asked, and so are their files."""
+        country = self.country
+        await self._keep_the_directory()
+        for each in country.present:
+            assert await each.follow() == "", each.name
+        expected = country.model.told()
+        assert said(country.directory.rosters.roster) == expected
+        logs = set()
+        for each in country.present:
+            await each.start()  # from its own disk
+            assert said(each.roster.roster) == expected, each.name
+            numbers = {bytes(card.card.member): card.card.number for card in each.roster.cards()}
+            known = {member: number for member, number in country.model.cards().items() if member in numbers}
+            assert numbers == known, each.name
+            assert set(country.model.present()) <= set(numbers)
+            entries = await each.roster.entries(0, each.roster.tree.size)
+            logs.add((each.roster.note, tuple(entry.SerializeToString(deterministic=True) for entry in entries)))
+        assert len({log for _, log in logs}) == 1, "everybody holds the same bytes"
+        for note, log in logs:
+            self._verifies(note, log, expected)
+
+    def _verifies(self, note: str, log: tuple[bytes, ...], expected: dict[str, Any]) -> None:
+        """From the genesis, with nothing but the network's id."""
+        entries = [v1.Entry.FromString(each) for each in log]
+        assert network_id(entries[0]) == self.country.network
+        roster = replay(entries)
+        assert said(roster) == expected
+        checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+        assert (checkpoint.size, checkpoint.root) == (len(log), MerkleTree(map(entry_leaf, entries)).root())
+
+    def went_through_all_of_it(self) -> None:
+        """So that a change of the plan, or of chance, cannot empty the test."""
+        done = self.happened
+        assert done["joined"] == MEMBERS
+        assert done["left"] >= 5
+        assert done["suspended"] >= 5
+        assert done["reinstated"] >= 5
+        assert done["administrator came"] == done["administrator went"] == 4
+        assert done["administrator's key stolen"] == 1
+        assert done["directory restored"] == 2
+        assert done["rotated"] >= 2 * MEMBERS
+        assert done["card"] >= 5 * MEMBERS
+        long = [each for each in self.country.present if each.number >= 10]
+        assert long
+        assert all(each.rotations >= 2 and each.transports >= 2 for each in long)
+
+
+def said(roster: Roster) -> dict[str, Any]:
+    """A roster in the model's words."""
+    return {
+        "entries": roster.size,
+        "administrators": sorted(map(bytes, roster.administrators)),
+        "threshold": roster.policy.threshold,
+        "freshness_hours": roster.policy.freshness_limit / timedelta(hours=1),
+        "log_key": roster.directory_key.key_id,
+        "members": {
+            bytes(member.id): (
+                member.state.value,
+                bytes(member.identity.key_id),
+                [bytes(key.key_id) for _, key in member.former_identities],
+                member.bound_by_secrecy,
+                member.incarnation,
+            )
+            for member in sorted(roster.members.values(), key=lambda each: bytes(each.id))
+        },
+    }
+
+
+def country_pause(country: Country) -> int:
+    """Minutes between two things that happen."""
+    return country.dice.randrange(1, 240)
