@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, select
@@ -23,6 +24,7 @@ from cordee.errors import (
     Conflict,
     InvalidInput,
     InvalidRecord,
+    MalformedStatement,
     NotAMember,
     RosterForked,
     TooManyRequests,
@@ -34,7 +36,8 @@ from cordee.roster import apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed
+from cordee.signing import Signed, parse_body
+from cordee.times import moment_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from directory.cards import put_card
@@ -151,10 +154,10 @@ class Recovery:
                 continue
             try:
                 signed, profile = Signed.from_message(part.card.card), part.card.profile
-                card = Card.parse(signed, roster, now=now, profile=profile)
+                card = Card.parse(signed, roster, now=_while_in_force(signed, now), profile=profile)
                 parsed = Profile.parse(profile, roster.members[card.member].registration)
                 taken += await self._db.write(partial(_put, card=card, profile=profile, parsed=parsed))
-            except (CardRefused, CardExpired, NotAMember, InvalidRecord, Conflict) as refused:
+            except (CardRefused, CardExpired, NotAMember, InvalidRecord, MalformedStatement, Conflict) as refused:
                 log.info("card.not_taken_back", reason=refused.reason)
         if taken:
             await self._tell([])
@@ -163,6 +166,11 @@ class Recovery:
     async def _tell(self, lost: Sequence[tuple[Roster, v1.Entry]]) -> None:
         for each in self.grown:
             await each(lost)
+
+
+def _while_in_force(signed: Signed, now: datetime) -> datetime:
+    """A card that has run out since tells all the same who calls with its key, as one that was never lost would."""
+    return min(now, moment_of(parse_body(signed, v1.Card).expire_time) - timedelta(microseconds=1))
 
 
 def _require_root(tree: MerkleTree, checkpoint: Checkpoint) -> None:

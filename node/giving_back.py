@@ -18,6 +18,7 @@ from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import channel
+from cordee.signing import Signed
 from cordee.times import moment_of
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 from node import journal, transfer_store
@@ -91,9 +92,8 @@ class GivingBack:
         for begins in range(first, size, _PAGE):
             for entry in await roster.entries(begins, min(_PAGE, size - begins)):
                 yield directory_pb2.GiveBackRequest(entry=entry)
-        for known in roster.cards():
-            card = directory_pb2.GivenCard(card=known.card.signed.to_message(), profile=known.profile_bytes)
-            yield directory_pb2.GiveBackRequest(card=card)
+        for signed, profile in await roster.kept_cards():
+            yield _card(signed, profile)
 
     async def _own_card_at_times(self) -> None:
         """It does not know our key: perhaps its cards are old. Seldom, for we may be no member any more."""
@@ -104,13 +104,13 @@ class GivingBack:
 
     async def _own_card(self) -> None:
         house = self._house
-        known = house.roster.card(house.member, now=house.clock.now())
         note, size = house.roster.note, house.roster.checkpoint.size
+        kept = await house.roster.kept_cards(house.member)
 
         async def parts() -> AsyncIterator[directory_pb2.GiveBackRequest]:
             yield _start(note, size)
-            card = directory_pb2.GivenCard(card=known.card.signed.to_message(), profile=known.profile_bytes)
-            yield directory_pb2.GiveBackRequest(card=card)
+            for signed, profile in kept:
+                yield _card(signed, profile)
 
         answer = await self._front.give_back(parts())
         log.info("giving_back.card", cards=answer.cards)
@@ -170,6 +170,10 @@ class GivingBack:
 
 def _start(note: str, first: int) -> directory_pb2.GiveBackRequest:
     return directory_pb2.GiveBackRequest(start=directory_pb2.GiveBackStart(checkpoint=note, first=first))
+
+
+def _card(signed: Signed, profile: bytes) -> directory_pb2.GiveBackRequest:
+    return directory_pb2.GiveBackRequest(card=directory_pb2.GivenCard(card=signed.to_message(), profile=profile))
 
 
 def _taken(tx: Connection, *, transfer: TransferId) -> list[statements_pb2.Signed]:

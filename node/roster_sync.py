@@ -181,9 +181,12 @@ class RosterSync:
             raise CardExpired()
         return known
 
-    def cards(self) -> list[KnownCard]:
-        """The newest card of every member, as far as it is known and was in force when it came."""
-        return list(self._cards.values())
+    async def kept_cards(self, member: MemberId | None = None) -> list[tuple[Signed, bytes]]:
+        """The newest card of every member, or of one, with its profile: also one that has run out since it came."""
+        query = select(_CARD.c.signed, _CARD.c.profile)
+        query = query if member is None else query.where(_CARD.c.member == bytes(member))
+        kept = await self._db.read(lambda tx: [tuple(row) for row in tx.execute(query)])
+        return [(Signed.from_bytes(signed), profile) for signed, profile in kept]
 
     async def entries(self, start: int, count: int) -> list[statements_pb2.Entry]:
         """Entries that were verified, from an index on."""

@@ -96,7 +96,3 @@ class Model:
                 for member, each in sorted(self.members.items())
             },
         }
-
-    def cards(self) -> dict[bytes, int]:
-        """The number of each newest card, of those that are not removed."""
-        return {member: each.card for member, each in self.members.items() if each.state != "removed"}
