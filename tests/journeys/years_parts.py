@@ -189,6 +189,7 @@ class Association:
         self.rotations += 1
         self.country.model.has_new_key(self.id, new.public.key_id)
         await self.publish()
+        assert await self.follow() == ""  # it listens, and hears of its own entry at once
 
     async def restore(self) -> None:
         """Its node came back from a backup."""
