@@ -167,7 +167,7 @@ class _BroughtBack:
         for after, entry in lost:
             for each in directory.rosters.grown:
                 await each(after, entry)
-        directory.events.card_published(0)
+        directory.events.card_published(await directory.cards.newest())
 
 
 class _Grown:

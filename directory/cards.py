@@ -122,6 +122,10 @@ class CardIndex:
                 revision = row.revision
                 yield Published(revision=revision, card=Signed.from_bytes(row.card), profile=row.profile)
 
+    async def newest(self) -> int:
+        """The last revision that was given; 0 before the first."""
+        return await self._db.read(lambda tx: tx.execute(select(_REVISION.c.last)).scalar()) or 0
+
     def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
         """A removal erases the member's card and profile, together with the entry."""
         if entry.type == _REMOVED:

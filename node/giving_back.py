@@ -83,7 +83,7 @@ class GivingBack:
         answer = await self._front.give_back(self._parts(size))
         log.info("giving_back.log", entries=answer.entries, cards=answer.cards)
         if answer.entries:
-            await self._journal("directory.log_given_back", {"entries": str(answer.entries)})
+            await self._journal("roster.given_back", {"entries": str(answer.entries)})
 
     async def _parts(self, first: int) -> AsyncIterator[directory_pb2.GiveBackRequest]:
         roster = self._house.roster
@@ -141,7 +141,8 @@ class GivingBack:
             if since is None or each.updated_at >= since:
                 count += await self.transfer(each.id)
         await house.db.write(lambda tx: transfer_store.keep_cursor(tx, number, "restored"))
-        await self._journal("directory.transfers_given_back", {"statements": str(count)})
+        if count:
+            await self._journal("transfer.given_back", {"statements": str(count)})
         log.info("giving_back.transfers", statements=count)
 
     async def transfer(self, transfer: TransferId) -> int:
