@@ -43,6 +43,11 @@ class Rule(StrEnum):
     NO_SUCH_ADMINISTRATOR = N_("no such administrator")
     TOO_MANY_ADMINISTRATORS = N_("too many administrators")
     THRESHOLD_OUT_OF_REACH = N_("fewer administrators than the policy asks for")
+    NO_RECOVERY = N_("no recovery of this member is announced")
+    NOT_THE_ANNOUNCED_KEY = N_("not the key that was announced")
+    RECOVERY_NOT_DUE = N_("before the delay of the recovery has passed, or long after it")
+    KEY_REVOKED = N_("the member's identity key is revoked")
+    DELAY_SWITCHED_OFF = N_("the delay of a recovery cannot be switched off")
 
 
 class Breach(Exception):

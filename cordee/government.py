@@ -41,6 +41,9 @@ def _remove_administrator(step: Step) -> dict[str, Any]:
 def _change_policy(step: Step) -> dict[str, Any]:
     policy = Policy.from_message(step.statement.policy)
     require(policy.threshold <= len(step.roster.administrators), Rule.THRESHOLD_OUT_OF_REACH)
+    # Else a recovery could be made sudden by two entries, and no member would have been warned.
+    kept = policy.recovery_delay is not None or step.roster.policy.recovery_delay is None
+    require(kept, Rule.DELAY_SWITCHED_OFF)
     return {"policy": policy}
 
 

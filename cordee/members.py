@@ -23,7 +23,7 @@ from cordee.policy import Policy
 from cordee.signing import SigningPublicKey
 from cordee.times import timestamp_of
 
-__all__ = ["Head", "Member", "MemberState", "Roster", "registration_digest"]
+__all__ = ["Head", "Member", "MemberState", "Recovery", "Roster", "registration_digest"]
 
 
 class MemberState(StrEnum):
@@ -40,6 +40,20 @@ class Head(TypedDict):
     network: bytes
     previous: bytes
     time: Timestamp
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A new identity key that administrators have announced for a member; the present key may object."""
+
+    identity: SigningPublicKey
+    stolen: bool
+    """Somebody else may hold the present key; else it is lost."""
+    announced: datetime
+    due: datetime
+    """From then on the key may be replaced."""
+    lapses: datetime
+    """From then on it may not: the recovery must be announced anew."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,14 @@ class Member:
     """The smallest size of the log that has this member."""
     last_entry: Digest
     last_time: datetime
+    identity_since: datetime
+    """When the identity key came into force."""
+    recovery: Recovery | None = None
+    """What is announced, until it is done or objected to."""
+    revoked: bool = False
+    """Its identity key is in the wrong hands: it counts no more, and the member is suspended until it is recovered."""
+    resumes: MemberState = MemberState.ACTIVE
+    """Of a member whose key is revoked: its state once it is recovered."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from cordee.v1 import statements_pb2 as v1
 __all__ = ["MAX_ADMINISTRATORS", "Policy"]
 
 MAX_ADMINISTRATORS = 64
-_MINUTE = timedelta(minutes=1)
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _BYTES = range(64 * 1024, 2**40 + 1)  # from the smallest content that is ever sent (protocol §7) to a tebibyte
 
 
@@ -37,6 +37,9 @@ class Policy:
     """Bytes of one shipment's ciphertext (64 KiB to 1 TiB)."""
     mailbox_quota: int = 4 * 2**30
     """Bytes that may wait for one sender (64 KiB to 1 TiB)."""
+    recovery_delay: timedelta | None = timedelta(days=7)
+    """From the announcement that a member's identity key is to be replaced to the day on which it may be (2 to 30
+    days). None in networks that were founded without it: there it may be replaced at once."""
 
     def __post_init__(self) -> None:
         for problem, holds in (
@@ -46,6 +49,7 @@ class Policy:
             ("shipping_limit", _MINUTE <= self.shipping_limit <= timedelta(days=14)),
             ("content_size_limit", self.content_size_limit in _BYTES),
             ("mailbox_quota", self.mailbox_quota in _BYTES),
+            ("recovery_delay", self.recovery_delay is None or 2 * _DAY <= self.recovery_delay <= 30 * _DAY),
         ):
             if not holds:
                 raise MalformedStatement(what=N_("Policy"), problem=N_("{setting} is out of range"), setting=problem)
@@ -59,6 +63,7 @@ class Policy:
             shipping_limit=duration_of(self.shipping_limit),
             content_size_limit=self.content_size_limit,
             mailbox_quota=self.mailbox_quota,
+            recovery_delay=None if self.recovery_delay is None else duration_of(self.recovery_delay),
         )
 
     @classmethod
@@ -71,4 +76,5 @@ class Policy:
             shipping_limit=length_of(message.shipping_limit),
             content_size_limit=message.content_size_limit,
             mailbox_quota=message.mailbox_quota,
+            recovery_delay=length_of(message.recovery_delay) if message.HasField("recovery_delay") else None,
         )

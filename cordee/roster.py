@@ -13,6 +13,7 @@ Rules that the protocol's table leaves open:
 * *Keys* have one holder for ever: no key that ever was a member's, an administrator's or the directory's is taken
   again, and no member's id either.
 * *States*: only an active member rotates its key or restores its node; a removed one never comes back under its id.
+* *Recovery* (`cordee.recovery`): a lost identity key is replaced after a public delay in which it may object.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from cordee.idmap import IdMap
 from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Head, Member, MemberState, Roster, registration_digest
 from cordee.policy import MAX_ADMINISTRATORS, Policy
+from cordee.recovery import announced, objected, recovered, revoked, still_held, with_identity
 from cordee.signing import MAX_BODY, MAX_SIGNED, SigningPublicKey, member_id_of, parse_message
 from cordee.v1 import statements_pb2 as v1
 
@@ -193,6 +195,7 @@ def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
         admitted_size=roster.size + 1,
         last_entry=step.digest,
         last_time=step.time,
+        identity_since=step.time,
     )
     return grown(
         step,
@@ -239,6 +242,8 @@ def _change_member(roster: Roster, entry: v1.Entry, rule: _MemberRule, latest: d
     used, registrations = roster.used_keys, roster.registrations
     if changed.identity is not member.identity:
         used = used.with_item(changed.identity.key_id, None)
+    if changed.recovery is not None:  # reserved: nobody else takes it while it waits, nor if it comes to nothing
+        used = used.with_item(changed.recovery.identity.key_id, None)
     if changed.state is MemberState.REMOVED:
         registrations = registrations.without(member.registration)
     return grown(
@@ -267,17 +272,20 @@ def _to(state: MemberState) -> Callable[[Step, Member], Member]:
     return lambda _step, member: replace(member, state=state)
 
 
-def _with_new_identity(step: Step, member: Member) -> Member:
-    # The size before this entry is the last at which the old key is in force.
-    former = (*member.former_identities, (step.roster.size, member.identity))
-    return replace(member, identity=new_key(step.roster, step.statement.identity_key), former_identities=former)
+def _reinstated(_step: Step, member: Member) -> Member:
+    require(not member.revoked, Rule.KEY_REVOKED)
+    return replace(member, state=MemberState.ACTIVE)
+
+
+def _rotated(step: Step, member: Member) -> Member:
+    return still_held(with_identity(step, member, new_key(step.roster, step.statement.identity_key)))
 
 
 def _restored(step: Step, member: Member) -> Member:
     incarnation: bytes = step.statement.incarnation
     require(len(incarnation) == _INCARNATION_SIZE, Rule.MALFORMED)
     require(incarnation != member.incarnation, Rule.SAME_INCARNATION)
-    return replace(member, incarnation=incarnation)
+    return still_held(replace(member, incarnation=incarnation))
 
 
 _ACTIVE = frozenset({MemberState.ACTIVE})
@@ -288,10 +296,13 @@ _ABOUT_MEMBERS: Mapping[str, _MemberRule] = {
     rule.statement.DESCRIPTOR.full_name: rule
     for rule in (
         _MemberRule(v1.MemberSuspended, _ACTIVE, _Signers.ADMINISTRATORS, _to(MemberState.SUSPENDED)),
-        _MemberRule(v1.MemberReinstated, _SUSPENDED, _Signers.ADMINISTRATORS, _to(MemberState.ACTIVE)),
+        _MemberRule(v1.MemberReinstated, _SUSPENDED, _Signers.ADMINISTRATORS, _reinstated),
         _MemberRule(v1.MemberRemoved, _PRESENT, _Signers.ADMINISTRATORS, _to(MemberState.REMOVED)),
-        _MemberRule(v1.MemberRecovered, _PRESENT, _Signers.ADMINISTRATORS, _with_new_identity),
-        _MemberRule(v1.IdentityRotated, _ACTIVE, _Signers.BOTH_KEYS, _with_new_identity),
+        _MemberRule(v1.RecoveryAnnounced, _PRESENT, _Signers.ADMINISTRATORS, announced),
+        _MemberRule(v1.RecoveryObjected, _PRESENT, _Signers.MEMBER, objected),
+        _MemberRule(v1.MemberRecovered, _PRESENT, _Signers.ADMINISTRATORS, recovered),
+        _MemberRule(v1.IdentityRevoked, _PRESENT, _Signers.ADMINISTRATORS, revoked),
+        _MemberRule(v1.IdentityRotated, _ACTIVE, _Signers.BOTH_KEYS, _rotated),
         _MemberRule(v1.NodeRestored, _ACTIVE, _Signers.MEMBER, _restored),
     )
 }

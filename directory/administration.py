@@ -17,7 +17,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.signing import MAX_SIGNED, parse_message, verify_signature
 from cordee.v1 import statements_pb2 as v1
-from directory.roster_store import RosterStore, count_pending, would_apply
+from directory.roster_store import RosterStore, count_pending, require_recent, would_apply
 from directory.store import micros, table_of
 from directory.store.roster import PendingEntryRow
 
@@ -33,7 +33,9 @@ BY_ADMINISTRATORS = frozenset(
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.RecoveryAnnounced,
         v1.MemberRecovered,
+        v1.IdentityRevoked,
         v1.AdministratorAdded,
         v1.AdministratorRemoved,
         v1.PolicyChanged,
@@ -75,6 +77,7 @@ class Governance:
         if entry.type not in BY_ADMINISTRATORS:
             raise Refused(entry=entry.type)
         _check_signers(entry, roster)
+        require_recent(entry, self._clock.now(), index=roster.size)
         merged = await self._db.write(lambda tx: self._merge(tx, digest, entry, roster))
         signatures = len(merged.signatures)
         if signatures < threshold:
@@ -87,7 +90,14 @@ class Governance:
         rows = await self._db.read(
             lambda tx: tx.execute(select(_PENDING.c.entry).order_by(_PENDING.c.changed_at)).scalars().all()
         )
-        return [v1.Entry.FromString(row) for row in rows]
+        return [entry for entry in map(v1.Entry.FromString, rows) if self._in_time(entry)]
+
+    def _in_time(self, entry: v1.Entry) -> bool:
+        try:
+            require_recent(entry, self._clock.now(), index=self._rosters.roster.size)
+        except EntryRefused:
+            return False
+        return True
 
     def _merge(self, tx: Connection, digest: Digest, entry: v1.Entry, roster: Roster) -> v1.Entry:
         known = tx.execute(select(_PENDING.c.entry).where(_PENDING.c.digest == digest)).scalar()

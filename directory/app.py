@@ -326,7 +326,10 @@ _ABOUT_MEMBERS: dict[str, Any] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.RecoveryAnnounced,
+        v1.RecoveryObjected,
         v1.MemberRecovered,
+        v1.IdentityRevoked,
         v1.IdentityRotated,
         v1.NodeRestored,
     )

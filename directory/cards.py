@@ -27,7 +27,9 @@ from directory.store.roster import CardRow, RevisionRow
 __all__ = ["CardIndex", "Published", "fold", "put_card", "require_unused"]
 
 _CARD, _REVISION = table_of(CardRow), table_of(RevisionRow)
-_REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_END_OF_CARD: dict[str, type[v1.MemberRemoved | v1.MemberRecovered]] = {
+    message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.MemberRecovered)
+}
 _PAGE = 32
 
 
@@ -127,9 +129,12 @@ class CardIndex:
         return await self._db.read(lambda tx: tx.execute(select(_REVISION.c.last)).scalar()) or 0
 
     def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
-        """A removal erases the member's card and profile, together with the entry."""
-        if entry.type == _REMOVED:
-            tx.execute(delete(_CARD).where(_CARD.c.member == v1.MemberRemoved.FromString(entry.body).member))
+        """A removal erases the member's card and profile, together with the entry. So does a recovery: with the card
+        that the old identity key signed goes the transport key, which may be in the same wrong hands.
+        """
+        ended = _END_OF_CARD.get(entry.type)
+        if ended is not None:
+            tx.execute(delete(_CARD).where(_CARD.c.member == ended.FromString(entry.body).member))
 
     async def on_grown(self, member: MemberId) -> None:
         """After an entry about a member: its card may have come or gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,7 +14,15 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import entry_digest, entry_leaf
-from cordee.errors import AlreadyFounded, DirectoryBehind, EntryRefused, GenesisRefused, NotFounded, RosterForked
+from cordee.errors import (
+    N_,
+    AlreadyFounded,
+    DirectoryBehind,
+    EntryRefused,
+    GenesisRefused,
+    NotFounded,
+    RosterForked,
+)
 from cordee.ids import Digest
 from cordee.log import MerkleTree
 from cordee.members import Roster
@@ -22,7 +30,8 @@ from cordee.roster import Rule, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
-from cordee.signing import SigningKey, SigningPublicKey
+from cordee.signing import SigningKey, SigningPublicKey, parse_message
+from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 from directory.house import Founding
 from directory.lastsigned import LastSigned
@@ -30,10 +39,13 @@ from directory.restoration import note_restore
 from directory.store import table_of
 from directory.store.roster import EntryRow, PendingEntryRow
 
-__all__ = ["Also", "RosterStore", "count_pending", "would_apply"]
+__all__ = ["GATHERING", "Also", "RosterStore", "count_pending", "require_recent", "would_apply"]
 
 _ENTRY, _PENDING = table_of(EntryRow), table_of(PendingEntryRow)
 _SKEW = timedelta(minutes=5)
+_ANNOUNCED = v1.RecoveryAnnounced.DESCRIPTOR.full_name
+GATHERING = timedelta(days=1)
+"""How old an announcement may be when the last administrator signs it: the delay is shorter by as much."""
 _PAGE = 256
 
 T = TypeVar("T")
@@ -206,6 +218,7 @@ class RosterStore:
             known = await self.index_of(entry_digest(entry))
             if known is not None:
                 return known
+            require_recent(entry, self._clock.now(), index=self.roster.size)
             roster = apply(self.roster, entry, latest=self._clock.now() + _SKEW)
             await self._append(roster, entry)
             return roster.size - 1
@@ -322,6 +335,18 @@ class RosterStore:
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Once begun it is finished: a caller who hangs up must not leave the memory behind the database."""
     return await asyncio.shield(asyncio.create_task(work))
+
+
+def require_recent(entry: v1.Entry, now: datetime, *, index: int) -> None:
+    """An announcement that was dated long before it is seen would take the delay away in which one may object.
+
+    Raises: EntryRefused, MalformedStatement.
+    """
+    if entry.type != _ANNOUNCED:
+        return
+    dated = moment_of(parse_message(entry.body, v1.RecoveryAnnounced).time)
+    if now - dated > GATHERING:
+        raise EntryRefused(index=index, rule=N_("the announcement is dated more than a day ago; begin it anew"))
 
 
 def would_apply(roster: Roster, entry: v1.Entry) -> bool:

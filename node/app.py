@@ -13,13 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cordee.errors import RosterStale
 from cordee.ids import MemberId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
-from cordee.signing import SigningPublicKey, member_id_of
+from cordee.signing import SigningPublicKey
 from cordee.transfer import END_STATES
 from node import transfer_store
 from node.answering import Answering
@@ -31,6 +32,7 @@ from node.directory_client import DirectoryClient
 from node.fetching import Fetching
 from node.giving_back import Front, GivingBack
 from node.house import House
+from node.identity import Identity
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.listening import Listener
@@ -39,7 +41,7 @@ from node.notices import EVERY, Notices
 from node.outbox import Outbox
 from node.placing import take_out_again
 from node.prefetching import Prefetching
-from node.publishing import Publishing
+from node.publishing import Publishing, transport_in_use
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
 from node.returning import bury
@@ -89,6 +91,7 @@ class Node:
     listener: Listener
     outbox: Outbox
     publishing: Publishing
+    identity: Identity
     loops: tuple[asyncio.Task[None], ...]
     notices: Notices | None = None  # without an SMTP server there are none
 
@@ -128,6 +131,15 @@ class Node:
         return self.house.keys.identity.public
 
     @property
+    def former_identities(self) -> tuple[SigningPublicKey, ...]:
+        """The keys that this node signed its journal with before, as the log has them."""
+        try:
+            member = self.roster.roster.members.get(self.member)
+        except RosterStale:
+            return ()
+        return tuple(key for _, key in member.former_identities) if member else ()
+
+    @property
     def member(self) -> MemberId:
         """This association's id in the network."""
         return self.house.member
@@ -157,13 +169,15 @@ async def opened(
     certificate = data_dir / CERTIFICATE
     with node_database(data_dir / DATABASE, crashpoints=crashpoints) as db:
         keys, transport = await db.read(lambda tx: open_keys(tx, vault))
+        certified = certificate.read_bytes()
+        transport = await db.write(lambda tx: transport_in_use(tx, vault, transport, certified))
         client = DirectoryClient(
             membership.members,
             root=membership.ca_certificate,
             key=transport,
-            certificate=certificate.read_bytes(),
+            certificate=certified,
         )
-        member = member_id_of(keys.identity.public)
+        member = keys.member
         roster = RosterSync(
             db,
             network=membership.network,
@@ -171,6 +185,7 @@ async def opened(
             client=client,
             clock=clock,
             practice=parts.practice,
+            keys=keys,
         )
         mailbox = MailboxStore(data_dir / "mailbox", crashpoints=crashpoints)
         house = House(
@@ -199,8 +214,10 @@ async def opened(
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
-        publishing = Publishing(house, client, transport)
-        upkeep = Upkeep(house, client, publishing, transport, certificate)
+        publishing = Publishing(house, client, transport, certificate)
+        identity = Identity(house, client, publishing)
+        roster.followed.append(identity.follow)
+        upkeep = Upkeep(house, publishing, identity, certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         running = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub()]
         running += [] if notices is None else [notices.run()]
@@ -215,6 +232,7 @@ async def opened(
             listener=listener,
             outbox=outbox,
             publishing=publishing,
+            identity=identity,
             loops=loops,
             notices=notices,
         )

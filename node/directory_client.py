@@ -7,11 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 import grpc
 
 from cordee.ids import MemberId, TransferId
-from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import TransportKey, channel, server_name_of
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
-from node.mailbox_line import CALL_SECONDS, TRANSFER_SECONDS, MailboxLine, answered
+from node.mailbox_line import CALL_SECONDS, TRANSFER_SECONDS, MailboxLine, answered, ending_as_ours
 
 __all__ = ["DirectoryClient"]
 
@@ -69,21 +68,22 @@ class DirectoryClient:
     async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
-        try:
+        with ending_as_ours():
             async for answer in call:
                 yield answer.entry
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+
+    async def append_entry(self, entry: statements_pb2.Entry) -> int:
+        """Put an entry that this member signed about itself into the log. Its index. Safe to repeat."""
+        request = directory_pb2.AppendEntryRequest(entry=entry)
+        return (await answered(self._roster.AppendEntry(request, timeout=CALL_SECONDS))).index
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)
         call = self._roster.ListCards(request, timeout=TRANSFER_SECONDS)
-        try:
+        with ending_as_ours():
             async for answer in call:
                 yield answer
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
 
     async def publish_card(self, card: Signed, *, profile: bytes) -> None:
         """Replace our own card and profile."""
@@ -116,10 +116,9 @@ class DirectoryClient:
         """What concerns us, from after `cursor`, until the connection ends."""
         call = self._events.Watch(directory_pb2.WatchRequest(cursor=cursor))
         try:
-            async for event in call:
-                yield event
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            with ending_as_ours():
+                async for event in call:
+                    yield event
         finally:
             call.cancel()
 

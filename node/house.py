@@ -14,7 +14,7 @@ from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.mailbox import MailboxStore
 from cordee.sealing import SealingKey
-from cordee.signing import SigningKey
+from cordee.signing import SigningKey, SigningPublicKey, member_id_of
 from cordee.statements import Recall, TreeHead
 from node.agenda import Opened
 from node.attachments import AttachmentStore
@@ -29,12 +29,25 @@ __all__ = ["Changes", "House", "Keys", "Watcher"]
 _PROGRESS_SECONDS = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keys:
     """The node's private keys, opened from the vault."""
 
     identity: SigningKey
     sealing: dict[int, SealingKey]  # by the number of the card that bears the public half
+    waiting: SigningKey | None = None
+    """The identity key that is to follow: made and kept, not in force before the log says so."""
+    named: MemberId | None = None
+    """The member's id, where its first identity key has been replaced."""
+
+    @property
+    def member(self) -> MemberId:
+        """The member whose keys these are."""
+        return self.named or member_id_of(self.identity.public)
+
+    def holds(self, key: SigningPublicKey) -> bool:
+        """Whether the private half of an identity key is here."""
+        return key in (self.identity.public, self.waiting.public if self.waiting else None)
 
     def sealing_key(self, number: int) -> SealingKey:
         """The key of one card; an older card's is kept as long as an offer may live (protocol §2).

@@ -43,6 +43,8 @@ VAULT = FILE
 MEMBERSHIP = "membership.json"
 CERTIFICATE = "certificate.der"
 
+IDENTITY, NEXT_IDENTITY, MEMBER = "identity", "identity.next", "member"  # names of secrets
+
 _POLL_SECONDS = 2.0
 _CALL_SECONDS = 30.0
 
@@ -115,7 +117,14 @@ def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:
         int(name.rpartition(".")[2]): SealingKey.from_seed(get_secret(tx, vault, name) or b"")
         for name in secret_names(tx, prefix="sealing.")  # older ones are deleted, so the numbers have gaps
     }
-    return Keys(identity=SigningKey.from_seed(seed), sealing=sealing), TransportKey.from_pem(transport)
+    waiting, named = get_secret(tx, vault, NEXT_IDENTITY), get_secret(tx, vault, MEMBER)
+    keys = Keys(
+        identity=SigningKey.from_seed(seed),
+        sealing=sealing,
+        waiting=SigningKey.from_seed(waiting) if waiting else None,
+        named=MemberId(named) if named else None,
+    )
+    return keys, TransportKey.from_pem(transport)
 
 
 async def request(
@@ -212,7 +221,7 @@ async def wait(
     vault = Vault.open(data_dir / VAULT, passphrase)
     with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
-    member = member_id_of(keys.identity.public)
+    member = keys.member
     ends = clock.now() + give_up_after if give_up_after else None
     async with channel(membership.front, root=membership.ca_certificate) as line:
         stub = directory_pb2_grpc.EnrolmentStub(line)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import grpc.aio
 
-from cordee.errors import CordeeError
+from cordee.errors import N_, Unreachable
 from cordee.ids import TransferId
 from cordee.runtime.mailbox_wire import MailboxCalls, Piece
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import mailbox_pb2
 
-__all__ = ["CALL_SECONDS", "TRANSFER_SECONDS", "MailboxHost", "MailboxLine", "answered"]
+__all__ = ["CALL_SECONDS", "TRANSFER_SECONDS", "MailboxHost", "MailboxLine", "answered", "ending_as_ours"]
 
 CALL_SECONDS = 30.0
 TRANSFER_SECONDS = 3600.0
@@ -65,18 +67,30 @@ class MailboxLine:
         request = mailbox_pb2.GetRequest(transfer_id=transfer, offset=offset)
         call = self._calls.Get(request, timeout=TRANSFER_SECONDS)
         try:
-            async for answer in call:
-                yield answer.data
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            with ending_as_ours():
+                async for answer in call:
+                    yield answer.data
         finally:
             call.cancel()
 
 
 async def answered(call: Awaitable[_T]) -> _T:
     """The answer. Raises the CordeeError that was answered instead, or Unreachable."""
-    try:
+    with ending_as_ours():
         return await call
+
+
+@contextmanager
+def ending_as_ours() -> Iterator[None]:
+    """What the other answered is raised as the error that it raised. A call whose connection was exchanged under it
+    is Unreachable, so that it is made again: gRPC says that it was cancelled, and its task would end with it.
+    """
+    try:
+        yield
     except grpc.aio.AioRpcError as error:
-        restored: CordeeError = from_rpc_error(error)
-        raise restored from error
+        raise from_rpc_error(error) from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Unreachable(peer=N_("The directory")) from None

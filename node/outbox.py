@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from cordee.errors import (
+    BadSignature,
     CardExpired,
     ClockSkew,
     Conflict,
@@ -118,6 +119,11 @@ class Outbox:
             await self._client.submit(waiting.signed)
         except ClockSkew as skew:
             return await self._redate(waiting, skew)
+        except BadSignature as refused:
+            if waiting.signed.signer == house.keys.identity.public.key_id:
+                self.refusal = refused
+                return waiting.kind in _GIVEN_UP and await self._drop(waiting, refused)
+            return await self._sign_again(waiting)  # the identity key was replaced while it waited
         except (Unreachable, NotAMember, CardExpired, RosterStale, QuotaExceeded, TooManyRequests) as wait:
             self.refusal = wait
             log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=wait.reason)
@@ -167,7 +173,11 @@ class Outbox:
         if abs(now - time_of(waiting.signed)) <= _SKEW:
             self.refusal = skew  # not the statement is old: this machine's clock is wrong
             return False
-        fresh = redate(waiting.signed, key=house.keys.identity, now=now)
+        return await self._sign_again(waiting)
+
+    async def _sign_again(self, waiting: Waiting) -> bool:
+        house, now = self._house, self._house.clock.now()
+        fresh = redate(waiting.signed, key=house.keys.identity, now=now, checkpoint=house.tree_head())
 
         def keep(tx: Connection) -> bool:
             if not transfer_store.replace_statement(tx, waiting, fresh):

@@ -1,40 +1,53 @@
 """Publishing this association's own card: with another profile, or because the present one grows old.
 
-Every card has a sealing key of its own. An older key is kept as long as an offer that was sealed to it may live.
+Every card has a sealing key of its own. An older key is kept as long as an offer that was sealed to it may live. A new
+transport key is kept before its card is published; the former one works until the new one was used once, and is
+forgotten when the certificate of the new one is on disk: a crash at any point leaves a key that gets in.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cordee.card import make_card
 from cordee.errors import CordeeError
+from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
-from cordee.runtime.tls import TransportKey
+from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.sealing import SealingKey
 from node import journal
 from node.directory_client import DirectoryClient
+from node.files import replace
 from node.house import House
 from node.secrets import delete_secret, get_secret, put_secret
+from node.vault import Vault
 
-__all__ = ["Publishing"]
+__all__ = ["Publishing", "transport_in_use"]
 
 log = logger("node.publishing")
 
 _OFFER_LIFE = timedelta(days=14)
+_TRANSPORT, _NEXT_TRANSPORT = "transport", "transport.next"
+
+TRANSPORT_KEPT = register("node.transport.kept")
+TRANSPORT_ON_CARD = register("node.transport.on_card")
+TRANSPORT_CERTIFIED = register("node.transport.certified")
 
 
 class Publishing:
     """One card at a time: two that bear the same number would be refused by everybody."""
 
-    def __init__(self, house: House, client: DirectoryClient, transport: TransportKey) -> None:
+    def __init__(self, house: House, client: DirectoryClient, transport: TransportKey, certificate: Path) -> None:
         self._house = house
         self._client = client
-        self._transport = transport
+        self._certificate = certificate
         self._lock = asyncio.Lock()
+        self.transport = transport
+        """The key that this node calls with."""
 
     async def publish(self, profile: bytes | None = None, *, by: str = "node") -> int:
         """A new card, with this profile or the one that the present card has. Its number.
@@ -42,27 +55,80 @@ class Publishing:
         Raises: Unreachable, CardRefused, CardExpired; nothing has changed then but a key that waits for its card.
         """
         async with self._lock:
-            house, now = self._house, self._house.clock.now()
-            known = house.roster.card(house.member, now=now)
-            number, told = known.card.number + 1, known.profile_bytes if profile is None else profile
-            key = await house.db.write(lambda tx: self._key_for(tx, number))
-            house.keys.sealing[number] = key
-            card = make_card(
-                house.keys.identity,
-                network=house.network,
-                member=house.member,
-                number=number,
-                sealing_key=key.public,
-                transport_key_digest=self._transport.digest,
-                endpoint=house.endpoint,
-                profile=told,
-                now=now,
-            )
-            await self._client.publish_card(card, profile=told)
-            await house.db.write(lambda tx: self._note(tx, known.card.number, now, by))
-            await house.roster.sync()
-            log.info("card.published", number=number)
-            return number
+            return await self._publish(profile, self.transport, by)
+
+    async def _publish(self, profile: bytes | None, transport: TransportKey, by: str) -> int:
+        house, now = self._house, self._house.clock.now()
+        known = house.roster.card(house.member, now=now)
+        number, told = known.card.number + 1, known.profile_bytes if profile is None else profile
+        key = await house.db.write(lambda tx: self._key_for(tx, number))
+        house.keys.sealing[number] = key
+        card = make_card(
+            house.keys.identity,
+            network=house.network,
+            member=house.member,
+            number=number,
+            sealing_key=key.public,
+            transport_key_digest=transport.digest,
+            endpoint=house.endpoint,
+            profile=told,
+            now=now,
+        )
+        await self._client.publish_card(card, profile=told)
+        await house.db.write(lambda tx: self._note(tx, known.card.number, now, by))
+        await house.roster.sync()
+        log.info("card.published", number=number)
+        return number
+
+    # ---- the transport key and its certificate ----
+
+    async def rotate_transport(self, *, by: str = "node") -> None:
+        """Call with another key from now on. Cut off, it is finished by `resume_transport`.
+
+        Raises: Unreachable, CardRefused, CardExpired, MalformedKey.
+        """
+        async with self._lock:
+            following = await self._house.db.write(self._next_transport)
+            self._house.crashpoints.reach(TRANSPORT_KEPT)
+            await self._change_transport(following, by)
+
+    async def resume_transport(self) -> None:
+        """Finish a change of the transport key that was cut off, if there is one. Raises: as `rotate_transport`."""
+        async with self._lock:
+            house = self._house
+            pem = await house.db.read(lambda tx: get_secret(tx, house.vault, _NEXT_TRANSPORT))
+            if pem is not None:
+                await self._change_transport(TransportKey.from_pem(pem), "node")
+
+    async def _change_transport(self, following: TransportKey, by: str) -> None:
+        house = self._house
+        present = house.roster.card(house.member, now=house.clock.now()).card
+        if present.transport_key_digest != following.digest:
+            await self._publish(None, following, by)
+        house.crashpoints.reach(TRANSPORT_ON_CARD)
+        certificate = await self._client.renew_certificate(following.request())
+        replace(self._certificate, certificate)
+        house.crashpoints.reach(TRANSPORT_CERTIFIED)
+        await house.db.write(lambda tx: _take_up(tx, house.vault, following))
+        self.transport = following
+        await self._client.reconnect(key=following, certificate=certificate)
+        log.info("transport.rotated")
+
+    def _next_transport(self, tx: Connection) -> TransportKey:
+        pem = get_secret(tx, self._house.vault, _NEXT_TRANSPORT)
+        key = TransportKey.from_pem(pem) if pem else TransportKey.generate()
+        put_secret(tx, self._house.vault, _NEXT_TRANSPORT, key.pem)
+        return key
+
+    async def renew_certificate(self) -> None:
+        """Another certificate for the same key, used from the next call on. Raises: Unreachable, MalformedKey."""
+        async with self._lock:
+            renewed = await self._client.renew_certificate(self.transport.request())
+            replace(self._certificate, renewed)
+            await self._client.reconnect(key=self.transport, certificate=renewed)
+            log.info("certificate.renewed")
+
+    # ---- sealing keys ----
 
     def _key_for(self, tx: Connection, number: int) -> SealingKey:
         seed = get_secret(tx, self._house.vault, f"sealing.{number}")
@@ -91,3 +157,18 @@ class Publishing:
             delete_secret(tx, f"sealing.{number}")
             delete_secret(tx, f"superseded.{number}")
             del house.keys.sealing[number]
+
+
+def transport_in_use(tx: Connection, vault: Vault, present: TransportKey, certificate: bytes) -> TransportKey:
+    """The key that a certificate is for: where its change was cut off last of all, the new one, now kept as such."""
+    pem = get_secret(tx, vault, _NEXT_TRANSPORT)
+    if pem is None or TransportKey.from_pem(pem).digest != spki_digest(certificate):
+        return present
+    following = TransportKey.from_pem(pem)
+    _take_up(tx, vault, following)
+    return following
+
+
+def _take_up(tx: Connection, vault: Vault, following: TransportKey) -> None:
+    put_secret(tx, vault, _TRANSPORT, following.pem)
+    delete_secret(tx, _NEXT_TRANSPORT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -39,13 +40,16 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed, parse_body
+from cordee.signing import Signed, SigningPublicKey, parse_body
 from cordee.times import span_text
 from cordee.v1 import statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
 from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+
+if TYPE_CHECKING:
+    from node.house import Keys
 
 __all__ = ["KnownCard", "MemberView", "RosterStatus", "RosterSync"]
 
@@ -56,6 +60,7 @@ _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
+_RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
 
@@ -81,6 +86,8 @@ class MemberView:
     card_expires: datetime | None
     bound_by_secrecy: bool
     profile: Profile | None
+    recovery_due: datetime | None = None
+    """Administrators have announced another identity key for it; from then on that can be put in force."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,10 @@ class RosterSync:
         client: DirectoryClient | None,
         clock: Clock,
         practice: bool = False,
+        keys: Keys | None = None,
     ) -> None:
         self._db = db
+        self._keys = keys
         self._practice = practice
         self._network = network
         self._member = member
@@ -126,6 +135,8 @@ class RosterSync:
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self.connected = False  # the stream of events is open now
+        self.followed: list[Callable[[Roster], Awaitable[None]]] = []
+        """Who looks at each roster that was verified, before anybody acts on it."""
 
     # ---- what others ask ----
 
@@ -225,6 +236,7 @@ class RosterSync:
             card_expires=known.card.expire_time if known else None,
             bound_by_secrecy=member.bound_by_secrecy,
             profile=profile,
+            recovery_due=member.recovery.due if member.recovery else None,
         )
 
     def members(self) -> list[MemberView]:
@@ -292,9 +304,18 @@ class RosterSync:
         self._checkpoint = open_checkpoint(head.note, roster.directory_key, roster.origin)
         now = self._clock.now()
         for row in cards:
-            self._numbers[MemberId(row.member)] = row.number
+            member, signed = MemberId(row.member), Signed.from_bytes(row.signed)
+            self._numbers[member] = row.number
+            former = _outdated(signed, roster, member)
+            if former is not None and member != self._member:
+                continue
             try:
-                card = Card.parse(Signed.from_bytes(row.signed), roster, now=now, profile=row.profile, at_least=0)
+                if former is None:
+                    card = Card.parse(signed, roster, now=now, profile=row.profile, at_least=0)
+                else:  # our own, which is about to be signed anew: from it we know number and profile
+                    card = Card.parse_for(
+                        signed, network=roster.network, member=member, identity=former, now=now, at_least=0
+                    )
             except (CardExpired, NotAMember):
                 continue
             profile = Profile.parse(row.profile, roster.members[card.member].registration)
@@ -313,6 +334,8 @@ class RosterSync:
             self._shown = ""
             try:
                 await self._follow_log()
+                for each in self.followed:
+                    await each(self.roster)
                 await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
@@ -334,35 +357,42 @@ class RosterSync:
         client = self._require_client()
         roster = self._roster
         added: list[statements_pb2.Entry] = []
-        for _ in range(_ROUNDS):
+        rekeyed: int | None = None  # the last entry that gave this node an identity key
+        for attempt in range(_ROUNDS):
+            served = len(added)
             async for entry in client.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
-                roster = self._admit(roster, entry)
+                before, roster = roster, self._admit(roster, entry)
+                if _identity(before, self._member) != _identity(roster, self._member):
+                    rekeyed = roster.size - 1
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
             note = self._shown = await client.checkpoint()
-            checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+            try:
+                checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+            except CheckpointRefused:
+                if attempt and len(added) == served:
+                    raise
+                continue  # it may be signed with a key that an entry names which was not there yet when we read
             if checkpoint.size <= self._tree.size + len(added):
                 break
         if roster is None:
             raise EntryRefused(index=0, rule=N_("there is no genesis"))
+        checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
+        if rekeyed is not None and not self._holds(_identity(roster, self._member)):
+            raise EntryRefused(index=rekeyed, rule=N_("it gives this node another identity key"))
         await self._judge(note, checkpoint, roster, added)
 
     def _admit(self, roster: Roster | None, entry: statements_pb2.Entry) -> Roster:
-        """Apply one entry; about ourselves, only what we know of (protocol §4)."""
         after = apply(roster, entry)
         require_kind(is_practice(after.origin), practice=self._practice)
-        before = roster.members.get(self._member) if roster else None
-        present = after.members.get(self._member)
-        if before and present and before.identity != present.identity and not self._is_ours(entry):
-            raise EntryRefused(index=after.size - 1, rule=N_("it gives this node another identity key"))
         return after
 
-    def _is_ours(self, entry: statements_pb2.Entry) -> bool:
-        own = self._roster.members[self._member].identity.key_id if self._roster else b""
-        return any(signature.signer == own for signature in entry.signatures)
+    def _holds(self, identity: SigningPublicKey | None) -> bool:
+        """About ourselves only what we know of (protocol §4): whoever signed for it, the key must be in this node."""
+        return self._keys is None or identity is None or self._keys.holds(identity)
 
     async def _judge(
         self, note: str, checkpoint: Checkpoint, roster: Roster, added: list[statements_pb2.Entry]
@@ -400,6 +430,11 @@ class RosterSync:
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
+        for entry in added:
+            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
+                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+                if member != self._member:
+                    self._cards.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
         if added:
             log.info("roster.grown", size=tree.size)
@@ -414,6 +449,8 @@ class RosterSync:
             if published.revision <= revision:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
             revision = published.revision
+            if _outdated(signed, roster, member) is not None:
+                continue
             served = kept.get(member)
             newest = served or self._cards.get(member)
             number = newest.card.number if newest else self._numbers.get(member, 1)
@@ -498,6 +535,18 @@ class RosterSync:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
+
+
+def _identity(roster: Roster | None, member: MemberId) -> SigningPublicKey | None:
+    found = roster.members.get(member) if roster else None
+    return found.identity if found else None
+
+
+def _outdated(signed: Signed, roster: Roster, member: MemberId) -> SigningPublicKey | None:
+    """The former identity key that signed a card: its member has another one, and will publish another card."""
+    found = roster.members.get(member)
+    former = found.former_identities if found else ()
+    return next((key for _, key in former if key.key_id == signed.signer), None)
 
 
 def published_member(signed: Signed) -> bytes:

@@ -11,11 +11,9 @@ from sqlalchemy import Connection
 
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
-from cordee.runtime.tls import TransportKey
 from node import agenda, drafts, journal, records, transfer_store
-from node.directory_client import DirectoryClient
-from node.files import replace
 from node.house import House
+from node.identity import Identity
 from node.publishing import Publishing
 
 __all__ = ["Upkeep"]
@@ -34,15 +32,13 @@ class Upkeep:
     def __init__(
         self,
         house: House,
-        client: DirectoryClient,
         publishing: Publishing,
-        transport: TransportKey,
+        identity: Identity,
         certificate: Path,
     ) -> None:
         self._house = house
         self._publishing = publishing
-        self._client = client
-        self._transport = transport
+        self._identity = identity
         self._certificate = certificate
 
     async def run(self) -> None:
@@ -76,7 +72,12 @@ class Upkeep:
 
     async def look(self) -> None:
         """Renew what is due."""
-        for task in (self._renew_card, self._renew_certificate):
+        for task in (
+            self._identity.resume,
+            self._publishing.resume_transport,
+            self._renew_card,
+            self._renew_certificate,
+        ):
             try:
                 await task()
             except CordeeError as failed:
@@ -95,7 +96,8 @@ class Upkeep:
         house, now = self._house, self._house.clock.now()
         known = house.roster.card(house.member, now=now)
         grown_old = past_two_thirds(known.card.not_before, known.card.expire_time, now)
-        if not grown_old and known.card.endpoint == house.endpoint:
+        same_key = known.card.signed.signer == house.keys.identity.public.key_id
+        if same_key and not grown_old and known.card.endpoint == house.endpoint:
             return
         number = await self._publishing.publish()
         log.info("card.renewed", number=number)
@@ -105,10 +107,7 @@ class Upkeep:
         present = x509.load_der_x509_certificate(self._certificate.read_bytes())
         if not past_two_thirds(present.not_valid_before_utc, present.not_valid_after_utc, now):
             return
-        renewed = await self._client.renew_certificate(self._transport.request())
-        replace(self._certificate, renewed)
-        await self._client.reconnect(key=self._transport, certificate=renewed)
-        log.info("certificate.renewed")
+        await self._publishing.renew_certificate()
 
     def _days_in_use(self, tx: Connection) -> set[date]:
         sealed = [

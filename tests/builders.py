@@ -61,6 +61,8 @@ class MemberKeys:
     transport_key_digest: Digest
     profile: bytes
     card: Signed = field(init=False)
+    announced: SigningKey | None = None
+    """The key that is to replace `identity`."""
 
 
 @dataclass
@@ -214,10 +216,33 @@ class Network:
         """Remove it for good."""
         return self._about(v1.MemberRemoved, member)
 
+    def announce_recovery(self, member: MemberKeys, *, stolen: bool = False) -> v1.Entry:
+        """Say that its identity key, lost or stolen, is to be replaced by a new one: `member.announced`."""
+        member.announced = SigningKey.generate(self.random)
+        reason = v1.RECOVERY_REASON_STOLEN if stolen else v1.RECOVERY_REASON_LOST
+        key = member.announced.public.to_message()
+        return self._about(v1.RecoveryAnnounced, member, identity_key=key, reason=reason)
+
+    def object(self, member: MemberKeys) -> v1.Entry:
+        """It still has its key, and says so: what was announced is void."""
+        statement = v1.RecoveryObjected(**self.roster.head(member.id, self.now), member=member.id)
+        member.announced = None
+        return self.append(self.signed_entry(statement, member.identity))
+
+    def revoke(self, member: MemberKeys) -> v1.Entry:
+        """Its identity key counts no more, at once."""
+        return self._about(v1.IdentityRevoked, member)
+
     def recover(self, member: MemberKeys) -> v1.Entry:
-        """Give it a new identity key, the old one being lost; its card is signed anew."""
-        new = SigningKey.generate(self.random)
+        """Give it the key that was announced (else it is announced now), once the delay is over; its card is new."""
+        if member.announced is None and self.roster.policy.recovery_delay is not None:
+            self.announce_recovery(member)
+        waiting = self.member(member).recovery
+        if waiting is not None:
+            self.now = max(self.now, waiting.due)
+        new = member.announced or SigningKey.generate(self.random)
         entry = self._about(v1.MemberRecovered, member, identity_key=new.public.to_message())
+        member.announced = None
         return self._has_new_key(member, new, entry)
 
     def rotate(self, member: MemberKeys) -> v1.Entry:

@@ -248,8 +248,10 @@ def give_back(
     return key.sign(v1.Erasure(**_common(shipment.parties, now), sender_card=sender_card, returned=returned))
 
 
-def redate(signed: Signed, *, key: SigningKey, now: datetime) -> Signed:
+def redate(signed: Signed, *, key: SigningKey, now: datetime, checkpoint: TreeHead | None = None) -> Signed:
     """One's own statement anew, with the present time: for one that waited too long to be fresh to the broker.
+
+    After a change of the identity key an offer or an answer needs a `checkpoint` too at which the new key is in force.
 
     Its digest changes, so this is only for what the broker never took (it knows what it took by the digest, however
     late it comes again), and what was to follow it must be made anew too.
@@ -258,4 +260,6 @@ def redate(signed: Signed, *, key: SigningKey, now: datetime) -> Signed:
     """
     body = body_of(signed)
     body.time.CopyFrom(timestamp_of(now))
+    if checkpoint is not None and isinstance(body, v1.Offer | v1.Answer):
+        body.checkpoint.CopyFrom(checkpoint.to_message())
     return key.sign(body)

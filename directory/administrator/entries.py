@@ -13,7 +13,8 @@ from cordee.errors import N_, EntryRefused, Refused
 from cordee.ids import KeyId, MemberId
 from cordee.members import Roster
 from cordee.policy import Policy
-from cordee.roster import apply
+from cordee.recovery import DELAY
+from cordee.roster import Rule, apply
 from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
 from cordee.times import moment_of
@@ -21,7 +22,17 @@ from cordee.v1 import statements_pb2 as v1
 from cordee.words import Language, six_words
 from directory.administrator.applicants import Applicant
 
-__all__ = ["about_member", "about_of", "admission", "describe", "find_pending", "parse_entry", "require_next"]
+__all__ = [
+    "about_member",
+    "about_of",
+    "admission",
+    "announcement",
+    "describe",
+    "find_pending",
+    "parse_entry",
+    "recovery",
+    "require_next",
+]
 
 _STATEMENTS: dict[str, type[Message]] = {
     message.DESCRIPTOR.full_name: message
@@ -30,7 +41,9 @@ _STATEMENTS: dict[str, type[Message]] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.RecoveryAnnounced,
         v1.MemberRecovered,
+        v1.IdentityRevoked,
         v1.AdministratorAdded,
         v1.AdministratorRemoved,
         v1.PolicyChanged,
@@ -38,14 +51,21 @@ _STATEMENTS: dict[str, type[Message]] = {
     )
 }
 _VERBS: dict[str, str] = {
+    v1.IdentityRevoked.DESCRIPTOR.full_name: N_(
+        "Revoke the identity key of {who}: it counts no more from now on, the node is cut off and its transfers stand "
+        "still until a new key is in force."
+    ),
     v1.MemberSuspended.DESCRIPTOR.full_name: N_("Suspend {who}: its node is cut off and its transfers stand still."),
     v1.MemberReinstated.DESCRIPTOR.full_name: N_("Reinstate {who}, which is suspended."),
     v1.MemberRemoved.DESCRIPTOR.full_name: N_("Remove {who} for good: its transfers expire at once."),
 }
 _BY_OTHERS: dict[str, type[Message]] = {
-    message.DESCRIPTOR.full_name: message for message in (v1.Genesis, v1.IdentityRotated, v1.NodeRestored)
+    message.DESCRIPTOR.full_name: message
+    for message in (v1.Genesis, v1.IdentityRotated, v1.NodeRestored, v1.RecoveryObjected)
 }
 _IN_LOG = _STATEMENTS | _BY_OTHERS
+_LOST = N_("  the old one is lost: nobody holds it any more")
+_STOLEN = N_("  the old one is stolen: somebody else may hold it")
 _WITH_MEMBER = frozenset(name for name, message in _IN_LOG.items() if "member" in message.DESCRIPTOR.fields_by_name)
 _SKEW = timedelta(minutes=5)
 _MAX_BODY = 256 * 1024  # of a genesis with many administrators
@@ -63,13 +83,32 @@ def admission(applicant: Applicant, roster: Roster, now: datetime) -> v1.MemberA
 
 
 def about_member(
-    kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved],
+    kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved | v1.IdentityRevoked],
     member: MemberId,
     roster: Roster,
     now: datetime,
-) -> v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved:
+) -> v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved | v1.IdentityRevoked:
     """The statement that changes a member's state."""
     return kind(**roster.head(member, now), member=member)
+
+
+def announcement(
+    member: MemberId, key: SigningPublicKey, roster: Roster, now: datetime, *, stolen: bool
+) -> v1.RecoveryAnnounced:
+    """The statement that tells everybody which key a member is to have, and begins the delay."""
+    reason = v1.RECOVERY_REASON_STOLEN if stolen else v1.RECOVERY_REASON_LOST
+    head = roster.head(member, now)
+    return v1.RecoveryAnnounced(**head, member=member, identity_key=key.to_message(), reason=reason)
+
+
+def recovery(member: MemberId, roster: Roster, now: datetime) -> v1.MemberRecovered:
+    """The statement that puts the announced key in force. Raises: EntryRefused where none is announced or due."""
+    waiting = roster.members[member].recovery
+    if waiting is None:
+        raise EntryRefused(index=roster.size, rule=Rule.NO_RECOVERY)
+    if not waiting.due <= now < waiting.lapses:
+        raise EntryRefused(index=roster.size, rule=Rule.RECOVERY_NOT_DUE)
+    return v1.MemberRecovered(**roster.head(member, now), member=member, identity_key=waiting.identity.to_message())
 
 
 def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None:
@@ -145,11 +184,26 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
         ]
     elif entry.type in _VERBS:
         lines = [say(_VERBS[entry.type], who=who)]
-    elif isinstance(statement, v1.MemberRecovered):
+    elif isinstance(statement, v1.RecoveryAnnounced):
+        why = _STOLEN if statement.reason == v1.RECOVERY_REASON_STOLEN else _LOST
+        due = moment_of(statement.time) + (roster.policy.recovery_delay or DELAY)
         lines = [
-            say(N_("Give {who} a new identity key, since the old one is lost."), who=who),
+            say(N_("Announce that {who} gets a new identity key."), who=who),
+            say(why),
+            words(statement.identity_key),
+            say(
+                N_("  whoever holds the old key may object; from {due} on the new one may be put in force"),
+                due=_at(due),
+            ),
+        ]
+    elif isinstance(statement, v1.MemberRecovered):
+        waiting = roster.members[MemberId(statement.member)].recovery
+        lines = [
+            say(N_("Put the new identity key of {who} in force: the old one counts no more."), who=who),
             words(statement.identity_key),
         ]
+        if waiting is not None:
+            lines.append(say(N_("  announced {announced}; nobody has objected"), announced=_at(waiting.announced)))
     elif isinstance(statement, v1.AdministratorAdded):
         lines = [say(N_("Make the holder of this key an administrator.")), words(statement.key)]
     elif isinstance(statement, v1.AdministratorRemoved):
@@ -172,6 +226,10 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 def _who(member: MemberId, names: Mapping[MemberId, str]) -> str:
     name = names.get(member)
     return f"“{name}” ({member.hex()})" if name else member.hex()
+
+
+def _at(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
 
 
 def _policy(old: Policy, new: Policy) -> list[str]:

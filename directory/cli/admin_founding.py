@@ -214,6 +214,9 @@ def _in_words(made: Draft, language: Language) -> list[str]:
         text(N_("  an offer waits {span} at most for its answer"), language).format(
             span=span_text(policy.offer_life_limit)
         ),
+        text(
+            N_("  a lost identity key is replaced {days} days after it was announced, at the earliest"), language
+        ).format(days=policy.recovery_delay.days if policy.recovery_delay else 0),
         text(N_("  {threshold} of these administrators must sign:"), language).format(threshold=policy.threshold),
     ]
     for each in made.administrators:

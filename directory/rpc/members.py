@@ -23,8 +23,8 @@ from directory.roster_store import RosterStore
 
 __all__ = ["BrokerServicer", "EventsServicer", "MembershipServicer", "RosterServicer"]
 
-_BY_MEMBERS: dict[str, type[v1.IdentityRotated | v1.NodeRestored]] = {
-    message.DESCRIPTOR.full_name: message for message in (v1.IdentityRotated, v1.NodeRestored)
+_BY_MEMBERS: dict[str, type[v1.IdentityRotated | v1.NodeRestored | v1.RecoveryObjected]] = {
+    message.DESCRIPTOR.full_name: message for message in (v1.IdentityRotated, v1.NodeRestored, v1.RecoveryObjected)
 }
 
 
@@ -58,7 +58,7 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
             yield pb.ListEntriesResponse(entry=entry)
 
     async def AppendEntry(self, request: pb.AppendEntryRequest, context: Any) -> pb.AppendEntryResponse:
-        """A member's own entry: about itself, of the two kinds that members sign."""
+        """A member's own entry: about itself, of the kinds that members sign."""
         statement: type[Message] | None = _BY_MEMBERS.get(request.entry.type)
         if statement is None:
             raise Refused(entry=request.entry.type)

@@ -10,6 +10,7 @@ import click
 from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.keys import keys, object_
 from node.cli.team import team
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team):
+for command in (login, logout, whoami, user, team, keys, object_):
     group.add_command(command)
 
 
@@ -284,13 +285,22 @@ async def status(client: Client, output: Output) -> None:
     """How the node is: its place in the network, how fresh its roster is, and whether there is an alarm.
 
     JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null}
+    message, remedy} or null, recovery: {words: [], reason, announced, due} or null}
     """
     from cordee.v1 import node_pb2
     from node.cli import shapes
 
     answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    output.record(shapes.status(answer, output.language))
+    shape = shapes.status(answer, output.language)
+    if shape["recovery"]:
+        output.say(
+            N_(
+                "Administrators have announced another identity key for this node; from {due} on it can be put in "
+                "force. If nobody here asked for that, object now: cordee node object"
+            ),
+            due=shape["recovery"]["due"],
+        )
+    output.record(shape)
 
 
 def _large(words: list[str]) -> str:

@@ -19,11 +19,13 @@ __all__ = [
     "case_line",
     "instant",
     "journal_line",
+    "key",
     "match",
     "member",
     "orphan",
     "preview",
     "reason",
+    "recovery",
     "status",
     "summary",
     "team",
@@ -113,7 +115,9 @@ def preview(message: node_pb2.PreviewTransferResponse, attachments: Sequence[str
 
 
 def member(message: node_pb2.MemberRecord) -> dict[str, Any]:
-    """`{member, name, commune, departement, state, bound_by_secrecy, card_expires}`."""
+    """`{member, name, commune, departement, state, bound_by_secrecy, card_expires, key_changes}`: the last is null, or
+    from when on its identity key can be replaced, as administrators have announced.
+    """
     return {
         "member": message.member.hex(),
         "name": message.name,
@@ -122,6 +126,7 @@ def member(message: node_pb2.MemberRecord) -> dict[str, Any]:
         "state": message.state,
         "bound_by_secrecy": message.bound_by_secrecy,
         "card_expires": instant(message.card_expire_time),
+        "key_changes": instant(message.recovery_due_time),
     }
 
 
@@ -193,8 +198,8 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
 
 
 def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
-    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm}`; `alarm` is null or
-    `{reason, facts: {}, message, remedy}`.
+    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery}`; `alarm` is
+    null or `{reason, facts: {}, message, remedy}`; `recovery` is null or `{words: [], reason, announced, due}`.
     """
     alarm = None
     if message.alarm:
@@ -210,6 +215,29 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         "checkpoint_time": instant(message.checkpoint_time),
         "connected": message.connected,
         "alarm": alarm,
+        "recovery": recovery(message.recovery) if message.HasField("recovery") else None,
+    }
+
+
+def recovery(message: node_pb2.AnnouncedRecovery) -> dict[str, Any]:
+    """`{words: [], reason, announced, due}`: the new key's words, `lost` or `stolen`, and from when on it counts."""
+    return {
+        "words": words(message.identity_key),
+        "reason": "stolen" if message.stolen else "lost",
+        "announced": instant(message.announce_time),
+        "due": instant(message.due_time),
+    }
+
+
+def key(message: node_pb2.KeyRecord) -> dict[str, Any]:
+    """`{kind, state, id, since, expires, card}`; the last three may be null."""
+    return {
+        "kind": message.kind,
+        "state": message.state,
+        "id": message.id.hex(),
+        "since": instant(message.since),
+        "expires": instant(message.expire_time),
+        "card": message.number or None,
     }
 
 

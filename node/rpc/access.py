@@ -73,6 +73,9 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.VerifyJournal": _OVERSEERS,
     "Audit.ExportJournal": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
+    "NodeInfo.ListKeys": _LOOKING_AFTER,
+    "NodeInfo.RotateKey": _ADMINISTRATORS,
+    "NodeInfo.ObjectToRecovery": _ADMINISTRATORS,
 }
 
 

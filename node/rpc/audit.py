@@ -45,7 +45,8 @@ class Audit(Desk, node_pb2_grpc.AuditServicer):
     ) -> node_pb2.VerifyJournalResponse:
         """The whole chain and its signed heads. Raises JournalBroken."""
         await self._enter(context, "Audit.VerifyJournal")
-        report = await self._node.db.read(lambda tx: journal.verify(tx, self._node.identity_public))
+        node, former = self._node, self._node.former_identities
+        report = await node.db.read(lambda tx: journal.verify(tx, node.identity_public, former=former))
         return node_pb2.VerifyJournalResponse(
             lines=report.lines, head=report.head, signed_lines=report.signed_lines, signatures=report.signatures
         )

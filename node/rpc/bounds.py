@@ -200,3 +200,6 @@ register(
 register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
 register(node_pb2.GetStatusRequest, Message())
+register(node_pb2.ListKeysRequest, Message())
+register(node_pb2.RotateKeyRequest, Message(kind=_code(), despite_transfers=Flag()))
+register(node_pb2.ObjectToRecoveryRequest, Message())

@@ -92,6 +92,7 @@ def member_record(view: MemberView) -> node_pb2.MemberRecord:
         commune=view.commune,
         departement=view.departement,
         card_expire_time=instant(view.card_expires),
+        recovery_due_time=instant(view.recovery_due),
         bound_by_secrecy=view.bound_by_secrecy,
     )
 

@@ -79,6 +79,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "profile_edit": _ADMINISTRATORS,
     "profile_publish": _ADMINISTRATORS,
     "health": _OVERSEERS,
+    "object": _ADMINISTRATORS,
     "journal": _OVERSEERS,
     "journal_verify": _OVERSEERS,
     "journal_export": _OVERSEERS,

@@ -8,7 +8,7 @@ included unless the row is about them, so that no other rule can refuse it in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +31,10 @@ TYPES = [
     "MemberSuspended",
     "MemberReinstated",
     "MemberRemoved",
+    "RecoveryAnnounced",
+    "RecoveryObjected",
     "MemberRecovered",
+    "IdentityRevoked",
     "IdentityRotated",
     "NodeRestored",
     "AdministratorAdded",
@@ -81,6 +84,10 @@ class World(NamedTuple):
     """Suspended."""
     paris: MemberKeys
     """Removed."""
+    lyon: MemberKeys
+    """Active; its key is said to be lost, and the delay is over."""
+    metz: MemberKeys
+    """Its key is revoked."""
     former: dict[str, SigningKey]
     """Keys given up: of Marseille, of an administrator who left, of the directory."""
     attacker: SigningKey
@@ -113,8 +120,21 @@ def world() -> World:
     network.restore(marseille)
     network.suspend(lille)
     network.remove(paris)
+    lyon, metz = network.admit("Lyon"), network.admit("Metz")
+    network.revoke(metz)
+    network.announce_recovery(lyon)
+    network.now += timedelta(days=7)
     elsewhere = Network.found(administrators=3, threshold=2, seed="wrong", origin="cordee.example/other").roster
-    return World(network, marseille, nice, lille, paris, former, SigningKey.from_seed(b"attacker" * 8), elsewhere)
+    return World(
+        network, marseille, nice, lille, paris, lyon, metz, former, SigningKey.from_seed(b"attacker" * 8), elsewhere
+    )
+
+
+def announced_key() -> SigningKey:
+    """The key that is to replace that of Lyon."""
+    key = world().lyon.announced
+    assert key is not None
+    return key
 
 
 @cache
@@ -134,7 +154,10 @@ def good_entries() -> dict[str, Good]:
         (v1.MemberSuspended(**about(town.marseille)), ()),
         (v1.MemberReinstated(**about(town.lille)), ()),
         (v1.MemberRemoved(**about(town.lille)), ()),
-        (v1.MemberRecovered(**about(town.marseille, identity_key=key)), ()),
+        (v1.RecoveryAnnounced(**about(town.marseille, identity_key=key, reason=v1.RECOVERY_REASON_LOST)), ()),
+        (v1.RecoveryObjected(**about(town.lyon)), (town.lyon.identity,)),
+        (v1.MemberRecovered(**about(town.lyon, identity_key=announced_key().public.to_message())), ()),
+        (v1.IdentityRevoked(**about(town.marseille)), ()),
         (v1.IdentityRotated(**about(town.marseille, identity_key=key)), (town.marseille.identity, new)),
         (v1.NodeRestored(**about(town.marseille, incarnation=bytes(16))), (town.marseille.identity,)),
         (v1.AdministratorAdded(**government, key=key), ()),
@@ -150,7 +173,7 @@ def good_entries() -> dict[str, Good]:
     return found
 
 
-MEMBER_SIGNED = frozenset({"IdentityRotated", "NodeRestored"})
+MEMBER_SIGNED = frozenset({"IdentityRotated", "NodeRestored", "RecoveryObjected"})
 GOVERNMENT = frozenset({"AdministratorAdded", "AdministratorRemoved", "PolicyChanged", "DirectoryKeyRotated"})
 
 

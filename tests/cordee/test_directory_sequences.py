@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -68,6 +69,7 @@ def standing(member: Member) -> Any:
     """All that the log says of a member, but for the sizes at which it said so: those depend on what others do."""
     former = tuple(key for _, key in member.former_identities)
     said = (member.state, member.identity, former, member.incarnation, member.registration)
+    said = (*said, member.recovery, member.revoked, member.resumes)
     return (*said, member.bound_by_secrecy, member.admitted_at, member.last_time)
 
 
@@ -85,6 +87,11 @@ def changes(network: Network, member: MemberKeys, key: SigningKey) -> list[Messa
         v1.MemberRecovered(**head, member=member.id, identity_key=key.public.to_message()),
         v1.IdentityRotated(**head, member=member.id, identity_key=key.public.to_message()),
         v1.NodeRestored(**head, member=member.id, incarnation=bytes(16)),
+        v1.RecoveryAnnounced(
+            **head, member=member.id, identity_key=key.public.to_message(), reason=v1.RECOVERY_REASON_LOST
+        ),
+        v1.RecoveryObjected(**head, member=member.id),
+        v1.IdentityRevoked(**head, member=member.id),
     ]
 
 
@@ -114,8 +121,10 @@ def arsenal() -> Arsenal:
     def also_elsewhere(member: MemberKeys) -> None:
         """Admitted there too, suspended, reinstated, recovered, and removed."""
         other.append(other.signed_entry(other.admission(member)))
-        for index in (0, 1, 3, 2):
-            key = SigningKey.generate(network.random)
+        key = SigningKey.generate(network.random)
+        for index in (0, 1, 6, 3, 2):
+            if index == 3:
+                other.now += timedelta(days=7)
             other.append(other.signed_entry(changes(other, member, key)[index]))
 
     marseille, lille = then(network.admit, "Marseille"), then(network.admit, "Lille")
@@ -126,6 +135,9 @@ def arsenal() -> Arsenal:
     then(network.reinstate, lille)
     gone = then(network.add_administrator)
     then(network.rotate, marseille)
+    then(network.announce_recovery, lille)
+    then(network.object, lille)
+    then(network.announce_recovery, lille)
     then(network.recover, lille)
     # signed by more than it takes: the directory may leave one signature out, and it is true all the same
     head = network.roster.head(marseille.id, network.now)
@@ -140,6 +152,8 @@ def arsenal() -> Arsenal:
     then(network.rotate_directory_key)
     directory = [network.directory, *directory[:2]]
     then(network.remove, lille)
+    then(network.revoke, marseille)
+    then(lambda: network.announce_recovery(marseille, stolen=True))
     then(network.recover, marseille)
     then(network.suspend, paris)
     then(network.rotate, marseille)

@@ -299,7 +299,8 @@ def test_a_key_that_ever_had_a_holder_is_taken_by_nobody_again(
     taken += [former_directory, network.directory]
     for key in taken:
         message = key.public.to_message()
-        recovery = about(network, v1.MemberRecovered, lille, identity_key=message)
+        fields = {"identity_key": message, "reason": v1.RECOVERY_REASON_LOST}
+        recovery = about(network, v1.RecoveryAnnounced, lille, **fields)
         assert_refused(network, network.signed_entry(recovery), Rule.KEY_TAKEN)
         for kind in (v1.AdministratorAdded, v1.DirectoryKeyRotated):
             assert_refused(network, network.signed_entry(govern(network, kind, key=message)), Rule.KEY_TAKEN)
@@ -324,7 +325,10 @@ def test_a_key_that_ever_had_a_holder_is_taken_by_nobody_again(
                 v1.MemberSuspended,
                 v1.MemberReinstated,
                 v1.MemberRemoved,
+                v1.RecoveryAnnounced,
+                v1.RecoveryObjected,
                 v1.MemberRecovered,
+                v1.IdentityRevoked,
                 v1.IdentityRotated,
                 v1.NodeRestored,
             ],
@@ -340,8 +344,12 @@ def test_a_state_allows_what_the_page_says(
     for kind in impossible:
         fields: dict[str, Any] = {}
         signers: tuple[SigningKey, ...] = ()
-        if kind in (v1.MemberRecovered, v1.IdentityRotated):
+        if kind in (v1.RecoveryAnnounced, v1.MemberRecovered, v1.IdentityRotated):
             fields["identity_key"] = new.public.to_message()
+        if kind is v1.RecoveryAnnounced:
+            fields["reason"] = v1.RECOVERY_REASON_LOST
+        if kind is v1.RecoveryObjected:
+            signers = (marseille.identity,)
         if kind is v1.NodeRestored:
             fields["incarnation"], signers = bytes(16), (marseille.identity,)
         if kind is v1.IdentityRotated:
@@ -395,6 +403,8 @@ def test_only_an_administrator_can_be_removed_as_one(network: Network, marseille
         {"content_size_limit": 2**40 + 1},
         {"mailbox_quota": 0},
         {"mailbox_quota": 2**64 - 1},
+        {"recovery_delay": timedelta(0)},
+        {"recovery_delay": timedelta(days=31)},
     ],
 )
 def test_a_policy_cannot_switch_a_limit_off(network: Network, broken: dict[str, Any]) -> None:
@@ -413,7 +423,8 @@ def test_a_policy_has_every_limit(network: Network) -> None:
     for name in v1.Policy.DESCRIPTOR.fields_by_name:
         message = Policy(threshold=2).to_message()
         message.ClearField(name)
-        assert_refused(network, network.signed_entry(govern(network, v1.PolicyChanged, policy=message)), Rule.MALFORMED)
+        rule = Rule.DELAY_SWITCHED_OFF if name == "recovery_delay" else Rule.MALFORMED
+        assert_refused(network, network.signed_entry(govern(network, v1.PolicyChanged, policy=message)), rule)
 
 
 def test_a_network_has_64_administrators_at_most() -> None:

@@ -148,7 +148,7 @@ def signature_rows(name: str) -> Iterator[Row]:
     elif name not in MEMBER_SIGNED:
         yield Row("threshold", "one more is asked for", Rule.TOO_FEW_SIGNATURES, _one_more_is_asked_for)
     yield of_entry("order", "a signature twice", Rule.SIGNATURE_ORDER, _repeated)
-    if name != "NodeRestored":  # it has one signature
+    if name not in ("NodeRestored", "RecoveryObjected"):  # they have one signature
         yield of_entry("order", "another order", Rule.SIGNATURE_ORDER, _out_of_order)
 
 

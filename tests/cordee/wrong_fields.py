@@ -45,6 +45,7 @@ from tests.cordee.entry_rows import (
 )
 from tests.cordee.wrong_envelopes import form_rows, signature_rows
 from tests.cordee.wrong_keys import key_part_rows, whole_rows
+from tests.cordee.wrong_recoveries import recovery_rows
 
 
 def _changed_after_signing(path: str, field: FieldDescriptor) -> Callable[[v1.Entry, Good, Draw], None]:
@@ -78,7 +79,15 @@ READ_BEFORE_SIGNATURES = {
     ("Genesis", "administrators.mldsa65"): Rule.UNKNOWN_SIGNER,
     **{
         (name, "member"): Rule.NO_SUCH_MEMBER
-        for name in ("MemberSuspended", "MemberReinstated", "MemberRemoved", "MemberRecovered", *MEMBER_SIGNED)
+        for name in (
+            "MemberSuspended",
+            "MemberReinstated",
+            "MemberRemoved",
+            "RecoveryAnnounced",
+            "MemberRecovered",
+            "IdentityRevoked",
+            *MEMBER_SIGNED,
+        )
     },
 }
 """What says who may sign: where it is changed, the signers are no longer those."""
@@ -256,6 +265,30 @@ def duration_rows(days: int) -> Callable[[str, str], list[Row]]:
     return rows
 
 
+def delay_rows(path: str, name: str) -> list[Row]:
+    def out_of_range(statement: Any, draw: Draw) -> None:
+        holder, field = holder_of(statement, path)
+        seconds = st.integers(-(2**63), 2 * 86_400 - 1) | st.integers(30 * 86_400 + 1, 2**63 - 1)
+        getattr(holder, field).seconds = draw(seconds)
+
+    def not_whole(statement: Any, draw: Draw) -> None:
+        holder, field = holder_of(statement, path)
+        getattr(holder, field).nanos = draw(st.integers(-(2**31), 2**31 - 1).filter(bool))
+
+    rows = [
+        of_statement(path, "out of range", Rule.MALFORMED, out_of_range),
+        of_statement(path, "no whole seconds", Rule.MALFORMED, not_whole),
+    ]
+    if name == "PolicyChanged":  # a genesis may be without it: those of before are
+        rows.append(of_statement(path, "switched off", Rule.DELAY_SWITCHED_OFF, setting(path, st.none())))
+    return rows
+
+
+def reason_rows(path: str, _name: str) -> list[Row]:
+    wrong = st.just(0) | st.integers(3, 2**31 - 1) | st.integers(-(2**31), -1)
+    return [of_statement(path, "no such reason", Rule.MALFORMED, setting(path, wrong))]
+
+
 def size_rows(path: str, _name: str) -> list[Row]:
     wrong = st.integers(0, 64 * 1024 - 1) | st.integers(2**40 + 1, 2**64 - 1)
     return [of_statement(path, "out of range", Rule.MALFORMED, setting(path, wrong))]
@@ -285,6 +318,8 @@ FIELDS: dict[str, Callable[[str, str], list[Row]]] = {
     "policy.shipping_limit": duration_rows(14),
     "policy.content_size_limit": size_rows,
     "policy.mailbox_quota": size_rows,
+    "policy.recovery_delay": delay_rows,
+    "reason": reason_rows,
     "administrators.ed25519": key_part_rows,
     "administrators.mldsa65": key_part_rows,
     "directory_key.ed25519": key_part_rows,
@@ -298,7 +333,7 @@ FIELDS: dict[str, Callable[[str, str], list[Row]]] = {
 
 def rows_of(name: str) -> list[Row]:
     """All that can be wrong with an entry of this name."""
-    rows = [*signature_rows(name), *form_rows(name), *whole_rows(name)]
+    rows = [*signature_rows(name), *form_rows(name), *whole_rows(name), *recovery_rows(name)]
     for path, field in leaves(descriptor_of(name)):
         rule = READ_BEFORE_SIGNATURES.get((name, path), Rule.BAD_SIGNATURE)
         rows.append(of_entry(path, "changed after signing", rule, _changed_after_signing(path, field)))

@@ -18,6 +18,7 @@ from tests.cordee.entry_rows import (
     Good,
     Row,
     Wrong,
+    announced_key,
     copy_of,
     descriptor_of,
     of_statement,
@@ -45,6 +46,8 @@ def taken_keys(name: str) -> list[SigningKey]:
     town = world()
     keys = [town.network.directory, town.former["directory"], town.former["administrator"]]
     keys += [*town.network.administrators[:3], town.marseille.identity]
+    if name != "MemberRecovered":
+        keys.append(announced_key())
     if name != "MemberAdmitted":
         keys += [town.former["member"], town.nice.identity, town.lille.identity, town.paris.identity]
     return keys
@@ -60,7 +63,9 @@ def taken_key_rows(path: str, name: str) -> list[Row]:
         signers = (good.signers[0], key) if name == "IdentityRotated" else good.signers
         return Wrong(good.roster, signed_by(statement, *signers))
 
-    rows = [Row(path, "a key that has or had a holder", Rule.KEY_TAKEN, taken)]
+    # A recovery is to the key that was announced: no other is even looked at.
+    rule = Rule.NOT_THE_ANNOUNCED_KEY if name == "MemberRecovered" else Rule.KEY_TAKEN
+    rows = [Row(path, "a key that has or had a holder", rule, taken)]
     if name == "MemberAdmitted":
 
         def again(good: Good, draw: Draw) -> Wrong:

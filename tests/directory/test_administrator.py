@@ -283,7 +283,9 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
             v1.MemberSuspended(**about),
             v1.MemberReinstated(**about),
             v1.MemberRemoved(**about),
+            v1.RecoveryAnnounced(**about, identity_key=key.public.to_message(), reason=v1.RECOVERY_REASON_STOLEN),
             v1.MemberRecovered(**about, identity_key=key.public.to_message()),
+            v1.IdentityRevoked(**about),
             v1.AdministratorAdded(**govern, key=key.public.to_message()),
             v1.AdministratorRemoved(**govern, administrator=network.administrators[0].public.key_id),
             v1.PolicyChanged(**govern, policy=Policy(threshold=1).to_message()),
@@ -291,6 +293,10 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
         )
     }
     assert all("“Le Relais”" in told[name] for name in told if name.startswith("Member") and name != "MemberAdmitted")
-    assert all(" ".join(six_words(key.public)) in told[name] for name in ("MemberRecovered", "AdministratorAdded"))
+    assert all(" ".join(six_words(key.public)) in told[name] for name in ("MemberRecovered", "RecoveryAnnounced"))
+    due = (network.now + timedelta(days=7)).isoformat(timespec="minutes")
+    assert "stolen" in told["RecoveryAnnounced"]
+    assert due in told["RecoveryAnnounced"]
+    assert " ".join(six_words(key.public)) in told["AdministratorAdded"]
     assert "threshold: 2 → 1" in told["PolicyChanged"]
-    assert len(set(told.values())) == 9
+    assert len(set(told.values())) == 11

@@ -122,6 +122,7 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
             listener=nobody,
             outbox=nobody,
             publishing=nobody,
+            identity=nobody,
             loops=nobody,
         )
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from cordee.errors import N_, JournalBroken, NotFound
 from cordee.ids import MemberId
@@ -14,6 +14,7 @@ from cordee.runtime.texts import translate
 from cordee.words import six_words
 from node import journal, need_to_know, people, teams
 from node.health import health_of
+from node.identity import own_recovery
 from node.mailing import REASONS
 from node.web.journal_words import ACTIONS, TOPICS, facts_told, outcome_told
 from node.web.rendering import page
@@ -56,8 +57,15 @@ async def _health(visit: Visit) -> Response:
         now=visit.node.clock.now(),
         health=health,
         alarm=alarm,
+        recovery=own_recovery(visit.node.house),
         mail_reasons=REASONS,
     )
+
+
+async def _object(visit: Visit, form: FormData) -> Response:
+    """This node has its key: the recovery that administrators have announced is void."""
+    await visit.node.identity.object(by=visit.handler.account_id)
+    return RedirectResponse("/node", status_code=HTTPStatus.SEE_OTHER)
 
 
 async def _journal(visit: Visit) -> Response:
@@ -68,7 +76,8 @@ async def _verify(visit: Visit, form: FormData) -> Response:
     """The whole chain and each signature, now."""
     node = visit.node
     try:
-        report = await node.db.read(lambda tx: journal.verify(tx, node.identity_public))
+        former = node.former_identities
+        report = await node.db.read(lambda tx: journal.verify(tx, node.identity_public, former=former))
     except JournalBroken as broken:
         return await _journal_page(visit, broken=broken)
     return await _journal_page(visit, report=report)
@@ -157,6 +166,7 @@ async def _words(visit: Visit) -> Response:
 PAGES = (
     Page("association", "/association", get=_association),
     Page("health", "/node", get=_health),
+    Page("object", "/node/object", post=_object),
     Page("journal", "/journal", get=_journal),
     Page("journal_verify", "/journal/verify", post=_verify),
     Page("journal_export", "/journal/export", post=_export),

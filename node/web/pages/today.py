@@ -13,6 +13,7 @@ from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from cordee.web.wall import HERE
 from node import agenda, drafts, mistakes, need_to_know
+from node.identity import own_recovery
 from node.listing import pseudonyms_of
 from node.people import Role
 from node.transfers import TransferLine
@@ -122,6 +123,8 @@ async def _today(visit: Visit) -> Response:
         pressing=_PRESSING,
         connected=status.connected,
         alarm=status.alarm,
+        recovery=own_recovery(node.house),
+        rekeyed=[each for each in node.roster.members() if each.recovery_due and each.member != node.member],
     )
 
 
