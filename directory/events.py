@@ -82,7 +82,7 @@ class Events:
 
     def __init__(self, db: Database, crashpoints: Crashpoints, restorations: Restorations) -> None:
         self._db = db
-        self._restorations = restorations
+        self.restorations = restorations
         self._crashpoints = crashpoints
         self._streams: dict[MemberId, _Stream] = {}
 
@@ -139,8 +139,8 @@ class Events:
             await self._db.write(lambda tx: _prune(tx, member, cursor))
             self._crashpoints.reach(AFTER_PRUNE)
             ready = False
-            if self._restorations.last is not None:
-                yield _restored(self._restorations.last)
+            if self.restorations.last is not None:
+                yield _restored(self.restorations.last)
             while True:
                 stream.wake.clear()
                 async for event in self._kept(member, cursor):

@@ -51,7 +51,7 @@ __all__ = ["Recovery", "TakenBack"]
 log = logger("directory.recovery")
 
 _CARD = table_of(CardRow)
-_AT_ONCE = 2
+_LOGS_AT_ONCE, _AT_ONCE = 2, 8
 _MAX_BYTES = 1 << 28  # of entries in one call: many times the log of a national network
 
 Grown = Callable[[Sequence[tuple[Roster, v1.Entry]]], Awaitable[None]]
@@ -75,12 +75,13 @@ class Recovery:
         self._restorations = restorations
         self._clock = clock
         self._under_way = 0
+        self._reading = 0
         self.grown: list[Grown] = []
 
     async def take(self, given: AsyncIterator[pb.GiveBackRequest]) -> TakenBack:
         """One giver's parts: the start, entries, cards.
 
-        Raises: TooManyRequests while two others give; CheckpointRefused for a note that is none of ours; EntryRefused,
+        Raises: TooManyRequests while others give; CheckpointRefused for a note that is none of ours; EntryRefused,
         RosterForked for entries that are not what it signs; InvalidInput; DirectoryBehind where it is not enough.
         """
         if self._under_way >= _AT_ONCE:
@@ -98,7 +99,13 @@ class Recovery:
         checkpoint = self._opened(first.start.checkpoint)
         added = 0
         if checkpoint.size > self._rosters.size:
-            lost = await self._read(given, checkpoint, first.start.first)
+            if self._reading >= _LOGS_AT_ONCE:
+                raise TooManyRequests()
+            self._reading += 1
+            try:
+                lost = await self._read(given, checkpoint, first.start.first)
+            finally:
+                self._reading -= 1
             added = await self._rosters.bring_back(lost)
             await self._restorations.load()
             await self._tell(lost)
@@ -154,6 +161,8 @@ class Recovery:
                 continue
             try:
                 signed, profile = Signed.from_message(part.card.card), part.card.profile
+                if self._db.look(partial(_is_known, said=parse_body(signed, v1.Card))):
+                    continue  # before its signature costs anything: most givers bring what is here
                 card = Card.parse(signed, roster, now=_while_in_force(signed, now), profile=profile)
                 parsed = Profile.parse(profile, roster.members[card.member].registration)
                 taken += await self._db.write(partial(_put, card=card, profile=profile, parsed=parsed))
@@ -178,10 +187,15 @@ def _require_root(tree: MerkleTree, checkpoint: Checkpoint) -> None:
         raise RosterForked(size=checkpoint.size)
 
 
+def _is_known(tx: Connection, *, said: v1.Card | Card) -> bool:
+    """Whether this card, or a newer one of the member's, is here."""
+    number = tx.execute(select(_CARD.c.number).where(_CARD.c.member == said.member)).scalar()
+    return number is not None and number >= said.number
+
+
 def _put(tx: Connection, *, card: Card, profile: bytes, parsed: Profile) -> bool:
     """Keep a card that is newer than the one here."""
-    number = tx.execute(select(_CARD.c.number).where(_CARD.c.member == card.member)).scalar()
-    if number is not None and number >= card.number:
+    if _is_known(tx, said=card):
         return False
     put_card(tx, card, profile, parsed)
     return True

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.members import Roster
 from cordee.runtime.database import Database
 from directory.store import micros, moment, table_of
-from directory.store.roster import CardRow, RestorationRow, RevisionRow
+from directory.store.roster import RestorationRow, RevisionRow
 from directory.store.transfers import SequenceRow
 
 __all__ = ["Restorations", "Restored", "is_a_copy", "mark_copy", "note_restore"]
 
-_CARD, _REVISION, _RESTORATION = table_of(CardRow), table_of(RevisionRow), table_of(RestorationRow)
+_REVISION, _RESTORATION = table_of(RevisionRow), table_of(RestorationRow)
 _SEQUENCE = table_of(SequenceRow)
 
 _GRACE = timedelta(hours=1)
@@ -85,16 +85,10 @@ def note_restore(tx: Connection, roster: Roster, now: datetime) -> None:
     for member in roster.members:
         last = upsert(_SEQUENCE).values(member=member, last=base)
         tx.execute(last.on_conflict_do_update(index_elements=["member"], set_={"last": base}))
-    _number_cards(tx, micros(at))
-
-
-def _number_cards(tx: Connection, at: int) -> None:
-    revision = max(at, tx.execute(select(_REVISION.c.last)).scalar() or 0)
-    for member in tx.execute(select(_CARD.c.member).order_by(_CARD.c.revision)).scalars().all():
-        revision += 1
-        tx.execute(update(_CARD).where(_CARD.c.member == member).values(revision=revision))
-    last = upsert(_REVISION).values(id=1, last=revision)
-    tx.execute(last.on_conflict_do_update(index_elements=["id"], set_={"last": revision}))
+    # Cards from the backup keep their revisions: whoever has looked further knows newer ones, and gives them back.
+    revision = max(micros(at), tx.execute(select(_REVISION.c.last)).scalar() or 0)
+    newest = upsert(_REVISION).values(id=1, last=revision)
+    tx.execute(newest.on_conflict_do_update(index_elements=["id"], set_={"last": revision}))
 
 
 def _last(tx: Connection) -> Restored | None:

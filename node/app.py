@@ -210,6 +210,7 @@ async def opened(
         receiving = Receiving(house)
         prefetching = Prefetching(house, client)
         giving_back = GivingBack(house, client, Front(membership.front, root=membership.ca_certificate))
+        roster.followed.append(giving_back.cards)
         listener = Listener(house, client, Answers(house), Arrivals(house), prefetching, giving_back)
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)

@@ -24,6 +24,8 @@ class DirectoryClient:
         """`target` is "host:port"; `root` and `certificate` are DER."""
         self._target = target
         self._root = root
+        self.restored = 0
+        """When the directory last came back from a backup, as it says, in microseconds since 1970; 0 for never."""
         self._connect(key, certificate)
 
     @property
@@ -63,6 +65,7 @@ class DirectoryClient:
     async def checkpoint(self) -> str:
         """The directory's newest signed checkpoint."""
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
+        self.restored = answer.restored.ToMicroseconds()
         return answer.checkpoint
 
     async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:

@@ -1,7 +1,8 @@
 """Giving back to a directory that came back from a backup what it has forgotten (protocol §10).
 
-The log and the cards go to its front: with the cards that it has it may not know who calls. What was taken of our
-transfers goes the usual way, and again whenever the broker seems to know less of one than we do.
+The log and the cards go to its front: with the cards that it has it may not know who calls. Cards go before any are
+taken from it, so that it shows to nobody who was here an older one than they know. What was taken of our transfers goes
+the usual way, and again whenever the broker seems to know less of one than we do.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from functools import partial
 import grpc
 from sqlalchemy import Connection
 
-from cordee.errors import CordeeError, DirectoryBehind, NotAMember, RosterRolledBack, Unreachable
-from cordee.ids import TransferId
+from cordee.errors import CordeeError, DirectoryBehind, NotAMember, RosterRolledBack, TooManyRequests, Unreachable
+from cordee.ids import MemberId, TransferId
+from cordee.members import Roster
 from cordee.runtime.logs import logger
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import channel
-from cordee.signing import Signed
 from cordee.times import moment_of
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 from node import journal, transfer_store
@@ -33,6 +34,8 @@ _CALL_SECONDS = 600.0
 _CARD_EVERY = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(days=31)
 _PAGE = 256
+_NO_ENTRIES = 2**62
+_CARDS, _TRANSFERS = "restored.cards", "restored.transfers"  # the last restore after which they were given
 
 
 class Front:
@@ -85,54 +88,53 @@ class GivingBack:
         if answer.entries:
             await self._journal("roster.given_back", {"entries": str(answer.entries)})
 
-    async def _parts(self, first: int) -> AsyncIterator[directory_pb2.GiveBackRequest]:
+    async def _parts(self, first: int, member: MemberId | None = None) -> AsyncIterator[directory_pb2.GiveBackRequest]:
+        """The entries from an index on, and the newest card of every member, or of one."""
         roster = self._house.roster
         note, size = roster.note, roster.checkpoint.size
-        yield _start(note, first)
+        yield directory_pb2.GiveBackRequest(start=directory_pb2.GiveBackStart(checkpoint=note, first=min(first, size)))
         for begins in range(first, size, _PAGE):
             for entry in await roster.entries(begins, min(_PAGE, size - begins)):
                 yield directory_pb2.GiveBackRequest(entry=entry)
-        for signed, profile in await roster.kept_cards():
-            yield _card(signed, profile)
+        for signed, profile in await roster.kept_cards(member):
+            card = directory_pb2.GivenCard(card=signed.to_message(), profile=profile)
+            yield directory_pb2.GiveBackRequest(card=card)
+
+    async def cards(self, _roster: Roster) -> None:
+        """Every card that we hold, once for each restore, before we look at those that the directory has now.
+
+        Raises: Unreachable, TooManyRequests: the synchronisation begins anew later.
+        """
+        db, number = self._house.db, self._client.restored
+        if await db.read(lambda tx: transfer_store.cursor(tx, _CARDS)) >= number:
+            return
+        try:
+            answer = await self._front.give_back(self._parts(_NO_ENTRIES))
+            log.info("giving_back.cards", cards=answer.cards)
+        except (Unreachable, TooManyRequests):
+            raise
+        except CordeeError as refused:
+            log.warning("giving_back.refused", reason=refused.reason)
+        await db.write(lambda tx: transfer_store.keep_cursor(tx, number, _CARDS))
 
     async def _own_card_at_times(self) -> None:
         """It does not know our key: perhaps its cards are old. Seldom, for we may be no member any more."""
         now = self._house.clock.now()
         if self._gave_card is None or now - self._gave_card >= _CARD_EVERY:
             self._gave_card = now
-            await self._own_card()
-
-    async def _own_card(self) -> None:
-        house = self._house
-        note, size = house.roster.note, house.roster.checkpoint.size
-        kept = await house.roster.kept_cards(house.member)
-
-        async def parts() -> AsyncIterator[directory_pb2.GiveBackRequest]:
-            yield _start(note, size)
-            for signed, profile in kept:
-                yield _card(signed, profile)
-
-        answer = await self._front.give_back(parts())
-        log.info("giving_back.card", cards=answer.cards)
+            answer = await self._front.give_back(self._parts(_NO_ENTRIES, self._house.member))
+            log.info("giving_back.card", cards=answer.cards)
 
     # ---- transfers ----
 
     async def since(self, restored: directory_pb2.DirectoryRestored) -> None:
-        """Our own card and all of our transfers that changed since the backup was made; once for each restore.
+        """All of our transfers that changed since the backup was made; once for each restore.
 
         Raises: Unreachable; then it begins anew with the next stream.
         """
-        at = moment_of(restored.restored)
-        number = int(at.timestamp() * 1_000_000)
-        house = self._house
-        if await house.db.read(lambda tx: transfer_store.cursor(tx, "restored")) >= number:
+        house, number = self._house, restored.restored.ToMicroseconds()
+        if await house.db.read(lambda tx: transfer_store.cursor(tx, _TRANSFERS)) >= number:
             return
-        try:
-            await self._own_card()
-        except Unreachable:
-            raise
-        except CordeeError as refused:
-            log.info("giving_back.refused", reason=refused.reason)
         transfers = await house.db.read(transfer_store.all_transfers)
         # A statement of ours may have waited at home for long before it was taken.
         since = moment_of(restored.since) - _LONGEST_WAIT if restored.HasField("since") else None
@@ -140,7 +142,7 @@ class GivingBack:
         for each in sorted(transfers, key=lambda one: one.opened_at):
             if since is None or each.updated_at >= since:
                 count += await self.transfer(each.id)
-        await house.db.write(lambda tx: transfer_store.keep_cursor(tx, number, "restored"))
+        await house.db.write(lambda tx: transfer_store.keep_cursor(tx, number, _TRANSFERS))
         if count:
             await self._journal("transfer.given_back", {"statements": str(count)})
         log.info("giving_back.transfers", statements=count)
@@ -167,14 +169,6 @@ class GivingBack:
         await self._house.db.write(
             lambda tx: journal.append(tx, now=now, actor="node", action=action, subject="", facts=facts)
         )
-
-
-def _start(note: str, first: int) -> directory_pb2.GiveBackRequest:
-    return directory_pb2.GiveBackRequest(start=directory_pb2.GiveBackStart(checkpoint=note, first=first))
-
-
-def _card(signed: Signed, profile: bytes) -> directory_pb2.GiveBackRequest:
-    return directory_pb2.GiveBackRequest(card=directory_pb2.GivenCard(card=signed.to_message(), profile=profile))
 
 
 def _taken(tx: Connection, *, transfer: TransferId) -> list[statements_pb2.Signed]:

@@ -373,7 +373,7 @@ def take_up(tx: Connection, signed: Signed) -> None:
 
 
 def cursor(tx: Connection, of: str = "directory") -> int:
-    """The last event of the directory's that this node has kept; or `of` "restored", its last restore."""
+    """The last event of the directory's that this node has kept; or `of` what else is followed, where that stands."""
     return tx.execute(_AT, {"of": of}).scalar() or 0
 
 

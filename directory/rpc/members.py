@@ -12,6 +12,7 @@ from cordee.errors import Refused, WrongParty
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.interceptors import caller
 from cordee.signing import MAX_BODY, Signed, parse_message
+from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
@@ -47,10 +48,14 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
         self._rosters = rosters
         self._cards = cards
         self._events = events
+        self._restorations = events.restorations
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         """The newest checkpoint."""
-        return pb.GetCheckpointResponse(checkpoint=self._rosters.checkpoint)
+        answer = pb.GetCheckpointResponse(checkpoint=self._rosters.checkpoint)
+        if self._restorations.last is not None:
+            answer.restored.CopyFrom(timestamp_of(self._restorations.last.at))
+        return answer
 
     async def ListEntries(self, request: pb.ListEntriesRequest, context: Any) -> AsyncIterator[pb.ListEntriesResponse]:
         """The log from an index on."""

@@ -216,12 +216,21 @@ async def test_what_is_numbered_after_a_restore_is_above_what_anybody_has_kept(t
         story = story_of(town, paris, marseille)
         await paris.submit(story.make_offer())  # before Marseille has listened again
         assert [event.sequence > cursor for event in await marseille.heard(cursor)] == [True]
+        assert await cards_after(marseille, revision) == [], "what it had seen is not shown again, nor older ones"
+        assert await paris.publish(town.card(paris.keys, number=2), paris.keys.profile) > revision
+        assert len(await cards_after(marseille, revision)) == 1
+
+
+async def test_a_checkpoint_comes_with_the_newest_restore(loss: Loss) -> None:
+    async def told() -> int:
         with reaching("directory"):
-            cards = [
-                each.revision
-                async for each in marseille.roster.ListCards(pb.ListCardsRequest(after_revision=revision), timeout=10)
-            ]
-        assert len(cards) == 2
+            answer = await loss.paris.roster.GetCheckpoint(pb.GetCheckpointRequest(), timeout=10)
+        return int(answer.restored.ToMicroseconds())
+
+    async with loss.town.open() as directory:
+        await give(loss.town, start(loss.town, 2), *entries(loss.log[2:]))
+        assert directory.restorations.last is not None
+        assert await told() == int(directory.restorations.last.at.timestamp() * 1_000_000)
 
 
 async def test_each_stream_begins_with_the_newest_restore(loss: Loss) -> None:
@@ -271,6 +280,12 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
         columns = [row[1] for row in db.execute("PRAGMA table_info(restoration)")]
     assert columns == [column.name for column in table_of(RestorationRow).c]
     assert migrations._restoration in migrations.MIGRATIONS
+
+
+async def cards_after(node: Node, revision: int) -> list[int]:
+    asked = pb.ListCardsRequest(after_revision=revision)
+    with reaching("directory"):
+        return [each.revision async for each in node.roster.ListCards(asked, timeout=10)]
 
 
 def network_of(log: list[v1.Entry]) -> Any:

@@ -53,6 +53,7 @@ class Line:
 
     country: Country
     transport: Callable[[], TransportKey]
+    restored: int = 0
 
     async def _caller(self) -> MemberId:
         if self.country.dark:
@@ -66,6 +67,8 @@ class Line:
 
     async def checkpoint(self) -> str:
         await self._caller()
+        last = self.country.directory.restorations.last
+        self.restored = 0 if last is None else timestamp_of(last.at).ToMicroseconds()
         return self.country.directory.rosters.checkpoint
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[pb.ListCardsResponse]:
@@ -146,6 +149,7 @@ class Association:
         self.roster = RosterSync(db, network=self.country.network, member=self.id, client=self.line, clock=clock)  # type: ignore[arg-type]
         house: Any = SimpleNamespace(roster=self.roster, clock=clock, member=self.id, db=db)
         self.giving_back = GivingBack(house, self.line, self.line)  # type: ignore[arg-type]
+        self.roster.followed.append(self.giving_back.cards)
         await self.roster.load()
 
     async def stop(self) -> None:

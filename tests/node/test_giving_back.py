@@ -26,6 +26,7 @@ class Directory:
         self.transfers: list[list[v1.Signed]] = []
         self.logs: list[list[pb.GiveBackRequest]] = []
         self.answer: CordeeError | None = None
+        self.restored = 0
 
     async def give_back_transfer(self, statements: Sequence[v1.Signed]) -> pb.GiveBackTransferResponse:
         if self.answer is not None:
@@ -72,9 +73,17 @@ async def test_what_is_given_back(tmp_path: Path) -> None:
         directory = Directory()
         here = giving(marseille, directory)
 
-        # A restore: our own card, and what was taken of each transfer; once.
+        # A restore: every card before we look at any, once.
+        roster = marseille.here.roster.roster
+        await here.cards(roster)
+        assert directory.logs == [], "there was none"
+        directory.restored = 5
+        await here.cards(roster)
+        await here.cards(roster)
+        assert [parts(each) for each in directory.logs] == [["start", "card", "card"]]
+
+        # What was taken of each transfer, once.
         await here.since(restored(now))
-        assert parts(directory.logs[0]) == ["start", "card"]
         assert [kinds(each) for each in directory.transfers] == [[Kind.OFFER]]
         await here.since(restored(now))
         assert len(directory.transfers) == 1
