@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cordee.policy import Policy
 from cordee.roster import Roster, replay
 from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
-from tests.journeys.years_parts import CARD_AGE, Association, Country
+from tests.journeys.years_parts import Association, Country
 
 WEEK = timedelta(days=7)
 MEMBERS = 30
@@ -52,6 +53,19 @@ class Years:
         self.at(88, self._an_administrators_key_is_stolen)
         for week in (20, 95, 130):
             self.at(week, self._the_policy_changes)
+        for week in range(6, 156, 2):
+            self.at(week, self._a_key_is_rotated)
+        for week in (12, 40, 64, 90, 115, 135):
+            self.at(week, self._somebody_is_suspended)
+            self.at(week + 3, self._somebody_is_reinstated)
+        for week in (25, 48, 72, 98, 112, 133, 145):
+            self.at(week, self._somebody_leaves)
+        for lost, found in ((58, 60), (119, 123)):
+            self.at(lost, self._a_key_is_lost)
+            self.at(found, self._keys_are_recovered)
+        self.at(80, self._a_key_is_stolen)
+        self.at(82, self._keys_are_recovered)
+        self.at(44, self._a_false_alarm)
         for week, name in ((38, "one"), (104, "two")):
             self.at(week, lambda name=name: self._backup(name))  # type: ignore[misc]
         for week, name in ((50, "one"), (121, "two")):
@@ -87,7 +101,7 @@ class Years:
     async def _renew_what_is_due(self) -> None:
         """Cards at two thirds of their life; every third renewal brings another transport key too."""
         for each in self.country.present:
-            if self.country.clock.now() - each.card_since >= CARD_AGE:
+            if each.card_is_old:
                 if self.weeks % 3 == 0:
                     each.profile["services"][0]["waiting_days"] = self.country.dice.randrange(60)
                 await each.publish(new_transport=each.number % 3 == 0)
@@ -112,15 +126,15 @@ class Years:
             self._somebody_is_reinstated,
             self._somebody_leaves,
             self._a_key_is_rotated,
-            self._a_key_is_rotated,
-            self._a_key_is_rotated,
-            self._a_key_is_rotated,
             self._a_node_is_restored,
             self._a_profile_changes,
         ]
 
     def _one(self, state: str = "active") -> Association | None:
-        there = [each for each in self.country.associations if self.country.model.members[each.id].state == state]
+        """By chance; nobody whose key is lost or stolen."""
+        members = self.country.model.members
+        there = [each for each in self.country.associations if members[each.id].state == state and not each.outside]
+        there = [each for each in there if each.announced is None]
         return self.country.dice.choice(there) if there else None
 
     async def _somebody_joins(self) -> None:
@@ -156,11 +170,13 @@ class Years:
         assert await who.follow() == ""
 
     async def _a_key_is_rotated(self) -> None:
-        there = self.country.present
+        there = [each for each in self.country.present if each.announced is None]
         if there:
             who = min(there, key=lambda each: (each.rotations, self.country.dice.random()))
             await who.rotate_identity()
             self._note("rotated", who.name)
+            if self.country.dice.random() < 0.7:  # else its card stays signed by the former key until it is renewed
+                await who.publish()
 
     async def _a_node_is_restored(self) -> None:
         who = self._one()
@@ -174,6 +190,87 @@ class Years:
             who.profile["services"][0]["waiting_days"] = self.country.dice.randrange(60)
             await who.publish()
             self._note("profile", who.name)
+
+    # ---- keys that are lost or stolen ----
+
+    async def _a_key_is_lost(self) -> None:
+        """A new one is announced; nobody can put it in force before its day."""
+        who = self._needed()
+        who.outside = True
+        await self._announce(who, v1.RECOVERY_REASON_LOST)
+        assert who.announced is not None
+        with refusal("ENTRY_REFUSED"):
+            await self._recover(who, who.announced)
+        self._note("key lost", who.name)
+
+    async def _a_false_alarm(self) -> None:
+        """Somebody told the office that a key is lost, and it is not: its node says so."""
+        who = self._needed()
+        await self._announce(who, v1.RECOVERY_REASON_LOST)
+        announced = who.announced
+        assert announced is not None
+        assert await who.follow() == ""
+        await who.object()
+        self.country.clock.advance(timedelta(days=8))
+        await self._keep_the_directory()
+        with refusal("ENTRY_REFUSED"):
+            await self._recover(who, announced)
+        self._note("false alarm", who.name)
+
+    async def _a_key_is_stolen(self) -> None:
+        """Whoever stole identity and transport key changes nothing and keeps nothing from being mended."""
+        country, who = self.country, self._needed()
+        who.outside = True
+        assert await country.about(v1.IdentityRevoked, who)
+        country.model.revoked(who.id)
+        thief = SigningKey.generate(country.bytes)
+        rosters, before = country.directory.rosters, country.directory.rosters.roster
+        taking = v1.IdentityRotated(**who.head(), member=who.id, identity_key=thief.public.to_message())
+        taken = add_signature(add_signature(propose(taking), who.identity), thief)
+        with refusal("MEMBER_IS_SUSPENDED"):
+            await who.line.append(taken)
+        with refusal("ENTRY_REFUSED"):  # not even a directory that helps
+            await rosters.append(taken)
+        with refusal("MEMBER_IS_SUSPENDED"):
+            await who.line.publish_card(who.card(who.number), who.profile_bytes)
+        with refusal("ENTRY_REFUSED"):
+            await country.about(v1.MemberReinstated, who)
+        assert rosters.roster == before
+        await self._announce(who, v1.RECOVERY_REASON_STOLEN)
+        objection = add_signature(propose(v1.RecoveryObjected(**who.head(), member=who.id)), who.identity)
+        with refusal("MEMBER_IS_SUSPENDED"):
+            await who.line.append(objection)
+        with refusal("ENTRY_REFUSED"):
+            await rosters.append(objection)
+        self._note("key stolen", who.name)
+
+    async def _keys_are_recovered(self) -> None:
+        """Those that were announced, and no other."""
+        for who in [each for each in self.country.associations if each.outside and each.announced is not None]:
+            announced = who.announced
+            assert announced is not None
+            with refusal("ENTRY_REFUSED"):
+                await self._recover(who, SigningKey.generate(self.country.bytes))
+            assert await self._recover(who, announced)
+            self.country.model.recovered(who.id)
+            with refusal("NOT_A_MEMBER"):  # the transport key went with the card
+                await who.line.checkpoint()
+            who.keys.identity, who.announced = announced, None
+            self._note("key recovered", who.name)
+
+    def _needed(self) -> Association:
+        found = self._one()
+        assert found is not None
+        return found
+
+    async def _announce(self, who: Association, reason: Any) -> None:
+        who.announced = SigningKey.generate(self.country.bytes)
+        key = who.announced.public
+        assert await self.country.about(v1.RecoveryAnnounced, who, identity_key=key.to_message(), reason=reason)
+        self.country.model.recovery_announced(who.id, key.key_id)
+
+    async def _recover(self, who: Association, key: SigningKey) -> bool:
+        return await self.country.about(v1.MemberRecovered, who, identity_key=key.public.to_message())
 
     # ---- the office ----
 
@@ -189,9 +286,8 @@ class Years:
         assert await self.country.govern(v1.AdministratorRemoved, administrator=key_id)
         gone = self.country.administrators.pop(name)
         self.country.model.administrator_went(key_id)
-        with pytest.raises(CordeeError) as refused:
+        with refusal("NOT_AN_ADMINISTRATOR"):
             await self._signed_by(gone, v1.MemberSuspended, self.country.present[0])
-        assert refused.value.reason == "NOT_AN_ADMINISTRATOR"
         self._note("administrator went", name)
 
     async def _an_administrators_key_is_stolen(self) -> None:
@@ -210,9 +306,8 @@ class Years:
         removal = v1.AdministratorRemoved(**country.head(None), administrator=stolen.public.key_id)
         assert await country.sign(removal, by=honest[: country.model.threshold])
         country.model.administrator_went(stolen.public.key_id)
-        with pytest.raises(CordeeError) as refused:
+        with refusal("NOT_AN_ADMINISTRATOR"):
             await self._signed_by(stolen, v1.MemberRemoved, victim)
-        assert refused.value.reason == "NOT_AN_ADMINISTRATOR"
         fresh = SigningKey.generate(country.bytes)
         await country.sign(v1.AdministratorAdded(**country.head(None), key=fresh.public.to_message()), by=honest)
         country.administrators["Dina"] = fresh
@@ -279,9 +374,7 @@ class Years:
             assert await each.follow() == "", each.name
         expected = country.model.told()
         assert said(country.directory.rosters.roster) == expected
-        cards = {
-            member: number for member, number in country.model.cards().items() if member in country.model.present()
-        }
+        cards = {each.id: country.model.members[each.id].card for each in country.present}
         logs = set()
         for each in country.present:
             await each.start()  # from its own disk
@@ -313,11 +406,21 @@ class Years:
         assert done["administrator came"] == done["administrator went"] == 4
         assert done["administrator's key stolen"] == 1
         assert done["directory restored"] == 2
+        assert (done["key lost"], done["key stolen"], done["key recovered"]) == (2, 1, 3)
+        assert done["false alarm"] == 1
         assert done["rotated"] >= 2 * MEMBERS
         assert done["card"] >= 5 * MEMBERS
         long = [each for each in self.country.present if each.number >= 10]
         assert long
         assert all(each.rotations >= 2 and each.transports >= 2 for each in long)
+
+
+@contextmanager
+def refusal(reason: str) -> Iterator[None]:
+    """What is inside is refused for this reason."""
+    with pytest.raises(CordeeError) as caught:
+        yield
+    assert caught.value.reason == reason, str(caught.value)
 
 
 def said(roster: Roster) -> dict[str, Any]:
@@ -335,6 +438,8 @@ def said(roster: Roster) -> dict[str, Any]:
                 [bytes(key.key_id) for _, key in member.former_identities],
                 member.bound_by_secrecy,
                 member.incarnation,
+                bytes(member.recovery.identity.key_id) if member.recovery else None,
+                member.revoked,
             )
             for member in sorted(roster.members.values(), key=lambda each: bytes(each.id))
         },

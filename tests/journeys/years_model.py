@@ -21,6 +21,8 @@ class ModelMember:
     secrecy: bool
     card: int = 1
     incarnation: bytes | None = None
+    announced: bytes | None = None  # the key that is to follow a lost or stolen one
+    revoked: bool = False
 
 
 @dataclass
@@ -53,12 +55,33 @@ class Model:
     def has_new_key(self, member: bytes, key: bytes) -> None:
         found = self.members[member]
         found.former_keys.append(found.key)
-        found.key = key
+        found.key, found.announced = key, None
         self.entries += 1
 
     def restored(self, member: bytes, incarnation: bytes) -> None:
         self.members[member].incarnation = incarnation
+        self.members[member].announced = None
         self.entries += 1
+
+    def recovery_announced(self, member: bytes, key: bytes) -> None:
+        self.members[member].announced = key
+        self.entries += 1
+
+    def objected(self, member: bytes) -> None:
+        assert self.members[member].announced
+        self.members[member].announced = None
+        self.entries += 1
+
+    def revoked(self, member: bytes) -> None:
+        self.members[member].revoked = True
+        self.moved(member, to="suspended", before="active")
+
+    def recovered(self, member: bytes) -> None:
+        found = self.members[member]
+        assert found.announced
+        if found.revoked:
+            found.revoked, found.state = False, "active"
+        self.has_new_key(member, found.announced)
 
     def published(self, member: bytes) -> None:
         """A card more: no entry."""
@@ -92,7 +115,15 @@ class Model:
             "freshness_hours": self.freshness_hours,
             "log_key": self.log_key,
             "members": {
-                member: (each.state, each.key, each.former_keys, each.secrecy, each.incarnation)
+                member: (
+                    each.state,
+                    each.key,
+                    each.former_keys,
+                    each.secrecy,
+                    each.incarnation,
+                    each.announced,
+                    each.revoked,
+                )
                 for member, each in sorted(self.members.items())
             },
         }

@@ -21,7 +21,7 @@ from typing import Any
 
 from cordee.card import make_card
 from cordee.entries import add_signature, propose
-from cordee.errors import CordeeError, NotAMember, Unreachable
+from cordee.errors import CordeeError, Unreachable
 from cordee.ids import MemberId
 from cordee.invitation import secret_digest
 from cordee.members import registration_digest
@@ -38,6 +38,7 @@ from directory.app import Directory, opened
 from directory.house import House, initialise
 from directory.maintenance import save
 from node.giving_back import GivingBack
+from node.house import Keys
 from node.roster_sync import RosterSync
 from node.store.migrations import node_database
 from tests.builders import seeded_random
@@ -98,7 +99,7 @@ class Line:
         return pb.GiveBackResponse(entries=taken.entries, cards=taken.cards)
 
 
-@dataclass
+@dataclass(eq=False)
 class Association:
     """One member: its keys, its card, its node's own copy of the roster."""
 
@@ -106,22 +107,31 @@ class Association:
     name: str
     folder: Path
     profile: dict[str, Any]
-    identity: SigningKey
-    sealing: SealingKey
+    keys: Keys
     transport: TransportKey
     number: int = 1
     card_since: Any = None
-    away_until: Any = None
-    secrecy: bool = True
+    card_by: Any = None  # the identity key that signed it
+    outside: bool = False  # its identity key is lost or stolen: its node does not call
     rotations: int = 0
     transports: int = 0
+    announced: SigningKey | None = None  # the key that administrators have announced for it
     roster: RosterSync = field(init=False)
-    announced: SigningKey | None = None
     _ends: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
-        self.id = member_id_of(self.identity.public)
+        self.id = member_id_of(self.keys.identity.public)
+        self.keys.named = self.id
+        self.card_by = self.keys.identity
         self.line = Line(self.country, lambda: self.transport)
+
+    @property
+    def identity(self) -> SigningKey:
+        return self.keys.identity
+
+    @property
+    def card_is_old(self) -> bool:
+        return self.card_by is not self.identity or self.country.clock.now() - self.card_since >= CARD_AGE
 
     @property
     def profile_bytes(self) -> bytes:
@@ -133,7 +143,7 @@ class Association:
             network=self.country.network,
             member=self.id,
             number=number,
-            sealing_key=self.sealing.public,
+            sealing_key=self.keys.sealing[number].public,
             transport_key_digest=self.transport.digest,
             profile=self.profile_bytes,
             now=self.country.clock.now(),
@@ -146,7 +156,8 @@ class Association:
         await self.stop()
         db = self._ends.enter_context(node_database(self.folder / "node.db"))
         clock = self.country.clock
-        self.roster = RosterSync(db, network=self.country.network, member=self.id, client=self.line, clock=clock)  # type: ignore[arg-type]
+        network, line = self.country.network, self.line
+        self.roster = RosterSync(db, network=network, member=self.id, client=line, clock=clock, keys=self.keys)  # type: ignore[arg-type]
         house: Any = SimpleNamespace(roster=self.roster, clock=clock, member=self.id, db=db)
         self.giving_back = GivingBack(house, self.line, self.line)  # type: ignore[arg-type]
         self.roster.followed.append(self.giving_back.cards)
@@ -170,7 +181,7 @@ class Association:
     async def publish(self, *, new_transport: bool = False) -> None:
         """A card more: another sealing key, perhaps another transport key, and what its profile says now."""
         before = self.transport
-        self.sealing = SealingKey.generate(self.country.bytes)
+        self.keys.sealing = {self.number + 1: SealingKey.generate(self.country.bytes)}
         if new_transport:
             self.transport = TransportKey.generate()
         card = self.card(self.number + 1)
@@ -178,22 +189,28 @@ class Association:
         await self.line.publish_card(card, self.profile_bytes)
         self.transport = after
         self.number += 1
+        self.card_by = self.identity
         self.transports += new_transport
         self.card_since = self.country.clock.now()
         self.country.model.published(self.id)
         await self.line.renew_certificate(self.transport.request())
 
     async def rotate_identity(self) -> None:
-        """Signed with the old key and the new one, by its own line; then a card under the new one."""
-        new = SigningKey.generate(self.country.bytes)
+        """Signed with the old key and the new one, by its own line. The next card is signed with the new one."""
+        new = self.keys.waiting = SigningKey.generate(self.country.bytes)
         statement = v1.IdentityRotated(**self.head(), member=self.id, identity_key=new.public.to_message())
         entry = add_signature(add_signature(propose(statement), self.identity), new)
         await self.line.append(entry)
-        self.identity = new
+        self.keys.identity, self.keys.waiting = new, None
         self.rotations += 1
         self.country.model.has_new_key(self.id, new.public.key_id)
-        await self.publish()
-        assert await self.follow() == ""  # it listens, and hears of its own entry at once
+
+    async def object(self) -> None:
+        """It still has its key: what administrators have announced is void."""
+        statement = v1.RecoveryObjected(**self.head(), member=self.id)
+        await self.line.append(add_signature(propose(statement), self.identity))
+        self.country.model.objected(self.id)
+        self.announced = None
 
     async def restore(self) -> None:
         """Its node came back from a backup."""
@@ -232,9 +249,9 @@ class Country:
 
     @property
     def present(self) -> list[Association]:
-        """Those that are active and reachable."""
+        """Those that are active, and whose node can call."""
         active = set(self.model.present())
-        return [each for each in self.associations if each.id in active]
+        return [each for each in self.associations if each.id in active and not each.outside]
 
     # ---- the directory ----
 
@@ -332,10 +349,8 @@ class Country:
             name=name,
             folder=folder,
             profile=profile,
-            identity=SigningKey.generate(self.bytes),
-            sealing=SealingKey.generate(self.bytes),
+            keys=Keys(SigningKey.generate(self.bytes), {1: SealingKey.generate(self.bytes)}),
             transport=TransportKey.generate(),
-            secrecy=secrecy,
         )
         request = v1.JoinRequest(
             network=self.network,
@@ -384,4 +399,4 @@ def profile_of(name: str, number: int, chance: dice.Random) -> dict[str, Any]:
     return profile
 
 
-__all__ = ["CARD_AGE", "Association", "Country", "Line", "NotAMember"]
+__all__ = ["CARD_AGE", "Association", "Country", "Line"]
