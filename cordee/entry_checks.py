@@ -47,6 +47,8 @@ class Rule(StrEnum):
     NOT_THE_ANNOUNCED_KEY = N_("not the key that was announced")
     RECOVERY_NOT_DUE = N_("before the delay of the recovery has passed, or long after it")
     KEY_REVOKED = N_("the member's identity key is revoked")
+    AUTHORITY_TAKEN = N_("this certification authority was named before")
+    AUTHORITY_OVERLAP = N_("the former certification authority would end too early or too late")
     DELAY_SWITCHED_OFF = N_("the delay of a recovery cannot be switched off")
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.message import Message
 
 from cordee.entry_checks import Rule, Step, check_place, grown, new_key, require
-from cordee.ids import KeyId
-from cordee.members import Roster
+from cordee.ids import Digest, KeyId
+from cordee.members import AuthorityTrust, Roster
 from cordee.policy import MAX_ADMINISTRATORS, Policy
 from cordee.signing import MAX_BODY, parse_message
+from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 
-__all__ = ["govern", "is_government"]
+__all__ = ["MAX_OVERLAP", "govern", "is_government"]
+
+MAX_OVERLAP = timedelta(days=400)
+"""How long a CA that was replaced may be trusted: leaves live for 90 days."""
 
 _Change = Callable[[Step], dict[str, Any]]
 
@@ -52,6 +57,17 @@ def _rotate_directory_key(step: Step) -> dict[str, Any]:
     return {"directory_key": key, "used_keys": step.roster.used_keys.with_item(key.key_id, None)}
 
 
+def _rotate_authority(step: Step) -> dict[str, Any]:
+    digest = Digest(step.statement.certificate_digest)
+    present, *former = step.roster.authorities
+    require(all(each.digest != digest for each in step.roster.authorities), Rule.AUTHORITY_TAKEN)
+    require(step.statement.HasField("old_end_time"), Rule.MALFORMED)
+    until = moment_of(step.statement.old_end_time)
+    require(step.time <= until and until - step.time <= MAX_OVERLAP, Rule.AUTHORITY_OVERLAP)
+    still = [each for each in former if each.until is not None and each.until > step.time]
+    return {"authorities": (AuthorityTrust(digest), replace(present, until=until), *still)}
+
+
 _GOVERNMENT: Mapping[str, tuple[type[Message], _Change]] = {
     statement.DESCRIPTOR.full_name: (statement, change)
     for statement, change in (
@@ -59,6 +75,7 @@ _GOVERNMENT: Mapping[str, tuple[type[Message], _Change]] = {
         (v1.AdministratorRemoved, _remove_administrator),
         (v1.PolicyChanged, _change_policy),
         (v1.DirectoryKeyRotated, _rotate_directory_key),
+        (v1.AuthorityRotated, _rotate_authority),
     )
 }
 

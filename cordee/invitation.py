@@ -30,7 +30,7 @@ class Invitation:
     network: NetworkId
     members: str  # host:port of the directory for members
     front: str  # host:port of the directory for applicants and administrators
-    ca_certificate: bytes  # DER
+    ca_certificate: bytes  # DER; several while a CA is exchanged, a bundle
     invitation: bytes  # id, 16 bytes
     secret: bytes  # 32 bytes, single use
     legal_name: str

@@ -5,6 +5,7 @@ Values only; `cordee.roster` makes them, entry by entry.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -23,7 +24,16 @@ from cordee.policy import Policy
 from cordee.signing import SigningPublicKey
 from cordee.times import timestamp_of
 
-__all__ = ["Head", "Member", "MemberState", "Recovery", "Roster", "registration_digest"]
+__all__ = [
+    "AuthorityTrust",
+    "Head",
+    "Member",
+    "MemberState",
+    "Recovery",
+    "Roster",
+    "authority_digest",
+    "registration_digest",
+]
 
 
 class MemberState(StrEnum):
@@ -85,6 +95,15 @@ class Member:
 
 
 @dataclass(frozen=True)
+class AuthorityTrust:
+    """A CA of the network's TLS, by the SHA-256 of its certificate (DER)."""
+
+    digest: Digest
+    until: datetime | None = None
+    """When it is trusted no more; None for the one in force."""
+
+
+@dataclass(frozen=True)
 class Roster:
     """The network after the first `size` entries of its log."""
 
@@ -96,6 +115,8 @@ class Roster:
     directory_key: SigningPublicKey
     ca_certificate: bytes
     """DER, as the genesis has it; whether it is a good certificate is for TLS to say."""
+    authorities: tuple[AuthorityTrust, ...]
+    """The CA in force, then the former ones that still were when the last of these entries came, newest first."""
     members: IdMap[MemberId, Member]
     genesis_entry: Digest
     genesis_time: datetime
@@ -107,6 +128,10 @@ class Roster:
     """Every key that ever had a holder."""
     registrations: IdMap[Digest, MemberId] = field(repr=False)
     """Of the members that are not removed."""
+
+    def trusted(self, now: datetime) -> tuple[Digest, ...]:
+        """The CAs that certify at a time, by the digests of their certificates, the one in force first."""
+        return tuple(each.digest for each in self.authorities if each.until is None or now < each.until)
 
     def active(self, member: MemberId) -> Member:
         """The member, if it is in good standing. Raises: NotAMember, MemberIsSuspended."""
@@ -143,6 +168,11 @@ class Roster:
         else:
             previous, earliest = self.genesis_entry, self.genesis_time
         return Head(network=self.network, previous=previous, time=timestamp_of(max(now, earliest)))
+
+
+def authority_digest(certificate: bytes) -> Digest:
+    """What the log says of a CA's certificate (DER)."""
+    return Digest(hashlib.sha256(certificate).digest())
 
 
 def registration_digest(legal_name: str, number: str) -> Digest:

@@ -44,7 +44,7 @@ from cordee.errors import BadSignature, EntryRefused, MalformedKey, MalformedSta
 from cordee.government import govern, is_government
 from cordee.idmap import IdMap
 from cordee.ids import Digest, KeyId, MemberId
-from cordee.members import Head, Member, MemberState, Roster, registration_digest
+from cordee.members import AuthorityTrust, Head, Member, MemberState, Roster, authority_digest, registration_digest
 from cordee.policy import MAX_ADMINISTRATORS, Policy
 from cordee.recovery import announced, objected, recovered, revoked, still_held, with_identity
 from cordee.signing import MAX_BODY, MAX_SIGNED, SigningPublicKey, member_id_of, parse_message
@@ -136,6 +136,7 @@ def _found(entry: v1.Entry, latest: datetime | None) -> Roster:
         administrators=MappingProxyType(administrators),
         directory_key=directory_key,
         ca_certificate=genesis.ca_certificate,
+        authorities=(AuthorityTrust(authority_digest(genesis.ca_certificate)),),
         members=IdMap(),
         genesis_entry=digest,
         genesis_time=time,

@@ -40,6 +40,7 @@ BY_ADMINISTRATORS = frozenset(
         v1.AdministratorRemoved,
         v1.PolicyChanged,
         v1.DirectoryKeyRotated,
+        v1.AuthorityRotated,
     )
 )
 
@@ -77,7 +78,7 @@ class Governance:
         if entry.type not in BY_ADMINISTRATORS:
             raise Refused(entry=entry.type)
         _check_signers(entry, roster)
-        require_recent(entry, self._clock.now(), index=roster.size)
+        self._rosters.require_ready(entry)
         merged = await self._db.write(lambda tx: self._merge(tx, digest, entry, roster))
         signatures = len(merged.signatures)
         if signatures < threshold:

@@ -14,8 +14,8 @@ import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
 from cordee.errors import N_, InvalidInput
-from cordee.ids import MemberId
-from cordee.members import MemberState, Roster
+from cordee.ids import Digest, MemberId
+from cordee.members import MemberState, Roster, authority_digest
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
@@ -34,7 +34,8 @@ from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.commands import Commands
 from directory.events import Events
-from directory.house import House
+from directory.holdings import Authorities, LogKeys, require_held
+from directory.house import Founding, House
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
@@ -97,21 +98,28 @@ async def opened(
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
+    log_keys = LogKeys(folder, crashpoints)
+    authorities = Authorities(folder, founding.ca_certificate)
     with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
                 db,
                 founding=founding,
-                key=house.log_key(),
+                keys=log_keys,
                 last_signed=LastSigned(house.last_signed),
                 clock=clock,
                 crashpoints=crashpoints,
             )
             cards = CardIndex(db, rosters, clock)
             authority = Authority(
-                house.authority(), server_key=house.server_key(), names=_names(founding.members), clock=clock
+                authorities,
+                trusted=lambda: _trusted(rosters, founding, clock, authorities),
+                server_key=house.server_key(),
+                names=_names(founding.members),
+                clock=clock,
             )
+            rosters.before.append(lambda entry: require_held(entry, log_keys, authorities))
             restorations = Restorations(db)
             events = Events(db, crashpoints, restorations)
             broker = Broker(db, rosters, events, mailbox, clock, crashpoints, restorations)
@@ -219,7 +227,7 @@ async def running(
         _host(members, front, directory)
         own = directory.authority.server_certificate
         ports = [
-            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.certificate)),
+            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.root)),
             front.listen(listen_front, rotating_server_credentials(own, root=None)),
         ]
 
@@ -339,6 +347,14 @@ _ABOUT_MEMBERS: dict[str, Any] = {
 def _subject(entry: v1.Entry) -> MemberId | None:
     statement = _ABOUT_MEMBERS.get(entry.type)
     return MemberId(statement.FromString(entry.body).member) if statement is not None else None
+
+
+def _trusted(rosters: RosterStore, founding: Founding, clock: Clock, authorities: Authorities) -> tuple[Digest, ...]:
+    if rosters.behind:  # its log does not say: members that give back the rest trust what was in use
+        return authorities.in_use()
+    if not rosters.founded:
+        return (authority_digest(founding.ca_certificate),)
+    return rosters.roster.trusted(clock.now())
 
 
 def _names(members: str) -> tuple[str, ...]:

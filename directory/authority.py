@@ -1,13 +1,19 @@
-"""The network's CA at work: certificates for members, and the directory's own, renewed in time."""
+"""The network's CA at work: certificates for members, and the directory's own, renewed in time.
+
+While two CAs are trusted, members' certificates come from the one in force, and the directory shows one of the oldest:
+a node that was away over the change knows that one only, and learns of the other once it is in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from cordee.errors import N_, MalformedKey
 from cordee.ids import Digest, MemberId
 from cordee.runtime.clock import Clock
-from cordee.runtime.tls import LEAF_LIFE, CertificateAuthority, TransportKey, spki_digest_of_request
+from cordee.runtime.tls import LEAF_LIFE, TransportKey, bundle_of, spki_digest_of_request
+from directory.holdings import Authorities
 
 __all__ = ["RENEWAL", "Authority"]
 
@@ -21,19 +27,43 @@ class Authority:
     """
 
     def __init__(
-        self, authority: CertificateAuthority, *, server_key: TransportKey, names: tuple[str, ...], clock: Clock
+        self,
+        authorities: Authorities,
+        *,
+        trusted: Callable[[], tuple[Digest, ...]],
+        server_key: TransportKey,
+        names: tuple[str, ...],
+        clock: Clock,
     ) -> None:
-        self._authority = authority
+        """`trusted` says which CAs are, now, by the digests of their certificates: the one in force first."""
+        self._authorities = authorities
+        self._trusted = trusted
         self._server_key = server_key
         self._names = names
         self._clock = clock
         self._own = b""
         self._own_since: datetime | None = None
+        self._own_issuer: Digest | None = None
+        self._root = b""
+        self._root_of: tuple[Digest, ...] = ()
 
     @property
     def certificate(self) -> bytes:
-        """The CA's own, DER."""
-        return self._authority.certificate
+        """Of the CA in force, DER."""
+        return self._authorities.of(self._trusted()[0]).certificate
+
+    def certificates(self) -> list[bytes]:
+        """Of every CA that is trusted, DER, the one in force first."""
+        here = self._authorities.certificates()
+        return [here[digest] for digest in self._trusted() if digest in here]
+
+    def root(self) -> bytes:
+        """What members' certificates are measured by, asked for at every handshake."""
+        trusted = self._trusted()
+        if trusted != self._root_of:
+            self._root, self._root_of = bundle_of(self.certificates()), trusted
+            self._authorities.forget(trusted)
+        return self._root
 
     @property
     def own_expiry(self) -> datetime | None:
@@ -44,12 +74,14 @@ class Authority:
         """A member's certificate (DER), if the request is for the key on its card. Raises: MalformedKey."""
         if spki_digest_of_request(request) != key_digest:
             raise MalformedKey(what=N_("certificate request: its key is not the one on the card"))
-        return self._authority.issue(request, member=member, now=self._clock.now())
+        return self._authorities.of(self._trusted()[0]).issue(request, member=member, now=self._clock.now())
 
     def server_certificate(self) -> tuple[TransportKey, bytes]:
-        """The directory's key and certificate (DER), asked for at every handshake; new at two thirds of a life."""
-        now = self._clock.now()
-        if self._own_since is None or now - self._own_since >= RENEWAL:
-            self._own = self._authority.issue_server(self._server_key, names=self._names, now=now)
-            self._own_since = now
+        """The directory's key and certificate (DER), asked for at every handshake; new at two thirds of a life, and
+        when the CA that it came from is trusted no more.
+        """
+        now, issuer = self._clock.now(), self._trusted()[-1]
+        if self._own_since is None or now - self._own_since >= RENEWAL or issuer != self._own_issuer:
+            self._own = self._authorities.of(issuer).issue_server(self._server_key, names=self._names, now=now)
+            self._own_since, self._own_issuer = now, issuer
         return self._server_key, self._own

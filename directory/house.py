@@ -96,8 +96,9 @@ class House:
 
     @property
     def secrets(self) -> tuple[Path, ...]:
-        """The files that hold keys."""
-        return (self._ca_key, self._log_key, self._server_key)
+        """The files that hold keys, of those that came later too."""
+        later = [path for kind in ("ca-*.key", "ca-*.der", "log-*.key") for path in sorted(self.folder.glob(kind))]
+        return (self._ca_key, self._log_key, self._server_key, *later)
 
     @property
     def _ca_key(self) -> Path:
@@ -118,11 +119,11 @@ class House:
         return Founding.parse(read_whole(self.founding_file))
 
     def log_key(self) -> SigningKey:
-        """The key that signs checkpoints."""
+        """The key that signed the first checkpoints."""
         return SigningKey.from_seed(read_whole(self._log_key))
 
     def authority(self) -> CertificateAuthority:
-        """The network's CA."""
+        """The CA that the network was founded with."""
         return CertificateAuthority.load(read_whole(self._ca_key), self.founding().ca_certificate)
 
     def server_key(self) -> TransportKey:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from cordee.entries import entry_leaf
-from cordee.errors import N_, AlreadyExists, AlreadyFounded, NotFound
+from cordee.errors import N_, AlreadyExists, AlreadyFounded, NotFound, NotFounded
 from cordee.members import MemberState, Roster
 from cordee.roster import apply, replay
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.database import Database
+from cordee.signing import SigningPublicKey
 from cordee.v1 import statements_pb2 as v1
 from directory import app
 from directory.files import private_folder, read_whole, write_new
+from directory.holdings import Authorities, LogKeys
 from directory.house import House
 from directory.lastsigned import LastSigned
 from directory.log_file import read_entries
@@ -27,7 +31,7 @@ from directory.store.migrations import directory_database
 from directory.store.roster import EntryRow
 from directory.store.transfers import TransferRow
 
-__all__ = ["bring_back", "save", "survey"]
+__all__ = ["bring_back", "next_authority", "next_log_key", "save", "survey"]
 
 _ENTRY, _TRANSFER = table_of(EntryRow), table_of(TransferRow)
 
@@ -45,6 +49,30 @@ def survey(folder: Path) -> dict[str, Any]:
     facts["log_behind"] = facts["entries"] > 0 and (facts["entries"] < signed or not house.last_signed.exists())
     sizes = [path.stat().st_size for path in house.mailbox.glob("*")] if house.mailbox.exists() else []
     return facts | {"waiting_files": len(sizes), "waiting_bytes": sum(sizes)}
+
+
+def next_log_key(folder: Path, random: Callable[[int], bytes]) -> SigningPublicKey:
+    """The key that the log is to be signed with next, made where none waits. Raises: NotFound, NotFounded."""
+    return LogKeys(folder).make(random, _roster_of(folder))
+
+
+def next_authority(folder: Path, now: datetime) -> bytes:
+    """The certificate (DER) of the CA that is to follow, made where none waits. Raises: NotFound, NotFounded."""
+    roster = _roster_of(folder)
+    founding = House(folder).founding()
+    return Authorities(folder, founding.ca_certificate).make(now, tuple(each.digest for each in roster.authorities))
+
+
+def _roster_of(folder: Path) -> Roster:
+    house = House(folder)
+    house.founding()
+    if not house.database.exists():
+        raise NotFounded()
+    with _open(house) as db:
+        rows = db.read_sync(lambda tx: tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars().all())
+    if not rows:
+        raise NotFounded()
+    return replay(v1.Entry.FromString(row) for row in rows)
 
 
 def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:

@@ -27,7 +27,7 @@ from cordee.members import Roster, registration_digest
 from cordee.profile import Profile
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
-from cordee.runtime.tls import spki_digest_of_request
+from cordee.runtime.tls import issued_by, spki_digest_of_request
 from cordee.signing import MAX_SIGNED, Signed, SigningPublicKey, member_id_of, parse_body, verify
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
@@ -222,6 +222,7 @@ class Membership:
             return JoinAnswer(JoinState(row.state), reason=row.refusal_reason)
         roster.active(member)
         fresh = row.certificate is not None and now - moment(row.certificate_at) < RENEWAL
+        fresh = fresh and issued_by(row.certificate, self._authority.certificate)
         certificate = row.certificate if fresh else await self._issue(member, request.certificate_request, now)
         return JoinAnswer(JoinState.ADMITTED, certificate=certificate)
 
@@ -234,6 +235,10 @@ class Membership:
         return certificate
 
     # ---- members ----
+
+    def authorities(self) -> list[bytes]:
+        """The certificates (DER) of the CAs that are trusted now, the one in force first."""
+        return self._authority.certificates()
 
     def renew(self, member: MemberId, request: bytes) -> bytes:
         """A new certificate (DER) for the key on the member's newest card. Raises: MalformedKey, NotFound."""

@@ -114,14 +114,17 @@ class Recovery:
         return TakenBack(entries=added, cards=await self._take_cards(given))
 
     def _opened(self, note: str) -> Checkpoint:
-        """A checkpoint by the present log key, or by the one that the log here names."""
+        """A checkpoint that this directory signed. Raises: CheckpointRefused."""
         roster, _ = self._rosters.as_it_is
+        refused = CheckpointRefused(problem=N_("it is another log's"))
         if roster is None:
-            raise CheckpointRefused(problem=N_("it is another log's"))
-        try:
-            return open_checkpoint(note, self._rosters.log_key, roster.origin)
-        except CheckpointRefused:
-            return open_checkpoint(note, roster.directory_key, roster.origin)
+            raise refused
+        for key in self._rosters.log_keys():
+            try:
+                return open_checkpoint(note, key, roster.origin)
+            except CheckpointRefused as other:
+                refused = other
+        raise refused
 
     async def _read(
         self, given: AsyncIterator[pb.GiveBackRequest], checkpoint: Checkpoint, first: int

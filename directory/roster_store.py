@@ -33,6 +33,7 @@ from cordee.runtime.database import Database
 from cordee.signing import SigningKey, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
+from directory.holdings import LogKeys
 from directory.house import Founding
 from directory.lastsigned import LastSigned
 from directory.restoration import note_restore
@@ -70,14 +71,15 @@ class RosterStore:
         db: Database,
         *,
         founding: Founding,
-        key: SigningKey,
+        keys: LogKeys,
         last_signed: LastSigned,
         clock: Clock,
         crashpoints: Crashpoints,
     ) -> None:
         self._db = db
         self._founding = founding
-        self._key = key
+        self._keys = keys
+        self._key: SigningKey | None = None  # the one in force, once it was asked for
         self._last_signed = last_signed
         self._clock = clock
         self._crashpoints = crashpoints
@@ -87,6 +89,8 @@ class RosterStore:
         self._appending = asyncio.Lock()
         self._behind = False
         self.also: list[Also] = []
+        self.before: list[Callable[[v1.Entry], None]] = []
+        """Who may say that the directory cannot go on after an entry, before anybody signs it."""
         self.grown: list[Grown] = []
 
     # ---- what it says ----
@@ -106,10 +110,10 @@ class RosterStore:
         if self._behind:
             raise DirectoryBehind(size=self._tree.size, signed=self._last_signed.size or "?")
 
-    @property
-    def log_key(self) -> SigningPublicKey:
-        """What checkpoints are signed with."""
-        return self._key.public
+    def log_keys(self) -> tuple[SigningPublicKey, ...]:
+        """Whose checkpoints are ours: the keys that are here, and the one that the log as it is here names."""
+        named = (self._roster.directory_key,) if self._roster is not None else ()
+        return (*self._keys.held(), *named)
 
     @property
     def size(self) -> int:
@@ -141,9 +145,18 @@ class RosterStore:
         """The log's root at a size, or None where it is shorter."""
         return self._tree.root(size) if 1 <= size <= self._tree.size else None
 
-    async def entries(self, start: int) -> AsyncIterator[v1.Entry]:
+    @property
+    def signed(self) -> tuple[str, int]:
+        """The newest signed note, and how many entries it covers. Raises: NotFounded, DirectoryBehind."""
+        self.require_whole()
+        if self._checkpoint is None:
+            raise NotFounded()
+        return self._checkpoint[0], self._checkpoint[1].size
+
+    async def entries(self, start: int, end: int | None = None) -> AsyncIterator[v1.Entry]:
         """The entries from an index on, up to the last checkpoint's size: what is not signed yet is not shown."""
-        end = self._checkpoint[1].size if self._checkpoint is not None else 0
+        signed = self._checkpoint[1].size if self._checkpoint is not None else 0
+        end = signed if end is None else min(end, signed)
         while start < end:
             query = (
                 select(_ENTRY.c.entry)
@@ -196,7 +209,7 @@ class RosterStore:
             roster = apply(None, genesis, latest=self._clock.now() + _SKEW)
             ours = self._founding
             for field, named, own in (
-                ("directory_key", roster.directory_key, self._key.public),
+                ("directory_key", roster.directory_key, ours.directory_key),
                 ("ca_certificate", roster.ca_certificate, ours.ca_certificate),
                 ("origin", roster.origin, ours.origin),
             ):
@@ -218,10 +231,16 @@ class RosterStore:
             known = await self.index_of(entry_digest(entry))
             if known is not None:
                 return known
-            require_recent(entry, self._clock.now(), index=self.roster.size)
+            self.require_ready(entry)
             roster = apply(self.roster, entry, latest=self._clock.now() + _SKEW)
             await self._append(roster, entry)
             return roster.size - 1
+
+    def require_ready(self, entry: v1.Entry) -> None:
+        """What is asked of an entry beyond the rules of the log. Raises: EntryRefused, InvalidInput."""
+        require_recent(entry, self._clock.now(), index=self.roster.size)
+        for each in self.before:
+            each(entry)
 
     async def leaves(self, start: int, count: int) -> list[bytes]:
         """The leaf hashes of entries that are here, from an index on."""
@@ -317,7 +336,14 @@ class RosterStore:
         self._crashpoints.reach(AFTER_LAST_SIGNED)
         time = self._clock.now().replace(microsecond=0)
         checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
-        self._checkpoint = sign_checkpoint(checkpoint, self._key), checkpoint
+        self._checkpoint = sign_checkpoint(checkpoint, self._log_key()), checkpoint
+
+    def _log_key(self) -> SigningKey:
+        """The key that the log names; the one before it is erased. Raises: NotFound where it is not here."""
+        if self._key is None or self._key.public != self.roster.directory_key:
+            self._key = self._keys.of(self.roster.directory_key)
+            self._keys.forget(self.roster)
+        return self._key
 
     async def sign_if_due(self) -> bool:
         """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less."""

@@ -27,6 +27,7 @@ from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
+from node.authorities import Trust
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
@@ -217,10 +218,19 @@ async def opened(
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
         identity = Identity(house, client, publishing)
-        roster.followed.append(identity.follow)
+        trust = Trust(house, client, publishing, membership)
+        roster.followed += [identity.follow, trust.follow]
         upkeep = Upkeep(house, publishing, identity, certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
-        running = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), upkeep.scrub()]
+        running = [
+            listener.run(),
+            outbox.run(),
+            worker.run(),
+            prefetching.run(),
+            upkeep.run(),
+            upkeep.scrub(),
+            trust.run(),
+        ]
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)
@@ -240,7 +250,7 @@ async def opened(
         try:
             async with contextlib.AsyncExitStack() as open_doors:
                 if door is not None:
-                    own = hosted(house, door, identity=lambda: client.identity, root=client.root)
+                    own = hosted(house, door, identity=lambda: client.identity, root=lambda: client.root)
                     await open_doors.enter_async_context(own)
                 yield node
         finally:

@@ -98,7 +98,7 @@ async def hosted(
     door: Door,
     *,
     identity: Callable[[], tuple[TransportKey, bytes]],
-    root: bytes,
+    root: bytes | Callable[[], bytes],
 ) -> AsyncIterator[int]:
     """Serve the mailbox until the block ends; the port. `identity` is asked for key and certificate at each handshake.
 

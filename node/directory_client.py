@@ -35,7 +35,7 @@ class DirectoryClient:
 
     @property
     def root(self) -> bytes:
-        """The network's CA, DER."""
+        """The network's CA, DER; while one is exchanged, both."""
         return self._root
 
     def channel_to(self, member: MemberId, endpoint: str) -> grpc.aio.Channel:
@@ -52,9 +52,12 @@ class DirectoryClient:
         self._membership = directory_pb2_grpc.MembershipStub(self._channel)
         self._mailbox = MailboxLine(self._channel)
 
-    async def reconnect(self, *, key: TransportKey, certificate: bytes) -> None:
-        """Go on with a renewed certificate. Calls under way end with Unreachable and are made again."""
+    async def reconnect(self, *, key: TransportKey, certificate: bytes, root: bytes | None = None) -> None:
+        """Go on with a renewed certificate, or with other CAs to trust. Calls under way end with Unreachable and are
+        made again.
+        """
         old = self._channel
+        self._root = root or self._root
         self._connect(key, certificate)
         await old.close()
 
@@ -97,6 +100,12 @@ class DirectoryClient:
         """A new certificate (DER) for the transport key on our newest card; `certificate_request` is PKCS #10, DER."""
         request = directory_pb2.RenewCertificateRequest(certificate_request=certificate_request)
         return (await answered(self._membership.RenewCertificate(request, timeout=CALL_SECONDS))).certificate
+
+    async def authorities(self) -> list[bytes]:
+        """The certificates (DER) of the CAs that the directory says are trusted: to be compared with the log."""
+        request = directory_pb2.ListAuthoritiesRequest()
+        answer = await answered(self._membership.ListAuthorities(request, timeout=CALL_SECONDS))
+        return list(answer.certificates)
 
     async def submit(self, statement: Signed) -> str:
         """One step of a transfer; the state after it. Safe to repeat."""

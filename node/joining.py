@@ -56,7 +56,7 @@ class Membership:
     network: NetworkId
     members: str  # host:port
     front: str  # host:port
-    ca_certificate: bytes  # DER
+    ca_certificate: bytes  # DER; several while a CA is exchanged, a bundle
 
     @classmethod
     def load(cls, data_dir: Path) -> Membership:

@@ -120,12 +120,14 @@ class Publishing:
         put_secret(tx, self._house.vault, _NEXT_TRANSPORT, key.pem)
         return key
 
-    async def renew_certificate(self) -> None:
-        """Another certificate for the same key, used from the next call on. Raises: Unreachable, MalformedKey."""
+    async def renew_certificate(self, *, root: bytes | None = None) -> None:
+        """Another certificate for the same key, used from the next call on; the CAs that `root` names are trusted from
+        then on, where it is given. Raises: Unreachable, MalformedKey.
+        """
         async with self._lock:
             renewed = await self._client.renew_certificate(self.transport.request())
             replace(self._certificate, renewed)
-            await self._client.reconnect(key=self.transport, certificate=renewed)
+            await self._client.reconnect(key=self.transport, certificate=renewed, root=root)
             log.info("certificate.renewed")
 
     # ---- sealing keys ----

@@ -23,7 +23,7 @@ from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import add_signature, entry_leaf, propose
 from cordee.ids import Digest, MemberId
 from cordee.log import MerkleTree
-from cordee.members import Member, Roster, registration_digest
+from cordee.members import Member, Roster, authority_digest, registration_digest
 from cordee.policy import Policy
 from cordee.roster import apply
 from cordee.sealing import SealingKey
@@ -296,6 +296,11 @@ class Network:
         entry = self._govern(v1.DirectoryKeyRotated, key=new.public.to_message())
         self.directory = new
         return entry
+
+    def rotate_authority(self, certificate: bytes, *, overlap: timedelta = timedelta(days=120)) -> v1.Entry:
+        """Another CA; the old one is trusted for the overlap."""
+        digest, end = authority_digest(certificate), timestamp_of(self.now + overlap)
+        return self._govern(v1.AuthorityRotated, certificate_digest=digest, old_end_time=end)
 
     def _govern(self, kind: type[Message], **fields: Any) -> v1.Entry:
         return self.append(self.signed_entry(kind(**self.roster.head(None, self.now), **fields)))

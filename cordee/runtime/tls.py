@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -40,7 +40,10 @@ __all__ = [
     "ONLY_TLS_1_3",
     "CertificateAuthority",
     "TransportKey",
+    "bundle_of",
+    "certificates_in",
     "channel",
+    "issued_by",
     "rotating_server_credentials",
     "server_credentials",
     "server_name_of",
@@ -219,21 +222,23 @@ def server_credentials(*, key: TransportKey, certificate: bytes, root: bytes | N
 
 
 def rotating_server_credentials(
-    fetch: Callable[[], tuple[TransportKey, bytes]], *, root: bytes | None
+    fetch: Callable[[], tuple[TransportKey, bytes]], *, root: bytes | Callable[[], bytes] | None
 ) -> grpc.ServerCredentials:
     """As `server_credentials`, but `fetch` is asked at every handshake, so that a renewed certificate is used at once.
+    So is `root`, where it is no certificate but says which.
 
-    Where `fetch` fails, nobody gets in: gRPC itself would go on with the old certificates, failing open.
+    Where one of them fails, nobody gets in: gRPC itself would go on with the old certificates, failing open.
     """
-    authority = _pem(root) if root is not None else None
-    made: list[tuple[bytes, grpc.ServerCertificateConfiguration]] = []
+    made: list[tuple[bytes, bytes | None, grpc.ServerCertificateConfiguration]] = []
 
     def configuration() -> grpc.ServerCertificateConfiguration | None:
         key, certificate = fetch()
-        if made and made[0][0] == certificate:
+        trusted = root() if callable(root) else root
+        if made and made[0][:2] == (certificate, trusted):
             return None  # unchanged: a fresh configuration at each handshake is costly
-        made[:] = [(certificate, _configuration(key, certificate, authority))]
-        return made[0][1]
+        authority = _pem(trusted) if trusted is not None else None
+        made[:] = [(certificate, trusted, _configuration(key, certificate, authority))]
+        return made[0][2]
 
     initial = configuration()
     if initial is None:  # cannot happen on the first call
@@ -265,7 +270,7 @@ def channel(
     max_receive: int = MAX_MESSAGE + _OVERHEAD,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
-    """A channel to `target` ("host:port") that trusts the CA `root` (DER) and no other.
+    """A channel to `target` ("host:port") that trusts the CA `root` (DER, or several, see `bundle_of`) and no other.
 
     The server must be certified for `server_name`, wherever it runs. `key` and `certificate` (DER) say who is calling.
     """
@@ -349,8 +354,46 @@ def _key_of_request(request: bytes) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def _pem(certificate: bytes) -> bytes:
-    return _load_certificate(certificate).public_bytes(Encoding.PEM)
+def bundle_of(certificates: Iterable[bytes]) -> bytes:
+    """Certificates (DER) one after the other, in one order: what is trusted while a CA is exchanged."""
+    return b"".join(sorted(set(certificates)))
+
+
+def certificates_in(bundle: bytes) -> list[bytes]:
+    """The certificates (DER) of a bundle; one alone is a bundle of one. Raises: MalformedKey."""
+    found = []
+    while bundle:
+        size = _der_size(bundle)
+        found.append(bundle[:size])
+        bundle = bundle[size:]
+    return found
+
+
+def _der_size(data: bytes) -> int:
+    """Bytes of the SEQUENCE that data begins with (X.690 §8.1.3). Raises: MalformedKey."""
+    if len(data) < 4 or data[0] != 0x30:
+        raise MalformedKey(what=N_("certificate"))
+    octets = data[1] & 0x7F if data[1] & 0x80 else 0
+    length = int.from_bytes(data[2 : 2 + octets]) if octets else data[1]
+    size = 2 + octets + length
+    if octets > 3 or size > len(data):
+        raise MalformedKey(what=N_("certificate"))
+    return size
+
+
+def issued_by(certificate: bytes, authority: bytes) -> bool:
+    """Whether a certificate (DER) bears the signature of a CA (DER). Raises: MalformedKey."""
+    try:
+        _load_certificate(certificate).verify_directly_issued_by(_load_certificate(authority))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _pem(bundle: bytes) -> bytes:
+    if bundle.startswith(b"-----BEGIN"):
+        return _load_certificate(bundle).public_bytes(Encoding.PEM)
+    return b"".join(_load_certificate(each).public_bytes(Encoding.PEM) for each in certificates_in(bundle))
 
 
 def _configuration(

@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cordee.errors import N_, CordeeError, RemoteFailure
+from cordee.errors import N_, CordeeError, NotFound, RemoteFailure
 from cordee.ids import MemberId, NetworkId
-from cordee.members import Roster
+from cordee.members import Roster, authority_digest
 from cordee.runtime.clock import Clock
 from cordee.runtime.rpc_errors import reaching
-from cordee.runtime.tls import channel
+from cordee.runtime.tls import bundle_of, channel
 from cordee.signing import SigningKey
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
@@ -41,6 +41,7 @@ class FrontClient:
     def __init__(
         self,
         stub: directory_pb2_grpc.AdministrationStub,
+        enrolment: directory_pb2_grpc.EnrolmentStub,
         *,
         network: NetworkId,
         key: SigningKey,
@@ -48,6 +49,7 @@ class FrontClient:
         random: Callable[[int], bytes],
     ) -> None:
         self._stub = stub
+        self._enrolment = enrolment
         self._network = network
         self._key = key
         self._clock = clock
@@ -65,6 +67,19 @@ class FrontClient:
                 else:
                     checkpoint = part.checkpoint
         return log.extend(entries, checkpoint, now=self._clock.now())
+
+    async def authorities(self, roster: Roster) -> bytes:
+        """The CAs that the verified log trusts now, as a bundle: what the directory gives counts by its digest only.
+
+        Raises: NotFound where it does not give the one in force.
+        """
+        with reaching(_PEER):
+            answer = await self._enrolment.ListAuthorities(pb.ListAuthoritiesRequest(), timeout=_CALL_SECONDS)
+        trusted = roster.trusted(self._clock.now())
+        given = {authority_digest(each): each for each in answer.certificates}
+        if trusted[0] not in given:
+            raise NotFound(what=N_("certification authority"))
+        return bundle_of(given[digest] for digest in trusted if digest in given)
 
     async def invite(self, **fields: Any) -> None:
         """Register an invitation: the fields of CreateInvitation but network, time and nonce."""
@@ -131,7 +146,8 @@ async def connected(
     """A line to the front listener at "host:port", which must be certified by the CA `root` (DER)."""
     async with channel(front, root=root) as line:
         stub = directory_pb2_grpc.AdministrationStub(line)
-        yield FrontClient(stub, network=network, key=key, clock=clock, random=random)
+        enrolment = directory_pb2_grpc.EnrolmentStub(line)
+        yield FrontClient(stub, enrolment, network=network, key=key, clock=clock, random=random)
 
 
 async def submit_genesis(front: str, *, root: bytes, genesis: v1.Entry, network: NetworkId) -> None:

@@ -48,6 +48,7 @@ _STATEMENTS: dict[str, type[Message]] = {
         v1.AdministratorRemoved,
         v1.PolicyChanged,
         v1.DirectoryKeyRotated,
+        v1.AuthorityRotated,
     )
 }
 _VERBS: dict[str, str] = {
@@ -112,18 +113,26 @@ def recovery(member: MemberId, roster: Roster, now: datetime) -> v1.MemberRecove
 
 
 def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None:
-    """An entry that another administrator has begun, which says the same as `statement` but for its time."""
+    """An entry that another administrator has begun, which says the same as `statement` but for its time, and what was
+    counted from it.
+    """
     wanted = type(statement)()
     wanted.CopyFrom(statement)
-    wanted.ClearField("time")
+    _without_times(wanted)
     for entry in pending:
         if entry.type != statement.DESCRIPTOR.full_name:
             continue
         found = parse_message(entry.body, type(statement), MAX_BODY)
-        found.ClearField("time")
+        _without_times(found)
         if found == wanted:
             return entry
     return None
+
+
+def _without_times(statement: Message) -> None:
+    for name in ("time", "old_end_time"):
+        if name in statement.DESCRIPTOR.fields_by_name:
+            statement.ClearField(name)
 
 
 def parse_entry(entry: v1.Entry) -> Any:
@@ -212,6 +221,12 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
     elif isinstance(statement, v1.PolicyChanged):
         lines = [say(N_("Change the network's policy:"))]
         lines += _policy(roster.policy, Policy.from_message(statement.policy))
+    elif isinstance(statement, v1.AuthorityRotated):
+        lines = [
+            say(N_("Certificates come from another certification authority from now on.")),
+            say(N_("  digest of its certificate: {digest}"), digest=statement.certificate_digest.hex()),
+            say(N_("  the former one is trusted until {end}"), end=_at(moment_of(statement.old_end_time))),
+        ]
     else:
         lines = [say(N_("The directory signs its log with another key from now on.")), words(statement.key)]
     signers = ", ".join(KeyId(one.signer).short for one in entry.signatures) or "–"

@@ -32,7 +32,7 @@ class Network:
 
     id: NetworkId
     origin: str
-    ca_certificate: bytes
+    ca_certificate: bytes  # of every CA that was trusted when this machine last looked, a bundle
     members: str
     front: str
 
@@ -129,6 +129,12 @@ class Home:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidRecord(path=str(self._file), problem=N_("it is damaged")) from error
+
+    def trust(self, bundle: bytes) -> None:
+        """Remember which CAs are trusted, as the verified log says."""
+        plain = json.loads(read_whole(self._file))
+        plain["ca_certificate"] = base64.b64encode(bundle).decode("ascii")
+        replace(self._file, json.dumps(plain, indent=1).encode())
 
     def log(self) -> LogCopy:
         """The log as it was verified, replayed."""

@@ -64,9 +64,13 @@ def create(
         "sealed": _text64(crypto_aead_xchacha20poly1305_ietf_encrypt(key.seed, bound, nonce, wrapping)),
     }
     write_new(path, json.dumps(plain, indent=1).encode())
-    public = {"format": _PUBLIC_FORMAT, "public": _public(key.public)}
-    write_new(public_path(path), json.dumps(public, indent=1).encode(), mode=0o644)
+    write_new(public_path(path), public_file(key.public), mode=0o644)
     return key
+
+
+def public_file(key: SigningPublicKey) -> bytes:
+    """What a `.pub` file holds."""
+    return json.dumps({"format": _PUBLIC_FORMAT, "public": _public(key)}, indent=1).encode()
 
 
 def open_key(path: Path, passphrase: bytes) -> SigningKey:

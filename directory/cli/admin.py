@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from directory.cli.admin_founding import attach, found, key, sign_genesis
+from directory.cli.admin_keys import recover, revoke, rotate_ca, rotate_key
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
     admit,
@@ -51,6 +52,10 @@ for command in (
     suspend,
     reinstate,
     remove,
+    recover,
+    revoke,
+    rotate_key,
+    rotate_ca,
     members,
     words,
     administrators,

@@ -158,6 +158,52 @@ def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) ->
     Output(ctx).record({"backup": str(target), "files": files})
 
 
+@group.command("rotate-key")
+@data_dir_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Public half, to be made.")
+@click.pass_context
+def rotate_key(ctx: click.Context, data_dir: Path, out: Path) -> None:
+    """Make the key that the log is to be signed with next; the directory may be running, and goes on with the old one.
+
+    Give the file to an administrator and read its six words out (cordee admin rotate-key). Once they have signed, the
+    directory uses the new key by itself and erases the old one.
+
+    JSON: {public, key_id, words: []}
+    """
+    from cordee.words import six_words
+    from directory.administrator.keyfile import public_file
+    from directory.files import replace
+    from directory.maintenance import next_log_key
+
+    Output(ctx).for_real()
+    public = next_log_key(data_dir, os.urandom)
+    replace(out, public_file(public), mode=0o644)
+    Output(ctx).record({"public": str(out), "key_id": public.key_id.hex(), "words": six_words(public)})
+
+
+@group.command("rotate-ca")
+@data_dir_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Certificate, to be made.")
+@click.pass_context
+def rotate_ca(ctx: click.Context, data_dir: Path, out: Path) -> None:
+    """Make the certification authority that is to follow; the directory may be running, and goes on with the old one.
+
+    Give the file to an administrator and read its digest out (cordee admin rotate-ca). Once they have signed, members'
+    certificates come from the new one, and both are trusted until the end that was signed.
+
+    JSON: {certificate, digest}
+    """
+    from cordee.members import authority_digest
+    from cordee.runtime.clock import SystemClock
+    from directory.files import replace
+    from directory.maintenance import next_authority
+
+    Output(ctx).for_real()
+    certificate = next_authority(data_dir, SystemClock().now())
+    replace(out, certificate, mode=0o644)
+    Output(ctx).record({"certificate": str(out), "digest": authority_digest(certificate).hex()})
+
+
 @group.command("recover")
 @data_dir_option
 @click.option(

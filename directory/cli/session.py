@@ -17,9 +17,10 @@ from google.protobuf.message import Message
 from cordee.entries import add_signature, entry_digest, propose
 from cordee.errors import N_, InvalidInput, NotAnAdministrator, NotFound
 from cordee.ids import MemberId
-from cordee.members import Roster
+from cordee.members import Roster, authority_digest
 from cordee.runtime.clock import Clock, SystemClock
 from cordee.runtime.output import Output
+from cordee.runtime.tls import certificates_in
 from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import Language
@@ -187,6 +188,10 @@ def administering(command: Callable[..., Awaitable[None]]) -> Callable[..., Any]
             ) as client:
                 log = place.log()
                 roster = await client.sync(log)
+                if {authority_digest(each) for each in certificates_in(network.ca_certificate)} != set(
+                    roster.trusted(clock.now())
+                ):
+                    place.trust(await client.authorities(roster))
                 await command(
                     Session(
                         home=place,

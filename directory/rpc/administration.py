@@ -80,7 +80,8 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
     async def ReadLog(self, request: pb.ReadLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
         """The log from an index on, then the checkpoint."""
         command, _ = self._commands.check(request.command, v1.ReadLog)
-        checkpoint = self._rosters.checkpoint  # before the entries: it may cover fewer of them than come, never more
-        async for entry in self._rosters.entries(command.start):
+        # What it covers and no more: an entry that comes meanwhile may exchange the very key that signs.
+        checkpoint, size = self._rosters.signed
+        async for entry in self._rosters.entries(command.start, size):
             yield pb.ReadLogResponse(entry=entry)
         yield pb.ReadLogResponse(checkpoint=checkpoint)

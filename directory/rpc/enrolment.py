@@ -24,6 +24,10 @@ class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
     def __init__(self, membership: Membership) -> None:
         self._membership = membership
 
+    async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:
+        """The CAs that are trusted now."""
+        return pb.ListAuthoritiesResponse(certificates=self._membership.authorities())
+
     async def Request(self, request: pb.EnrolmentRequest, context: Any) -> pb.EnrolmentResponse:
         """Ask to join."""
         state = await self._membership.request(Signed.from_message(request.join_request))

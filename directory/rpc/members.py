@@ -40,6 +40,10 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
         certificate = self._membership.renew(caller(context).member, request.certificate_request)
         return pb.RenewCertificateResponse(certificate=certificate)
 
+    async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:
+        """The CAs that are trusted now."""
+        return pb.ListAuthoritiesResponse(certificates=self._membership.authorities())
+
 
 class RosterServicer(directory_pb2_grpc.RosterServicer):
     """See `RosterStore` and `CardIndex`."""

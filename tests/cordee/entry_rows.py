@@ -41,6 +41,7 @@ TYPES = [
     "AdministratorRemoved",
     "PolicyChanged",
     "DirectoryKeyRotated",
+    "AuthorityRotated",
 ]
 
 
@@ -116,6 +117,7 @@ def world() -> World:
     former["administrator"] = network.add_administrator()
     network.remove_administrator(former["administrator"])
     network.rotate_directory_key()
+    network.rotate_authority(b"another certificate")
     network.rotate(marseille)
     network.restore(marseille)
     network.suspend(lille)
@@ -164,6 +166,7 @@ def good_entries() -> dict[str, Good]:
         (v1.AdministratorRemoved(**government, administrator=network.administrators[2].public.key_id), ()),
         (v1.PolicyChanged(**government, policy=Policy(threshold=3).to_message()), ()),
         (v1.DirectoryKeyRotated(**government, key=key), ()),
+        (v1.AuthorityRotated(**government, certificate_digest=bytes(32), old_end_time=government["time"]), ()),
     ]
     found = {}
     for statement, signers in statements:
@@ -174,7 +177,9 @@ def good_entries() -> dict[str, Good]:
 
 
 MEMBER_SIGNED = frozenset({"IdentityRotated", "NodeRestored", "RecoveryObjected"})
-GOVERNMENT = frozenset({"AdministratorAdded", "AdministratorRemoved", "PolicyChanged", "DirectoryKeyRotated"})
+GOVERNMENT = frozenset(
+    {"AdministratorAdded", "AdministratorRemoved", "PolicyChanged", "DirectoryKeyRotated", "AuthorityRotated"}
+)
 
 
 # ---- the table ----

@@ -162,6 +162,7 @@ def entries() -> dict[str, Target]:
     network.remove_administrator(network.administrators[0])
     network.change_policy(offer_life_limit=timedelta(days=7))
     network.rotate_directory_key()
+    network.rotate_authority(b"another certificate")
 
     def reader(before: Roster | None, founded: Roster) -> Callable[[bytes], object]:
         def read(data: bytes) -> object:

@@ -74,7 +74,7 @@ def standing(member: Member) -> Any:
 
 
 def government_of(state: Roster) -> Any:
-    return (dict(state.administrators), state.policy, state.directory_key, state.ca_certificate, state.network)
+    return (dict(state.administrators), state.policy, state.directory_key, state.authorities, state.network)
 
 
 def changes(network: Network, member: MemberKeys, key: SigningKey) -> list[Message]:
@@ -150,6 +150,7 @@ def arsenal() -> Arsenal:
     then(lambda: network.change_policy(threshold=2))
     then(network.remove_administrator, gone)
     then(network.rotate_directory_key)
+    then(network.rotate_authority, b"another certificate")
     directory = [network.directory, *directory[:2]]
     then(network.remove, lille)
     then(network.revoke, marseille)

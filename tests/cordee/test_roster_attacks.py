@@ -63,6 +63,7 @@ def specimens() -> dict[str, Specimen]:
     keep(lambda: network.change_policy(threshold=3))
     network.change_policy(threshold=2)
     keep(network.rotate_directory_key)
+    keep(lambda: network.rotate_authority(b"another certificate"))
     return found
 
 

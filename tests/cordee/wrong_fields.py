@@ -284,6 +284,34 @@ def delay_rows(path: str, name: str) -> list[Row]:
     return rows
 
 
+def certificate_digest_rows(path: str, _name: str) -> list[Row]:
+    def known() -> st.SearchStrategy[bytes]:
+        return st.sampled_from([each.digest for each in world().network.roster.authorities])
+
+    return [
+        of_statement(path, "of a CA that is or was trusted", Rule.AUTHORITY_TAKEN, setting(path, known)),
+        of_statement(path, "too long or short", Rule.MALFORMED, setting(path, other_length(32))),
+    ]
+
+
+def old_end_rows(path: str, _name: str) -> list[Row]:
+    def too_early(statement: Any, draw: Draw) -> None:
+        statement.old_end_time.seconds = statement.time.seconds - draw(st.integers(1, 10**8))
+
+    def too_late(statement: Any, draw: Draw) -> None:
+        statement.old_end_time.seconds = statement.time.seconds + 400 * 86_400 + draw(st.integers(1, 10**8))
+
+    def broken(statement: Any, draw: Draw) -> None:
+        statement.old_end_time.nanos = draw(st.integers(-(2**31), -1) | st.integers(10**9, 2**31 - 1))
+
+    return [
+        of_statement(path, "before the entry", Rule.AUTHORITY_OVERLAP, too_early),
+        of_statement(path, "more than 400 days after it", Rule.AUTHORITY_OVERLAP, too_late),
+        of_statement(path, "not there", Rule.MALFORMED, setting(path, st.none())),
+        of_statement(path, "out of range", Rule.MALFORMED, broken),
+    ]
+
+
 def reason_rows(path: str, _name: str) -> list[Row]:
     wrong = st.just(0) | st.integers(3, 2**31 - 1) | st.integers(-(2**31), -1)
     return [of_statement(path, "no such reason", Rule.MALFORMED, setting(path, wrong))]
@@ -320,6 +348,8 @@ FIELDS: dict[str, Callable[[str, str], list[Row]]] = {
     "policy.mailbox_quota": size_rows,
     "policy.recovery_delay": delay_rows,
     "reason": reason_rows,
+    "certificate_digest": certificate_digest_rows,
+    "old_end_time": old_end_rows,
     "administrators.ed25519": key_part_rows,
     "administrators.mldsa65": key_part_rows,
     "directory_key.ed25519": key_part_rows,
