@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
+from cordee.checkpoint import open_checkpoint
 from cordee.errors import LogBehind
 from cordee.runtime.database import Database
 from cordee.runtime.rpc_errors import reaching
+from cordee.runtime.tls import channel
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
-from directory.maintenance import save
+from directory.holdings import LogKeys
+from directory.maintenance import next_authority, next_log_key, save
 from directory.store import migrations, table_of
 from directory.store.roster import RestorationRow
 from tests.directory.town import Node, Town, refused
@@ -35,12 +38,12 @@ def put_back(town: Town, backup: Path) -> None:
     shutil.copy(backup / "directory.db", town.folder / "directory.db")
 
 
-async def give(town: Town, *parts: pb.GiveBackRequest) -> pb.GiveBackResponse:
+async def give(town: Town, *parts: pb.GiveBackRequest, root: bytes | None = None) -> pb.GiveBackResponse:
     async def all_of() -> AsyncIterator[pb.GiveBackRequest]:
         for part in parts:
             yield part
 
-    async with town.front() as line:
+    async with channel(town.listening.front, root=root or town.ca) as line:
         stub: Any = directory_pb2_grpc.RecoveryStub(line)
         with reaching("directory"):
             answer: pb.GiveBackResponse = await stub.GiveBack(all_of(), timeout=10)
@@ -171,6 +174,28 @@ async def test_what_was_not_signed_here_brings_nothing_back(loss: Loss, what: st
             await give(town, *parts)
         assert directory.rosters.behind
         assert directory.rosters.size == 2
+
+
+async def test_the_keys_of_the_network_may_have_changed_since_the_backup(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        await town.found()
+        save(town.folder, tmp_path / "backup", with_keys=False)
+        public = next_log_key(town.folder, town.network.random)
+        await town.append(town.network._govern(v1.DirectoryKeyRotated, key=public.to_message()))
+        town.network.now = town.clock.now()
+        certificate = next_authority(town.folder, town.clock.now())
+        await town.append(town.network.rotate_authority(certificate, overlap=timedelta(0)))
+        town.move(timedelta(minutes=1))
+        assert town.directory.authority.certificates() == [certificate]
+        town.directory.authority.root()
+        note = town.directory.rosters.checkpoint
+    put_back(town, tmp_path / "backup")
+    assert set(LogKeys(town.folder).held()) == {public}, "the key that the backup's log names is erased"
+    async with town.open() as directory:
+        given = await give(town, start(town, 1, note), *entries(town.network.entries[1:]), root=certificate)
+        assert given.entries == 2
+        open_checkpoint(directory.rosters.checkpoint, public, directory.rosters.roster.origin)
 
 
 async def test_more_cards_than_members_are_not_read(loss: Loss) -> None:

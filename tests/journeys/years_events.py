@@ -15,10 +15,14 @@ from cordee.checkpoint import open_checkpoint
 from cordee.entries import add_signature, entry_leaf, network_id, propose
 from cordee.errors import CordeeError
 from cordee.log import MerkleTree
+from cordee.members import authority_digest
 from cordee.policy import Policy
 from cordee.roster import Roster, replay
 from cordee.signing import SigningKey
+from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
+from directory.holdings import LogKeys
+from directory.maintenance import next_authority, next_log_key
 from tests.journeys.years_parts import Association, Country
 
 WEEK = timedelta(days=7)
@@ -35,7 +39,6 @@ class Years:
         self.weeks = 0
         self.happened: Counter[str] = Counter()
         self.backups: dict[str, Path] = {}
-        self.log_keys = 1
         self.plan: dict[int, list[Event]] = {}
         self._write_plan()
 
@@ -71,6 +74,10 @@ class Years:
         for week, name in ((50, "one"), (121, "two")):
             self.at(week, lambda name=name: self._the_directory_is_restored(name))  # type: ignore[misc]
         self.at(75, self._the_directory_restarts)
+        for week in (22, 45, 83, 113, 137):  # also between a backup and the restore
+            self.at(week, self._the_log_key_rotates)
+        for week in (41, 108, 148):
+            self.at(week, self._the_ca_rotates)
 
     # ---- time ----
 
@@ -99,12 +106,12 @@ class Years:
         await self.country.directory.rosters.sign_if_due()
 
     async def _renew_what_is_due(self) -> None:
-        """Cards at two thirds of their life; every third renewal brings another transport key too."""
+        """Cards at two thirds of their life, or signed by a former key."""
         for each in self.country.present:
             if each.card_is_old:
                 if self.weeks % 3 == 0:
                     each.profile["services"][0]["waiting_days"] = self.country.dice.randrange(60)
-                await each.publish(new_transport=each.number % 3 == 0)
+                await each.publish()
                 self.happened["card"] += 1
 
     async def _all_look(self) -> None:
@@ -328,6 +335,26 @@ class Years:
 
     # ---- the directory ----
 
+    async def _the_log_key_rotates(self) -> None:
+        """Made beside the directory, named by an entry, used from then on; the former is erased."""
+        country = self.country
+        following = next_log_key(country.house.folder, country.bytes)
+        former = country.directory.rosters.roster.directory_key
+        assert await country.govern(v1.DirectoryKeyRotated, key=following.to_message())
+        country.model.log_key_rotated(following.key_id)
+        assert former not in LogKeys(country.house.folder).held()
+        self._note("log key rotated", "")
+
+    async def _the_ca_rotates(self) -> None:
+        """Both are trusted for four months, in which everybody gets a certificate of the new one."""
+        country, now = self.country, self.country.clock.now()
+        digest = authority_digest(next_authority(country.house.folder, now))
+        end = timestamp_of(now + timedelta(days=120))
+        assert await country.govern(v1.AuthorityRotated, certificate_digest=digest, old_end_time=end)
+        country.model.ca_rotated(digest)
+        country.directory.authority.root()  # as at each handshake: what is trusted no more is erased
+        self._note("CA rotated", "")
+
     async def _backup(self, name: str) -> None:
         self.backups[name] = self.country.back_up(f"backup-{name}")
         self._note("backup", name)
@@ -342,6 +369,8 @@ class Years:
         """
         country = self.country
         before = country.directory.rosters.roster
+        for each in country.dice.sample(country.present, 2):
+            assert await each.follow() == ""  # somebody is always connected, and hears of each entry at once
         await country.restore(self.backups[name])
         rosters = country.directory.rosters
         assert rosters.behind
@@ -408,6 +437,7 @@ class Years:
         assert done["directory restored"] == 2
         assert (done["key lost"], done["key stolen"], done["key recovered"]) == (2, 1, 3)
         assert done["false alarm"] == 1
+        assert (done["log key rotated"], done["CA rotated"]) == (5, 3)
         assert done["rotated"] >= 2 * MEMBERS
         assert done["card"] >= 5 * MEMBERS
         long = [each for each in self.country.present if each.number >= 10]
@@ -431,6 +461,7 @@ def said(roster: Roster) -> dict[str, Any]:
         "threshold": roster.policy.threshold,
         "freshness_hours": roster.policy.freshness_limit / timedelta(hours=1),
         "log_key": roster.directory_key.key_id,
+        "ca": roster.authorities[0].digest,
         "members": {
             bytes(member.id): (
                 member.state.value,

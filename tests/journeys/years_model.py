@@ -33,6 +33,7 @@ class Model:
     threshold: int
     freshness_hours: int
     log_key: bytes
+    ca: bytes
     members: dict[bytes, ModelMember] = field(default_factory=dict)
     entries: int = 1
 
@@ -101,6 +102,14 @@ class Model:
         self.threshold, self.freshness_hours = threshold, freshness_hours
         self.entries += 1
 
+    def log_key_rotated(self, key: bytes) -> None:
+        self.log_key = key
+        self.entries += 1
+
+    def ca_rotated(self, digest: bytes) -> None:
+        self.ca = digest
+        self.entries += 1
+
     # ---- what others must say too ----
 
     def present(self, state: str = "active") -> list[bytes]:
@@ -114,6 +123,7 @@ class Model:
             "threshold": self.threshold,
             "freshness_hours": self.freshness_hours,
             "log_key": self.log_key,
+            "ca": self.ca,
             "members": {
                 member: (
                     each.state,

@@ -24,7 +24,7 @@ from cordee.entries import add_signature, propose
 from cordee.errors import CordeeError, Unreachable
 from cordee.ids import MemberId
 from cordee.invitation import secret_digest
-from cordee.members import registration_digest
+from cordee.members import authority_digest, registration_digest
 from cordee.policy import Policy
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.crashpoint import Crashpoints
@@ -178,9 +178,9 @@ class Association:
 
     # ---- what it does by itself ----
 
-    async def publish(self, *, new_transport: bool = False) -> None:
-        """A card more: another sealing key, perhaps another transport key, and what its profile says now."""
-        before = self.transport
+    async def publish(self) -> None:
+        """A card more: another sealing key, each third time another transport key, and what its profile says now."""
+        before, new_transport = self.transport, self.transports < self.number // 3
         self.keys.sealing = {self.number + 1: SealingKey.generate(self.country.bytes)}
         if new_transport:
             self.transport = TransportKey.generate()
@@ -278,7 +278,8 @@ class Country:
         await self.directory.rosters.found(genesis)
         self.network = self.directory.rosters.roster.network
         keys = {key.public.key_id for key in self.administrators.values()}
-        self.model = Model(set(keys), threshold, 24, log_key.key_id)
+        ca = authority_digest(self.house.founding().ca_certificate)
+        self.model = Model(set(keys), threshold, 24, log_key.key_id, ca)
 
     async def open(self) -> None:
         self.directory = await self._ends.enter_async_context(
