@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 from cordee import case as casework
 from cordee.act import commitment, parse_act
 from cordee.checkpoint import open_checkpoint
 from cordee.entries import entry_leaf, network_id
-from cordee.ids import TransferId
+from cordee.ids import MemberId, TransferId
 from cordee.log import MerkleTree
 from cordee.roster import replay
 from cordee.signing import SigningKey
@@ -29,6 +31,8 @@ from node.vault import Vault
 
 __all__ = ["Evidence"]
 
+_LOG = "SELECT entry FROM roster_entry ORDER BY position"
+
 
 class Evidence:
     """Reads one association's folder, beside the running node."""
@@ -36,7 +40,9 @@ class Evidence:
     def __init__(self, house: House) -> None:
         self._house = house
         self._vault = Vault.open(house.data_dir / VAULT, (house.folder / "passphrase").read_bytes().split(b"\n", 1)[0])
-        self._engine: Engine = create_engine(f"sqlite:///file:{house.data_dir / DATABASE}?mode=ro&uri=true")
+        # Nothing stays open: the search reads these files as any program does, which gives up this process's locks.
+        url = f"sqlite:///file:{house.data_dir / DATABASE}?mode=ro&uri=true"
+        self._engine: Engine = create_engine(url, poolclass=NullPool)
 
     def _read(self) -> Connection:
         return self._engine.connect()
@@ -45,8 +51,8 @@ class Evidence:
 
     def roster(self, *, network: str, members: int, threshold: int) -> None:
         """Replay the log in the node's database, independently of the node."""
-        with sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True) as db:
-            raw = [row[0] for row in db.execute("SELECT entry FROM roster_entry ORDER BY position")]
+        with closing(sqlite3.connect(f"file:{self._house.data_dir / DATABASE}?mode=ro", uri=True)) as db:
+            raw = [row[0] for row in db.execute(_LOG)]
             (note,) = db.execute("SELECT note FROM roster_head").fetchone()
         entries = [statements_pb2.Entry.FromString(each) for each in raw]
         require(network_id(entries[0]).hex() == network, "the genesis is the network's")
@@ -167,8 +173,11 @@ class Evidence:
     # ---- the journal ----
 
     def journal(self) -> int:
-        """Verify the journal from the database with the node's own key; how many lines it has."""
+        """Verify the journal from the database with the node's own keys; how many lines it has."""
         with self._read() as tx:
             seed = get_secret(tx, self._vault, "identity")
             require(seed is not None, "the node has an identity")
-            return journal.verify(tx, SigningKey.from_seed(seed or b"").public).lines
+            log = replay(statements_pb2.Entry.FromString(row[0]) for row in tx.exec_driver_sql(_LOG).all())
+            former = log.members[MemberId(bytes.fromhex(self._house.member))].former_identities
+            own = SigningKey.from_seed(seed or b"").public
+            return journal.verify(tx, own, former=tuple(key for _, key in former)).lines

@@ -258,9 +258,9 @@ class Stage:
             accounts.touch()
             house.command("node", "login", HANDLER, "--password-file", str(self.password))
 
-    def sign_in(self, house: House) -> None:
-        """Sign the handler in again, after a session ended."""
-        house.command("node", "login", HANDLER, "--password-file", str(self.password))
+    def sign_in(self, house: House, name: str = HANDLER) -> None:
+        """Sign the handler in again, after a session ended, or somebody else."""
+        house.command("node", "login", name, "--password-file", str(self.password))
 
 
 def environment_of(folder: Path, socket: Path) -> dict[str, str]:

@@ -27,6 +27,7 @@ from node import acts, records, sending, transfer_store
 from node.app import Parts
 from node.attachments import StoredAttachment
 from node.demo.cheat import CheatingShipping
+from node.mailbox_line import MailboxHost
 from node.sending import Preview
 from node.shipping import Shipping
 from node.terms import Terms
@@ -416,11 +417,11 @@ def packs(alter: Callable[[Terms], Terms]) -> type[Shipping]:
     """A node that offers honestly and packs something else."""
 
     class Cheat(Shipping):
-        async def _pack(self, job: Transfer) -> asyncio.Task[int | None] | None:
+        async def _pack(self, job: Transfer, host: MailboxHost) -> asyncio.Task[int | None] | None:
             house = self._house
             key = await house.db.read(lambda tx: records.data_key_of(tx, house.vault, job.case_id or ""))
             altered = alter(Terms.unsealed(job.sealed_terms, key, job.id))
-            return await super()._pack(replace(job, sealed_terms=altered.sealed(key, job.id)))
+            return await super()._pack(replace(job, sealed_terms=altered.sealed(key, job.id)), host)
 
     return Cheat
 

@@ -17,7 +17,7 @@ from cordee.transfer import Kind, State
 from node.demo import cases
 from node.demo.evidence import Evidence
 from node.demo.processes import CommandFailed, Program
-from node.demo.stage import House, Stage, until
+from node.demo.stage import ADMINISTRATOR, House, Stage, until
 
 _PURPOSE = "relocation"
 
@@ -130,6 +130,31 @@ class FirstTransfer:
         until(try_it, seconds=60)
         until(lambda: (self._line(self.helpline) or {}).get("erasure") == "returned", seconds=60)
         until(lambda: (self._line(self.marseille) or {"waits": True})["waits"] is False, seconds=30)
+
+    def rotates(self, house: House, kind: str) -> None:
+        """A key of a node is replaced, by an administrator of that association who types the command once."""
+
+        def keys() -> dict[str, set[str]]:
+            try:
+                rows = house.command("node", "keys", "list")
+            except CommandFailed as failed:
+                if failed.code not in (6, 7):
+                    raise
+                return {}
+            return {
+                state: {each["id"] for each in rows if each["kind"] == kind and each["state"] == state}
+                for state in ("in_force", "waiting")
+            }
+
+        self.stage.sign_in(house, ADMINISTRATOR)
+        before = until(keys)["in_force"]
+        try:
+            house.command("node", "keys", "rotate", f"--{kind}", "--despite-transfers")
+        except CommandFailed as failed:
+            if failed.code not in (6, 7):
+                raise
+        until(lambda: (now := keys()) and now["in_force"] != before and not now["waiting"], seconds=60)
+        self.stage.sign_in(house)
 
     def ends_with_the_sender(self) -> None:
         """Erased there without a trace, held here; each side has journalled it once."""

@@ -93,6 +93,16 @@ RETURNING = (
 )
 
 
+ROTATING = (
+    Point("helpline", "node.identity.kept"),
+    Point("helpline", "node.identity.appended"),
+    Point("helpline", "node.identity.in_force"),
+    Point("helpline", "node.transport.kept"),
+    Point("helpline", "node.transport.on_card"),
+    Point("helpline", "node.transport.certified"),
+)
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with small_stage(tmp_path_factory.mktemp("stage")) as made:
@@ -144,10 +154,22 @@ def test_a_sender_killed_once_it_has_spooled_ends_the_same(stage: Stage) -> None
     scene.ends_well()
 
 
+@pytest.mark.parametrize("point", ROTATING, ids=lambda point: point.name)
+def test_a_node_killed_while_a_key_of_its_own_is_replaced_ends_with_the_new_one(stage: Stage, point: Point) -> None:
+    kind = point.name.split(".")[1]
+    scene = FirstTransfer(stage)
+    with scene.armed(point.process, point.name) as died:
+        scene.rotates(scene.helpline, kind)
+    assert died(), f"{point.process} never reached {point.name}"
+    scene.prepare()
+    scene.play()
+    scene.ends_well()
+
+
 def test_the_points_are_those_that_the_code_names() -> None:
     importlib.import_module("node.app")  # with everything that a node is made of
     assert len(POINTS) >= 20
-    killed = (*POINTS, *RETURNING, *ALONG, SLOW)
+    killed = (*POINTS, *RETURNING, *ALONG, *ROTATING, SLOW)
     assert len(set(killed)) == len(killed)
     named = {point.name for point in killed}
     there = {name for name in registered() if name.startswith("node.")}
