@@ -194,6 +194,7 @@ class Association:
         self.card_since = self.country.clock.now()
         self.country.model.published(self.id)
         await self.line.renew_certificate(self.transport.request())
+        assert await self.follow() == ""  # its node looks at once, and so holds its own newest card
 
     async def rotate_identity(self) -> None:
         """Signed with the old key and the new one, by its own line. The next card is signed with the new one."""
