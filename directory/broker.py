@@ -6,8 +6,9 @@ The broker reads who, to whom, when and how much. All else in a statement is sea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -48,14 +49,17 @@ from directory import taking_back, transfers
 from directory.events import Events
 from directory.restoration import Restorations
 from directory.roster_store import RosterStore
-from directory.transfers import Taken, Transfer
+from directory.transfers import Listed, Taken, Transfer
 
 __all__ = ["Broker", "Waiting"]
 
 log = logger("directory.broker")
 
 _BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
-_REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
+_ENDING: dict[str, type[v1.MemberRemoved | v1.NodeRestored]] = {
+    message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.NodeRestored)
+}
+"""Entries that end a member's transfers: it is gone, or its node has lost the keys of what was under way."""
 _REMEMBERED = 2048
 _TRIES = 3
 
@@ -226,6 +230,14 @@ class Broker:
         """Time has ended it; right after a restore its parties may still have to say what became of it."""
         return transfer.is_due(now) and not self._restorations.waits(now)
 
+    async def transfers_of(self, caller: MemberId) -> AsyncIterator[Listed]:
+        """Every transfer that the caller is a party of, a page at a time."""
+        after = b""
+        while page := await self._db.read(partial(transfers.page_of, member=caller, after=after)):
+            for each in page:
+                yield each
+            after = page[-1].id
+
     # ---- the mailbox's questions ----
 
     async def standing(self, caller: MemberId, id_: TransferId) -> Transfer:
@@ -271,9 +283,12 @@ class Broker:
         log.info("transfer.expired", count=len([pair for pair in pairs if pair]))
 
     def on_entry(self, tx: Connection, roster: Roster, entry: v1.Entry) -> None:
-        """A removed member's transfers expire at once, together with the entry (protocol §6)."""
-        if entry.type == _REMOVED:
-            member = MemberId(v1.MemberRemoved.FromString(entry.body).member)
+        """Transfers of a removed member, or of one whose node was restored, expire at once, together with the entry
+        (protocol §6 and §10).
+        """
+        statement = _ENDING.get(entry.type)
+        if statement is not None:
+            member = MemberId(statement.FromString(entry.body).member)
             for each in transfers.open_of(tx, member):
                 transfers.expire(tx, each, self._clock.now())
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from cordee.errors import CordeeError
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, replay, step_of
-from directory import transfers
+from directory import tally, transfers
 from directory.transfers import Taken
 
 __all__ = ["ORDER", "fitting", "merged", "state_after", "take_back"]
@@ -72,14 +72,18 @@ def take_back(tx: Connection, given: Sequence[Statement], *, now: datetime) -> t
         found = transfers.open_transfer(tx, offer, quota=None)
     if not added:
         return found.state, 0
-    state = state_after([*kept, *added]) or found.state
-    if found.state is State.EXPIRED and state not in END_STATES:
-        state = State.EXPIRED  # both were told so, and have erased their keys
-    acceptance = by_kind[Kind.ACCEPTANCE] if Kind.ACCEPTANCE in added else None
-    for position, kind in enumerate(added, start=len(kept)):
-        transfers.add_statement(tx, by_kind[kind], position=position, state=state, now=now)
-    transfers.move(tx, found, state, acceptance=acceptance if isinstance(acceptance, Answer) else None)
-    return state, len(added)
+    before = list(taken)
+    for kind in added:
+        statement = by_kind[kind]
+        state = state_after([each.kind for each in before] + [kind]) or found.state
+        if found.state is State.EXPIRED and state not in END_STATES:
+            state = State.EXPIRED  # both were told so, and have erased their keys
+        transfers.add_statement(tx, statement, position=len(before), state=state, now=now)
+        tally.count(tx, found, after=state, kind=kind, statement=statement, before=before, now=now)
+        transfers.move(tx, found, state, acceptance=statement if isinstance(statement, Answer) else None)
+        before.append(Taken(kind, statement.signed, state))
+        found = transfers.find(tx, id_) or found
+    return found.state, len(added)
 
 
 def merged(taken: Sequence[Taken], given: Sequence[Taken]) -> list[Taken]:

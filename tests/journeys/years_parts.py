@@ -89,7 +89,7 @@ class Line:
         return await self.country.directory.rosters.append(entry)
 
     async def renew_certificate(self, request: bytes) -> bytes:
-        return self.country.directory.membership.renew(await self._caller(), request)
+        return await self.country.directory.membership.renew(await self._caller(), request)
 
     async def give_back(self, parts: AsyncGenerator[pb.GiveBackRequest, None]) -> pb.GiveBackResponse:
         """The front: nobody is asked who he is."""
