@@ -268,7 +268,11 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
-    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership, events))
+    front.add(
+        services["Enrolment"],
+        grpc.add_EnrolmentServicer_to_server,
+        EnrolmentServicer(membership, directory.rosters, events),
+    )
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -42,7 +42,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, SigningPublicKey, parse_body
 from cordee.times import span_text
-from cordee.v1 import statements_pb2
+from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
@@ -101,6 +101,22 @@ class RosterStatus:
     connected: bool
 
 
+class LogSource(Protocol):
+    """Where log and cards come from; nothing of what it says is believed unverified."""
+
+    def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """The log's entries from an index on."""
+        ...
+
+    async def checkpoint(self) -> str:
+        """The newest note."""
+        ...
+
+    def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
+        """The cards published after a revision."""
+        ...
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -132,6 +148,7 @@ class RosterSync:
         self._numbers: dict[MemberId, int] = {}  # the highest of each member, also where that card has run out
         self._revision = 0
         self._alarm: CordeeError | None = None
+        self._via: LogSource | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self.connected = False  # the stream of events is open now
@@ -307,14 +324,16 @@ class RosterSync:
             kind = by_reason(alarm.reason) or IntegrityFailure
             self._alarm = kind(**json.loads(alarm.facts))
 
-    async def sync(self) -> Roster:
-        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
+    async def sync(self, *, via: LogSource | None = None) -> Roster:
+        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept. `via` is asked
+        in the place of the directory's listener for members.
 
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
         async with self._lock:
             self._shown = ""
+            self._via = via
             try:
                 await self._follow_log()
                 for each in self.followed:
@@ -502,7 +521,7 @@ class RosterSync:
 
     async def _shown_note(self) -> str:
         try:
-            return await self._client.checkpoint() if self._client else ""
+            return await self._require_client().checkpoint()
         except CordeeError:
             return ""  # the refusal itself is what counts; the evidence then holds our own side only
 
@@ -521,10 +540,11 @@ class RosterSync:
         self._alarm = None
         log.info("roster.mended")
 
-    def _require_client(self) -> DirectoryClient:
-        if self._client is None:
+    def _require_client(self) -> LogSource:
+        source = self._via or self._client
+        if source is None:
             raise RosterStale(age="—", limit="—")
-        return self._client
+        return source
 
 
 def _identity(roster: Roster | None, member: MemberId) -> SigningPublicKey | None:
