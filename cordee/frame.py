@@ -43,6 +43,8 @@ class Label(StrEnum):
     JOURNAL = "cordee/v1/journal"
     TOMBSTONE = "cordee/v1/tombstone"
     ADMINISTRATOR_KEY = "cordee/v1/administrator-key"
+    RECOVERY = "cordee/v1/recovery"
+    BACKUP = "cordee/v1/backup"
 
 
 def frame(label: Label, *parts: bytes) -> bytes:

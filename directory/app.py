@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import directory.store.figures
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
@@ -33,18 +34,24 @@ from directory.authority import Authority
 from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.commands import Commands
-from directory.events import Events
+from directory.events import Events, Growth
 from directory.holdings import Authorities, LogKeys, require_held
 from directory.house import Founding, House
+from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
+from directory.recovery import Recovery
+from directory.restoration import Restorations, is_a_copy, note_restore
 from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
-from directory.store import DirectoryTable
+from directory.rpc.recovery import RecoveryServicer
+from directory.standings import Standings
+from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
+from directory.yearbook import Yearbook
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
 
@@ -67,9 +74,13 @@ class Directory:
     commands: Commands
     broker: Broker
     events: Events
+    knowledge: Knowledge
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    restorations: Restorations
+    recovery: Recovery
+    yearbook: Yearbook
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ async def opened(
     folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None, load: bool = True
 ) -> AsyncIterator[Directory]:
     """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
+    Where more was signed than the database has, it waits for those who give it back (`RosterStore.behind`).
 
     Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
     """
@@ -94,7 +106,7 @@ async def opened(
     founding = house.founding()
     log_keys = LogKeys(folder, crashpoints)
     authorities = Authorities(folder, founding.ca_certificate)
-    with Database(house.database, DirectoryTable.metadata, crashpoints=crashpoints) as db:
+    with directory_database(house.database, crashpoints=crashpoints) as db:
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -108,14 +120,15 @@ async def opened(
             cards = CardIndex(db, rosters, clock)
             authority = Authority(
                 authorities,
-                trusted=lambda: _trusted(rosters, founding, clock),
+                trusted=lambda: _trusted(rosters, founding, clock, authorities),
                 server_key=house.server_key(),
                 names=_names(founding.members),
                 clock=clock,
             )
             rosters.before.append(lambda entry: require_held(entry, log_keys, authorities))
-            events = Events(db, crashpoints)
-            broker = Broker(db, rosters, events, mailbox, clock, crashpoints)
+            restorations = Restorations(db)
+            events = Events(db, crashpoints, restorations)
+            broker = Broker(db, rosters, events, mailbox, clock, crashpoints, restorations)
             directory = Directory(
                 house=house,
                 db=db,
@@ -127,19 +140,53 @@ async def opened(
                 commands=Commands(rosters, clock),
                 broker=broker,
                 events=events,
+                knowledge=Knowledge(db, rosters, events, clock),
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                restorations=restorations,
+                recovery=Recovery(db, rosters, restorations, clock),
+                yearbook=Yearbook(db, clock, house.closed_years),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            rosters.also.append(directory.knowledge.on_entry)
+            directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
+            directory.recovery.grown.append(_BroughtBack(directory))
             if load:
                 await rosters.load()
+                await _notice_restore(directory)
                 await cards.load()
+                await directory.yearbook.begin()
                 await broker.sweep()
             yield directory
         finally:
             mailbox.close()
+
+
+async def _notice_restore(directory: Directory) -> None:
+    """A copy of the database that has the whole log all the same: what else it has forgotten, members give back."""
+    rosters, now = directory.rosters, directory.clock.now()
+    if rosters.founded and not rosters.behind and await directory.db.read(is_a_copy):
+        await directory.db.write(lambda tx: note_restore(tx, rosters.roster, now))
+    await directory.restorations.load()
+    if rosters.behind:
+        log.warning("roster.behind", size=rosters.size)
+
+
+class _BroughtBack:
+    """After entries or cards came back: who may call is read anew, and everybody hears of it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def __call__(self, lost: Sequence[tuple[Roster, v1.Entry]]) -> None:
+        directory = self._directory
+        await directory.cards.load()
+        for after, entry in lost:
+            for each in directory.rosters.grown:
+                await each(after, entry)
+        directory.events.card_published(directory.cards.revision)
 
 
 class _Grown:
@@ -156,9 +203,15 @@ class _Grown:
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
+                directory.authority.end_sessions()
         directory.broker.something_ended()
-        directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
+        directory.events.roster_grown(self._growth(roster, entry))  # and so wakes whom an expiry concerns
         log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
+
+    def _growth(self, roster: Roster, entry: v1.Entry) -> Growth:
+        rosters, revision = self._directory.rosters, self._directory.cards.revision
+        signed = rosters.signed_size == roster.size  # what is not signed yet is not shown
+        return Growth(rosters.checkpoint, rosters.signed_size, (entry,) if signed else (), revision)
 
 
 @contextlib.asynccontextmanager
@@ -189,9 +242,11 @@ async def running(
             reflect=reflect,
         )
         _host(members, front, directory)
-        own = directory.authority.server_certificate
+        authority = directory.authority
+        own = authority.server_certificate
+        to_members = rotating_server_credentials(own, root=authority.root, sessions=lambda: authority.sessions)
         ports = [
-            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.root)),
+            members.listen(listen_members, to_members),
             front.listen(listen_front, rotating_server_credentials(own, root=None)),
         ]
 
@@ -202,6 +257,7 @@ async def running(
         await members.start()
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        upkeep.then.append(directory.yearbook.close_due)
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
@@ -259,7 +315,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(
         services["Roster"],
         grpc.add_RosterServicer_to_server,
-        RosterServicer(directory.rosters, directory.cards, events),
+        RosterServicer(directory.rosters, directory.cards, events, directory.knowledge),
     )
     members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
@@ -268,6 +324,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
+    front.add(services["Recovery"], grpc.add_RecoveryServicer_to_server, RecoveryServicer(directory.recovery))
     front.add(
         services["Enrolment"],
         grpc.add_EnrolmentServicer_to_server,
@@ -276,7 +333,17 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
-        AdministrationServicer(directory.commands, directory.governance, membership, directory.rosters),
+        AdministrationServicer(
+            directory.commands,
+            directory.governance,
+            membership,
+            directory.rosters,
+            directory.knowledge,
+            Standings(directory.db, directory.rosters),
+            directory.cards,
+            events,
+            directory.yearbook,
+        ),
     )
 
 
@@ -301,6 +368,7 @@ _ABOUT_MEMBERS: dict[str, Any] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.RecoveryAnnounced,
         v1.RecoveryObjected,
         v1.MemberRecovered,
@@ -316,7 +384,9 @@ def _subject(entry: v1.Entry) -> MemberId | None:
     return MemberId(statement.FromString(entry.body).member) if statement is not None else None
 
 
-def _trusted(rosters: RosterStore, founding: Founding, clock: Clock) -> tuple[Digest, ...]:
+def _trusted(rosters: RosterStore, founding: Founding, clock: Clock, authorities: Authorities) -> tuple[Digest, ...]:
+    if rosters.behind:  # its log does not say: members that give back the rest trust what was in use
+        return authorities.in_use()
     if not rosters.founded:
         return (authority_digest(founding.ca_certificate),)
     return rosters.roster.trusted(clock.now())

@@ -183,7 +183,7 @@ class Answers:
             if then is not State.RECEIVED:
                 return []
             acts.mark_used(tx, house.vault, present.act_id or "", transfer)
-            return self._pass_on(tx, transfer_store.read_transfer(tx, transfer))
+            return self.pass_on(tx, transfer_store.read_transfer(tx, transfer))
 
         house.crashpoints.reach(RECEIPT_BEFORE)
         others = await house.db.write(step)
@@ -193,7 +193,7 @@ class Answers:
             house.drop_spool(each)
             house.changes.tell(each)
 
-    def _pass_on(self, tx: Connection, present: Transfer) -> list[TransferId]:
+    def pass_on(self, tx: Connection, present: Transfer) -> list[TransferId]:
         """What they have, they hold, even where a withdrawal crossed their receipt: it asks them to erase, and once
         they have, the case is ours again. Never two holders, also when a receipt comes late: the first one wins.
         """

@@ -23,6 +23,7 @@ from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey
 from cordee.transfer import END_STATES
 from node import transfer_store
+from node.acknowledging import Acknowledging
 from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
@@ -32,6 +33,7 @@ from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
 from node.front_desk import FrontDesk
+from node.giving_back import Front, GivingBack
 from node.house import House
 from node.identity import Identity
 from node.inflight import InFlight
@@ -45,6 +47,7 @@ from node.prefetching import Prefetching
 from node.publishing import Publishing, transport_in_use
 from node.receiving import Receiving
 from node.records import apply_tombstones, file_ids
+from node.restored import Announcement, incarnations
 from node.returning import bury
 from node.roster_sync import RosterSync
 from node.rpc.address import default_socket
@@ -210,7 +213,9 @@ async def opened(
         await roster.load()
         receiving = Receiving(house)
         prefetching = Prefetching(house, client)
-        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching)
+        giving_back = GivingBack(house, client, Front(membership.front, root=membership.ca_certificate))
+        roster.followed.append(giving_back.cards)
+        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching, giving_back)
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
@@ -221,17 +226,14 @@ async def opened(
         identity = Identity(house, client, publishing, front)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
+        roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))
+        announcement = Announcement(house, client, publishing, certificate)
         upkeep = Upkeep(house, publishing, identity, certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
-        running = [
-            listener.run(),
-            outbox.run(),
-            worker.run(),
-            prefetching.run(),
-            upkeep.run(),
-            upkeep.scrub(),
-            trust.run(),
-        ]
+        after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
+        network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]
+        network.append(Acknowledging(house, client).run())
+        running = [announcement.run(), *map(after, network), upkeep.scrub()]
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)

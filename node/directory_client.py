@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import grpc
 
@@ -24,6 +24,8 @@ class DirectoryClient:
         """`target` is "host:port"; `root` and `certificate` are DER."""
         self._target = target
         self._root = root
+        self.restored = 0
+        """When the directory last came back from a backup, as it says, in microseconds since 1970; 0 for never."""
         self._connect(key, certificate)
 
     @property
@@ -66,9 +68,10 @@ class DirectoryClient:
     async def checkpoint(self) -> str:
         """The directory's newest signed checkpoint."""
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
+        self.restored = answer.restored.ToMicroseconds()
         return answer.checkpoint
 
-    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+    async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
         with ending_as_ours():
@@ -79,6 +82,11 @@ class DirectoryClient:
         """Put an entry that this member signed about itself into the log. Its index. Safe to repeat."""
         request = directory_pb2.AppendEntryRequest(entry=entry)
         return (await answered(self._roster.AppendEntry(request, timeout=CALL_SECONDS))).index
+
+    async def tell_held(self, held: Signed) -> None:
+        """Say how much of the log this node holds; `held` is a HeldCheckpoint."""
+        request = directory_pb2.TellHeldCheckpointRequest(held=held.to_message())
+        await answered(self._roster.TellHeldCheckpoint(request, timeout=CALL_SECONDS))
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
@@ -113,6 +121,20 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
+
+    async def give_back_transfer(
+        self, statements: Sequence[statements_pb2.Signed]
+    ) -> directory_pb2.GiveBackTransferResponse:
+        """To a broker that came back from a backup: what it had taken of one transfer of ours."""
+        request = directory_pb2.GiveBackTransferRequest(statements=statements)
+        return await answered(self._broker.GiveBackTransfer(request, timeout=CALL_SECONDS))
+
+    async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
+        """Every transfer of ours that the broker knows, with its state and how many statements it took."""
+        call = self._broker.ListOwnTransfers(directory_pb2.ListOwnTransfersRequest(), timeout=TRANSFER_SECONDS)
+        with ending_as_ours():
+            async for each in call:
+                yield each
 
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         """What concerns us, from after `cursor`, until the connection ends."""

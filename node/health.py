@@ -11,8 +11,10 @@ from cryptography import x509
 
 from cordee.errors import CordeeError
 from node import journal, transfer_store
+from node.backup import last_backup
 from node.joining import CERTIFICATE
 from node.notices import Condition
+from node.recovery import Standing, standing
 
 if TYPE_CHECKING:
     from node.app import Node
@@ -21,6 +23,7 @@ __all__ = ["Health", "health_of"]
 
 _LITTLE = 5 * 1024**3  # bytes: some dozens of the largest cases
 _UNSIGNED = timedelta(hours=3)  # it is signed once an hour, the first time soon after the start
+_SAVED_LATELY = timedelta(days=8)  # once a week, and a day
 _SOON = timedelta(days=7)  # certificates and cards are renewed at two thirds of their life: this near, it failed
 
 
@@ -43,6 +46,10 @@ class Health:
     journal_lines: int
     journal_signed_at: datetime | None
     journal_well: bool
+    recovery: Standing
+    recovery_well: bool
+    backup_at: datetime | None
+    backup_well: bool
     mail: Condition | None = None  # None where nobody is told by e-mail
 
     @property
@@ -56,6 +63,8 @@ class Health:
             and self.card_well
             and self.disk_well
             and self.journal_well
+            and self.recovery_well
+            and self.backup_well
             and (self.mail is None or self.mail.well)
         )
 
@@ -74,7 +83,12 @@ async def health_of(node: Node) -> Health:
     last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
     first = await node.db.read(lambda tx: journal.entries(tx, limit=1))
     signed = await node.db.read(lambda tx: journal.latest(tx, action="journal.signed", limit=1))
+    stands, saved = await node.db.read(lambda tx: (standing(tx, node.vault), last_backup(tx)))
     return Health(
+        recovery=stands,
+        recovery_well=stands.set_up and not stands.is_due(now),
+        backup_at=saved,
+        backup_well=saved is not None and now - saved < _SAVED_LATELY,
         connected=status.connected,
         alarm=status.alarm,
         roster_time=status.checkpoint_time,

@@ -66,7 +66,7 @@ class Returning:
             withdrawal = chain.withdrawal
             files: list[str] = []
             if erase:
-                erased, files = self._erased(tx, present, now=now)
+                erased, files = self.erased(tx, present, now=now)
                 report = Report(erased=erased, time=now)
                 sealed = seal_report(report, parties=withdrawal.parties, about=withdrawal.digest, to=card.sealing_key)
                 signed = statements.erase(
@@ -108,7 +108,7 @@ class Returning:
             present, chain, card = self._erasable(tx, handler, transfer, asked=False, erase=True)
             self._require_not_ours(tx, present)
             shipment = chain.shipment
-            erased, files = self._erased(tx, present, now=now)
+            erased, files = self.erased(tx, present, now=now)
             signed = statements.give_back(
                 shipment,
                 sealed_report=seal_report(
@@ -168,7 +168,7 @@ class Returning:
         if version is not None and version.ours:
             raise CaseWasOurs()
 
-    def _erased(self, tx: Connection, present: Transfer, *, now: datetime) -> tuple[tuple[str, ...], list[str]]:
+    def erased(self, tx: Connection, present: Transfer, *, now: datetime) -> tuple[tuple[str, ...], list[str]]:
         """Erase what a transfer brought: the sections that are gone, and the files to unlink."""
         vault, case_id = self._house.vault, present.case_id or ""
         if self.stands_beside(tx, present):

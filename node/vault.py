@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import nacl.exceptions
-import nacl.pwhash
 from nacl.secret import Aead
 
-from cordee.errors import N_, AlreadyExists, CannotOpen, InvalidInput, NotFound, VaultLocked
+from cordee.errors import N_, AlreadyExists, CannotOpen
 from cordee.frame import Label, frame
 from node.files import write_new
+from node.vault_file import KEY_BYTES, MEMLIMIT, OPSLIMIT, VaultFile
 
 __all__ = ["FILE", "DataKey", "Vault"]
 
 FILE = "vault.json"
-_FORMAT = "cordee vault 1"
-_KEY_BYTES = 32
-# Argon2id (RFC 9106) with one lane. Memory is bounded by what a small machine's node may use in all (150 MiB).
-_OPSLIMIT = 4
-_MEMLIMIT = 48 * 1024 * 1024
-_MOST_OPS = 64
-_MOST_MEMORY = 1024 * 1024 * 1024
 
 
 def _row_bytes(row: bytes | str) -> bytes:
@@ -50,14 +40,14 @@ class DataKey(bytes):
 
     def __new__(cls, value: bytes) -> DataKey:
         """Raises ValueError for another length."""
-        if len(value) != _KEY_BYTES:
+        if len(value) != KEY_BYTES:
             raise ValueError("a data key has 32 bytes")
         return super().__new__(cls, value)
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> DataKey:
         """A fresh key."""
-        return cls(random(_KEY_BYTES))
+        return cls(random(KEY_BYTES))
 
     def __repr__(self) -> str:
         return "DataKey(…)"
@@ -88,28 +78,17 @@ class Vault:
         passphrase: bytes,
         *,
         random: Callable[[int], bytes] = os.urandom,
-        opslimit: int = _OPSLIMIT,
-        memlimit: int = _MEMLIMIT,
+        opslimit: int = OPSLIMIT,
+        memlimit: int = MEMLIMIT,
     ) -> Vault:
         """Make a vault and write its file (0600), durably. `memlimit` in bytes; both limits stand in the file.
 
         Raises: InvalidInput for an empty passphrase; AlreadyExists where the file exists.
         """
-        if not passphrase:
-            raise InvalidInput(field="passphrase", problem=N_("it is empty"))
-        key, salt = random(_KEY_BYTES), random(nacl.pwhash.argon2id.SALTBYTES)
-        aad = _header(salt, opslimit, memlimit)
-        sealed = _seal(Aead(_stretch(passphrase, salt, opslimit, memlimit)), key, aad)
-        document = {
-            "format": _FORMAT,
-            "kdf": "argon2id13",
-            "opslimit": opslimit,
-            "memlimit": memlimit,
-            "salt": base64.b64encode(salt).decode(),
-            "sealed_key": base64.b64encode(sealed).decode(),
-        }
+        key = random(KEY_BYTES)
+        file = VaultFile.seal(key, passphrase, random=random, opslimit=opslimit, memlimit=memlimit)
         try:
-            write_new(path, json.dumps(document, indent=1).encode() + b"\n")
+            write_new(path, file.to_bytes())
         except FileExistsError as exists:
             raise AlreadyExists(what=N_("vault")) from exists
         return cls(key)
@@ -120,24 +99,7 @@ class Vault:
 
         Raises: NotFound; CannotOpen for a file that is no vault; VaultLocked for another passphrase.
         """
-        try:
-            document = json.loads(path.read_bytes())
-            salt = base64.b64decode(document["salt"], validate=True)
-            sealed = base64.b64decode(document["sealed_key"], validate=True)
-            opslimit, memlimit = int(document["opslimit"]), int(document["memlimit"])
-            known = document["format"] == _FORMAT and len(salt) == nacl.pwhash.argon2id.SALTBYTES
-        except FileNotFoundError as missing:
-            raise NotFound(what=N_("vault")) from missing
-        except (ValueError, KeyError, TypeError) as malformed:
-            raise CannotOpen(what=N_("the vault's file")) from malformed
-        # A file that was tampered with must not make us spend all memory.
-        if not known or not 0 < opslimit <= _MOST_OPS or not 0 < memlimit <= _MOST_MEMORY:
-            raise CannotOpen(what=N_("the vault's file"))
-        aead = Aead(_stretch(passphrase, salt, opslimit, memlimit))
-        try:
-            return cls(_unseal(aead, sealed, _header(salt, opslimit, memlimit), N_("vault")))
-        except CannotOpen as refused:
-            raise VaultLocked() from refused
+        return cls(VaultFile.read(path).unlock(passphrase))
 
     def __repr__(self) -> str:
         return "Vault(…)"
@@ -157,16 +119,6 @@ class Vault:
 
 
 def _derive(key: bytes, label: Label) -> bytes:
-    if len(key) != _KEY_BYTES:
+    if len(key) != KEY_BYTES:
         raise CannotOpen(what=N_("the vault's key"))
-    return hashlib.blake2b(frame(label, b"subkey"), digest_size=_KEY_BYTES, key=key).digest()
-
-
-def _stretch(passphrase: bytes, salt: bytes, opslimit: int, memlimit: int) -> bytes:
-    stretched: Final = nacl.pwhash.argon2id.kdf(_KEY_BYTES, passphrase, salt, opslimit=opslimit, memlimit=memlimit)
-    return bytes(stretched)
-
-
-def _header(salt: bytes, opslimit: int, memlimit: int) -> bytes:
-    numbers = opslimit.to_bytes(8, "big") + memlimit.to_bytes(8, "big")
-    return frame(Label.VAULT, b"passphrase", salt, numbers)
+    return hashlib.blake2b(frame(label, b"subkey"), digest_size=KEY_BYTES, key=key).digest()

@@ -59,9 +59,15 @@ register(directory_pb2.FoundRequest, Message(genesis=entry()))
 register(directory_pb2.CreateInvitationRequest, Message(command=signed()))
 register(directory_pb2.ListJoinRequestsRequest, Message(command=signed()))
 register(directory_pb2.RefuseJoinRequestRequest, Message(command=signed()))
+register(directory_pb2.ReadCardRequest, Message(command=signed()))
+register(directory_pb2.RefuseCardRequest, Message(command=signed()))
 register(directory_pb2.SignEntryRequest, Message(entry=entry()))
 register(directory_pb2.ListPendingEntriesRequest, Message(command=signed()))
 register(directory_pb2.ReadLogRequest, Message(command=signed()))
+register(directory_pb2.ListStandingsRequest, Message(command=signed()))
+register(directory_pb2.ListHeldCheckpointsRequest, Message(command=signed()))
+register(directory_pb2.TellHeldCheckpointRequest, Message(held=signed()))
+register(directory_pb2.ReadFiguresRequest, Message(command=signed()))
 register(directory_pb2.RenewCertificateRequest, Message(certificate_request=Binary(4 * _KIB)))
 register(directory_pb2.GetCheckpointRequest, Message())
 register(directory_pb2.ListEntriesRequest, Message(start=Number(_SIZE)))
@@ -69,7 +75,20 @@ register(directory_pb2.AppendEntryRequest, Message(entry=entry()))
 register(directory_pb2.PublishCardRequest, Message(card=signed(), profile=Binary(PROFILE_SIZE, empty=True)))
 register(directory_pb2.ListCardsRequest, Message(after_revision=Number(_SIZE)))
 register(directory_pb2.SubmitRequest, Message(statement=signed()))
+register(directory_pb2.ListOwnTransfersRequest, Message())
 register(directory_pb2.GetTransferRequest, Message(transfer_id=_transfer_id()))
+register(
+    directory_pb2.GiveBackTransferRequest,
+    Message(statements=Repeated(signed(), 8)),
+)
+register(
+    directory_pb2.GiveBackRequest,
+    Message(
+        start=Message(checkpoint=Text(16 * _KIB, lines=True), first=Number(_SIZE)),
+        entry=entry(),
+        card=Message(card=signed(), profile=Binary(PROFILE_SIZE)),
+    ),
+)
 register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 # ---- mailbox.proto ----

@@ -20,13 +20,13 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
+from cordee.keyfile import public_file, read_public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
 
-__all__ = ["create", "load_public", "open_key", "public_path"]
+__all__ = ["create", "load_public", "open_key", "public_path", "read_public", "write"]
 
 _FORMAT = "cordee administrator key 1"
-_PUBLIC_FORMAT = "cordee administrator public key 1"
 _KEY_SIZE, _NONCE_SIZE = 32, 24
 _MAX_MEMORY = 2**30  # what a file may ask for: a file is no reason to fill the machine
 _MAX_ROUNDS = 64
@@ -50,9 +50,26 @@ def create(
 
     Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
     """
-    if len(passphrase.decode("utf-8", "replace")) < _SHORTEST:
-        raise InvalidInput(field="passphrase", problem=N_("it has fewer than {limit} characters"), limit=_SHORTEST)
+    _require_long(passphrase)
     key = SigningKey.generate(random)
+    write(path, key, passphrase, random=random, rounds=rounds, memory=memory)
+    return key
+
+
+def write(
+    path: Path,
+    key: SigningKey,
+    passphrase: bytes,
+    *,
+    random: Callable[[int], bytes],
+    rounds: int = argon2id.OPSLIMIT_MODERATE,
+    memory: int = argon2id.MEMLIMIT_MODERATE,
+) -> None:
+    """The files of a key that is there already: made just now, or brought back from its recovery sheets.
+
+    Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
+    """
+    _require_long(passphrase)
     salt, nonce = random(argon2id.SALTBYTES), random(_NONCE_SIZE)
     wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
     bound = _bound(key.public, rounds, memory)
@@ -64,9 +81,7 @@ def create(
         "sealed": _text64(crypto_aead_xchacha20poly1305_ietf_encrypt(key.seed, bound, nonce, wrapping)),
     }
     write_new(path, json.dumps(plain, indent=1).encode())
-    public = {"format": _PUBLIC_FORMAT, "public": _public(key.public)}
-    write_new(public_path(path), json.dumps(public, indent=1).encode(), mode=0o644)
-    return key
+    write_new(public_path(path), public_file(key.public), mode=0o644)
 
 
 def open_key(path: Path, passphrase: bytes) -> SigningKey:
@@ -97,13 +112,21 @@ def open_key(path: Path, passphrase: bytes) -> SigningKey:
 
 def load_public(path: Path) -> SigningPublicKey:
     """A public half, from the `.pub` file or from the key's own file. Raises: InvalidRecord, InvalidInput."""
+    return read_public(read_whole(path), what=path.name)
+
+
+def read_public(data: bytes, *, what: str) -> SigningPublicKey:
+    """A public half, from the bytes of such a file; `what` names it. Raises: InvalidRecord."""
     try:
-        plain = json.loads(read_whole(path))
-        if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT):
-            raise ValueError("another format")
-        return _read_public(plain["public"])
-    except (ValueError, KeyError, TypeError, MalformedKey) as error:
-        raise InvalidRecord(path=path.name, problem=N_("it is no administrator's public key of Cordée")) from error
+        plain = json.loads(data)
+        return _read_public(plain["public"]) if plain["format"] == _FORMAT else read_public_file(data)
+    except (ValueError, KeyError, TypeError, MalformedKey, InvalidRecord) as error:
+        raise InvalidRecord(path=what, problem=N_("it is no administrator's public key of Cordée")) from error
+
+
+def _require_long(passphrase: bytes) -> None:
+    if len(passphrase.decode("utf-8", "replace")) < _SHORTEST:
+        raise InvalidInput(field="passphrase", problem=N_("it has fewer than {limit} characters"), limit=_SHORTEST)
 
 
 def _bound(public: SigningPublicKey, rounds: int, memory: int) -> bytes:

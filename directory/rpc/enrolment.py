@@ -64,5 +64,8 @@ class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
         """Ask how it stands."""
         answer = await self._membership.status(Signed.from_message(request.query))
         return pb.GetEnrolmentStatusResponse(
-            state=STATES[answer.state], certificate=answer.certificate, refusal_reason=answer.reason
+            state=STATES[answer.state],
+            certificate=answer.certificate,
+            refusal_reason=answer.reason,
+            progress=answer.progress.to_message(),
         )

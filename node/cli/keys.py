@@ -96,10 +96,10 @@ def recover(
     from cordee.keyfile import public_file
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
+    from cordee.runtime.spans import span
     from cordee.words import six_words
     from node import rejoining
     from node.cli.files import read_bytes, read_secret
-    from node.cli.spans import span
     from node.files import replace
 
     output = Output(ctx)

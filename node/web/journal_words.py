@@ -23,8 +23,12 @@ TOPICS: Mapping[str, str] = {
     "account.": N_("accounts"),
     "team.": N_("teams"),
     "second_factor.": N_("second step"),
+    "node.": N_("the node, its backups"),
+    "recovery.": N_("recovery kit"),
+    "restored.": N_("after a restore"),
     "roster.": N_("roster"),
     "journal.": N_("journal"),
+    "figures.": N_("yearly reports"),
 }
 """The beginning of an action → what it is about."""
 
@@ -59,12 +63,17 @@ ACTIONS: Mapping[str, str] = {
     "case.team_changed": N_("team of a case changed"),
     "case.version_came": N_("another version of a case came"),
     "case.versions_read": N_("other versions read"),
+    "evidence.exported": N_("evidence about the roster taken along"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
+    "figures.made": N_("yearly report made"),
     "identity.in_force": N_("another identity key in force"),
     "journal.exported": N_("journal exported"),
     "journal.signed": N_("journal signed"),
+    "node.backed_up": N_("backup made"),
     "node.initialised": N_("node set up"),
+    "node.restored": N_("node restored from a backup"),
+    "node.restored_told": N_("network told that the node was restored"),
     "notice.tested": N_("test message sent"),
     "notice.unwanted": N_("messages by e-mail stopped"),
     "notice.wanted": N_("messages by e-mail wanted"),
@@ -72,10 +81,15 @@ ACTIONS: Mapping[str, str] = {
     "passkey.added": N_("passkey added"),
     "passkey.removed": N_("passkey removed"),
     "profile.published": N_("profile published"),
+    "recovery.kit_made": N_("recovery kit made"),
     "recovery.objected": N_("objected to another identity key"),
+    "recovery.proven": N_("recovery kit tried, and it works"),
+    "restored.handed_on": N_("after the backup, a case went to another association: ask them which"),
+    "restored.refused": N_("after the restore, a transfer could not be read"),
     "recovery_code.used": N_("recovery code used"),
     "recovery_codes.drawn": N_("recovery codes drawn"),
     "roster.alarm": N_("alarm about the roster"),
+    "roster.given_back": N_("entries given back to the directory, which had lost them"),
     "second_factor.confirmed": N_("second step set up"),
     "second_factor.given": N_("second step given"),
     "second_factor.reset": N_("second step reset"),
@@ -102,6 +116,7 @@ ACTIONS: Mapping[str, str] = {
     "transfer.declined": N_("offer declined"),
     "transfer.erasure": N_("erasure answered"),
     "transfer.expired": N_("offer expired"),
+    "transfer.given_back": N_("steps told again to the directory, which had lost them"),
     "transfer.let_go": N_("case let go"),
     "transfer.offer_came": N_("offer came"),
     "transfer.offered": N_("case offered"),
@@ -119,7 +134,9 @@ OUTCOMES: Mapping[str, str] = {
     "done": "",
     "mended": N_("mended"),
     "overtaken": N_("overtaken by another step"),
+    "lost": N_("it was not in the backup"),
     "refused": N_("refused"),
+    "restored": N_("found after the restore"),
     "returned": N_("given back"),
     "tombstone": N_("what was left of it, after its time"),
 }
@@ -131,14 +148,22 @@ FACTS: Final[Mapping[str, str]] = {
     "areas": N_("in an area to avoid"),
     "attachment": N_("file"),
     "attachments": N_("files"),
+    "backup": N_("backup of"),
     "bound_by_secrecy": N_("bound by professional secrecy"),
     "bytes": N_("size"),
     "case": N_("case"),
+    "cases": N_("cases whose keys it opened"),
     "conflict": N_("a minor of the same group is here"),
     "departement": N_("département"),
     "digest": N_("digest of the sheet"),
+    "entries": N_("how many"),
     "field": N_("field"),
     "fields": N_("what is new"),
+    "files": N_("files"),
+    "incarnation": N_("mark of its new life"),
+    "kit": N_("kit"),
+    "needed": N_("sheets needed"),
+    "form": N_("as"),
     "number": N_("card number"),
     "opening": N_("opening"),
     "page": N_("page"),
@@ -146,14 +171,35 @@ FACTS: Final[Mapping[str, str]] = {
     "restriction": N_("kept to"),
     "roles": N_("roles"),
     "rule": N_("row of the decision table"),
+    "schema": N_("version of the database"),
     "section": N_("section"),
     "sender": N_("from"),
+    "statements": N_("how many"),
+    "sheets": N_("sheets"),
     "team": N_("team"),
     "transfer": N_("transfer"),
     "version": N_("version"),
+    "year": N_("year"),
 }
 """What a fact of a line is about."""
 
+_AS_IT_IS: Final = frozenset(
+    {
+        "attachments",
+        "cases",
+        "departement",
+        "files",
+        "form",
+        "kit",
+        "needed",
+        "number",
+        "rule",
+        "schema",
+        "sheets",
+        "version",
+        "year",
+    }
+)
 _IDS: Final = frozenset({"act", "attachment", "case", "opening", "transfer"})
 _ANSWERS: Final = {"true": N_("yes"), "false": N_("no"), "yes": N_("yes"), "no": N_("no")}
 _SECTIONS: Final = {"versions": N_("versions side by side"), "sending": N_("what would leave")}
@@ -198,7 +244,7 @@ def _worded(key: str, value: str, language: str) -> str:
     """The value as people read it; empty where there is no word for it."""
     if key == "bytes" and value.isdecimal():
         return size_text(int(value), language=language)
-    if key in ("attachments", "departement", "number", "rule", "version"):
+    if key in _AS_IT_IS:
         return value
     if key == "roles":
         return ", ".join(text(each, language) for each in value.split(","))

@@ -187,7 +187,9 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    async with beside_a_liar(tmp_path_factory.mktemp("liar"), "Paris", "Marseille") as (street, liar, nodes):
+    folder = tmp_path_factory.mktemp("liar")
+    # So that it is the node itself that refuses another key for it, and no rule of the log.
+    async with beside_a_liar(folder, "Paris", "Marseille", recovery_delay=None) as (street, liar, nodes):
         yield Scene(street, liar, nodes)
 
 

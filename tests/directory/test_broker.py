@@ -404,6 +404,46 @@ async def test_a_removed_members_transfers_expire_at_once(play: Play) -> None:
         await play.marseille.heard()
 
 
+@pytest.mark.parametrize("who", ["Paris", "Marseille"])
+@pytest.mark.parametrize("steps", [("offer",), ("offer", "accept"), ("offer", "accept", "ship")], ids=len)
+async def test_a_restored_nodes_transfers_end_at_once_for_both_sides(
+    play: Play, who: str, steps: tuple[str, ...]
+) -> None:
+    await play.steps(*steps)
+    restored = play.paris if who == "Paris" else play.marseille
+    await announce(play, restored)
+    for node in (play.paris, play.marseille):
+        assert kinds(await node.heard())[-1] == "expired"
+        assert (await node.transfer(play.id)).state == "expired"
+    assert await play.erased()
+
+
+async def test_a_receipt_that_crosses_a_restore_is_taken(play: Play) -> None:
+    await play.steps("offer", "accept", "ship")
+    await announce(play, play.paris)
+    assert await play.step("receive") == "received"
+
+
+async def test_a_member_lists_every_transfer_of_its_own_and_none_of_others(play: Play) -> None:
+    await play.steps("offer", "accept", "ship")
+    second = Play(play.town, play.paris, play.marseille)
+    await second.steps("offer")
+    listed = {}
+    async for each in play.marseille.broker.ListOwnTransfers(pb.ListOwnTransfersRequest(), timeout=10):
+        listed[bytes(each.transfer_id)] = (each.state, each.statements)
+    assert listed[bytes(play.id)] == ("shipped", 3)
+    assert listed[bytes(second.id)] == ("offered", 1)
+    stranger = await play.town.join("Lyon")
+    assert [each async for each in stranger.broker.ListOwnTransfers(pb.ListOwnTransfersRequest(), timeout=10)] == []
+
+
+async def announce(play: Play, node: Node) -> None:
+    """The node says that it was restored, as its own entry."""
+    entry = play.town.network.restore(node.keys)
+    play.town.move(play.town.network.now - play.town.clock.now())
+    await node.roster.AppendEntry(pb.AppendEntryRequest(entry=entry), timeout=10)
+
+
 async def test_no_end_state_leaves_a_byte_waiting(play: Play) -> None:
     for way in WAYS:
         each = Play(play.town, play.paris, play.marseille)

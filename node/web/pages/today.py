@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from cordee.runtime.texts import translate
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from cordee.web.wall import HERE
 from node import agenda, drafts, mistakes, need_to_know
+from node import recovery as recovering
 from node.identity import own_recovery
 from node.listing import pseudonyms_of
 from node.people import Role
+from node.restored import handed_on
 from node.transfers import TransferLine
 from node.web.asked import clocks_of_transfers, draft_lines, lines_of, most_of, sections_of
 from node.web.rendering import page
@@ -25,6 +28,7 @@ from node.web.visit import Visit
 __all__ = ["PAGES"]
 
 _RECENT = timedelta(days=7)
+_RESTORED = timedelta(days=30)  # so long it is said that others hold cases which a restored node does not know of
 _SOON = timedelta(minutes=30)  # an emergency's offer lives for two hours
 _SLOW = timedelta(minutes=10)  # after which what still waits for the network is worth a look
 _PRESSING = timedelta(hours=24)
@@ -41,9 +45,14 @@ async def _today(visit: Visit) -> Response:
     mistaken = await node.db.read(lambda tx: mistakes.noted(tx, lines))
     names: Mapping[str, str] = {}
     kept: list[drafts.Kept] = []
+    stands: recovering.Standing | None = None
     waiting = agenda.Waiting((), complete=True)
     if Role.ADMINISTRATOR in visit.handler.roles:
         kept = await node.db.read(lambda tx: drafts.waiting(tx, node.vault, visit.handler.account_id, now=now))
+        stands = await node.db.read(lambda tx: recovering.standing(tx, node.vault))
+    gone = 0
+    if visit.may("journal"):
+        gone = len(await node.db.read(lambda tx: handed_on(tx, since=now - _RESTORED)))
     if visit.handler.roles & _CASE_TEAM:
 
         def query(tx: Connection) -> tuple[agenda.Waiting, list[drafts.Kept], Mapping[str, str]]:
@@ -122,9 +131,11 @@ async def _today(visit: Visit) -> Response:
         reasons=RETURN_REASONS,
         pressing=_PRESSING,
         connected=status.connected,
-        alarm=status.alarm,
+        alarm=translate(status.alarm, visit.language) if status.alarm else None,
         recovery=own_recovery(node.house),
         rekeyed=[each for each in node.roster.members() if each.recovery_due and each.member != node.member],
+        kit=None if visit.stamp else stands,
+        handed_on=gone,
     )
 
 

@@ -27,7 +27,8 @@ async def test_a_node_without_a_connection_says_so_and_what_to_do(house: House) 
     shown = await (await house.person("Adrien")).get("/node")
     assert "Something needs you" in shown.text
     assert "There is none at this moment." in shown.text
-    assert "The node makes no backup by itself yet" in shown.text
+    assert "None was ever made." in shown.text
+    assert "Nobody: there is no recovery kit." in shown.text
 
 
 async def test_a_journal_that_was_never_signed_is_looked_at_when_it_is_some_hours_old(house: House) -> None:

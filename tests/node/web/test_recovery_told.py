@@ -1,93 +1,81 @@
-"""Another identity key is announced: who sees it where, and who may object."""
+"""Who can bring the node back is said on the administrators' first page, for ever, and how it is on the node's page."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from cordee.v1 import statements_pb2 as v1
 from node import journal
-from tests.builders import Network
+from node.app import Node
+from node.recovery import make_kit, rehearse
 
-from .acting import House, house_with_a_case
+from .browser import Browser
 
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with house_with_a_case(tmp_path) as house:
-        yield house
+Browse = Callable[..., Awaitable[Browser]]
+NOT_OVER, CAN = "Setting up is not over", "People who can bring this node back: 2."
 
 
-def network_of(house: House) -> Network:
-    directory: Any = house.node.roster._client
-    return directory._network  # type: ignore[no-any-return]
+def kit(node: Node, folder: Path, *, tried: bool) -> None:
+    now = node.clock.now()
+    sheets = make_kit(folder, passphrase=b"correct horse", needed=2, count=3, now=now, random=node.random)
+    if tried:
+        rehearse(folder, sheets[:2], now=now)
 
 
-async def announced(house: House, number: int, *, stolen: bool = False) -> str:
-    """For the association of that number; the first one is the house's own. Its name."""
-    network = network_of(house)
-    member = list(network.members.values())[number]
-    network.announce_recovery(member, stolen=stolen)
-    await house.node.roster.sync()
-    return member.name
+async def test_setting_up_is_not_over_until_a_kit_was_tried(association: Node, browse: Browse) -> None:
+    folder, administrator = association.data_dir, await browse("Adrien")
+    assert NOT_OVER in (await administrator.get("/")).text
+    kit(association, folder, tried=False)
+    assert NOT_OVER in (await administrator.get("/")).text
+    kit(association, folder, tried=True)
+    shown = (await administrator.get("/")).text
+    assert NOT_OVER not in shown
+    assert CAN in shown
 
 
-@pytest.mark.parametrize("stolen", [False, True])
-async def test_an_announcement_about_this_node_stands_on_everybodys_first_page(house: House, stolen: bool) -> None:
-    handler, administrator = await house.person("Hélène"), await house.person("Adrien")
-    assert "Another identity key is announced" not in (await handler.get("/")).text
-    await announced(house, 0, stolen=stolen)
-    shown = (await handler.get("/")).text
-    assert "Another identity key is announced for this node" in shown
-    assert "Tell whoever looks after this node, today." in shown
-    assert 'href="/node"' in (await administrator.get("/")).text
-    told = (await administrator.get("/node")).text
-    assert f"they say that its own is {'stolen' if stolen else 'lost'}" in told
-    assert "Object: this node has its key" in told
-    assert "Object: this node has its key" not in (await (await house.person("Léa")).get("/node")).text
+async def test_it_is_said_for_ever_and_after_a_year_that_it_is_time_to_try_again(
+    association: Node, browse: Browse
+) -> None:
+    kit(association, association.data_dir, tried=True)
+    administrator = await browse("Adrien")
+    assert "It is time to try it again." not in (await administrator.get("/")).text
+    association.clock.advance(timedelta(days=400).total_seconds())  # type: ignore[attr-defined]  # a clock of tests
+    again = await browse("Adrien")
+    shown = (await again.get("/")).text
+    assert CAN in shown
+    assert "It is time to try it again." in shown
 
 
-async def test_an_administrator_objects_with_one_button(house: House) -> None:
-    await announced(house, 0)
-    network, identity = network_of(house), house.node.identity
-
-    class Objecting:
-        async def object(self, *, by: str) -> None:
-            member = next(iter(network.members.values()))
-            statement = v1.RecoveryObjected(**network.roster.head(member.id, network.now), member=member.id)
-            network.append(network.signed_entry(statement, member.identity))
-            now = house.node.clock.now()
-            await house.node.db.write(
-                lambda tx: journal.append(tx, now=now, actor=by, action="recovery.objected", subject="")
-            )
-            await house.node.roster.sync()
-
-    object.__setattr__(house.node, "identity", Objecting())  # there is no directory behind this node
-    administrator = await house.person("Adrien")
-    answer = await administrator.post("/node/object", {}, page="/node")
-    assert answer.status_code == 303
-    assert "Nobody has announced another one." in (await administrator.get("/node")).text
-    assert "Another identity key" not in (await administrator.get("/")).text
-    assert "objected to another identity key" in (await (await house.person("Aude")).get("/journal")).text
-    object.__setattr__(house.node, "identity", identity)
+async def test_only_administrators_are_told_on_the_first_page(association: Node, browse: Browse) -> None:
+    for name in ("Hélène", "Léa", "Aude"):
+        assert NOT_OVER not in (await (await browse(name)).get("/")).text
 
 
-async def test_only_an_administrator_may_object(house: House) -> None:
-    await announced(house, 0)
-    answer = await (await house.person("Léa")).post("/node/object", {}, page="/node")
-    assert answer.status_code == 403
+async def test_the_nodes_page_says_how_it_is_with_backup_and_kit(association: Node, browse: Browse) -> None:
+    kit(association, association.data_dir, tried=True)
+    now = association.clock.now()
+    await association.db.write(
+        lambda tx: journal.append(tx, now=now, actor="node", action="node.backed_up", subject="")
+    )
+    shown = (await (await browse("Adrien")).get("/node")).text
+    assert "People: 2. Sheets needed: 2 of 3." in shown
+    assert "The last one was made on" in shown
+    assert "cordee node backup" not in shown  # nothing is asked for
+    association.clock.advance(timedelta(days=9).total_seconds())  # type: ignore[attr-defined]  # a clock of tests
+    shown = (await (await browse("Adrien")).get("/node")).text
+    assert "Make one a week" in shown
 
 
-async def test_the_others_are_told_about_whom_it_is(house: House) -> None:
-    name = await announced(house, 1)
-    handler = await house.person("Hélène")
-    shown = (await handler.get("/")).text
-    assert "is to get another identity key" in shown
-    assert name in shown
-    member = list(network_of(house).members.values())[1]
-    assert "Its identity key is said to be lost or stolen" in (await handler.get(f"/members/{member.id.hex()}")).text
-    other = list(network_of(house).members.values())[2]
-    assert "lost or stolen" not in (await handler.get(f"/members/{other.id.hex()}")).text
+async def test_cases_that_went_elsewhere_after_the_backup_are_told_with_whom_to_ask(
+    association: Node, browse: Browse
+) -> None:
+    now, peer = association.clock.now(), next(iter(association.roster.roster.members)).hex()
+    await association.db.write(
+        lambda tx: journal.append(
+            tx, now=now, actor="node", action="restored.handed_on", subject="ab" * 16, facts={"peer": peer}
+        )
+    )
+    administrator = await browse("Adrien")
+    assert "that this node does not know of: 1." in (await administrator.get("/")).text
+    assert "ask them which" in (await administrator.get("/journal?topic=restored.")).text
