@@ -46,6 +46,7 @@ __all__ = [
     "Checkpoint",
     "is_origin",
     "open_checkpoint",
+    "peek_checkpoint",
     "sign_checkpoint",
     "verify_ed25519_note",
 ]
@@ -57,6 +58,7 @@ MAX_ORIGIN = 255
 
 _HYBRID_TYPE = b"\xffcordee-hybrid-v1"
 _ED25519_TYPE = b"\x01"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")  # all but the line feed
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")  # int() alone takes "1_000", "+7", "٣"
 _LAST_SECOND = 253_402_300_799
 _KEY_ID_SIZE = 4
@@ -141,6 +143,14 @@ def open_checkpoint(note: str, key: SigningPublicKey, origin: str, name: str | N
     return checkpoint
 
 
+def peek_checkpoint(note: str) -> Checkpoint:
+    """What a note says of itself, **unverified**: only to fetch what it must be verified against.
+
+    Raises: CheckpointRefused.
+    """
+    return _parse_text(_split_note(note)[0])
+
+
 def verify_ed25519_note(note: str, *, name: str, public_key: bytes) -> str:
     """The text of a plain C2SP signed note (type 0x01), verified: for logs and witnesses other than our own.
 
@@ -165,7 +175,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         raise CheckpointRefused(problem=N_("it is no Unicode text")) from error
     if size > MAX_NOTE:
         raise CheckpointRefused(problem=N_("it is too long"))
-    if any(character < " " and character != "\n" for character in note):
+    if _CONTROL.search(note) is not None:
         raise CheckpointRefused(problem=N_("it has control characters"))
     text, blank, rest = note.rpartition("\n\n")
     if not text or not blank or not rest.endswith("\n"):

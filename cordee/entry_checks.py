@@ -40,6 +40,7 @@ class Rule(StrEnum):
     KEY_TAKEN = N_("the key was used before")
     WRONG_STATE = N_("the member's state does not allow it")
     SAME_INCARNATION = N_("the incarnation is not new")
+    NOTHING_CORRECTED = N_("it corrects nothing")
     NO_SUCH_ADMINISTRATOR = N_("no such administrator")
     TOO_MANY_ADMINISTRATORS = N_("too many administrators")
     THRESHOLD_OUT_OF_REACH = N_("fewer administrators than the policy asks for")

@@ -284,25 +284,41 @@ class ProofRefused(IntegrityFailure):
     message = N_("A proof of the roster log does not hold: {problem}.")
 
 
+class EvidenceInconclusive(IntegrityFailure):
+    """Files of evidence hold, but nothing follows from them."""
+
+    message = N_("The files hold, but they do not show that the directory signed two rosters: they cannot be compared.")
+    remedy = N_("Judge them together with the file of another association or of an administrator.")
+
+
 class RosterRolledBack(IntegrityFailure):
     """The directory showed an older roster than before."""
 
     message = N_("The directory shows a roster of {shown} entries; this node has already verified {known}.")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterForked(IntegrityFailure):
     """Two rosters of the same size, or a longer one that does not continue ours."""
 
     message = N_("The directory shows another roster than the one verified before (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class SplitView(IntegrityFailure):
     """The other party was shown another roster than we were."""
 
     message = N_("The other association was shown another roster than this node (size {size}).")
-    remedy = N_("Transfers stop until this is mended. Tell the network's administrators; the evidence is kept.")
+    remedy = N_(
+        "Transfers stop until this is mended. Bring the evidence to the network's administrators, by another way than"
+        " the network: the page “Evidence”, cordee node evidence, or cordee admin evidence."
+    )
 
 
 class RosterBehind(Refused):
@@ -338,7 +354,7 @@ class JoinRefused(Refused):
     """The administrators refused the request to join; `words` are theirs."""
 
     message = N_("The network's administrators refused the request: {words}.")
-    remedy = N_("Call them; a new invitation is needed.")
+    remedy = N_("Put right what they say and ask again with the same invitation, or call them.")
 
 
 class CardExpired(Refused):
@@ -364,6 +380,14 @@ class NotFounded(Refused):
     status = "FAILED_PRECONDITION"
     message = N_("The network is not founded yet.")
     remedy = N_("Its administrators found it: cordee admin found --help.")
+
+
+class YearNotClosed(Refused):
+    """A year's figures are told once, when nothing of it can change any more: two reports can then not be compared."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The figures of {year} are told from {day} on.")
+    remedy = N_("Ask then, or ask for an earlier year.")
 
 
 class AlreadyFounded(Conflict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Self
@@ -20,6 +21,7 @@ __all__ = ["Invitation", "secret_digest"]
 
 _MAX_BYTES = 64 * 1024
 _FORMAT = "cordee invitation 1"
+_LINK = "cordee:invitation:"
 _FOR_PRACTICE = "cordee practice invitation 1"  # a file that no real node takes, of whatever version
 
 
@@ -52,9 +54,16 @@ class Invitation:
         del plain["practice"]  # the format says it
         return json.dumps(plain, ensure_ascii=False, indent=1).encode()
 
+    def to_link(self) -> str:
+        """The same as one line of text, to be pasted: it is as secret as the file."""
+        packed = zlib.compress(self.to_bytes(), 9)
+        return _LINK + base64.urlsafe_b64encode(packed).decode("ascii").rstrip("=")
+
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Raises InvalidRecord, which says what is missing or wrong."""
+        """The file or the link. Raises InvalidRecord, which says what is missing or wrong."""
+        if data.lstrip().startswith(_LINK.encode()):
+            data = _unpacked(data.strip()[len(_LINK) :])
         if len(data) > _MAX_BYTES:
             raise InvalidRecord(path=N_("invitation"), problem=N_("it has more than {limit} bytes"), limit=_MAX_BYTES)
         try:
@@ -82,6 +91,18 @@ class Invitation:
             )
         except (ValueError, TypeError) as malformed:
             raise InvalidRecord(path=N_("invitation"), problem=N_("a value has the wrong form")) from malformed
+
+
+def _unpacked(text: bytes) -> bytes:
+    try:
+        packed = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(packed, _MAX_BYTES + 1)
+    except (ValueError, zlib.error) as malformed:
+        raise InvalidRecord(path=N_("invitation"), problem=N_("the link is not whole")) from malformed
+    if not unpacking.eof and len(data) <= _MAX_BYTES:
+        raise InvalidRecord(path=N_("invitation"), problem=N_("the link is not whole"))
+    return data
 
 
 def _text(plain: dict[str, object], name: str) -> str:

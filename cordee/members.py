@@ -76,6 +76,8 @@ class Member:
     former_identities: tuple[tuple[int, SigningPublicKey], ...]
     """Each with the last size of the log at which it was in force; oldest first."""
     registration: Digest
+    former_registrations: tuple[Digest, ...]
+    """Those before it, newest first: a profile may bear one until the member has published another."""
     bound_by_secrecy: bool
     incarnation: bytes | None
     """16 bytes from the newest NodeRestored; None for a node that was never restored from a backup."""
@@ -92,6 +94,11 @@ class Member:
     """Its identity key is in the wrong hands: it counts no more, and the member is suspended until it is recovered."""
     resumes: MemberState = MemberState.ACTIVE
     """Of a member whose key is revoked: its state once it is recovered."""
+
+    @property
+    def registrations(self) -> tuple[Digest, ...]:
+        """Those that its profile may bear, the present one first."""
+        return (self.registration, *self.former_registrations)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ class Roster:
     used_keys: IdMap[KeyId, None] = field(repr=False)
     """Every key that ever had a holder."""
     registrations: IdMap[Digest, MemberId] = field(repr=False)
-    """Of the members that are not removed."""
+    """Of the members that are not removed: the present ones and those that they had before."""
 
     def trusted(self, now: datetime) -> tuple[Digest, ...]:
         """The CAs that certify at a time, by the digests of their certificates, the one in force first."""

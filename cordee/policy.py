@@ -37,6 +37,13 @@ class Policy:
     """Bytes of one shipment's ciphertext (64 KiB to 1 TiB)."""
     mailbox_quota: int = 4 * 2**30
     """Bytes that may wait for one sender (64 KiB to 1 TiB)."""
+    act_life_limit: timedelta | None = None
+    """Longest that a consent act counts, from its beginning (3 days, which an emergency needs, to 20 years); None: as
+    long as it says."""
+    shared_secrecy_closed: bool = False
+    """Row 6 of the decision table allows nothing in this network: it asks for an agreement instead."""
+    holders_alone_closed: bool = False
+    """Row 8 of the decision table allows nothing in this network."""
     recovery_delay: timedelta | None = timedelta(days=7)
     """From the announcement that a member's identity key is to be replaced to the day on which it may be (2 to 30
     days). None in networks that were founded without it: there it may be replaced at once."""
@@ -49,6 +56,7 @@ class Policy:
             ("shipping_limit", _MINUTE <= self.shipping_limit <= timedelta(days=14)),
             ("content_size_limit", self.content_size_limit in _BYTES),
             ("mailbox_quota", self.mailbox_quota in _BYTES),
+            ("act_life_limit", self.act_life_limit is None or 3 * _DAY <= self.act_life_limit <= 7305 * _DAY),
             ("recovery_delay", self.recovery_delay is None or 2 * _DAY <= self.recovery_delay <= 30 * _DAY),
         ):
             if not holds:
@@ -63,6 +71,9 @@ class Policy:
             shipping_limit=duration_of(self.shipping_limit),
             content_size_limit=self.content_size_limit,
             mailbox_quota=self.mailbox_quota,
+            act_life_limit=None if self.act_life_limit is None else duration_of(self.act_life_limit),
+            shared_secrecy_closed=self.shared_secrecy_closed,
+            holders_alone_closed=self.holders_alone_closed,
             recovery_delay=None if self.recovery_delay is None else duration_of(self.recovery_delay),
         )
 
@@ -76,5 +87,8 @@ class Policy:
             shipping_limit=length_of(message.shipping_limit),
             content_size_limit=message.content_size_limit,
             mailbox_quota=message.mailbox_quota,
+            act_life_limit=length_of(message.act_life_limit) if message.HasField("act_life_limit") else None,
+            shared_secrecy_closed=message.shared_secrecy_closed,
+            holders_alone_closed=message.holders_alone_closed,
             recovery_delay=length_of(message.recovery_delay) if message.HasField("recovery_delay") else None,
         )

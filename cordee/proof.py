@@ -16,15 +16,16 @@ after the one before it. What it cannot show:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from cordee.checkpoint import Checkpoint, open_checkpoint
-from cordee.entries import entry_leaf, network_id
+from cordee.checkpoint import Checkpoint
+from cordee.entries import network_id
 from cordee.errors import N_, ProofRefused, SplitView, WrongNetwork
+from cordee.excerpt import MAX_EXCERPT, check_excerpt, make_excerpt
 from cordee.ids import Digest, MemberId, NetworkId, TransferId
-from cordee.log import MerkleTree, verify_inclusion
-from cordee.roster import Roster, apply
+from cordee.log import MerkleTree
+from cordee.roster import Roster
 from cordee.signing import Signed, parse_message
 from cordee.statements import Answer, Erasure, Offer, Receipt, Shipment, Statement, TreeHead, Withdrawal, peek
 from cordee.transfer import Kind, Party, State, next_state
@@ -32,10 +33,8 @@ from cordee.v1 import statements_pb2 as v1
 
 __all__ = ["CHECKS", "MAX_PROOF", "ProofReport", "Step", "export", "verify"]
 
-MAX_PROOF = 16 * 2**20
+MAX_PROOF = MAX_EXCERPT
 """Bytes of a proof; one of a network with ten administrators and a few changes has about 200 kB."""
-_MAX_ENTRY = 512 * 1024
-
 
 CHECKS = (
     N_("The network is the one named: the genesis has its digest, and all its founders signed it."),
@@ -86,15 +85,13 @@ def export(
     if not statements:
         raise ProofRefused(problem=N_("there are no statements"))
     parties = peek(statements[0]).parties
-    proof = v1.TransferProof(checkpoint=note, statements=[signed.to_message() for signed in statements])
-    for index, entry in enumerate(entries):
-        if index >= size:
-            break
-        if index == 0:
-            proof.genesis.CopyFrom(entry)
-            proof.entries.add(index=0, inclusion=tree.inclusion_proof(0, size))
-        elif _subject(entry) in (None, parties.sender, parties.recipient):
-            proof.entries.add(index=index, entry=entry, inclusion=tree.inclusion_proof(index, size))
+    excerpt = make_excerpt(entries, tree=tree, note=note, size=size, members={parties.sender, parties.recipient})
+    proof = v1.TransferProof(
+        genesis=excerpt.genesis,
+        checkpoint=excerpt.checkpoint,
+        entries=excerpt.entries,
+        statements=[signed.to_message() for signed in statements],
+    )
     data = proof.SerializeToString(deterministic=True)
     verify(data, network=parties.network)
     return data
@@ -116,9 +113,7 @@ def verify(proof: bytes, *, network: NetworkId) -> ProofReport:
     parties = peek(statements[0]).parties
     if network_id(message.genesis) != network or parties.network != network:
         raise WrongNetwork(what=N_("TransferProof"))
-    roster, leaves = _replay(message, {parties.sender, parties.recipient})
-    checkpoint = _checkpoint(message, roster, leaves)
-    roster = replace(roster, size=checkpoint.size)
+    roster, checkpoint = check_excerpt(message, network=network, members={parties.sender, parties.recipient})
     state, taken = _read(statements, roster, checkpoint)
     answered = next((statement for statement in taken if isinstance(statement, Erasure)), None)
     return ProofReport(
@@ -131,75 +126,6 @@ def verify(proof: bytes, *, network: NetworkId) -> ProofReport:
         erased=None if answered is None else answered.erased,
         checkpoint=checkpoint,
     )
-
-
-_AboutMember = (
-    v1.MemberAdmitted
-    | v1.MemberSuspended
-    | v1.MemberReinstated
-    | v1.MemberRemoved
-    | v1.RecoveryAnnounced
-    | v1.RecoveryObjected
-    | v1.MemberRecovered
-    | v1.IdentityRevoked
-    | v1.IdentityRotated
-    | v1.NodeRestored
-)
-_ABOUT_MEMBERS: dict[str, type[_AboutMember]] = {
-    message.DESCRIPTOR.full_name: message
-    for message in (
-        v1.MemberAdmitted,
-        v1.MemberSuspended,
-        v1.MemberReinstated,
-        v1.MemberRemoved,
-        v1.RecoveryAnnounced,
-        v1.RecoveryObjected,
-        v1.MemberRecovered,
-        v1.IdentityRevoked,
-        v1.IdentityRotated,
-        v1.NodeRestored,
-    )
-}
-
-
-def _subject(entry: v1.Entry) -> MemberId | None:
-    """Which member an entry is about; None for the network's government. Raises: MalformedStatement."""
-    message_class = _ABOUT_MEMBERS.get(entry.type)
-    if message_class is None:
-        return None
-    return MemberId(parse_message(entry.body, message_class, max_size=_MAX_ENTRY).member)
-
-
-def _replay(proof: v1.TransferProof, parties: set[MemberId]) -> tuple[Roster, list[bytes]]:
-    """Apply the entries given, each at its own place in the log, and take their leaf hashes.
-
-    The chains of the parties and of the government are independent of other members' entries, so leaving those out
-    changes nothing that a statement is checked against.
-    """
-    if not proof.entries or proof.entries[0].index != 0 or proof.entries[0].HasField("entry"):
-        raise ProofRefused(problem=N_("the genesis is not proven"))
-    roster = apply(None, proof.genesis)
-    leaves = [entry_leaf(proof.genesis)]
-    for proven in proof.entries[1:]:
-        if proven.index < roster.size:
-            raise ProofRefused(problem=N_("the entries are out of order"))
-        if _subject(proven.entry) not in {None, *parties}:
-            raise ProofRefused(problem=N_("an entry is about another member"))
-        # The size is what keys are looked up by, so it must be that of the whole log.
-        roster = apply(replace(roster, size=proven.index), proven.entry)
-        leaves.append(entry_leaf(proven.entry))
-    return roster, leaves
-
-
-def _checkpoint(proof: v1.TransferProof, roster: Roster, leaves: list[bytes]) -> Checkpoint:
-    if proof.checkpoint.count("\n— ") != 1:  # lines by other keys would stand there unverified
-        raise ProofRefused(problem=N_("the checkpoint has other signatures than the directory's"))
-    checkpoint = open_checkpoint(proof.checkpoint, roster.directory_key, roster.origin)
-    for proven, leaf in zip(proof.entries, leaves, strict=True):
-        verify_inclusion(
-            leaf=leaf, index=proven.index, size=checkpoint.size, root=checkpoint.root, proof=list(proven.inclusion)
-        )
-    return checkpoint
 
 
 def _read(statements: Sequence[Signed], roster: Roster, checkpoint: Checkpoint) -> tuple[State, list[Statement]]:

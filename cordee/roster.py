@@ -190,6 +190,7 @@ def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
         identity=identity,
         former_identities=(),
         registration=registration,
+        former_registrations=(),
         bound_by_secrecy=statement.bound_by_secrecy,
         incarnation=None,
         admitted_at=step.time,
@@ -245,14 +246,24 @@ def _change_member(roster: Roster, entry: v1.Entry, rule: _MemberRule, latest: d
         used = used.with_item(changed.identity.key_id, None)
     if changed.recovery is not None:  # reserved: nobody else takes it while it waits, nor if it comes to nothing
         used = used.with_item(changed.recovery.identity.key_id, None)
-    if changed.state is MemberState.REMOVED:
-        registrations = registrations.without(member.registration)
+    if changed.state is MemberState.REMOVED or changed.registrations != member.registrations:
+        registrations = _registered(registrations, member, changed)
     return grown(
         step,
         members=roster.members.with_item(member.id, changed),
         used_keys=used,
         registrations=registrations,
     )
+
+
+def _registered(registrations: IdMap[Digest, MemberId], before: Member, after: Member) -> IdMap[Digest, MemberId]:
+    """The names and numbers in use, without those that this member gave up and with those that it has now."""
+    for given_up in before.registrations:
+        registrations = registrations.without(given_up)
+    if after.state is not MemberState.REMOVED:
+        for kept in after.registrations:
+            registrations = registrations.with_item(kept, after.id)
+    return registrations
 
 
 def _signers_of(
@@ -282,6 +293,16 @@ def _rotated(step: Step, member: Member) -> Member:
     return still_held(with_identity(step, member, new_key(step.roster, step.statement.identity_key)))
 
 
+def _corrected(step: Step, member: Member) -> Member:
+    registration, secrecy = Digest(step.statement.registration), step.statement.bound_by_secrecy
+    require((registration, secrecy) != (member.registration, member.bound_by_secrecy), Rule.NOTHING_CORRECTED)
+    if registration == member.registration:
+        return replace(member, bound_by_secrecy=secrecy)
+    require(step.roster.registrations.get(registration) in (None, member.id), Rule.REGISTRATION_TAKEN)
+    former = tuple(each for each in member.registrations if each != registration)
+    return replace(member, registration=registration, former_registrations=former, bound_by_secrecy=secrecy)
+
+
 def _restored(step: Step, member: Member) -> Member:
     incarnation: bytes = step.statement.incarnation
     require(len(incarnation) == _INCARNATION_SIZE, Rule.MALFORMED)
@@ -299,6 +320,7 @@ _ABOUT_MEMBERS: Mapping[str, _MemberRule] = {
         _MemberRule(v1.MemberSuspended, _ACTIVE, _Signers.ADMINISTRATORS, _to(MemberState.SUSPENDED)),
         _MemberRule(v1.MemberReinstated, _SUSPENDED, _Signers.ADMINISTRATORS, _reinstated),
         _MemberRule(v1.MemberRemoved, _PRESENT, _Signers.ADMINISTRATORS, _to(MemberState.REMOVED)),
+        _MemberRule(v1.MemberCorrected, _PRESENT, _Signers.ADMINISTRATORS, _corrected),
         _MemberRule(v1.RecoveryAnnounced, _PRESENT, _Signers.ADMINISTRATORS, announced),
         _MemberRule(v1.RecoveryObjected, _PRESENT, _Signers.MEMBER, objected),
         _MemberRule(v1.MemberRecovered, _PRESENT, _Signers.ADMINISTRATORS, recovered),

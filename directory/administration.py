@@ -25,6 +25,7 @@ __all__ = ["BY_ADMINISTRATORS", "Gathered", "Governance"]
 
 _PENDING = table_of(PendingEntryRow)
 _MAX_PENDING = 256
+_MAX_ALONE = 64  # entries that one administrator alone has signed: who stole a key must not fill the list
 
 BY_ADMINISTRATORS = frozenset(
     message.DESCRIPTOR.full_name
@@ -33,6 +34,7 @@ BY_ADMINISTRATORS = frozenset(
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.RecoveryAnnounced,
         v1.MemberRecovered,
         v1.IdentityRevoked,
@@ -63,6 +65,8 @@ class Governance:
         self._db = db
         self._rosters = rosters
         self._clock = clock
+        self.begun: list[Callable[[Connection, v1.Entry], None]] = []
+        """Called with each entry that gets signatures, in the transaction that keeps them."""
 
     async def sign(self, entry: v1.Entry) -> Gathered:
         """Add an entry's signatures to those that are here; with enough of them it goes into the log.
@@ -102,8 +106,8 @@ class Governance:
 
     def _merge(self, tx: Connection, digest: Digest, entry: v1.Entry, roster: Roster) -> v1.Entry:
         known = tx.execute(select(_PENDING.c.entry).where(_PENDING.c.digest == digest)).scalar()
-        if known is None and count_pending(tx) >= _MAX_PENDING:
-            raise TooManyRequests()
+        if known is None:
+            _require_room(tx, entry)
         signatures = {one.signer: one for one in entry.signatures}
         for one in v1.Entry.FromString(known).signatures if known is not None else ():
             if KeyId(one.signer) in roster.administrators:  # who is none any more does not count
@@ -117,7 +121,21 @@ class Governance:
         row = {"entry": merged.SerializeToString(), "changed_at": micros(self._clock.now())}
         statement = upsert(_PENDING).values(digest=digest, **row)
         tx.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=row))
+        for each in self.begun:
+            each(tx, merged)
         return merged
+
+
+def _require_room(tx: Connection, entry: v1.Entry) -> None:
+    """For one entry more. Raises: TooManyRequests."""
+    if count_pending(tx) >= _MAX_PENDING:
+        raise TooManyRequests()
+    signers = {one.signer for one in entry.signatures}
+    if len(signers) > 1:
+        return
+    waiting = [v1.Entry.FromString(row) for row in tx.execute(select(_PENDING.c.entry)).scalars()]
+    if sum({one.signer for one in each.signatures} == signers for each in waiting) >= _MAX_ALONE:
+        raise TooManyRequests()
 
 
 def _check_signers(entry: v1.Entry, roster: Roster) -> None:

@@ -85,3 +85,11 @@ class Authority:
             self._own = self._authorities.of(issuer).issue_server(self._server_key, names=self._names, now=now)
             self._own_since, self._own_issuer = now, issuer
         return self._server_key, self._own
+
+    def end_sessions(self) -> None:
+        """Somebody may not call any more: no TLS session from before is resumed.
+
+        gRPC resumes one without looking at the client's certificate again, unless its own configuration is a new one
+        (each call is refused all the same). Everybody else shakes hands once more, the next time they connect.
+        """
+        self._own_since = None

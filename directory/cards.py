@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
+from cordee.errors import N_, CardRefused, InvalidInput, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
 from cordee.ids import Digest, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
@@ -24,13 +24,14 @@ from directory.roster_store import RosterStore
 from directory.store import table_of
 from directory.store.roster import CardRow, RevisionRow
 
-__all__ = ["CardIndex", "Published", "fold", "put_card", "require_unused"]
+__all__ = ["CardIndex", "Published", "fold", "put_card", "require_reason", "require_unused"]
 
 _CARD, _REVISION = table_of(CardRow), table_of(RevisionRow)
 _END_OF_CARD: dict[str, type[v1.MemberRemoved | v1.MemberRecovered]] = {
     message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.MemberRecovered)
 }
 _PAGE = 32
+_MAX_REASON = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ class CardIndex:
         self._clock = clock
         self._by_key: dict[bytes, MemberId] = {}
         self._keys: dict[MemberId, tuple[Digest, Digest | None]] = {}
+        self.revision = 0
+        """Of the newest card."""
 
     async def load(self) -> None:
         """Read the index."""
         query = select(_CARD.c.member, _CARD.c.key_digest, _CARD.c.former_key_digest)
-        rows = await self._db.read(lambda tx: tx.execute(query).all())
+        rows, self.revision = await self._db.read(lambda tx: (tx.execute(query).all(), _last_revision(tx)))
         self._by_key.clear()
         self._keys.clear()
         for member, key, former in rows:
@@ -86,11 +89,6 @@ class CardIndex:
             raise NotFound(what=N_("card"))
         return self._keys[member][0]
 
-    async def number_of(self, member: MemberId) -> int:
-        """The number of the member's newest card; 0 where it has none."""
-        query = select(_CARD.c.number).where(_CARD.c.member == member)
-        return await self._db.read(lambda tx: tx.execute(query).scalar()) or 0
-
     async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
         """Take a member's new card; the same one again is answered as the first time. Returns its revision.
 
@@ -104,7 +102,7 @@ class CardIndex:
         card = Card.parse(signed, roster, now=self._clock.now(), profile=profile, at_least=number + 1)
         if card.member != caller:
             raise WrongParty(what=N_("Card"))
-        parsed = Profile.parse(profile, roster.active(caller).registration)
+        parsed = Profile.parse(profile, *roster.active(caller).registrations)
 
         def step(tx: Connection) -> int:
             self._rosters.roster.active(caller)
@@ -117,10 +115,42 @@ class CardIndex:
         await self._reread(caller)
         return revision
 
-    async def after(self, revision: int) -> AsyncIterator[Published]:
-        """Every card published after a revision, in order."""
+    async def read(self, member: MemberId) -> tuple[Published, Signed | None]:
+        """A member's newest card, and why it was refused if it was. Raises: NotFound."""
+        row = await self._db.read(lambda tx: tx.execute(select(_CARD).where(_CARD.c.member == member)).one_or_none())
+        if row is None:
+            raise NotFound(what=N_("card"))
+        refusal = Signed.from_bytes(row.refusal) if row.refusal else None
+        return Published(revision=row.revision, card=Signed.from_bytes(row.card), profile=row.profile), refusal
+
+    async def refuse(self, command: v1.RefuseCard, signed: Signed) -> int:
+        """From now on only those who have this card keep it, and its author is told why. Returns the last revision.
+
+        Raises: NotFound where another card is the newest; InvalidInput for no reason, or one that is too long.
+        """
+        require_reason(command.reason)
+        this = (_CARD.c.member == command.member, _CARD.c.number == command.number)
+
+        def step(tx: Connection) -> tuple[int, int]:
+            changed = tx.execute(update(_CARD).where(*this).values(refusal=signed.to_bytes())).rowcount
+            return changed, int(tx.execute(select(_REVISION.c.last)).scalar() or 0)
+
+        changed, last = await self._db.write(step)
+        if not changed:
+            raise NotFound(what=N_("card"))
+        return last
+
+    async def refusal_of(self, member: MemberId) -> Signed | None:
+        """Why the member's newest card was refused, or None."""
+        query = select(_CARD.c.refusal).where(_CARD.c.member == member)
+        data = await self._db.read(lambda tx: tx.execute(query).scalar())
+        return Signed.from_bytes(data) if data else None
+
+    async def after(self, revision: int, reader: MemberId | None = None) -> AsyncIterator[Published]:
+        """Every card published after a revision, in order; of those that were refused only the reader's own."""
+        shown = or_(_CARD.c.refusal.is_(None), _CARD.c.member == reader)
         while True:
-            query = select(_CARD).where(_CARD.c.revision > revision).order_by(_CARD.c.revision).limit(_PAGE)
+            query = select(_CARD).where(_CARD.c.revision > revision, shown).order_by(_CARD.c.revision).limit(_PAGE)
             rows = await self._db.read(partial(_all_of, query))
             if not rows:
                 return
@@ -142,7 +172,8 @@ class CardIndex:
 
     async def _reread(self, member: MemberId) -> None:
         query = select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == member)
-        row = await self._db.read(lambda tx: tx.execute(query).one_or_none())
+        row, newest = await self._db.read(lambda tx: (tx.execute(query).one_or_none(), _last_revision(tx)))
+        self.revision = max(self.revision, newest)
         if row is None:
             self._forget(member)
         else:
@@ -159,6 +190,14 @@ class CardIndex:
         for digest in self._keys.pop(member, ()):
             if digest is not None and self._by_key.get(digest) == member:
                 del self._by_key[digest]
+
+
+def require_reason(reason: str) -> None:
+    """What somebody is told can be read. Raises: InvalidInput."""
+    if not reason.strip():
+        raise InvalidInput(field="reason", problem=N_("it is empty"))
+    if len(reason) > _MAX_REASON:
+        raise InvalidInput(field="reason", problem=N_("it is longer than {limit} characters"), limit=_MAX_REASON)
 
 
 def fold(name: str) -> str:
@@ -184,11 +223,11 @@ def require_unused(tx: Connection, member: MemberId, key: Digest, profile: Profi
 def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int:
     """Keep a card that was checked, in the place of the member's last. Returns its revision."""
     require_unused(tx, card.member, card.transport_key_digest, parsed)
-    before = tx.execute(
-        select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == card.member)
-    ).first()
-    former = None
+    columns = (_CARD.c.key_digest, _CARD.c.former_key_digest, _CARD.c.profile, _CARD.c.refusal)
+    before = tx.execute(select(*columns).where(_CARD.c.member == card.member)).first()
+    former = refusal = None
     if before is not None:
+        refusal = before.refusal if before.profile == profile else None  # a card renewed by itself mends nothing
         former = before[1] if before[0] == card.transport_key_digest else before[0]
     revision = _next_revision(tx)
     values = {
@@ -200,6 +239,7 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
         "org_id": parsed.org_id,
         "card": card.signed.to_bytes(),
         "profile": profile,
+        "refusal": refusal,
     }
     statement = upsert(_CARD).values(member=card.member, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
@@ -208,6 +248,10 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
 
 def _all_of(query: Select[Any], tx: Connection) -> list[Any]:
     return list(tx.execute(query).all())
+
+
+def _last_revision(tx: Connection) -> int:
+    return int(tx.execute(select(_REVISION.c.last)).scalar() or 0)
 
 
 def _next_revision(tx: Connection) -> int:

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from cordee.errors import ClockSkew, NotAnAdministrator, Replayed, WrongNetwork
+from cordee.errors import ClockSkew, NotAnAdministrator, Replayed, TooManyRequests, WrongNetwork
+from cordee.ids import KeyId
 from cordee.runtime.clock import Clock
 from cordee.signing import Signed, parse_body, verify
 from cordee.times import moment_of
@@ -16,10 +17,33 @@ from directory.roster_store import RosterStore
 __all__ = ["SKEW", "Command", "Commands", "require_now"]
 
 SKEW = timedelta(minutes=5)
-_MAX_NONCES = 10_000
+_MAX_COMMANDS = 2_000  # of one administrator within twice the skew: more is no person's work
 
-Command = v1.CreateInvitation | v1.ListJoinRequests | v1.ListPendingEntries | v1.ReadLog | v1.RefuseJoinRequest
-C = TypeVar("C", v1.CreateInvitation, v1.ListJoinRequests, v1.ListPendingEntries, v1.ReadLog, v1.RefuseJoinRequest)
+Command = (
+    v1.CreateInvitation
+    | v1.ListHeldCheckpoints
+    | v1.ListJoinRequests
+    | v1.ListPendingEntries
+    | v1.ListStandings
+    | v1.ReadCard
+    | v1.ReadFigures
+    | v1.ReadLog
+    | v1.RefuseCard
+    | v1.RefuseJoinRequest
+)
+C = TypeVar(
+    "C",
+    v1.CreateInvitation,
+    v1.ListHeldCheckpoints,
+    v1.ListJoinRequests,
+    v1.ListPendingEntries,
+    v1.ListStandings,
+    v1.ReadCard,
+    v1.ReadFigures,
+    v1.ReadLog,
+    v1.RefuseCard,
+    v1.RefuseJoinRequest,
+)
 
 
 class Commands:
@@ -28,12 +52,13 @@ class Commands:
     def __init__(self, rosters: RosterStore, clock: Clock) -> None:
         self._rosters = rosters
         self._clock = clock
-        self._used: OrderedDict[bytes, datetime] = OrderedDict()
+        self._used: dict[KeyId, OrderedDict[bytes, datetime]] = {}
 
     def check(self, message: v1.Signed, command: type[C]) -> tuple[C, Signed]:
         """The command, if an administrator in force signed it for here and now, for the first time.
 
-        Raises: NotFounded, MalformedStatement, NotAnAdministrator, BadSignature, WrongNetwork, ClockSkew, Replayed.
+        Raises: NotFounded, MalformedStatement, NotAnAdministrator, BadSignature, WrongNetwork, ClockSkew, Replayed,
+        TooManyRequests, for this administrator alone.
         """
         roster = self._rosters.roster
         signed = Signed.from_message(message)
@@ -46,18 +71,24 @@ class Commands:
             raise WrongNetwork(what=command.DESCRIPTOR.name)
         now = self._clock.now()
         require_now(body, command.DESCRIPTOR.name, now)
-        self._use(signed.digest, now)
+        self._use(signed, now)
         return body, signed
 
-    def _use(self, digest: bytes, now: datetime) -> None:
-        while self._used and next(iter(self._used.values())) < now:
-            self._used.popitem(last=False)
-        if digest in self._used or len(self._used) >= _MAX_NONCES:
+    def _use(self, signed: Signed, now: datetime) -> None:
+        # Each for themselves: whoever stole one key must not keep the others from removing it.
+        used = self._used.setdefault(signed.signer, OrderedDict())
+        while used and next(iter(used.values())) < now:
+            used.popitem(last=False)
+        if signed.digest in used:
             raise Replayed()
-        self._used[digest] = now + 2 * SKEW
+        if len(used) >= _MAX_COMMANDS:
+            raise TooManyRequests()
+        used[signed.digest] = now + 2 * SKEW
 
 
-def require_now(body: Command | v1.JoinRequest | v1.JoinStatusQuery, what: str, now: datetime) -> None:
+def require_now(
+    body: Command | v1.JoinRequest | v1.JoinStatusQuery | v1.RejoinRequest, what: str, now: datetime
+) -> None:
     """The statement's time is within five minutes of now. Raises: ClockSkew, MalformedStatement."""
     time = moment_of(body.time)
     if abs(time - now) > SKEW:

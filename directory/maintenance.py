@@ -24,7 +24,8 @@ from directory.house import House
 from directory.lastsigned import LastSigned
 from directory.log_file import read_entries
 from directory.roster_store import count_pending
-from directory.store import DirectoryTable, table_of
+from directory.store import table_of
+from directory.store.migrations import directory_database
 from directory.store.roster import EntryRow
 from directory.store.transfers import TransferRow
 
@@ -108,7 +109,7 @@ async def _bring_back(folder: Path, entries: list[v1.Entry]) -> tuple[int, int]:
 
 
 def _open(house: House) -> Database:
-    return Database(house.database, DirectoryTable.metadata)
+    return directory_database(house.database)
 
 
 def _count(tx: Connection) -> dict[str, Any]:

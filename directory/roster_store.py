@@ -102,6 +102,13 @@ class RosterStore:
             raise NotFounded()
         return self._checkpoint[0]
 
+    @property
+    def signed_size(self) -> int:
+        """How many entries the newest signed note covers. Raises: NotFounded."""
+        if self._checkpoint is None:
+            raise NotFounded()
+        return self._checkpoint[1].size
+
     def root_at(self, size: int) -> bytes | None:
         """The log's root at a size, or None where it is shorter."""
         return self._tree.root(size) if 1 <= size <= self._tree.size else None
@@ -271,7 +278,7 @@ class RosterStore:
         """Sign the log as it is now. Raises: LogBehind, and then nothing is signed."""
         await asyncio.to_thread(self._last_signed.advance, self._tree)
         self._crashpoints.reach(AFTER_LAST_SIGNED)
-        time = self._clock.now().replace(microsecond=0)
+        time = self._moment()
         checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
         self._checkpoint = sign_checkpoint(checkpoint, self._log_key()), checkpoint
 
@@ -281,6 +288,14 @@ class RosterStore:
             self._key = self._keys.of(self.roster.directory_key)
             self._keys.forget(self.roster)
         return self._key
+
+    def _moment(self) -> datetime:
+        """Now, and never before the last signature while the clock is put right by a little: a smaller log under a
+        later time is evidence against whoever signs it.
+        """
+        now = self._clock.now().replace(microsecond=0)
+        last = self._checkpoint[1].time if self._checkpoint is not None else now
+        return last if timedelta(0) < last - now <= _SKEW else now
 
     async def sign_if_due(self) -> bool:
         """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, selec
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from cordee.act import Act, parse_act
+from cordee.act import Act, ActLimits, parse_act
 from cordee.errors import N_, ActRefused, Conflict, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.prepared import prepared
@@ -124,13 +124,13 @@ def is_withdrawn(tx: Connection, act_id: str) -> bool:
     return _row(tx, act_id).withdrawn_at is not None
 
 
-def in_force(tx: Connection, vault: Vault, act_id: str, *, now: datetime) -> bool:
-    """Whether an act is here, was not withdrawn, and `now` lies within its times. Raises CannotOpen."""
+def in_force(tx: Connection, vault: Vault, act_id: str, *, now: datetime, limits: ActLimits) -> bool:
+    """Whether an act is here and not withdrawn, and `now` within its times and the network's. Raises CannotOpen."""
     row = tx.execute(_ONE, {"act": act_id}).one_or_none()
     if row is None or row.withdrawn_at is not None:
         return False
     act = _open(data_key_of(tx, vault, row.case_id), row)
-    return act.status in _IN_FORCE and act.valid_from <= now < act.valid_until
+    return act.status in _IN_FORCE and act.valid_from <= now < limits.end_of(act)
 
 
 def mark_used(tx: Connection, vault: Vault, act_id: str, transfer: TransferId) -> None:

@@ -81,7 +81,7 @@ def with_intake(profile: bytes, service_id: str, intake: str, *, now: datetime) 
     document, service = _service(profile, service_id, now)
     if intake not in INTAKE:
         raise InvalidInput(field="intake", problem=N_("it must be one of {options}"), options=", ".join(INTAKE))
-    service["intake_status"] = intake
+    service["intake_status"], service["intake_told_at"] = intake, _stamp(now)
     return canonical(document)
 
 
@@ -89,7 +89,7 @@ async def _publish(node: Node, handler: Handler, change: Callable[[bytes, dateti
     now = node.clock.now()
     known = node.roster.card(node.member, now=now)
     profile = change(known.profile_bytes, now)
-    Profile.parse(profile, node.roster.roster.members[node.member].registration)  # as everybody else will read it
+    Profile.parse(profile, *node.roster.roster.members[node.member].registrations)  # as everybody else will read it
     await node.publishing.publish(profile, by=handler.account_id)
 
 
@@ -98,6 +98,8 @@ def _service(profile: bytes, service_id: str, now: datetime) -> tuple[dict[str, 
     service = next((each for each in document["services"] if each["service_id"] == service_id), None)
     if service is None:
         raise NotFound(what=N_("service"))
+    for each in document["services"]:  # what the others said of their intake stays as old as it is
+        each.setdefault("intake_told_at", document["updated_at"])
     document["updated_at"] = _stamp(now)
     return document, service
 

@@ -68,7 +68,7 @@ class DirectoryClient:
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
         return answer.checkpoint
 
-    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+    async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
         with ending_as_ours():
@@ -79,6 +79,11 @@ class DirectoryClient:
         """Put an entry that this member signed about itself into the log. Its index. Safe to repeat."""
         request = directory_pb2.AppendEntryRequest(entry=entry)
         return (await answered(self._roster.AppendEntry(request, timeout=CALL_SECONDS))).index
+
+    async def tell_held(self, held: Signed) -> None:
+        """Say how much of the log this node holds; `held` is a HeldCheckpoint."""
+        request = directory_pb2.TellHeldCheckpointRequest(held=held.to_message())
+        await answered(self._roster.TellHeldCheckpoint(request, timeout=CALL_SECONDS))
 
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from cordee import content, statements
-from cordee.act import Act, check_act
+from cordee.act import Act, ActLimits, check_act
 from cordee.case import check_scope, decode_sections, received_case
 from cordee.errors import (
     N_,
@@ -301,6 +301,7 @@ class Fetching:
             recipient=recipient_facts(house, house.member, own.profile),
             now=now,
             named=recipient_facts(house, offer.sender, sender.profile) if ours else None,
+            limits=ActLimits.of(house.roster.roster.policy),
         )
         if act.case_id != manifest.case_id:
             raise ActRefused(problem=N_("it is about another case"))

@@ -5,6 +5,7 @@ Each step is kept before the next begins, so that a node that was cut off goes o
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,23 @@ from functools import partial
 from pathlib import Path
 
 import grpc
+from google.protobuf.message import DecodeError
 from sqlalchemy import Connection
 
 from cordee.card import make_card
-from cordee.errors import N_, AlreadyExists, InvalidRecord, JoinRefused, NotFound, Unreachable
+from cordee.errors import (
+    N_,
+    AlreadyExists,
+    CordeeError,
+    InvalidInput,
+    InvalidRecord,
+    JoinRefused,
+    NotFound,
+    Unreachable,
+)
 from cordee.ids import MemberId, NetworkId
 from cordee.invitation import Invitation
+from cordee.joining import Progress
 from cordee.practice import require_kind
 from cordee.profile import Profile
 from cordee.roster import registration_digest
@@ -26,7 +38,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import TransportKey, channel, spki_digest
 from cordee.sealing import SealingKey
-from cordee.signing import Signed, SigningKey, SigningPublicKey, member_id_of
+from cordee.signing import MAX_SIGNED, Signed, SigningKey, SigningPublicKey, member_id_of, parse_body
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 from cordee.words import six_words
 from node import journal
@@ -36,12 +48,14 @@ from node.secrets import get_secret, put_secret, secret_names
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
-__all__ = ["Membership", "ask_for_certificate", "initialise", "open_keys", "readmit", "request", "wait"]
+__all__ = ["Membership", "ask_for_certificate", "initialise", "last_known", "open_keys", "request", "status", "wait"]
 
 DATABASE = "node.db"
 VAULT = FILE
 MEMBERSHIP = "membership.json"
 CERTIFICATE = "certificate.der"
+PROGRESS = "joining.json"
+"""What the directory told last of the request to join; nothing in it is secret."""
 
 IDENTITY, NEXT_IDENTITY, MEMBER = "identity", "identity.next", "member"  # names of secrets
 
@@ -136,14 +150,16 @@ async def request(
     clock: Clock,
     random: Callable[[int], bytes],
     practice: bool = False,
+    again: bool = False,
 ) -> list[str]:
     """Ask to join with the bytes of the invitation and of the profile. Safe to repeat.
 
-    The six words of this node's key are returned, to be compared by telephone. `practice` is for practice alone: no
-    command and no setting of a real node gives it.
+    After a refusal another profile is asked with anew, and with `again` the same one. The six words of this node's key
+    are returned, to be compared by telephone. `practice` is for practice alone: no command and no setting of a real
+    node gives it.
 
-    Raises: InvalidRecord for the invitation or the profile; PracticeNetwork, RealNetwork before anything is kept or
-    sent; JoinRefused, Unreachable.
+    Raises: InvalidRecord for the invitation or the profile; InvalidInput for another profile than that of a request
+    that waits; PracticeNetwork, RealNetwork before anything is kept or sent; JoinRefused, Unreachable.
     """
     invited = Invitation.parse(invitation)
     require_kind(invited.practice, practice=practice)
@@ -154,8 +170,14 @@ async def request(
     with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
         kept = db.read_sync(lambda tx: get_secret(tx, vault, f"join.{invited.invitation.hex()}"))
-        if kept is None:
-            kept = _join_request(invited, keys, transport, profile, clock.now()).to_bytes()
+    if kept is not None and (again or _profile_in(kept) != profile):
+        # What was sent stands, unless it was refused: then what was put right is asked for anew.
+        if await _waits(invited, keys.identity, clock, random):
+            raise InvalidInput(field="--profile", problem=N_("a request with this invitation waits, or was granted"))
+        kept = None
+    if kept is None:
+        kept = _join_request(invited, keys, transport, profile, clock.now()).to_bytes()
+        with node_database(data_dir / DATABASE) as db:
             db.write_sync(partial(_keep_request, vault=vault, invited=invited, request=kept, profile=profile))
     Membership(invited.network, invited.members, invited.front, invited.ca_certificate).save(data_dir)
     async with channel(invited.front, root=invited.ca_certificate) as line:
@@ -165,7 +187,15 @@ async def request(
             await stub.Request(message, timeout=_CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+        with contextlib.suppress(CordeeError):  # it was sent: how it stands can be asked again
+            answer = await _ask(stub, keys.identity, invited.network, clock, random)
+            _noted(data_dir, answer, member_id_of(keys.identity.public), clock.now())
     return six_words(keys.identity.public)
+
+
+def _profile_in(request: bytes) -> bytes:
+    signed = Signed.from_bytes(request)
+    return parse_body(signed, statements_pb2.JoinRequest, max_size=MAX_SIGNED).profile
 
 
 def _keep_request(tx: Connection, *, vault: Vault, invited: Invitation, request: bytes, profile: bytes) -> None:
@@ -205,6 +235,76 @@ def _join_request(
     return keys.identity.sign(body)
 
 
+async def status(data_dir: Path, *, passphrase: bytes, clock: Clock, random: Callable[[int], bytes]) -> Progress:
+    """Ask once how far the request to join has come; the answer is kept for who looks without the passphrase.
+
+    Raises: NotFound before the node has asked to join; Unreachable, and what the directory refuses with.
+    """
+    membership = Membership.load(data_dir)
+    vault = Vault.open(data_dir / VAULT, passphrase)
+    with node_database(data_dir / DATABASE) as db:
+        keys, _ = db.read_sync(lambda tx: open_keys(tx, vault))
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        answer = await _ask(stub, keys.identity, membership.network, clock, random)
+    return _noted(data_dir, answer, member_id_of(keys.identity.public), clock.now())
+
+
+def last_known(data_dir: Path) -> tuple[Progress, MemberId, datetime] | None:
+    """What `status` was told last, by which member id, and when; None where the node never asked."""
+    try:
+        plain = json.loads((data_dir / PROGRESS).read_bytes())
+        message = directory_pb2.JoinProgress.FromString(bytes.fromhex(plain["progress"]))
+        told = Progress.from_message(message, plain["reason"])
+        return told, MemberId(bytes.fromhex(plain["member"])), datetime.fromisoformat(plain["at"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, DecodeError) as error:
+        raise InvalidRecord(path=str(data_dir / PROGRESS), problem=N_("it is damaged")) from error
+
+
+async def _waits(invited: Invitation, identity: SigningKey, clock: Clock, random: Callable[[int], bytes]) -> bool:
+    """Whether a request of this key is with the directory and was not refused."""
+    async with channel(invited.front, root=invited.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        try:
+            answer = await _ask(stub, identity, invited.network, clock, random)
+        except NotFound:
+            return False
+    return bool(answer.state != directory_pb2.JOIN_STATE_REFUSED)
+
+
+async def _ask(
+    stub: directory_pb2_grpc.EnrolmentStub,
+    identity: SigningKey,
+    network: NetworkId,
+    clock: Clock,
+    random: Callable[[int], bytes],
+) -> directory_pb2.GetEnrolmentStatusResponse:
+    member = member_id_of(identity.public)
+    query = statements_pb2.JoinStatusQuery(network=network, member=member, nonce=random(16))
+    query.time.FromDatetime(clock.now())
+    message = directory_pb2.GetEnrolmentStatusRequest(query=identity.sign(query).to_message())
+    try:
+        answer: directory_pb2.GetEnrolmentStatusResponse = await stub.GetStatus(message, timeout=_CALL_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+    return answer
+
+
+def _noted(
+    data_dir: Path, answer: directory_pb2.GetEnrolmentStatusResponse, member: MemberId, now: datetime
+) -> Progress:
+    plain = {
+        "member": member.hex(),
+        "at": now.isoformat(),
+        "reason": answer.refusal_reason,
+        "progress": answer.progress.SerializeToString().hex(),
+    }
+    replace(data_dir / PROGRESS, json.dumps(plain, indent=1).encode())
+    return Progress.from_message(answer.progress, answer.refusal_reason)
+
+
 async def wait(
     data_dir: Path,
     *,
@@ -222,14 +322,18 @@ async def wait(
     with node_database(data_dir / DATABASE) as db:
         keys, transport = db.read_sync(lambda tx: open_keys(tx, vault))
     ends = clock.now() + give_up_after if give_up_after else None
-    while True:
-        certificate = await ask_for_certificate(membership, keys, transport, clock=clock, random=random)
-        if certificate is not None:
-            replace(data_dir / CERTIFICATE, certificate)
-            return keys.member
-        if ends is not None and clock.now() >= ends:
-            raise Unreachable(peer=N_("administrators"))
-        await clock.sleep(_POLL_SECONDS)
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        while True:
+            answer = await _ask(stub, keys.identity, membership.network, clock, random)
+            _noted(data_dir, answer, keys.member, clock.now())
+            certificate = _certificate_in(answer, transport)
+            if certificate is not None:
+                replace(data_dir / CERTIFICATE, certificate)
+                return keys.member
+            if ends is not None and clock.now() >= ends:
+                raise Unreachable(peer=N_("administrators"))
+            await clock.sleep(_POLL_SECONDS)
 
 
 async def ask_for_certificate(
@@ -240,11 +344,17 @@ async def ask_for_certificate(
     clock: Clock,
     random: Callable[[int], bytes],
 ) -> bytes | None:
-    """The certificate (DER) that our request to join was answered with, or None before the administrators have decided.
+    """How our request to join stands, asked at the front, which needs no certificate: ours (DER), or None while the
+    administrators have not decided.
 
     Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
     """
-    answer = await _status(membership, keys, clock=clock, random=random)
+    async with channel(membership.front, root=membership.ca_certificate) as line:
+        stub = directory_pb2_grpc.EnrolmentStub(line)
+        return _certificate_in(await _ask(stub, keys.identity, membership.network, clock, random), transport)
+
+
+def _certificate_in(answer: directory_pb2.GetEnrolmentStatusResponse, transport: TransportKey) -> bytes | None:
     if answer.state == directory_pb2.JOIN_STATE_REFUSED:
         raise JoinRefused(words=answer.refusal_reason)
     if answer.state != directory_pb2.JOIN_STATE_ADMITTED:
@@ -252,43 +362,3 @@ async def ask_for_certificate(
     if spki_digest(answer.certificate) != transport.digest:
         raise InvalidRecord(path=N_("certificate"), problem=N_("it is for another key"))
     return bytes(answer.certificate)
-
-
-async def readmit(
-    membership: Membership,
-    keys: Keys,
-    transport: TransportKey,
-    *,
-    card: Callable[[int], Signed],
-    profile: bytes,
-    clock: Clock,
-    random: Callable[[int], bytes],
-) -> tuple[int, bytes]:
-    """Come in by the identity key alone, at the front, which asks for no certificate: with a new transport key and a new
-    card, that `card` makes for the number that is next. That number, and the certificate (DER).
-
-    Raises: Unreachable; CardRefused, NotAMember, MemberIsSuspended, NotFound for one that never asked to join here.
-    """
-    number = (await _status(membership, keys, clock=clock, random=random)).card_number + 1
-    request = directory_pb2.ReadmitRequest(
-        card=card(number).to_message(), profile=profile, certificate_request=transport.request()
-    )
-    async with channel(membership.front, root=membership.ca_certificate) as line:
-        try:
-            answer = await directory_pb2_grpc.EnrolmentStub(line).Readmit(request, timeout=_CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-    return number, bytes(answer.certificate)
-
-
-async def _status(
-    membership: Membership, keys: Keys, *, clock: Clock, random: Callable[[int], bytes]
-) -> directory_pb2.GetEnrolmentStatusResponse:
-    query = statements_pb2.JoinStatusQuery(network=membership.network, member=keys.member, nonce=random(16))
-    query.time.FromDatetime(clock.now())
-    message = directory_pb2.GetEnrolmentStatusRequest(query=keys.identity.sign(query).to_message())
-    async with channel(membership.front, root=membership.ca_certificate) as line:
-        try:
-            return await directory_pb2_grpc.EnrolmentStub(line).GetStatus(message, timeout=_CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, Row, insert, or_, select
 
-from cordee.errors import N_, BadSignature, CordeeError, JournalBroken
-from cordee.frame import Label, blake2b_256, frame
+from cordee import journal
+from cordee.errors import N_, JournalBroken
+from cordee.journal import SIGNED_ACTION, START, canonical, chained, to_json, told_time
 from cordee.runtime.prepared import prepared
-from cordee.signing import SigningKey, SigningPublicKey, verify_signature
-from cordee.v1 import statements_pb2
+from cordee.signing import SigningKey, SigningPublicKey
 from node.store import table_of
 from node.store.journal import JournalHeadRow, JournalRow
 
@@ -27,20 +26,20 @@ __all__ = [
     "JournalEntry",
     "JournalReport",
     "append",
+    "began",
     "entries",
     "export",
     "latest",
     "of_subject",
     "sign_head",
+    "until",
     "verify",
 ]
 
 _JOURNAL = table_of(JournalRow)
 _HEAD = table_of(JournalHeadRow)
-_HEAD_TYPE = "cordee.v1.JournalHead"
-_SIGNED_ACTION = "journal.signed"
-_START = bytes(32)
 _CODE = re.compile(r"[A-Za-z0-9_.:,;/+=@-]{0,200}")
+_ALL = 2**62  # lines
 _NO_FACTS: Mapping[str, str] = {}
 
 _LAST = prepared(select(_JOURNAL.c.line, _JOURNAL.c.hash).order_by(_JOURNAL.c.line.desc()).limit(1))
@@ -89,9 +88,9 @@ def append(
         if _CODE.fullmatch(text) is None:
             raise ValueError(f"the journal holds ids and codes only ({action})")
     last = tx.execute(_LAST).one_or_none()
-    line, previous = (last.line + 1, last.hash) if last else (1, _START)
+    line, previous = (last.line + 1, last.hash) if last else (1, START)
     written = json.dumps(dict(facts), sort_keys=True, separators=(",", ":"))
-    hashed = _canonical(line=line, at=now, actor=actor, action=action, subject=subject, outcome=outcome, facts=written)
+    hashed = canonical(line=line, at=now, actor=actor, action=action, subject=subject, outcome=outcome, facts=written)
     row = {
         "line": line,
         "at": now,
@@ -100,7 +99,7 @@ def append(
         "subject": subject,
         "outcome": outcome,
         "facts": written,
-        "hash": blake2b_256(Label.JOURNAL, previous, hashed),
+        "hash": chained(previous, hashed),
     }
     tx.execute(_ADD, row)
     return line
@@ -108,9 +107,9 @@ def append(
 
 def sign_head(tx: Connection, key: SigningKey, *, now: datetime) -> int:
     """Sign the chain as it stands, and journal that this was done. Returns the line that the signature covers."""
-    line = append(tx, now=now, actor="node", action=_SIGNED_ACTION, subject="")
+    line = append(tx, now=now, actor="node", action=SIGNED_ACTION, subject="")
     head = tx.execute(select(_JOURNAL.c.hash).where(_JOURNAL.c.line == line)).scalar_one()
-    signature = key.sign_entry(_HEAD_TYPE, _head_body(line, head, now)).SerializeToString()
+    signature = journal.sign_head(key, line=line, head=head, at=now)
     tx.execute(insert(_HEAD), {"line": line, "at": now, "hash": head, "signature": signature})
     return line
 
@@ -126,20 +125,21 @@ def verify(tx: Connection, key: SigningPublicKey, *, former: tuple[SigningPublic
     keys = {bytes(each.key_id): each for each in (key, *former)}
     heads = {row.line: row for row in tx.execute(select(_HEAD))}
     signatures, signed = len(heads), 0
-    line, previous = 0, _START
+    line, previous = 0, START
     for row in tx.execute(select(_JOURNAL).order_by(_JOURNAL.c.line).execution_options(yield_per=1000)):
         line += 1
         if row.line != line:
             raise JournalBroken(line=line, problem=N_("the line is missing"))
-        chained = blake2b_256(Label.JOURNAL, previous, _canonical_of(row))
-        if chained != row.hash:
+        previous = chained(previous, _canonical_of(row))
+        if previous != row.hash:
             raise JournalBroken(line=line, problem=N_("the line was altered, or follows another one"))
-        previous = chained
         head = heads.pop(line, None)
         if head is not None:
-            _check_head(head, chained, keys)
+            if head.hash != previous:
+                raise JournalBroken(line=line, problem=N_("the signed hash is another"))
+            journal.check_head(head.signature, line=line, head=previous, at=told_time(head.at), keys=keys)
             signed = line
-        elif row.action == _SIGNED_ACTION:
+        elif row.action == SIGNED_ACTION:
             raise JournalBroken(line=line, problem=N_("its signature is missing"))
     if heads:
         raise JournalBroken(line=min(heads), problem=N_("a signature covers lines that are missing"))
@@ -157,6 +157,20 @@ def entries(
     if limit is not None:
         query = query.limit(limit)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def began(tx: Connection) -> datetime | None:
+    """The time of the earliest line, or None where there is none."""
+    row = tx.execute(select(_JOURNAL.c.at).order_by(_JOURNAL.c.at).limit(1)).one_or_none()
+    return row.at if row else None
+
+
+def until(tx: Connection, end: datetime, *, actions: Collection[str]) -> Iterator[JournalEntry]:
+    """The lines before a time whose action begins with one of these, in order, read piece by piece."""
+    wanted = or_(*(_JOURNAL.c.action.startswith(each, autoescape=True) for each in actions))
+    query = select(_JOURNAL).where(_JOURNAL.c.at < end, wanted).order_by(_JOURNAL.c.line)
+    for row in tx.execute(query.execution_options(yield_per=1000)):
+        yield _entry(row)
 
 
 def latest(
@@ -187,54 +201,25 @@ def of_subject(tx: Connection, subject: str) -> list[JournalEntry]:
     return [_entry(row) for row in tx.execute(query)]
 
 
-def export(tx: Connection) -> bytes:
-    """The whole journal as NDJSON: each line with its hash, then the signed heads. Enough to verify it elsewhere."""
-    return b"".join(_export_lines(tx))
+def export(tx: Connection, *, upto: int = _ALL) -> bytes:
+    """The journal as NDJSON, as far as a line or whole: each line with its hash, then the signed heads. Together with
+    the first line of a file (`cordee.journal`), which says whose it is, it is enough to verify it elsewhere.
+    """
+    return b"".join(_export_lines(tx, upto))
 
 
-def _export_lines(tx: Connection) -> Iterator[bytes]:
-    for row in tx.execute(select(_JOURNAL).order_by(_JOURNAL.c.line)):
+def _export_lines(tx: Connection, upto: int) -> Iterator[bytes]:
+    for row in tx.execute(select(_JOURNAL).where(_JOURNAL.c.line <= upto).order_by(_JOURNAL.c.line)):
         document = json.loads(_canonical_of(row))
         document["hash"] = row.hash.hex()
-        yield _json(document) + b"\n"
-    for row in tx.execute(select(_HEAD).order_by(_HEAD.c.line)):
-        head = {"at": _time(row.at), "hash": row.hash.hex(), "line": row.line, "signature": row.signature.hex()}
-        yield _json({"head": head}) + b"\n"
-
-
-def _check_head(head: Row[tuple[object, ...]], chained: bytes, keys: Mapping[bytes, SigningPublicKey]) -> None:
-    if head.hash != chained:
-        raise JournalBroken(line=head.line, problem=N_("the signed hash is another"))
-    try:
-        signature = statements_pb2.Signature.FromString(head.signature)
-        signer = keys.get(signature.signer)
-        if signer is None:
-            raise BadSignature(what=N_("the journal's head"))
-        verify_signature(signature, _HEAD_TYPE, _head_body(head.line, head.hash, head.at), signer)
-    except (CordeeError, DecodeError) as refused:
-        raise JournalBroken(line=head.line, problem=N_("its signature does not verify")) from refused
-
-
-def _head_body(line: int, head: bytes, at: datetime) -> bytes:
-    return frame(Label.JOURNAL, b"head", line.to_bytes(8, "big"), head, _time(at).encode())
-
-
-def _canonical(*, line: int, at: datetime, actor: str, action: str, subject: str, outcome: str, facts: str) -> bytes:
-    """The bytes that are hashed: one JSON object, sorted, ASCII, without spaces; times in UTC to the microsecond."""
-    document = {
-        "line": line,
-        "at": _time(at),
-        "actor": actor,
-        "action": action,
-        "subject": subject,
-        "outcome": outcome,
-        "facts": facts,
-    }
-    return _json(document)
+        yield to_json(document) + b"\n"
+    for row in tx.execute(select(_HEAD).where(_HEAD.c.line <= upto).order_by(_HEAD.c.line)):
+        head = {"at": told_time(row.at), "hash": row.hash.hex(), "line": row.line, "signature": row.signature.hex()}
+        yield to_json({"head": head}) + b"\n"
 
 
 def _canonical_of(row: Row[tuple[object, ...]]) -> bytes:
-    return _canonical(
+    return canonical(
         line=row.line,
         at=row.at,
         actor=row.actor,
@@ -243,14 +228,6 @@ def _canonical_of(row: Row[tuple[object, ...]]) -> bytes:
         outcome=row.outcome,
         facts=row.facts,
     )
-
-
-def _json(document: Mapping[str, object]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _entry(row: Row[tuple[object, ...]]) -> JournalEntry:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from cordee.errors import N_, InvalidInput
+from cordee.errors import N_, InvalidInput, InvalidRecord
 from cordee.jsonform import canonical
 from cordee.profile import Profile
 from node import journal
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from node.app import Node
     from node.people import Handler
 
-__all__ = ["base_of", "changes", "checked", "history", "present", "publish"]
+__all__ = ["base_of", "changes", "checked", "history", "is_corrected", "present", "publish"]
 
-_TOLD_ELSEWHERE = ("intake_status",)
+_TOLD_ELSEWHERE = ("intake_status", "intake_told_at")
 _TOLD_OF_PLACES = ("places_available", "places_occupied", "updated_at")
-_TIMES = frozenset({"updated_at"})
-_LONGEST_FACT = 900  # characters of the journal's line
+_TIMES = frozenset({"updated_at", "intake_told_at"})
+_LONGEST_FACT = 200  # characters that the journal takes of one fact
 
 
 def present(node: Node) -> dict[str, Any]:
@@ -48,10 +48,20 @@ def base_of(document: Mapping[str, Any]) -> str:
     return hashlib.blake2b(canonical(plain), digest_size=16).hexdigest()
 
 
+def is_corrected(node: Node) -> bool:
+    """The network's administrators corrected name or number, and what everybody reads still bears the old ones."""
+    known = node.roster.card(node.member, now=node.clock.now()).profile_bytes
+    try:
+        Profile.parse(known, node.roster.roster.members[node.member].registration)
+    except InvalidRecord:
+        return True
+    return False
+
+
 def checked(node: Node, document: Mapping[str, Any]) -> Profile:
     """The profile as everybody will read it. Raises InvalidRecord with every place that will not do."""
-    registration = node.roster.roster.members[node.member].registration
-    return Profile.parse(canonical(document), registration)
+    registrations = node.roster.roster.members[node.member].registrations
+    return Profile.parse(canonical(document), *registrations)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -89,7 +99,7 @@ async def publish(node: Node, handler: Handler, document: Mapping[str, Any], *, 
     after["updated_at"] = now.isoformat(timespec="seconds")
     checked(node, after)
     number = await node.publishing.publish(canonical(after), by=handler.account_id)
-    facts = {"number": str(number), "fields": " ".join(changed)[:_LONGEST_FACT]}
+    facts = {"number": str(number), "fields": _told(changed)}
 
     def note(tx: Connection) -> None:
         journal.append(tx, now=now, actor=handler.account_id, action="profile.published", subject="", facts=facts)
@@ -110,7 +120,8 @@ def history(tx: Connection, *, limit: int) -> list[journal.JournalEntry]:
 def _with_what_is_told(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """The edit, with the capacities as they stand now; no more places free than there are."""
     after: dict[str, Any] = json.loads(canonical(document))
-    known = {each["service_id"]: each for each in before["services"]}
+    # What a service said of its intake stays as old as it is, whatever else is edited.
+    known = {each["service_id"]: {"intake_told_at": before["updated_at"], **each} for each in before["services"]}
     for service in after["services"]:
         old = known.get(service["service_id"], {})
         _keep(service, old, _TOLD_ELSEWHERE)
@@ -121,6 +132,17 @@ def _with_what_is_told(document: Mapping[str, Any], before: Mapping[str, Any]) -
             shelter["places_available"] = min(shelter["places_available"], most)
             shelter["places_occupied"] = most - shelter["places_available"]
     return after
+
+
+def _told(changed: Iterable[str]) -> str:
+    """As many of them as one fact of the journal holds."""
+    told = ""
+    for each in changed:
+        longer = f"{told},{each}" if told else each
+        if len(longer) > _LONGEST_FACT:
+            break
+        told = longer
+    return told
 
 
 def _keep(new: dict[str, Any], old: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -19,12 +19,11 @@ from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.sealing import SealingKey
-from cordee.signing import Signed
-from node import journal
+from node import journal, rejoining
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
-from node.joining import Membership, readmit
+from node.joining import Membership
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import Vault
 
@@ -122,7 +121,7 @@ class Publishing:
 
     async def come_in_anew(self, membership: Membership) -> None:
         """A new transport key and card, by the identity key alone: for a node from a backup whose transport key, or
-        whose certificate or card, counts no more. Safe to repeat. Raises: as `joining.readmit`.
+        whose certificate or card, counts no more. Safe to repeat. Raises: as `rejoining.ask`.
         """
         async with self._lock:
             house = self._house
@@ -130,32 +129,21 @@ class Publishing:
             profile = await house.db.read(
                 lambda tx: house.roster.kept_profile(tx) or get_secret(tx, house.vault, "profile") or b""
             )
-            sealing = SealingKey.generate(house.random)
-
-            def card(number: int) -> Signed:
-                # Kept before it is published: an offer sealed to it may come at once.
-                house.db.write_sync(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", sealing.seed))
-                house.keys.sealing[number] = sealing
-                return make_card(
-                    house.keys.identity,
-                    network=house.network,
-                    member=house.member,
-                    number=number,
-                    sealing_key=sealing.public,
-                    transport_key_digest=following.digest,
-                    endpoint=house.endpoint,
-                    profile=profile,
-                    now=house.clock.now(),
-                )
-
-            _, certificate = await readmit(
+            now = house.clock.now()
+            number = int(now.timestamp())  # above any that this member counted up to, and above every earlier attempt
+            sealing = await house.db.write(lambda tx: self._key_for(tx, number))
+            house.keys.sealing[number] = sealing
+            certificate = await rejoining.ask(
                 membership,
-                house.keys,
+                house.member,
+                house.keys.identity,
                 following,
-                card=card,
+                sealing,
+                number=number,
                 profile=profile,
-                clock=house.clock,
-                random=house.random,
+                now=now,
+                nonce=house.random(16),
+                endpoint=house.endpoint,
             )
             await self._call_with(following, certificate)
             log.info("transport.readmitted")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
@@ -17,6 +17,7 @@ from cordee.checkpoint import Checkpoint, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import (
     N_,
+    BadSignature,
     CardExpired,
     CardRefused,
     CheckpointRefused,
@@ -40,13 +41,14 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
-from cordee.signing import Signed, SigningPublicKey, parse_body
+from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import span_text
-from cordee.v1 import statements_pb2
+from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
-from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, HeadRow
+from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, EvidenceViewRow, HeadRow
+from node.view_shown import view_shown
 
 if TYPE_CHECKING:
     from node.house import Keys
@@ -60,9 +62,13 @@ _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
+_EVIDENCE_VIEW = table_of(EvidenceViewRow)
 _RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
+_KEPT = 200  # pieces of evidence
+_GRAVE = tuple(each.reason for each in (EntryRefused, RosterForked, RosterRolledBack, SplitView))
+_VIEWS = 256 * 2**20  # bytes of logs kept beside evidence
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,22 @@ class RosterStatus:
     connected: bool
 
 
+class _Hinted:
+    """What a hint brings, read as if the directory had answered it: so it is verified in the same way."""
+
+    def __init__(self, hint: directory_pb2.RosterGrown) -> None:
+        self._hint = hint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """From an index of the log on."""
+        for entry in self._hint.entries[start - self._hint.start :]:
+            yield entry
+
+    async def checkpoint(self) -> str:
+        """The checkpoint that covers them."""
+        return self._hint.checkpoint
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -137,6 +159,10 @@ class RosterSync:
         self.incarnations: frozenset[bytes] | None = None
         """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
+        self.news = asyncio.Event()
+        """A checkpoint has verified since whoever waits for this cleared it."""
+        self.asked_to_correct = ""
+        """Why the network's office refused our profile; empty where it did not."""
         self.followed: list[Callable[[Roster], Awaitable[None]]] = []
         """Who looks at each roster that was verified, before anybody acts on it."""
 
@@ -160,6 +186,11 @@ class RosterSync:
     def note(self) -> str:
         """The newest checkpoint as the directory signed it."""
         return self._note
+
+    @property
+    def card_revision(self) -> int:
+        """The directory's number of the last card that this node has looked at."""
+        return self._revision
 
     @property
     def alarm(self) -> CordeeError | None:
@@ -307,7 +338,7 @@ class RosterSync:
                     )
             except (CardExpired, NotAMember):
                 continue
-            profile = Profile.parse(row.profile, roster.members[card.member].registration)
+            profile = Profile.parse(row.profile, *roster.members[card.member].registrations)
             self._cards[card.member] = KnownCard(card=card, profile=profile, profile_bytes=row.profile)
         if alarm is not None:
             kind = by_reason(alarm.reason) or IntegrityFailure
@@ -319,20 +350,44 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
+        return await self._look(None)
+
+    async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
+        """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
+
+        Raises: as `sync`.
+        """
+        return await self._look(hint)
+
+    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await self._follow_log()
+                told = hint is not None and self._goes_on_with(hint)
+                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
                 for each in self.followed:
                     await each(self.roster)
-                await self._follow_cards()
+                if hint is None or not told or not 0 < hint.card_revision <= self._revision:
+                    await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
-                await self._raise_alarm(refusal, shown=self._shown or await self._shown_note())
+                shown = self._shown or await self._shown_note()
+                kept = await self._raise_alarm(refusal, shown=shown)
+                if kept is not None and self._client is not None:
+                    await self._keep_view(kept, await view_shown(self._client, shown, known=self._tree.size))
                 raise
             await self._clear_alarm()
             return self.roster
+
+    def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
+        directory answers when it is asked ends one.
+        """
+        known = self._tree.size
+        return (
+            self._roster is not None and self._alarm is None and hint.start <= known <= hint.start + len(hint.entries)
+        )
 
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
@@ -342,14 +397,13 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self) -> None:
-        client = self._require_client()
+    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         rekeyed: int | None = None  # the last entry that gave this node an identity key
         for attempt in range(_ROUNDS):
             served = len(added)
-            async for entry in client.entries(start=self._tree.size + len(added)):
+            async for entry in source.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
                 before, roster = roster, self._admit(roster, entry)
@@ -358,7 +412,7 @@ class RosterSync:
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
-            note = self._shown = await client.checkpoint()
+            note = self._shown = await source.checkpoint()
             try:
                 checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             except CheckpointRefused:
@@ -415,6 +469,13 @@ class RosterSync:
                 return  # an older signature over the same tree: ours stays
             raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))
 
+        # With the old key goes its card, and the count of its cards: both may be in somebody else's hands.
+        recovered = {
+            MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+            for entry in added
+            if entry.type == _RECOVERED
+        } - {self._member}
+
         def keep(tx: Connection) -> None:
             if added:
                 rows = [
@@ -422,16 +483,17 @@ class RosterSync:
                     for offset, entry in enumerate(added)
                 ]
                 tx.execute(insert(_ENTRY), rows)
+            for member in recovered:
+                tx.execute(delete(_CARD).where(_CARD.c.member == bytes(member)))
             head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
-        for entry in added:
-            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
-                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
-                if member != self._member:
-                    self._cards.pop(member, None)
+        for member in recovered:
+            self._cards.pop(member, None)
+            self._numbers.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
+        self.news.set()
         if added:
             log.info("roster.grown", size=tree.size)
 
@@ -439,11 +501,17 @@ class RosterSync:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
         kept: dict[MemberId, KnownCard] = {}
         revision = self._revision
+        asked = ""
         async for published in client.cards(after_revision=revision):
+            if published.HasField("refusal"):
+                asked = self._refusal(Signed.from_message(published.refusal), roster)
+                continue
             signed = Signed.from_message(published.card)
             member = MemberId(published_member(signed))
             if published.revision <= revision:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
+            if member not in roster.members:
+                break  # admitted since we looked at the log: it is asked for again, once we know of that
             revision = published.revision
             if _outdated(signed, roster, member) is not None:
                 continue
@@ -457,8 +525,9 @@ class RosterSync:
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
                 raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
-            profile = Profile.parse(published.profile, roster.members[member].registration)
+            profile = Profile.parse(published.profile, *roster.members[member].registrations)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
+        self.asked_to_correct = asked
         if revision == self._revision:
             return
 
@@ -478,6 +547,20 @@ class RosterSync:
         self._cards.update(kept)
         self._numbers.update({member: known.card.number for member, known in kept.items()})
 
+    def _refusal(self, signed: Signed, roster: Roster) -> str:
+        """The reason, if an administrator gave it, for a card of ours. Raises: CardRefused."""
+        try:
+            body = parse_body(signed, statements_pb2.RefuseCard)
+            key = roster.administrators.get(signed.signer)
+            if key is None:
+                return ""  # of one who has left meanwhile
+            verify(signed, key)
+        except (MalformedStatement, BadSignature) as forged:
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal does not verify")) from forged
+        if (body.network, body.member) != (self._network, self._member):
+            raise CardRefused(member=self._member.hex(), problem=N_("its refusal is another member's"))
+        return body.reason
+
     # ---- alarm ----
 
     async def raise_alarm(self, refusal: SplitView, *, shown: str) -> None:
@@ -490,21 +573,39 @@ class RosterSync:
         async with self._lock:
             await self._raise_alarm(refusal, shown=shown)
 
-    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> None:
+    async def _raise_alarm(self, refusal: CordeeError, *, shown: str) -> int | None:
+        """The number of the evidence that was kept; None where the alarm was there before, or there is no room."""
         now = self._clock.now()
 
-        def keep(tx: Connection) -> None:
+        def keep(tx: Connection) -> int | None:
             tx.execute(delete(_ALARM))
             facts = json.dumps(refusal.facts)
             tx.execute(insert(_ALARM).values(id=1, at=now, reason=refusal.reason, facts=facts))
-            if self._alarm is None or self._alarm.reason != refusal.reason:
-                evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
-                tx.execute(insert(_EVIDENCE).values(**evidence))
-                journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+            if self._alarm is not None and self._alarm.reason == refusal.reason:
+                return None
+            journal.append(tx, now=now, actor="node", action="roster.alarm", subject="", outcome=refusal.reason)
+            if not _has_room(tx):
+                return None
+            evidence = {"at": now, "reason": refusal.reason, "kept": self._note, "shown": shown}
+            (number,) = tx.execute(insert(_EVIDENCE).values(**evidence).returning(_EVIDENCE.c.id)).one()
+            return int(number)
 
-        await self._db.write(keep)
+        kept = await self._db.write(keep)
         self._alarm = refusal
         log.error("roster.alarm", reason=refusal.reason)
+        return kept
+
+    async def _keep_view(self, evidence: int, view: bytes | None) -> None:
+        """The log under the note that was shown, beside the evidence: after the alarm, for it may take its time."""
+        if view is None:
+            return
+
+        def keep(tx: Connection) -> None:
+            held = tx.execute(select(func.coalesce(func.sum(func.length(_EVIDENCE_VIEW.c.view)), 0))).scalar_one()
+            if held + len(view) <= _VIEWS:
+                tx.execute(insert(_EVIDENCE_VIEW).values(evidence_id=evidence, view=view))
+
+        await self._db.write(keep)
 
     async def _shown_note(self) -> str:
         try:
@@ -531,6 +632,21 @@ class RosterSync:
         if self._client is None:
             raise RosterStale(age="—", limit="—")
         return self._client
+
+
+def _has_room(tx: Connection) -> bool:
+    """Whether one piece of evidence more is kept: the oldest that is no proof gives way, and what proves it stays.
+    Whoever shows something else every minute must not fill the disk.
+    """
+    if tx.execute(select(func.count()).select_from(_EVIDENCE)).scalar_one() < _KEPT:
+        return True
+    weak = select(_EVIDENCE.c.id).where(_EVIDENCE.c.reason.not_in(_GRAVE)).order_by(_EVIDENCE.c.id).limit(1)
+    oldest = tx.execute(weak).scalar_one_or_none()
+    if oldest is None:
+        return False
+    tx.execute(delete(_EVIDENCE_VIEW).where(_EVIDENCE_VIEW.c.evidence_id == oldest))
+    tx.execute(delete(_EVIDENCE).where(_EVIDENCE.c.id == oldest))
+    return True
 
 
 def _identity(roster: Roster | None, member: MemberId) -> SigningPublicKey | None:

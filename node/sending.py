@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from cordee import content, statements
-from cordee.act import Act, RecipientFacts, commitment, decide
+from cordee.act import Act, ActLimits, RecipientFacts, commitment, decide
 from cordee.case import PURPOSES, capacity_summary, minimise
 from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, StaleRecord, TooLarge
 from cordee.ids import Digest, MemberId, TransferId
@@ -347,6 +347,7 @@ class Sending:
             now=now,
             update=ground is not None,
             named=recipient_facts(house, house.member, own) if own else None,
+            limits=ActLimits.of(roster.policy),
         )
         decision.require()
         if act.legal_basis == "shared_secrecy_l226_2_2" and not handler.bound_by_secrecy:
@@ -413,7 +414,7 @@ class Sending:
         """Until when an offer can be accepted: never longer than the network's policy and the act allow."""
         policy = self._house.roster.roster.policy
         life = min(asked or _OFFER_LIFE.get(purpose, _USUAL_LIFE), policy.offer_life_limit)
-        return min(now + life, act.valid_until)
+        return min(now + life, ActLimits.of(policy).end_of(act))
 
     def _keep_offer(
         self,
@@ -436,7 +437,7 @@ class Sending:
             sender=house.member,
             recipient=recipient.member,
             not_before=max(act.valid_from, now - _BACKDATE),
-            expires=min(act.valid_until, expires + _TOKEN_GRACE),
+            expires=min(ActLimits.of(house.roster.roster.policy).end_of(act), expires + _TOKEN_GRACE),
             commitment=Digest(commitment(plan.terms.act, plan.terms.nonce)),
             random=house.random,
         )

@@ -16,7 +16,7 @@ from cordee import proof
 from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, RoleMissing
 from cordee.ids import MemberId, TransferId
 from cordee.members import MemberState
-from cordee.transfer import Party, Pause, State, sentence
+from cordee.transfer import Kind, Party, Pause, State, sentence
 from cordee.v1 import statements_pb2
 from node import records, transfer_store
 from node.house import House
@@ -143,17 +143,21 @@ class TransferBook:
         _may_read(handler)
         return await self._house.db.read(lambda tx: self._reason(self._read(tx, handler, transfer, as_auditor=False)))
 
-    async def proof(self, handler: Handler, transfer: TransferId) -> bytes:
-        """The transfer's proof: anybody can check it offline, with nothing but the network's genesis.
+    async def proof(self, handler: Handler, transfer: TransferId, *, erasure: bool = False) -> bytes:
+        """The transfer's proof: anybody can check it offline, with nothing but the network's genesis. With `erasure` it
+        is the erasure's receipt: the proof of a transfer in which the recipient signed what became of the request.
 
-        Raises: NotFound, NeedToKnow.
+        Raises: NotFound, also where an erasure is asked for and nobody has answered; NeedToKnow.
         """
         _may_read(handler)
         house = self._house
 
         def read(tx: Connection) -> bytes:
             self._read(tx, handler, transfer)
-            kept = [signed for _, signed, _ in transfer_store.statements(tx, transfer)]
+            said = transfer_store.statements(tx, transfer)
+            if erasure and not any(kind is Kind.ERASURE for kind, _, _ in said):
+                raise NotFound(what=N_("erasure receipt"))
+            kept = [signed for _, signed, _ in said]
             entries = tx.execute(select(_ENTRY.c.entry).order_by(_ENTRY.c.position)).scalars()
             return proof.export(
                 (statements_pb2.Entry.FromString(raw) for raw in entries),

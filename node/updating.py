@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from cordee.act import Act
+from cordee.act import Act, ActLimits
 from cordee.case import SECTIONS
 from cordee.errors import N_, InvalidInput, NotCovered, NotFound, NotInThisState, RecordClosed
 from cordee.ids import MemberId, TransferId
@@ -83,7 +83,8 @@ def ground_of(
         held_back, not_taken = _NOTHING, frozenset(summary.sections) - set(sections)
     if kind != "referral":
         raise InvalidInput(field="transfer", problem=N_("only a referral has updates"))
-    if not acts.in_force(tx, house.vault, found.act_id, now=now):
+    limits = ActLimits.of(house.roster.roster.policy)
+    if not acts.in_force(tx, house.vault, found.act_id, now=now, limits=limits):
         raise NotCovered(missing=N_("an act that is in force"), rule=10)
     return Ground(
         first=found,

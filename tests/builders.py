@@ -216,6 +216,11 @@ class Network:
         """Remove it for good."""
         return self._about(v1.MemberRemoved, member)
 
+    def correct(self, member: MemberKeys, name: str, *, bound_by_secrecy: bool = True) -> v1.Entry:
+        """Another name for it, with a number of that name."""
+        registration = registration_digest(name, f"SIRET {name}")
+        return self._about(v1.MemberCorrected, member, registration=registration, bound_by_secrecy=bound_by_secrecy)
+
     def announce_recovery(self, member: MemberKeys, *, stolen: bool = False) -> v1.Entry:
         """Say that its identity key, lost or stolen, is to be replaced by a new one: `member.announced`."""
         member.announced = SigningKey.generate(self.random)

@@ -193,8 +193,8 @@ class Street:
     folder: Path
     neighbours: dict[str, Neighbour] = field(default_factory=dict)
 
-    async def settle(self, name: str, number: int, *, secrecy: bool = True) -> Neighbour:
-        """Invite, ask, admit, certify: by the node's own code."""
+    async def invite(self, name: str, number: int, *, secrecy: bool = True) -> tuple[SigningPublicKey, dict[str, Any]]:
+        """A node's folder, and its invitation and profile beside it."""
         profile = profile_of(name, number)
         folder = self.folder / name
         secret = os.urandom(32)
@@ -215,14 +215,25 @@ class Street:
                 expires=self.clock.now() + timedelta(days=14),
             ).to_bytes()
         )
-        await joining.request(
-            folder,
+        return key, profile
+
+    async def ask(self, name: str, *, again: bool = False) -> list[str]:
+        """Ask to join with the invitation and the profile that lie there."""
+        return await joining.request(
+            self.folder / name,
             passphrase=PASSPHRASE,
             invitation=(self.folder / f"{name}.invitation").read_bytes(),
             profile=(self.folder / f"{name}.json").read_bytes(),
             clock=self.clock,
             random=os.urandom,
+            again=again,
         )
+
+    async def settle(self, name: str, number: int, *, secrecy: bool = True) -> Neighbour:
+        """Invite, ask, admit, certify: by the node's own code."""
+        key, profile = await self.invite(name, number, secrecy=secrecy)
+        folder = self.folder / name
+        await self.ask(name)
         await self.admit(key, profile, secrecy=secrecy)
         await joining.wait(folder, passphrase=PASSPHRASE, clock=self.clock, random=os.urandom)
         self.neighbours[name] = Neighbour(name=name, folder=folder, profile=profile, street=self)

@@ -8,12 +8,15 @@ from cordee.act.arrival import check_act, commitment
 from cordee.act.decision import ROWS, Decision, Row, decide
 from cordee.act.facts import CATEGORIES, RecipientFacts
 from cordee.act.form import ACT_LIMIT, Act, Path, parse_act
+from cordee.act.limits import NO_LIMITS, ActLimits
 
 __all__ = [
     "ACT_LIMIT",
     "CATEGORIES",
+    "NO_LIMITS",
     "ROWS",
     "Act",
+    "ActLimits",
     "Decision",
     "Path",
     "RecipientFacts",

@@ -8,6 +8,7 @@ from typing import Final, NoReturn, Protocol
 
 from cordee.act.facts import RecipientFacts, is_named
 from cordee.act.form import Act, Path, parse_act
+from cordee.act.limits import NO_LIMITS, ActLimits
 from cordee.errors import N_, ActRefused, InvalidRecord
 from cordee.frame import Label, blake2b_256
 
@@ -53,6 +54,7 @@ def check_act(
     recipient: RecipientFacts,
     now: datetime,
     named: RecipientFacts | None = None,
+    limits: ActLimits = NO_LIMITS,
 ) -> Act:
     """Check the act of a shipment before anything of it is imported; `recipient` is our own association.
 
@@ -62,6 +64,8 @@ def check_act(
 
     `named`: the association that the act has to name, where it is not us: in an update that comes back to us under an
     act of our own, the sender. That it is our own act is the caller's to check.
+
+    `limits`: what the network's policy allows less of.
 
     Raises: ActRefused.
     """
@@ -78,12 +82,16 @@ def check_act(
         _refuse(N_("its times and those of the token do not agree"))
     if now < act.valid_from - _SKEW or now >= act.valid_until:
         _refuse(N_("it is not in force"))
+    if now >= limits.end_of(act):
+        _refuse(N_("it is older than the network's policy allows"))
     if purpose not in act.purposes:
         _refuse(N_("it is for another purpose"))
     if sender_org == recipient.org_id or not is_named(act, named or recipient):
         _refuse(N_("it does not name this association"))
     if act.path is Path.SHARED_SECRECY and not recipient.bound_by_secrecy:
         _refuse(N_("its legal basis asks for a recipient bound by professional secrecy"))
+    if act.path is Path.SHARED_SECRECY and 6 in limits.closed:
+        _refuse(N_("this network does not share on professional secrecy alone"))
     return act
 
 

@@ -14,6 +14,7 @@ from cordee.act.facts import RecipientFacts, is_named, named_in_words_only
 from cordee.act.form import LEGAL, Act, Path
 from cordee.act.holders import holders_flags, holders_gap, is_adult
 from cordee.act.lacking import COMPLETION, lacking
+from cordee.act.limits import NO_LIMITS, ActLimits
 from cordee.case.minimisation import PURPOSES
 from cordee.errors import N_, InvalidInput, NotCovered
 
@@ -63,6 +64,7 @@ class Question:
     now: datetime
     update: bool
     named: RecipientFacts
+    limits: ActLimits
 
     @property
     def path(self) -> Path:
@@ -100,19 +102,21 @@ def decide(
     now: datetime,
     update: bool = False,
     named: RecipientFacts | None = None,
+    limits: ActLimits = NO_LIMITS,
 ) -> Decision:
     """Decide whether a case may be offered under an act.
 
     `acts_on_record`: all acts of the case, for a refusal among them counts. `update`: a further shipment of a referral
     under the same act, which a single use does not stop. `named`: the association that the act has to name, where it
     is not the recipient: an update that goes back to the one that shared under the act comes from the one it names.
+    `limits`: what the network's policy allows less of.
     An allowed decision says nothing yet of what leaves: see `cordee.case.minimise`.
 
     Raises: InvalidInput for an unknown purpose.
     """
     if purpose not in PURPOSES:
         raise InvalidInput(field="purpose", problem=N_("it must be one of {options}"), options=", ".join(PURPOSES))
-    question = Question(act, acts_on_record, case, purpose, recipient, now, update, named or recipient)
+    question = Question(act, acts_on_record, case, purpose, recipient, now, update, named or recipient, limits)
     decision = next(found for row in ROWS if (found := row.decide(question)) is not None)
     if not decision.allowed:
         return decision
@@ -163,7 +167,7 @@ def _refusal_on_record(q: Question) -> Decision | None:
 
 
 def _shared_secrecy(q: Question) -> Decision | None:
-    if q.act is None or q.path is not Path.SHARED_SECRECY or q.gap or _sharing_gap(q):
+    if 6 in q.limits.closed or q.act is None or q.path is not Path.SHARED_SECRECY or q.gap or _sharing_gap(q):
         return None
     return Decision(True, 6, flags=frozenset({"minor_refused"}) if q.minor_refused else _NOTHING)
 
@@ -175,7 +179,9 @@ def _agreement(q: Question) -> Decision | None:
 
 
 def _holders_for_minor(q: Question) -> Decision | None:
-    if q.act is None or q.path is not Path.AGREEMENT or q.gap or holders_gap(q.act, q.case):
+    if 8 in q.limits.closed or q.act is None or q.path is not Path.AGREEMENT:
+        return None
+    if q.gap or holders_gap(q.act, q.case):
         return None
     not_able = any(each.is_minor and each.discernment == "not_able" for each in q.act.deciders)
     if not not_able or not any(each.is_holder and each.agrees for each in q.act.deciders):
@@ -248,6 +254,8 @@ def _gap(q: Question) -> str:
         return N_("an act that is valid already")
     if q.now >= act.valid_until:
         return N_("an act that is still valid")
+    if q.now >= q.limits.end_of(act):
+        return N_("a new act: the network does not count one that is so old")
     if is_adult(q.case, q.now) and not is_adult(q.case, act.decided_at):
         return N_("a new act: the minor has turned 18")
     return ""
@@ -302,7 +310,7 @@ def _what_is_missing(q: Question) -> str:
     if q.path is Path.DUTY:
         return N_("the review of this decision, which is overdue")
     if q.path is Path.SHARED_SECRECY:
-        return _sharing_gap(q)
+        return _sharing_gap(q) or N_("an agreement: this network does not share on professional secrecy alone")
     return _minor_gap(q.act) or holders_gap(q.act, q.case)
 
 

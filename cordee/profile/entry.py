@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from stdnum import luhn
-
 from cordee.errors import N_, InvalidInput, InvalidRecord
 from cordee.ids import Digest
 from cordee.jsonform import Form, load_json, package_data
 from cordee.members import registration_digest
+from cordee.profile.numbers import has_rna_form, is_siren, is_siret
 
 __all__ = ["PROFILE_LIMIT", "Profile", "Service", "Shelter", "departement_name"]
 
@@ -22,8 +20,6 @@ PROFILE_LIMIT: Final = 64 * 1024
 
 _FORM: Final = Form(package_data("directory_entry.schema.json"))
 _DEPARTEMENTS: Final[Mapping[str, str]] = package_data("departements.json")
-_RNA: Final = re.compile(r"W\d{9}")
-_LA_POSTE: Final = "356000000"  # its establishments do not follow Luhn
 
 
 def departement_name(code: str) -> str:
@@ -61,6 +57,8 @@ class Service:
     intake_status: str  # open, limited or closed
     waiting_days: int | None
     shelter: Shelter | None
+    intake_told_at: datetime | None = None
+    """When it was last said whether it takes anybody in; None in a profile that does not tell it apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,18 +81,19 @@ class Profile:
     warnings: tuple[str, ...]  # codes: siret_checksum, siren_checksum, siren_mismatch, rna_form
 
     @classmethod
-    def parse(cls, data: bytes, registration: Digest) -> Profile:
+    def parse(cls, data: bytes, *registrations: Digest) -> Profile:
         """Check a profile: 64 KiB at most, its schema, and that it is the association that was admitted.
 
-        `registration` stands in the roster log: the digest of legal name and SIRET, RNA or FINESS. A number whose
-        check digits are wrong is a warning and no refusal: official examples have such numbers.
+        `registrations` stand in the roster log: digests of legal name and SIRET, RNA or FINESS, the present one and
+        those before its corrections, of which the profile must bear one. A number whose check digits are wrong is a
+        warning and no refusal: official examples have such numbers.
 
         Raises: InvalidRecord, without values.
         """
         document = load_json(data, limit=PROFILE_LIMIT, what=N_("the profile"))
         _FORM.check(document)
         numbers = [document[key] for key in ("siret", "rna", "finess_et") if document.get(key)]
-        if not any(_is_registered(document["legal_name"], number, registration) for number in numbers):
+        if not any(_is_registered(document["legal_name"], number, registrations) for number in numbers):
             raise InvalidRecord(path="legal_name", problem=N_("name and number are not those that were registered"))
         office = document["head_office"]
         return cls(
@@ -137,27 +136,27 @@ class Profile:
         return self.data
 
 
-def _is_registered(legal_name: str, number: str, registration: Digest) -> bool:
+def _is_registered(legal_name: str, number: str, registrations: tuple[Digest, ...]) -> bool:
     try:
-        return registration_digest(legal_name, number) == registration
+        return registration_digest(legal_name, number) in registrations
     except InvalidInput:  # nothing is left of name or number
         return False
 
 
 def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
     siret, siren, rna = (document.get(key) or "" for key in ("siret", "siren", "rna"))
-    if siret and not luhn.is_valid(siret) and not siret.startswith(_LA_POSTE):
+    if siret and not is_siret(siret):
         yield "siret_checksum"
-    if (siren or siret) and not luhn.is_valid(siren or siret[:9]):
+    if (siren or siret) and not is_siren(siren or siret[:9]):
         yield "siren_checksum"
     if siret and siren and siret[:9] != siren:
         yield "siren_mismatch"
-    if rna and not _RNA.fullmatch(rna):
+    if rna and not has_rna_form(rna):
         yield "rna_form"
 
 
 def _service(document: Mapping[str, Any]) -> Service:
-    territory, shelter = document["territory"], document.get("shelter")
+    territory, shelter, told = document["territory"], document.get("shelter"), document.get("intake_told_at")
     return Service(
         service_id=document["service_id"],
         name=document["name"],
@@ -177,6 +176,7 @@ def _service(document: Mapping[str, Any]) -> Service:
         intake_status=document["intake_status"],
         waiting_days=document.get("waiting_days"),
         shelter=_shelter(shelter) if shelter else None,
+        intake_told_at=_moment(told, "services.intake_told_at") if told else None,
     )
 
 

@@ -99,7 +99,7 @@ def _match(profile: Profile, service: Service, query: Query, now: datetime) -> M
 
 
 def _capacity_age(profile: Profile, service: Service, now: datetime) -> timedelta:
-    told = service.shelter.updated_at if service.shelter else profile.updated_at
+    told = service.shelter.updated_at if service.shelter else service.intake_told_at or profile.updated_at
     return max(now - told, timedelta())  # their clock may be ahead
 
 

@@ -40,7 +40,7 @@ PARTS = {
     "transfer": Part("node.cli.transfer:group", N_("Offer, accept and follow transfers of cases.")),
     "practice": Part("node.cli.practice:group", N_("Practise with invented cases, apart from everything real.")),
     "audit": Part("node.cli.audit:group", N_("Read and check the journal of who did what.")),
-    "verify": Part("node.cli.verify:command", N_("Check a proof of transfer, offline.")),
+    "verify": Part("node.cli.verify:command", N_("Judge evidence offline: proofs, erasures, journals, rosters.")),
 }
 
 _EXIT_CODES = (

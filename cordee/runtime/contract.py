@@ -51,22 +51,21 @@ def _transfer_id(*, empty: bool = False) -> Binary:
 # A join request holds the applicant's profile and card.
 register(directory_pb2.EnrolmentRequest, Message(join_request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.GetEnrolmentStatusRequest, Message(query=signed()))
-register(
-    directory_pb2.ReadmitRequest,
-    Message(
-        card=signed(),
-        profile=Binary(PROFILE_SIZE, empty=True),
-        certificate_request=Binary(4 * _KIB),
-    ),
-)
+register(directory_pb2.RejoinEnrolmentRequest, Message(request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.ListAuthoritiesRequest, Message())
 register(directory_pb2.FoundRequest, Message(genesis=entry()))
 register(directory_pb2.CreateInvitationRequest, Message(command=signed()))
 register(directory_pb2.ListJoinRequestsRequest, Message(command=signed()))
 register(directory_pb2.RefuseJoinRequestRequest, Message(command=signed()))
+register(directory_pb2.ReadCardRequest, Message(command=signed()))
+register(directory_pb2.RefuseCardRequest, Message(command=signed()))
 register(directory_pb2.SignEntryRequest, Message(entry=entry()))
 register(directory_pb2.ListPendingEntriesRequest, Message(command=signed()))
 register(directory_pb2.ReadLogRequest, Message(command=signed()))
+register(directory_pb2.ListStandingsRequest, Message(command=signed()))
+register(directory_pb2.ListHeldCheckpointsRequest, Message(command=signed()))
+register(directory_pb2.TellHeldCheckpointRequest, Message(held=signed()))
+register(directory_pb2.ReadFiguresRequest, Message(command=signed()))
 register(directory_pb2.RenewCertificateRequest, Message(certificate_request=Binary(4 * _KIB)))
 register(directory_pb2.GetCheckpointRequest, Message())
 register(directory_pb2.ListEntriesRequest, Message(start=Number(_SIZE)))

@@ -10,6 +10,7 @@ from cordee.card import Card
 from cordee.errors import N_, InvitationRefused, NotAnAdministrator, WordsDiffer, WrongNetwork
 from cordee.ids import Digest, MemberId
 from cordee.invitation import secret_digest
+from cordee.joining import Progress
 from cordee.members import Roster, registration_digest
 from cordee.signing import MAX_SIGNED, Signed, SigningPublicKey, member_id_of, parse_body, verify
 from cordee.times import moment_of
@@ -17,7 +18,7 @@ from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 
-__all__ = ["Applicant", "check_words", "read_applicant"]
+__all__ = ["Applicant", "Invited", "check_words", "read_applicant", "read_invited"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Applicant:
     registration_number: str
     bound_by_secrecy: bool
     asked: datetime
+    progress: Progress
+    """How far it has come, as the directory tells."""
 
     @property
     def registration(self) -> Digest:
@@ -76,6 +79,37 @@ def read_applicant(record: pb.JoinRequestRecord, roster: Roster) -> Applicant:
         registration_number=invited.registration_number,
         bound_by_secrecy=invited.bound_by_secrecy,
         asked=asked,
+        progress=Progress.from_message(record.progress, record.refusal_reason),
+    )
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An association that has an invitation and has not asked yet."""
+
+    legal_name: str
+    registration_number: str
+    bound_by_secrecy: bool
+    expires: datetime
+    progress: Progress
+
+
+def read_invited(signed: v1.Signed, roster: Roster) -> Invited:
+    """Check an open invitation. Raises: MalformedStatement, NotAnAdministrator, BadSignature, WrongNetwork."""
+    invitation = Signed.from_message(signed)
+    invited = parse_body(invitation, v1.CreateInvitation)
+    administrator = roster.administrators.get(invitation.signer)
+    if administrator is None:
+        raise NotAnAdministrator()
+    verify(invitation, administrator)
+    if invited.network != roster.network:
+        raise WrongNetwork(what=N_("invitation"))
+    return Invited(
+        legal_name=invited.legal_name,
+        registration_number=invited.registration_number,
+        bound_by_secrecy=invited.bound_by_secrecy,
+        expires=moment_of(invited.expire_time),
+        progress=Progress(invited=moment_of(invited.time), threshold=roster.policy.threshold),
     )
 
 

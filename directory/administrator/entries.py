@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from cordee.errors import N_, EntryRefused, Refused
-from cordee.ids import KeyId, MemberId
+from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Roster
 from cordee.policy import Policy
 from cordee.recovery import DELAY
@@ -19,14 +19,18 @@ from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
-from cordee.words import Language, six_words
+from cordee.words import Language
 from directory.administrator.applicants import Applicant
+from directory.administrator.policy_words import changes
+from directory.administrator.words import words_of
 
 __all__ = [
     "about_member",
     "about_of",
     "admission",
     "announcement",
+    "by_administrators",
+    "correction",
     "describe",
     "find_pending",
     "parse_entry",
@@ -41,6 +45,7 @@ _STATEMENTS: dict[str, type[Message]] = {
         v1.MemberSuspended,
         v1.MemberReinstated,
         v1.MemberRemoved,
+        v1.MemberCorrected,
         v1.RecoveryAnnounced,
         v1.MemberRecovered,
         v1.IdentityRevoked,
@@ -93,6 +98,14 @@ def about_member(
     return kind(**roster.head(member, now), member=member)
 
 
+def correction(
+    member: MemberId, registration: Digest, bound_by_secrecy: bool, roster: Roster, now: datetime
+) -> v1.MemberCorrected:
+    """The statement that gives a member another name or number, or says anew whether it is bound by secrecy."""
+    head = roster.head(member, now)
+    return v1.MemberCorrected(**head, member=member, registration=registration, bound_by_secrecy=bound_by_secrecy)
+
+
 def announcement(
     member: MemberId, key: SigningPublicKey, roster: Roster, now: datetime, *, stolen: bool
 ) -> v1.RecoveryAnnounced:
@@ -129,6 +142,11 @@ def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None
     return None
 
 
+def by_administrators(entry: v1.Entry) -> bool:
+    """Whether administrators sign entries of this kind; others are a member's own, or the genesis."""
+    return entry.type in _STATEMENTS
+
+
 def _without_times(statement: Message) -> None:
     for name in ("time", "old_end_time"):
         if name in statement.DESCRIPTOR.fields_by_name:
@@ -148,7 +166,10 @@ def require_next(entry: v1.Entry, roster: Roster, now: datetime) -> None:
 
     Raises: EntryRefused, Refused.
     """
-    parse_entry(entry)
+    statement = parse_entry(entry)
+    if isinstance(statement, v1.AdministratorRemoved) and len(roster.administrators) <= roster.policy.threshold:
+        # The lenient roster below would take it; the real one would refuse it once all have signed.
+        raise EntryRefused(index=roster.size, rule=Rule.THRESHOLD_OUT_OF_REACH)
     signatures = max(1, len(entry.signatures))
     lenient = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
     if not entry.signatures:
@@ -178,7 +199,7 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 
     def words(key: v1.PublicKey) -> str:
         public = SigningPublicKey.from_message(key)
-        spoken = " ".join(six_words(public))
+        spoken = " ".join(words_of(public))
         return say(N_("  six words of its key: {words}"), words=spoken)
 
     who = _who(MemberId(statement.member), names) if entry.type in _WITH_MEMBER else ""
@@ -193,6 +214,8 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
         ]
     elif entry.type in _VERBS:
         lines = [say(_VERBS[entry.type], who=who)]
+    elif isinstance(statement, v1.MemberCorrected):
+        lines = _corrected(statement, roster, who, say)
     elif isinstance(statement, v1.RecoveryAnnounced):
         why = _STOLEN if statement.reason == v1.RECOVERY_REASON_STOLEN else _LOST
         due = moment_of(statement.time) + (roster.policy.recovery_delay or DELAY)
@@ -220,7 +243,10 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
         lines = [say(N_("The holder of key {key} is no administrator any more."), key=key_id.hex())]
     elif isinstance(statement, v1.PolicyChanged):
         lines = [say(N_("Change the network's policy:"))]
-        lines += _policy(roster.policy, Policy.from_message(statement.policy))
+        lines += [
+            say(N_("  {setting}: {before} → {after}"), setting=setting, before=before, after=after)
+            for setting, before, after in changes(roster.policy, Policy.from_message(statement.policy), language)
+        ]
     elif isinstance(statement, v1.AuthorityRotated):
         lines = [
             say(N_("Certificates come from another certification authority from now on.")),
@@ -247,9 +273,16 @@ def _at(moment: datetime) -> str:
     return moment.isoformat(timespec="minutes")
 
 
-def _policy(old: Policy, new: Policy) -> list[str]:
-    return [
-        f"  {name}: {getattr(old, name)} → {getattr(new, name)}"
-        for name in Policy.__dataclass_fields__
-        if getattr(old, name) != getattr(new, name)
-    ]
+def _corrected(statement: v1.MemberCorrected, roster: Roster, who: str, say: Callable[..., str]) -> list[str]:
+    member = roster.members.get(MemberId(statement.member))
+    bound = N_("  bound by professional secrecy") if statement.bound_by_secrecy else N_("  not bound by secrecy")
+    lines = [say(N_("Correct what the network says of {who}; its keys stay."), who=who)]
+    if member is not None and member.registration == statement.registration:
+        lines.append(say(N_("  its legal name and number stay as they are")))
+    else:
+        lines.append(
+            say(N_("  digest of its new legal name and number: {digest}"), digest=statement.registration.hex())
+        )
+    if member is not None and member.bound_by_secrecy != statement.bound_by_secrecy:
+        lines.append(say(N_("  whether it is bound by professional secrecy changes:")))
+    return [*lines, say(bound)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cordee.checkpoint import open_checkpoint
+from cordee.checkpoint import MAX_NOTE, open_checkpoint
 from cordee.entries import entry_leaf, network_id
 from cordee.errors import N_, InvalidRecord, NotFound, RosterForked, RosterRolledBack, RosterStale, WrongNetwork
-from cordee.ids import MemberId, NetworkId
+from cordee.ids import Digest, MemberId, NetworkId
 from cordee.log import MerkleTree
 from cordee.members import Roster
 from cordee.roster import apply
@@ -42,20 +42,31 @@ class LogCopy:
 
     def __init__(self, path: Path, network: NetworkId) -> None:
         self._path = path
+        self.evidence = path.with_name("evidence")
         self._network = network
         self.roster: Roster | None = None
         self.tree = MerkleTree()
         self.entries: list[v1.Entry] = []
+        self.note = ""
+        """The newest checkpoint that verified, as the directory signed it; empty before the first."""
+        self.rosters: list[Roster] = []
+        """After each entry: they share nearly everything."""
 
     @property
     def size(self) -> int:
         """Entries verified."""
         return len(self.entries)
 
+    def root_at(self, size: int) -> bytes | None:
+        """The root of the log at a size; None where it is shorter."""
+        return self.tree.root(size) if 1 <= size <= self.size else None
+
     def load(self) -> None:
         """Replay what is here. Raises: EntryRefused, WrongNetwork."""
         for entry in read_entries(self._path):
             self._take(entry)
+        if self._note_file.exists():
+            self.note = read_whole(self._note_file, limit=MAX_NOTE).decode("utf-8", errors="replace")
 
     def extend(self, fetched: list[v1.Entry], checkpoint: str, *, now: datetime) -> Roster:
         """Verify what follows, then the directory's signature over the whole; only then is it kept.
@@ -78,7 +89,13 @@ class LogCopy:
             raise RosterStale(age=span_text(now - signed.time), limit=span_text(limit))
         if fetched:
             append_entries(self._path, self.entries[:kept], fetched)
+        replace(self._note_file, checkpoint.encode())  # after the entries that it covers
+        self.note = checkpoint
         return self.roster
+
+    @property
+    def _note_file(self) -> Path:
+        return self._path.with_name("checkpoint")
 
     def _take(self, entry: v1.Entry) -> None:
         if self.roster is None and network_id(entry) != self._network:
@@ -86,6 +103,7 @@ class LogCopy:
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
+        self.rosters.append(self.roster)
 
 
 class Home:
@@ -153,6 +171,35 @@ class Home:
         """Remember a member's name."""
         plain = {key.hex(): value for key, value in self.names().items()} | {member.hex(): name}
         replace(self._names, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+    def expect(self, registration: Digest, name: str) -> None:
+        """Remember the name behind a digest that a colleague may still have to sign for."""
+        plain = self._expected() | {registration.hex(): name}
+        replace(self._expectations, json.dumps(plain, ensure_ascii=False, indent=1).encode())
+
+    def follow(self, roster: Roster) -> None:
+        """Take over the new names of members that were corrected meanwhile."""
+        expected = self._expected()
+        known = self.names() if expected else {}
+        for member in roster.members.values():
+            name = expected.get(member.registration.hex())
+            if name is not None and known.get(member.id) != name:
+                self.name(member.id, name)
+
+    def _expected(self) -> dict[str, str]:
+        if not self._expectations.exists():
+            return {}
+        plain: dict[str, str] = json.loads(read_whole(self._expectations, limit=16 << 20))
+        return plain
+
+    @property
+    def _expectations(self) -> Path:
+        return self._folder / "new-names.json"
+
+    @property
+    def evidence(self) -> Path:
+        """Where files of evidence are kept (`directory.administrator.evidence`)."""
+        return self._folder / "evidence"
 
     @property
     def _file(self) -> Path:

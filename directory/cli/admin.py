@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from directory.cli.admin_console import console
+from directory.cli.admin_evidence import evidence
 from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_key_kit import kit as key_kit
 from directory.cli.admin_key_kit import restore as key_restore
@@ -11,6 +13,7 @@ from directory.cli.admin_keys import recover, revoke, rotate_ca, rotate_key
 from directory.cli.admin_log import administrators, log, pending, sign
 from directory.cli.admin_members import (
     admit,
+    correct,
     invite,
     members,
     refuse,
@@ -20,6 +23,10 @@ from directory.cli.admin_members import (
     suspend,
     words,
 )
+from directory.cli.admin_policy import policy
+from directory.cli.admin_profiles import profile
+from directory.cli.admin_report import report
+from directory.cli.admin_status import status
 
 __all__ = ["group"]
 
@@ -53,17 +60,24 @@ for command in (
     refuse,
     suspend,
     reinstate,
+    correct,
+    profile,
     remove,
     recover,
     revoke,
     rotate_key,
     rotate_ca,
     members,
+    status,
     words,
     administrators,
+    policy,
     log,
     pending,
     sign,
+    evidence,
+    console,
+    report,
 ):
     group.add_command(command)
 

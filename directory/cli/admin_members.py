@@ -10,22 +10,24 @@ from typing import Any
 import click
 
 from cordee.errors import N_, InvalidInput
-from cordee.invitation import Invitation, secret_digest
+from cordee.joining import Turn
 from cordee.members import MemberState, registration_digest
-from cordee.practice import is_practice
+from cordee.profile.numbers import DOUBTS, doubt_about
+from cordee.runtime.checklist import checklist, in_words
 from cordee.runtime.texts import translate
-from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
-from directory.administrator.applicants import Applicant, check_words
-from directory.administrator.entries import about_member, admission
+from directory.administrator.applicants import Applicant, Invited, check_words
+from directory.administrator.entries import about_member, admission, correction
+from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.cli.session import Session, administering, pick
+from directory.cli.watching import follow, watch_options
 from directory.files import write_new
 
-__all__ = ["admit", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
+__all__ = ["admit", "correct", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
 
 _COLUMNS = ("member", "legal_name", "registration_number", "bound_by_secrecy", "state", "words")
-_DAYS = 30
+_DAYS = click.IntRange(1, LONGEST.days)
 
 
 @click.command("invite")
@@ -33,49 +35,42 @@ _DAYS = 30
 @click.option("--number", required=True, help="Its SIRET, RNA or FINESS number.")
 @click.option("--secrecy/--no-secrecy", required=True, help="Whether it is bound by professional secrecy; check this.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Invitation file to make.")
-@click.option("--days", type=click.IntRange(1, 90), default=_DAYS, show_default=True, help="How long it is valid.")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST.days), default=USUAL.days, show_default=True, help="How long it is valid."
+)
 @administering
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
-    """Make an invitation file. It works once; hand it over by a way that the association trusts.
+    """Make an invitation: a file, and the same as a link. It works once; hand one of them over by a way that the
+    association trusts.
 
-    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires}
+    JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt, link}; `doubt` is a
+    code where the number's check digits or form look wrong, else null
     """
-    registration_digest(legal_name, number)  # raises where one is empty
+    doubt = _warn(session, number)
     _require_new(out)
-    network = session.home.network()
-    invitation, secret = os.urandom(16), os.urandom(32)
-    expires = (session.clock.now() + timedelta(days=days)).replace(microsecond=0)
-    made = Invitation(
-        network=network.id,
-        members=network.members,
-        front=network.front,
-        ca_certificate=network.ca_certificate,
-        invitation=invitation,
-        secret=secret,
+    made = make_invitation(
+        session.home.network(),
+        session.roster,
         legal_name=legal_name,
-        registration_number=number,
+        number=number,
         bound_by_secrecy=secrecy,
-        expires=expires,
-        practice=is_practice(session.roster.origin),
+        life=timedelta(days=days),
+        now=session.clock.now(),
+        random=os.urandom,
     )
     if not session.output.dry_run:
-        await session.client.invite(
-            invitation=invitation,
-            secret_digest=secret_digest(secret),
-            legal_name=legal_name,
-            registration_number=number,
-            bound_by_secrecy=secrecy,
-            expire_time=timestamp_of(expires),
-        )
+        await session.client.invite(**command_of(made))
         write_new(out, made.to_bytes())
     session.output.record(
         {
-            "invitation": invitation.hex(),
+            "invitation": made.invitation.hex(),
             "file": str(out),
             "legal_name": legal_name,
             "registration_number": number,
             "bound_by_secrecy": secrecy,
-            "expires": expires.isoformat(),
+            "expires": made.expires.isoformat(),
+            "doubt": doubt,
+            "link": None if session.output.dry_run else made.to_link(),
         }
     )
 
@@ -83,9 +78,13 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
 @click.command("requests")
 @administering
 async def requests(session: Session) -> None:
-    """Who asks to join, with the six words of each key. Call the association and have the words read out.
+    """Who was invited and who asks to join, with the six words of each key, how far each has come, and who must act
+    next. Call the association and have the words read out.
 
-    JSON: [{member, legal_name, registration_number, bound_by_secrecy, state, words: [], asked}]
+    The association reads the same checklist with "cordee node status".
+
+    JSON: [{member, legal_name, registration_number, bound_by_secrecy, state, words: [], asked, steps: [{step, at,
+    text}], turn, next, signatures, threshold, reason}]; who has not asked yet has no member and no words
     """
     applicants, doubts = await session.client.applicants(session.roster)
     for doubt in doubts:
@@ -93,7 +92,13 @@ async def requests(session: Session) -> None:
             N_("One request is left out, since it does not verify: {why}"), why=translate(doubt, session.language)[0]
         )
     rows = [_row(session, applicant, told) for applicant, told in applicants]
-    session.output.rows([row for row in rows if row["state"] != "removed"], _COLUMNS)
+    rows = [row for row in rows if row["state"] != "removed"]
+    rows += [_invited(session, each) for each in await session.client.invited(session.roster)]
+    session.output.rows(rows, _COLUMNS)
+    if not session.output.for_programs:
+        for row in rows:
+            if row["turn"] != Turn.NOBODY:
+                session.output.text("\n".join([f"\n{row['legal_name']}", *in_words(row)]))
 
 
 @click.command("admit")
@@ -136,34 +141,73 @@ async def refuse(session: Session, member: str, reason: str) -> None:
 @click.command("suspend")
 @click.argument("member")
 @administering
-async def suspend(session: Session, member: str) -> None:
+@watch_options
+async def suspend(session: Session, member: str, watch: int | None) -> None:
     """Suspend MEMBER: its node is cut off at once, its transfers stand still.
 
-    JSON: {member, entry, appended, signatures, threshold}
+    JSON: {member, entry, appended, signatures, threshold}; with --watch also {nodes, know, seconds,
+    not_yet: [{member, name, knows, behind, connected, heard}]}
     """
-    await _change(session, member, v1.MemberSuspended)
+    await _change(session, member, v1.MemberSuspended, watch)
 
 
 @click.command("reinstate")
 @click.argument("member")
 @administering
-async def reinstate(session: Session, member: str) -> None:
+@watch_options
+async def reinstate(session: Session, member: str, watch: int | None) -> None:
     """Take back the suspension of MEMBER.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberReinstated)
+    await _change(session, member, v1.MemberReinstated, watch)
+
+
+@click.command("correct")
+@click.argument("member")
+@click.option("--legal-name", help="Its registered name as it is now, together with --number.")
+@click.option("--number", help="Its SIRET, RNA or FINESS number as it is now.")
+@click.option("--secrecy/--no-secrecy", default=None, help="Whether it is bound by professional secrecy; check this.")
+@administering
+async def correct(
+    session: Session, member: str, legal_name: str | None, number: str | None, secrecy: bool | None
+) -> None:
+    """Give MEMBER its new legal name or number, or say anew whether it is bound by professional secrecy.
+
+    Its keys stay, so no words are compared: see the paper that says so (the register's receipt, the merger's deed).
+    Each colleague types the name and the number again; only the same ones are signed together.
+
+    JSON: {member, legal_name, entry, appended, signatures, threshold}
+    """
+    found = session.member(member)
+    known = session.roster.members[found]
+    if (legal_name is None) != (number is None):
+        raise InvalidInput(field="--number", problem=N_("legal name and number are given together"))
+    if legal_name is None and secrecy is None:
+        raise InvalidInput(field="MEMBER", problem=N_("nothing in it is new"))
+    registration = known.registration
+    if legal_name is not None and number is not None:
+        registration = registration_digest(legal_name, number)
+        session.output.say(N_("{name}, number {number}"), name=legal_name, number=number)
+        _warn(session, number)
+    bound = known.bound_by_secrecy if secrecy is None else secrecy
+    outcome = await session.propose(correction(found, registration, bound, session.roster, session.clock.now()))
+    if legal_name is not None and not session.output.dry_run:
+        session.home.expect(registration, legal_name)
+        session.home.follow(session.roster)
+    session.output.record({"member": found.hex(), "legal_name": legal_name, **outcome})
 
 
 @click.command("remove")
 @click.argument("member")
 @administering
-async def remove(session: Session, member: str) -> None:
+@watch_options
+async def remove(session: Session, member: str, watch: int | None) -> None:
     """Remove MEMBER for good: its transfers expire at once, and its id never comes back.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberRemoved)
+    await _change(session, member, v1.MemberRemoved, watch)
 
 
 @click.command("members")
@@ -199,6 +243,14 @@ async def words(session: Session, member: str) -> None:
     session.output.record({"member": found.id.hex(), "words": six_words(found.identity)})
 
 
+def _warn(session: Session, number: str) -> str | None:
+    """Say what looks wrong about a number; it may be right all the same."""
+    doubt = doubt_about(number)
+    if doubt is not None:
+        session.output.say(DOUBTS[doubt])
+    return doubt
+
+
 def _require_new(path: Path) -> None:
     if path.exists():
         raise InvalidInput(field="--out", problem=N_("the file exists already"))
@@ -211,11 +263,15 @@ async def _applicant(session: Session, given: str) -> Applicant:
 
 
 async def _change(
-    session: Session, given: str, kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]
+    session: Session,
+    given: str,
+    kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved],
+    watch: int | None,
 ) -> None:
     member = session.member(given)
     outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
-    session.output.record({"member": member.hex(), **outcome})
+    outcome = await follow(session, outcome, watch)
+    session.output.record({"member": member.hex(), **outcome}, hide=("not_yet",))
 
 
 def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:
@@ -230,6 +286,20 @@ def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:
         "state": state[known.state] if known else ("refused" if told == _REFUSED else "waiting"),
         "words": applicant.words(),
         "asked": applicant.asked.isoformat(timespec="seconds"),
+        **checklist(applicant.progress, session.language),
+    }
+
+
+def _invited(session: Session, invited: Invited) -> dict[str, Any]:
+    return {
+        "member": None,
+        "legal_name": invited.legal_name,
+        "registration_number": invited.registration_number,
+        "bound_by_secrecy": invited.bound_by_secrecy,
+        "state": "invited",
+        "words": [],
+        "asked": None,
+        **checklist(invited.progress, session.language),
     }
 
 

@@ -38,3 +38,6 @@ class JoinRequestRow(DirectoryTable, table=True):
     certificate: bytes | None = None  # DER, once issued
     certificate_at: int = 0
     asked_at: int
+    compared_at: int = 0  # an administrator signed first
+    decided_at: int = 0  # admitted or refused
+    connected_at: int = 0  # its first certificate

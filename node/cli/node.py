@@ -11,7 +11,9 @@ from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
-from node.cli.keys import keys, object_
+from node.cli.evidence import evidence
+from node.cli.keys import keys, object_, recover
+from node.cli.node_report import report
 from node.cli.recovery import recovery_kit
 from node.cli.team import team
 
@@ -27,7 +29,21 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, keys, object_, backup, restore, recovery_kit):
+for command in (
+    login,
+    logout,
+    whoami,
+    user,
+    team,
+    evidence,
+    keys,
+    object_,
+    recover,
+    backup,
+    restore,
+    recovery_kit,
+    report,
+):
     group.add_command(command)
 
 
@@ -58,25 +74,29 @@ def init(ctx: click.Context, data_dir: Path, passphrase_file: str, administrator
 
 
 @group.command("join")
-@click.argument("invitation", type=click.Path(path_type=Path))
+@click.argument("invitation")
 @click.option("--profile", type=click.Path(path_type=Path), required=True, help="The association's entry, as JSON.")
 @click.option("--wait", "wait", is_flag=True, help="Wait until the administrators have decided.")
 @click.option("--timeout", default="1h", show_default=True, metavar="SPAN", help="With --wait: give up after this.")
+@click.option("--again", is_flag=True, help="After a refusal: ask anew with the same profile.")
 @data_dir_option
 @passphrase_option
 @click.pass_context
 def join(
     ctx: click.Context,
-    invitation: Path,
+    invitation: str,
     profile: Path,
     wait: bool,
     timeout: str,
+    again: bool,
     data_dir: Path,
     passphrase_file: str,
 ) -> None:
-    """Ask to join the network with the INVITATION file, and show the six words that the administrators compare.
+    """Ask to join the network with the INVITATION (the file, or the link itself), and show the six words that the
+    administrators compare.
 
-    It may be repeated; it goes on where it was.
+    It may be repeated; it goes on where it was. How far it has come: "cordee node status". A refusal says why; with a
+    profile that was put right (or with --again) it is asked anew, as long as the invitation is good.
 
     JSON: {words: [], admitted}
     """
@@ -85,20 +105,28 @@ def join(
 
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
+    from cordee.runtime.spans import span
     from cordee.runtime.texts import text
     from node import joining
     from node.cli.files import read_bytes, read_secret
-    from node.cli.spans import span
 
     output, clock, limit = Output(ctx), SystemClock(), span(timeout, field="--timeout")
     output.for_real()
     # Told by name if one is missing, before anything is asked of the directory.
-    invited, described = read_bytes(str(invitation)), read_bytes(str(profile))
+    given = invitation.strip()
+    invited = given.encode() if given.startswith("cordee:") else read_bytes(given)
+    described = read_bytes(str(profile))
     passphrase = read_secret(passphrase_file).encode()
 
     async def ask() -> list[str]:
         words = await joining.request(
-            data_dir, passphrase=passphrase, invitation=invited, profile=described, clock=clock, random=os.urandom
+            data_dir,
+            passphrase=passphrase,
+            invitation=invited,
+            profile=described,
+            clock=clock,
+            random=os.urandom,
+            again=again,
         )
         if wait:
             output.say(_large(words))
@@ -282,35 +310,93 @@ def serve(
 
 
 @group.command("status")
-@on_node
-async def status(client: Client, output: Output) -> None:
+@data_dir_option
+@click.option(
+    "--passphrase-file",
+    envvar="CORDEE_NODE_PASSPHRASE_FILE",
+    help="Before the node is admitted: file whose first line opens the vault, to ask the directory now.",
+)
+@click.option("--socket", type=click.Path(path_type=Path), envvar="CORDEE_NODE_SOCKET", help="The node's unix socket.")
+@click.pass_context
+def status(ctx: click.Context, data_dir: Path, passphrase_file: str | None, socket: Path | None) -> None:
     """How the node is: its place in the network, how fresh its roster is, whether there is an alarm, and how many
     people can bring it back.
 
-    JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
-    message, remedy} or null, recovery: {words: [], reason, announced, due} or null, kit: {people, needed, sheets,
-    proven, due, set_up, backup}}
-    """
-    from cordee.v1 import node_pb2
-    from node.cli import shapes
+    Before it is admitted: the steps of joining, when each was done and who must act next, as the network's office reads
+    them too. Without --passphrase-file that is what the directory answered last.
 
-    answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
-    shape = shapes.status(answer, output.language)
-    if shape["recovery"]:
-        output.say(
-            N_(
-                "Administrators have announced another identity key for this node; from {due} on it can be put in "
-                "force. If nobody here asked for that, object now: cordee node object"
-            ),
-            due=shape["recovery"]["due"],
-        )
-    if not shape["kit"]["set_up"]:
-        output.say(
-            N_("Setting up is not over: fewer than two people can bring this node back (cordee node recovery-kit).")
-        )
-    elif shape["kit"]["due"]:
-        output.say(N_("It is a year since the recovery kit was tried: cordee node recovery-kit --rehearse"))
-    output.record(shape)
+    JSON: {member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm: {reason, facts: {},
+    message, remedy} or null, asked_to_correct, recovery: {words: [], reason, announced, due} or null, kit: {people,
+    needed, sheets, proven, due, set_up, backup}}; before it is admitted {member, asked_at, steps: [{step, at, text}],
+    turn, next, signatures, threshold, reason}
+    """
+    import asyncio
+
+    from cordee.runtime.output import Output
+    from node.cli import under_way
+    from node.cli.client import connect
+    from node.rpc.address import default_socket
+
+    output, where = Output(ctx), socket or default_socket(data_dir)
+    output.for_real()
+    if under_way.is_joining(data_dir) and not where.exists():
+        under_way.show(data_dir, passphrase_file, output)
+        return
+
+    async def ask() -> None:
+        from cordee.v1 import node_pb2
+        from node.cli import shapes
+
+        async with connect(where) as client:
+            answer = await client.info.GetStatus(node_pb2.GetStatusRequest())
+        shape = shapes.status(answer, output.language)
+        if shape["recovery"]:
+            output.say(
+                N_(
+                    "Administrators have announced another identity key for this node; from {due} on it can be put in "
+                    "force. If nobody here asked for that, object now: cordee node object"
+                ),
+                due=shape["recovery"]["due"],
+            )
+        if not shape["kit"]["set_up"]:
+            output.say(
+                N_("Setting up is not over: fewer than two people can bring this node back (cordee node recovery-kit).")
+            )
+        elif shape["kit"]["due"]:
+            output.say(N_("It is a year since the recovery kit was tried: cordee node recovery-kit --rehearse"))
+        output.record(shape)
+
+    asyncio.run(ask())
+
+
+@group.command("leaving")
+@on_node
+async def leaving(client: Client, output: Output) -> None:
+    """What is left to do before the association can leave the network: it merges with another, or it closes.
+
+    JSON: {may_leave, left: [{what, count, ids: [], text}]}
+    """
+    from cordee.runtime.texts import text
+    from cordee.v1 import node_pb2
+    from node.leaving import KINDS
+
+    answer = await client.info.ListLeftToDo(node_pb2.ListLeftToDoRequest())
+    left = [
+        {
+            "what": each.what,
+            "count": each.count,
+            "ids": list(each.ids),
+            "text": text(KINDS[each.what], output.language),
+        }
+        for each in answer.left
+    ]
+    if output.for_programs:
+        output.record({"may_leave": not left, "left": left})
+        return
+    for row in left:
+        output.text(f"{row['count']}  {row['text']}")
+    if not left:
+        output.text(text(N_("Nothing is left to do: the network’s administrators may remove it."), output.language))
 
 
 def _large(words: list[str]) -> str:

@@ -17,6 +17,7 @@ from cordee.v1 import node_pb2, statements_pb2
 __all__ = [
     "account",
     "case_line",
+    "evidence",
     "instant",
     "journal_line",
     "key",
@@ -197,11 +198,22 @@ def journal_line(message: node_pb2.JournalLine) -> dict[str, Any]:
     }
 
 
-def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
-    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery, kit}`.
+def evidence(message: node_pb2.EvidenceRecord) -> dict[str, Any]:
+    """`{evidence, time, reason, verdict, kept_size, shown_size}`; the verdict is null where nothing follows."""
+    return {
+        "evidence": message.evidence,
+        "time": instant(message.time),
+        "reason": message.reason,
+        "verdict": message.verdict or None,
+        "kept_size": message.kept_size,
+        "shown_size": message.shown_size,
+    }
 
-    `alarm` is null or `{reason, facts: {}, message, remedy}`; `recovery` is null or `{words: [], reason, announced,
-    due}`; `kit` is `{people, needed, sheets, proven, due, set_up, backup}`.
+
+def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]:
+    """`{member, words: [], network, roster_size, roster_root, checkpoint_time, connected, alarm, recovery, kit,
+    asked_to_correct}`; `alarm` is null or `{reason, facts: {}, message, remedy}`; `recovery` is null or `{words: [],
+    reason, announced, due}`; `kit` is `{people, needed, sheets, proven, due, set_up, backup}`.
     """
     alarm = None
     if message.alarm:
@@ -217,6 +229,7 @@ def status(message: node_pb2.GetStatusResponse, language: str) -> dict[str, Any]
         "checkpoint_time": instant(message.checkpoint_time),
         "connected": message.connected,
         "alarm": alarm,
+        "asked_to_correct": message.asked_to_correct or None,
         "recovery": recovery(message.recovery) if message.HasField("recovery") else None,
         "kit": {
             "people": message.kit.people,

@@ -78,13 +78,31 @@ async def proof(client: Client, output: Output, *, transfer: str, target: Path) 
 
     JSON: {transfer, file, size}
     """
+    await _write_proof(client, output, transfer, target, erasure=False)
+
+
+@group.command("erasure-receipt")
+@click.argument("transfer")
+@click.option("--file", "target", type=click.Path(path_type=Path), required=True, help="Where to write it.")
+@on_node
+async def erasure_receipt(client: Client, output: Output, *, transfer: str, target: Path) -> None:
+    """Write the receipt of an erasure: what the recipient signed when it erased what it received, or kept it by law.
+
+    It is a proof of the transfer up to that answer; anybody checks it offline with cordee verify.
+
+    JSON: {transfer, file, size}
+    """
+    await _write_proof(client, output, transfer, target, erasure=True)
+
+
+async def _write_proof(client: Client, output: Output, transfer: str, target: Path, *, erasure: bool) -> None:
     from cordee.v1 import node_pb2
     from node.cli.files import private_file
     from node.cli.ids import transfer_of
 
     transfer_id = await transfer_of(client, transfer)
-    size = 0
+    request, size = node_pb2.ExportProofRequest(transfer_id=transfer_id, erasure=erasure), 0
     with private_file(target) as file:
-        async for part in client.transfers.ExportProof(node_pb2.ExportProofRequest(transfer_id=transfer_id)):
+        async for part in client.transfers.ExportProof(request):
             size += file.write(part.data)
     output.record({"transfer": transfer_id.hex(), "file": str(target), "size": size})

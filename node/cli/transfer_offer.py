@@ -81,8 +81,8 @@ async def offer(
 
     JSON: {transfer}
     """
+    from cordee.runtime.spans import span
     from cordee.v1 import node_pb2
-    from node.cli.spans import span
 
     request = node_pb2.OfferTransferRequest(content=await _content(client, **content), kind=kind, hold=hold)
     if expires_in is not None:

@@ -40,10 +40,10 @@ async def watch(
     JSON (an object a line): as transfer list
     """
     from cordee.errors import TransferOver, Unreachable
+    from cordee.runtime.spans import span
     from cordee.transfer import END_STATES
     from node.cli import shapes
     from node.cli.ids import transfer_of
-    from node.cli.spans import span
 
     limit = span(patience, field="--timeout").total_seconds() if patience else _FOR_EVER
     transfer_id = await transfer_of(client, transfer) if transfer else None

@@ -1,4 +1,4 @@
-"""The service Audit: the journal, read and verified."""
+"""The service Audit: the journal, read and verified; evidence about the roster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import journal
+from node import figures, journal
+from node.evidence import evidence_file, evidence_kept, present_view, whole_journal
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant, pieces
 
@@ -56,9 +57,42 @@ class Audit(Desk, node_pb2_grpc.AuditServicer):
     ) -> AsyncIterator[node_pb2.ExportJournalResponse]:
         """The journal as NDJSON, enough to verify it elsewhere."""
         handler = await self._enter(context, "Audit.ExportJournal")
-        now = self._node.clock.now()
-        await self._node.db.write(
-            lambda tx: journal.append(tx, now=now, actor=handler.account_id, action="journal.exported", subject="")
-        )
-        for piece in pieces(await self._node.db.read(journal.export)):
+        for piece in pieces(await whole_journal(self._node.house, by=handler.account_id)):
             yield node_pb2.ExportJournalResponse(data=piece)
+
+    async def ListEvidence(
+        self, request: node_pb2.ListEvidenceRequest, context: Context
+    ) -> AsyncIterator[node_pb2.EvidenceRecord]:
+        """What was kept of rosters that could not be believed, the newest first."""
+        await self._enter(context, "Audit.ListEvidence")
+        for line in await evidence_kept(self._node.house):
+            yield node_pb2.EvidenceRecord(
+                evidence=line.number,
+                time=instant(line.at),
+                reason=line.reason,
+                verdict=line.verdict or "",
+                kept_size=line.kept_size,
+                shown_size=line.shown_size,
+            )
+
+    async def ExportEvidence(
+        self, request: node_pb2.ExportEvidenceRequest, context: Context
+    ) -> AsyncIterator[node_pb2.ExportEvidenceResponse]:
+        """One file of it; 0 for the roster as this node knows it."""
+        handler = await self._enter(context, "Audit.ExportEvidence")
+        house, by = self._node.house, handler.account_id
+        if request.evidence:
+            file = await evidence_file(house, request.evidence, by=by)
+        else:
+            file = await present_view(house, by=by)
+        for piece in pieces(file):
+            yield node_pb2.ExportEvidenceResponse(data=piece)
+
+    async def MakeReport(
+        self, request: node_pb2.MakeReportRequest, context: Context
+    ) -> AsyncIterator[node_pb2.MakeReportResponse]:
+        """One file of the yearly report; that it was made is journalled."""
+        handler = await self._enter(context, "Audit.MakeReport")
+        made = await figures.written(self._node, request.year, request.form, request.language, by=handler.account_id)
+        for piece in pieces(made):
+            yield node_pb2.MakeReportResponse(data=piece)

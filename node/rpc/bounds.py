@@ -189,7 +189,7 @@ register(
         text=Text(REASON_TEXT_LIMIT, empty=True, lines=True),
     ),
 )
-register(node_pb2.ExportProofRequest, _of_transfer())
+register(node_pb2.ExportProofRequest, Message(transfer_id=Binary.exactly(16), erasure=Flag()))
 
 # ---- Audit, NodeInfo ----
 
@@ -199,7 +199,14 @@ register(
 )
 register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
+register(node_pb2.ListEvidenceRequest, Message())
+register(node_pb2.ExportEvidenceRequest, Message(evidence=Number(_SIZE)))
+register(
+    node_pb2.MakeReportRequest,
+    Message(year=Number(9999), form=Text(16, pattern=r"[a-z]+"), language=Text(2, pattern=r"[a-z]{2}")),
+)
 register(node_pb2.GetStatusRequest, Message())
+register(node_pb2.ListLeftToDoRequest, Message())
 register(node_pb2.ListKeysRequest, Message())
 register(node_pb2.RotateKeyRequest, Message(kind=_code(), despite_transfers=Flag()))
 register(node_pb2.ObjectToRecoveryRequest, Message())

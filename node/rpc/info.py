@@ -7,6 +7,7 @@ from cordee.v1 import node_pb2, node_pb2_grpc
 from node.backup import last_backup
 from node.identity import own_recovery
 from node.key_list import OwnKey, own_keys
+from node.leaving import left_to_do
 from node.recovery import standing
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant
@@ -31,6 +32,7 @@ class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
             alarm_facts=status.alarm.facts if status.alarm else {},
             connected=status.connected,
             network=self._node.house.network,
+            asked_to_correct=self._node.roster.asked_to_correct,
             recovery=self._recovery(),
             kit=node_pb2.KitStanding(
                 people=stands.people,
@@ -42,6 +44,17 @@ class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
                 backup_time=instant(saved),
             ),
         )
+
+    async def ListLeftToDo(
+        self, request: node_pb2.ListLeftToDoRequest, context: Context
+    ) -> node_pb2.ListLeftToDoResponse:
+        """What is left to do before the association can leave the network."""
+        await self._enter(context, "NodeInfo.ListLeftToDo")
+        left = [
+            node_pb2.LeftToDo(what=each.what, count=each.count, ids=each.ids)
+            for each in await self._node.db.read(left_to_do)
+        ]
+        return node_pb2.ListLeftToDoResponse(left=left)
 
     def _recovery(self) -> node_pb2.AnnouncedRecovery | None:
         waiting = own_recovery(self._node.house)

@@ -182,8 +182,9 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
     async def ExportProof(
         self, request: node_pb2.ExportProofRequest, context: Context
     ) -> AsyncIterator[node_pb2.ExportProofResponse]:
-        """The proof of one transfer, to be checked offline."""
+        """The proof of one transfer, or the receipt of its erasure, to be checked offline."""
         handler = await self._enter(context, "Transfers.ExportProof")
-        proof = await self._node.transfers.proof(handler, TransferId(request.transfer_id))
+        transfer_id = TransferId(request.transfer_id)
+        proof = await self._node.transfers.proof(handler, transfer_id, erasure=request.erasure)
         for piece in pieces(proof):
             yield node_pb2.ExportProofResponse(data=piece)

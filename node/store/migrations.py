@@ -87,6 +87,12 @@ _NOTICES = (
 )
 
 
+_EVIDENCE_VIEWS = (
+    """CREATE TABLE evidence_view (
+        evidence_id INTEGER NOT NULL PRIMARY KEY REFERENCES evidence (id), view BLOB NOT NULL)""",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -123,7 +129,13 @@ def _notices(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices)
+def _evidence_views(tx: Connection) -> None:
+    """What the directory showed of a longer log that does not continue ours."""
+    for statement in _EVIDENCE_VIEWS:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices, _evidence_views)
 """In order; what is appended makes the next version."""
 
 

@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from node.store import NodeTable
 
-__all__ = ["AlarmRow", "CardRow", "EntryRow", "EvidenceRow", "HeadRow"]
+__all__ = ["AlarmRow", "CardRow", "EntryRow", "EvidenceRow", "EvidenceViewRow", "HeadRow"]
 
 
 class EntryRow(NodeTable, table=True):
@@ -51,6 +51,15 @@ class EvidenceRow(NodeTable, table=True):
     reason: str
     kept: str  # our own signed checkpoint
     shown: str  # what was shown to us
+
+
+class EvidenceViewRow(NodeTable, table=True):
+    """The log under what was shown, where the directory gave it out: only with it can a longer one be compared."""
+
+    __tablename__ = "evidence_view"
+
+    evidence_id: int = Field(primary_key=True, foreign_key="evidence.id")
+    view: bytes  # a serialised cordee.v1.RosterView
 
 
 class AlarmRow(NodeTable, table=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 from babel.dates import format_date
 
-from cordee.act import Act, Decision, RecipientFacts, decide
+from cordee.act import Act, ActLimits, Decision, RecipientFacts, decide
 from cordee.act.facts import is_named
 from cordee.case.form import SECTIONS
 from cordee.case.labels import field_label, section_label, value_label
@@ -164,7 +164,14 @@ def persons_of(case: Case, language: str) -> dict[str, str]:
 
 
 def verdicts(
-    act: Act, *, acts_on_record: list[Act], case: Case, members: Iterable[MemberView], now: datetime, language: str
+    act: Act,
+    *,
+    acts_on_record: list[Act],
+    case: Case,
+    members: Iterable[MemberView],
+    now: datetime,
+    language: str,
+    limits: ActLimits,
 ) -> tuple[Verdict, ...]:
     """What the decision table says of each member that the act names; the first few where it names many."""
     found = []
@@ -174,7 +181,13 @@ def verdicts(
             continue
         for purpose in sorted(act.purposes):
             decision = decide(
-                act=act, acts_on_record=acts_on_record, case=case, purpose=purpose, recipient=facts, now=now
+                act=act,
+                acts_on_record=acts_on_record,
+                case=case,
+                purpose=purpose,
+                recipient=facts,
+                now=now,
+                limits=limits,
             )
             found.append(_verdict(each, purpose, decision, language))
     return tuple(found[:_MANY])

@@ -40,6 +40,7 @@ class _Ask:
     shelter: bool = False  # only of a service with beds
 
 
+_LEGAL_NAME: Final = _Ask("legal_name", "text", needed=True, hint=N_("As it was told to the network’s administrators."))
 _ASSOCIATION: Final = (
     _Ask("display_name", "text", needed=True, longest=150),
     _Ask("legal_form", "choice"),
@@ -86,9 +87,10 @@ _SERVICE: Final = (
 _NEEDED_FLAGS: Final = ("emergency_24_7", "accepts_runaways")
 
 
-def association_fields(document: Mapping[str, Any]) -> tuple[Field, ...]:
-    """The fields of the association itself."""
-    return tuple(_field(ask, document, "profile", "profile", "") for ask in _ASSOCIATION)
+def association_fields(document: Mapping[str, Any], *, corrected: bool = False) -> tuple[Field, ...]:
+    """The fields of the association itself; its legal name too where the network's administrators corrected it."""
+    asked = (_LEGAL_NAME, *_ASSOCIATION) if corrected else _ASSOCIATION
+    return tuple(_field(ask, document, "profile", "profile", "") for ask in asked)
 
 
 def service_entries(document: Mapping[str, Any]) -> tuple[Entry, ...]:
@@ -103,7 +105,7 @@ def document_from(
 ) -> dict[str, Any]:
     """The profile as the form says it. Nothing is checked here: the profile's own rules judge the whole."""
     after = copy.deepcopy(dict(before))
-    for ask in _ASSOCIATION:
+    for ask in (_LEGAL_NAME, *_ASSOCIATION):
         _take(ask, after, form, ask.path)
     office = after.get("head_office", {})
     if "departement_name" in office:
@@ -119,13 +121,16 @@ def document_from(
     return after
 
 
-def problems_on_page(problems: Sequence[Problem], kept: int) -> list[Problem]:
-    """The profile's problems at the places of this page; `kept`: services before the one that was added."""
+def problems_on_page(problems: Sequence[Problem], kept: int, *, corrected: bool = False) -> list[Problem]:
+    """The profile's problems at the places of this page; `kept`: services before the one that was added.
+
+    `corrected`: the legal name is asked for too.
+    """
     found = []
     for each in problems:
         path = each.path
-        if path == "legal_name":
-            path = "siret"  # the name cannot be changed here; the numbers beside it can
+        if path == "legal_name" and not corrected:
+            path = "siret"  # the name is not asked for here; the numbers beside it are
         path = path.replace(f"services[{kept}]", "services[new]")
         found.append(Problem(f"profile.{path}", each.problem, each.facts))
     return found

@@ -115,6 +115,14 @@ def commands() -> dict[str, Target]:
             profile=applicant.profile,
             certificate_request=network.random(400),
         ),
+        v1.RejoinRequest(
+            **base,
+            member=applicant.id,
+            card=applicant.card.to_message(),
+            profile=applicant.profile,
+            certificate_request=network.random(400),
+            nonce=network.random(16),
+        ),
         v1.JoinStatusQuery(**base, member=applicant.id, nonce=network.random(16)),
         v1.CreateInvitation(
             **base,
@@ -126,9 +134,14 @@ def commands() -> dict[str, Target]:
             bound_by_secrecy=True,
             expire_time=timestamp_of(network.now + timedelta(days=7)),
         ),
+        v1.HeldCheckpoint(**base, member=applicant.id, size=3, root=network.random(32)),
+        v1.ListHeldCheckpoints(**base, nonce=network.random(16)),
         v1.ListJoinRequests(**base, nonce=network.random(16)),
         v1.ListPendingEntries(**base, nonce=network.random(16)),
+        v1.ListStandings(**base, nonce=network.random(16)),
+        v1.ReadCard(**base, nonce=network.random(16), member=applicant.id),
         v1.ReadLog(**base, nonce=network.random(16), start=3),
+        v1.RefuseCard(**base, nonce=network.random(16), member=applicant.id, number=1, reason="unknown"),
         v1.RefuseJoinRequest(**base, nonce=network.random(16), member=applicant.id, reason="unknown"),
     ]
     key = network.administrators[0]
@@ -153,6 +166,7 @@ def entries() -> dict[str, Target]:
     network.reinstate(lille)
     network.rotate(lille)
     network.restore(lille)
+    network.correct(lyon, "Lyon et Villeurbanne")
     network.announce_recovery(lyon)
     network.object(lyon)
     network.revoke(lyon)

@@ -68,7 +68,7 @@ class Arsenal(NamedTuple):
 def standing(member: Member) -> Any:
     """All that the log says of a member, but for the sizes at which it said so: those depend on what others do."""
     former = tuple(key for _, key in member.former_identities)
-    said = (member.state, member.identity, former, member.incarnation, member.registration)
+    said = (member.state, member.identity, former, member.incarnation, member.registrations)
     said = (*said, member.recovery, member.revoked, member.resumes)
     return (*said, member.bound_by_secrecy, member.admitted_at, member.last_time)
 
@@ -84,6 +84,7 @@ def changes(network: Network, member: MemberKeys, key: SigningKey) -> list[Messa
         v1.MemberSuspended(**head, member=member.id),
         v1.MemberReinstated(**head, member=member.id),
         v1.MemberRemoved(**head, member=member.id),
+        v1.MemberCorrected(**head, member=member.id, registration=bytes(32)),
         v1.MemberRecovered(**head, member=member.id, identity_key=key.public.to_message()),
         v1.IdentityRotated(**head, member=member.id, identity_key=key.public.to_message()),
         v1.NodeRestored(**head, member=member.id, incarnation=bytes(16)),
@@ -119,11 +120,11 @@ def arsenal() -> Arsenal:
         return result
 
     def also_elsewhere(member: MemberKeys) -> None:
-        """Admitted there too, suspended, reinstated, recovered, and removed."""
+        """Admitted there too, suspended, reinstated, corrected, recovered, and removed."""
         other.append(other.signed_entry(other.admission(member)))
         key = SigningKey.generate(network.random)
-        for index in (0, 1, 6, 3, 2):
-            if index == 3:
+        for index in (0, 1, 7, 3, 4, 2):
+            if index == 4:
                 other.now += timedelta(days=7)
             other.append(other.signed_entry(changes(other, member, key)[index]))
 
@@ -139,6 +140,7 @@ def arsenal() -> Arsenal:
     then(network.object, lille)
     then(network.announce_recovery, lille)
     then(network.recover, lille)
+    then(network.correct, lille, "Lille et Roubaix")
     # signed by more than it takes: the directory may leave one signature out, and it is true all the same
     head = network.roster.head(marseille.id, network.now)
     suspension = network.signed_entry(v1.MemberSuspended(**head, member=marseille.id), *administrators[:3])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cordee.errors import InvalidRecord
+from cordee.jsonform import package_data
 from cordee.members import registration_digest
 from cordee.profile import Match, Profile, Query, departement_name, search
 from tests.samples import associations, profile_of
@@ -245,3 +247,43 @@ def test_one_association_is_listed_by_its_best_service() -> None:
     match = search([parsed(services=[closed, still_open])], Query(), NOW)[0]
     assert match.service.service_id == still_open["service_id"]
     assert "intake_closed" not in match.reasons
+
+
+def _without_limit(node: Any, path: str = "") -> Iterator[str]:
+    """Texts and lists of a schema that may be as long as one likes."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _without_limit(each, path)
+    if not isinstance(node, dict):
+        return
+    kinds = node.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "string" in kinds and not {"maxLength", "pattern", "enum", "const", "format"} & set(node):
+        yield path
+    if "array" in kinds and not {"maxItems", "uniqueItems"} & set(node):
+        yield path
+    for name, inner in node.items():
+        yield from _without_limit(inner, f"{path}/{name}")
+
+
+def test_every_text_and_every_list_of_a_profile_has_a_limit() -> None:
+    schema = package_data("directory_entry.schema.json")
+    alternatives = {"/anyOf/properties/rna", "/anyOf/properties/finess_et"}  # limited where they are described
+    assert set(_without_limit(schema)) <= alternatives
+
+
+def test_free_text_is_not_longer_than_its_limit() -> None:
+    service = profile_of(LUCIOLES)["services"][0]
+    with_service(LUCIOLES, opening_hours="x" * 300)
+    with pytest.raises(InvalidRecord) as caught:
+        with_service(LUCIOLES, **(service | {"opening_hours": "x" * 301}))
+    assert "opening_hours" in caught.value.problems[0].path
+
+
+def test_an_edit_of_the_profile_does_not_make_its_intake_look_fresh() -> None:
+    told = {"intake_told_at": (NOW - timedelta(days=40)).isoformat()}
+    services = [{**profile_of(LUCIOLES)["services"][0], **told}]
+    services[0].pop("shelter", None)
+    edited = parsed(services=services, updated_at=NOW.isoformat())
+    (match,) = search([edited], Query(), NOW)
+    assert (match.stale, match.capacity_age) == (True, timedelta(days=40))

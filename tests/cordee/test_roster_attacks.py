@@ -52,6 +52,7 @@ def specimens() -> dict[str, Specimen]:
     keep(lambda: network.reinstate(marseille))
     keep(lambda: network.rotate(marseille), old)
     found["IdentityRotated"] = found["IdentityRotated"]._replace(signers=(old, marseille.identity))
+    keep(lambda: network.correct(marseille, "Aubagne"))
     keep(lambda: network.announce_recovery(marseille))
     keep(lambda: network.object(marseille), marseille.identity)
     keep(lambda: network.revoke(marseille))

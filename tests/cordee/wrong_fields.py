@@ -83,6 +83,7 @@ READ_BEFORE_SIGNATURES = {
             "MemberSuspended",
             "MemberReinstated",
             "MemberRemoved",
+            "MemberCorrected",
             "RecoveryAnnounced",
             "MemberRecovered",
             "IdentityRevoked",
@@ -92,7 +93,15 @@ READ_BEFORE_SIGNATURES = {
 }
 """What says who may sign: where it is changed, the signers are no longer those."""
 
-FREE = {("MemberAdmitted", "bound_by_secrecy")}
+FREE = {
+    ("MemberAdmitted", "bound_by_secrecy"),
+    ("MemberCorrected", "bound_by_secrecy"),
+    *(
+        (name, f"policy.{row}")
+        for name in ("Genesis", "PolicyChanged")
+        for row in ("shared_secrecy_closed", "holders_alone_closed")
+    ),
+}
 """Fields of which every value is a good one, if it is signed."""
 
 
@@ -196,12 +205,20 @@ def member_rows(path: str, name: str) -> list[Row]:
     ]
 
 
-def registration_rows(path: str, _name: str) -> list[Row]:
+def registration_rows(path: str, name: str) -> list[Row]:
+    corrects = name == "MemberCorrected"
+
     def present() -> st.SearchStrategy[bytes]:
         town = world()
-        return st.sampled_from([town.network.member(one).registration for one in (town.nice, town.lille)])
+        others = (town.marseille, town.lille) if corrects else (town.nice, town.lille)
+        return st.sampled_from([town.network.member(one).registration for one in others])
+
+    def as_it_is(statement: Any, _draw: Draw) -> None:
+        known = world().network.member(world().nice)
+        statement.registration, statement.bound_by_secrecy = known.registration, known.bound_by_secrecy
 
     return [
+        *([of_statement(path, "the one it has", Rule.NOTHING_CORRECTED, as_it_is)] if corrects else []),
         of_statement(path, "of a member who is there", Rule.REGISTRATION_TAKEN, setting(path, present)),
         of_statement(path, "too long or short", Rule.MALFORMED, setting(path, other_length(32))),
     ]
@@ -263,6 +280,21 @@ def duration_rows(days: int) -> Callable[[str, str], list[Row]]:
         ]
 
     return rows
+
+
+def act_life_rows(path: str, _name: str) -> list[Row]:
+    def out_of_range(statement: Any, draw: Draw) -> None:
+        seconds = st.integers(-(2**63), 3 * 86_400 - 1) | st.integers(7305 * 86_400 + 1, 2**63 - 1)
+        statement.policy.act_life_limit.seconds = draw(seconds)
+
+    def not_whole(statement: Any, draw: Draw) -> None:
+        limit = statement.policy.act_life_limit
+        limit.seconds, limit.nanos = 90 * 86_400, draw(st.integers(-(2**31), 2**31 - 1).filter(bool))
+
+    return [
+        of_statement(path, "out of range", Rule.MALFORMED, out_of_range),
+        of_statement(path, "no whole seconds", Rule.MALFORMED, not_whole),
+    ]
 
 
 def delay_rows(path: str, name: str) -> list[Row]:
@@ -346,6 +378,7 @@ FIELDS: dict[str, Callable[[str, str], list[Row]]] = {
     "policy.shipping_limit": duration_rows(14),
     "policy.content_size_limit": size_rows,
     "policy.mailbox_quota": size_rows,
+    "policy.act_life_limit": act_life_rows,
     "policy.recovery_delay": delay_rows,
     "reason": reason_rows,
     "certificate_digest": certificate_digest_rows,

@@ -283,6 +283,7 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
             v1.MemberSuspended(**about),
             v1.MemberReinstated(**about),
             v1.MemberRemoved(**about),
+            v1.MemberCorrected(**about, registration=bytes(32)),
             v1.RecoveryAnnounced(**about, identity_key=key.public.to_message(), reason=v1.RECOVERY_REASON_STOLEN),
             v1.MemberRecovered(**about, identity_key=key.public.to_message()),
             v1.IdentityRevoked(**about),
@@ -290,6 +291,7 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
             v1.AdministratorRemoved(**govern, administrator=network.administrators[0].public.key_id),
             v1.PolicyChanged(**govern, policy=Policy(threshold=1).to_message()),
             v1.DirectoryKeyRotated(**govern, key=key.public.to_message()),
+            v1.AuthorityRotated(**govern, certificate_digest=b"ca" * 16, old_end_time=govern["time"]),
         )
     }
     assert all("“Le Relais”" in told[name] for name in told if name.startswith("Member") and name != "MemberAdmitted")
@@ -298,5 +300,7 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
     assert "stolen" in told["RecoveryAnnounced"]
     assert due in told["RecoveryAnnounced"]
     assert " ".join(six_words(key.public)) in told["AdministratorAdded"]
-    assert "threshold: 2 → 1" in told["PolicyChanged"]
-    assert len(set(told.values())) == 11
+    assert "administrators who must sign: 2 → 1" in told["PolicyChanged"]
+    assert "not bound by secrecy" in told["MemberCorrected"]
+    assert (b"ca" * 16).hex() in told["AuthorityRotated"]
+    assert len(set(told.values())) == 13

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from cordee.entries import add_signature
 from cordee.ids import Digest
+from cordee.joining import Progress
 from cordee.roster import propose
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.signing import SigningKey
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
-from tests.directory.town import Town, encoded, profile_of, refused
+from tests.directory.town import Node, Town, encoded, profile_of, refused
 
 
 async def test_an_invited_association_asks_is_admitted_gets_a_certificate_and_its_card_is_published(town: Town) -> None:
@@ -132,6 +137,109 @@ async def test_a_refused_applicant_is_told_why(town: Town) -> None:
     await town.administer("RefuseJoinRequest", pb.RefuseJoinRequestRequest(command=refusal))
     answer = await town.status(node)
     assert (answer.state, answer.refusal_reason) == (pb.JOIN_STATE_REFUSED, "Appelez-nous.")
+
+
+def steps(answer: pb.GetEnrolmentStatusResponse) -> dict[str, bool]:
+    told = Progress.from_message(answer.progress, answer.refusal_reason)
+    return {each.code: each.at is not None for each in told.steps}
+
+
+def turn(answer: pb.GetEnrolmentStatusResponse) -> tuple[str, dict[str, Any]]:
+    who, _, facts = Progress.from_message(answer.progress, answer.refusal_reason).next
+    return str(who), facts
+
+
+async def test_both_sides_read_one_checklist_with_its_times(town: Town) -> None:
+    profile = profile_of("Marseille")
+    begun = town.clock.now()
+    invitation = await town.invite(profile["legal_name"], profile["siret"])
+    listed = await listing(town)
+    assert len(listed.open_invitations) == 1
+    node = town.applicant("Marseille", encoded(profile))
+    town.move(timedelta(hours=1))
+    await town.enrol(town.join_request(node, invitation))
+    answer = await town.status(node)
+    assert steps(answer) == {
+        "invited": True,
+        "asked": True,
+        "compared": False,
+        "admitted": False,
+        "connected": False,
+    }
+    assert turn(answer) == ("administrators", {})
+    assert Progress.from_message(answer.progress, "").invited == begun
+    assert Progress.from_message(answer.progress, "").asked == begun + timedelta(hours=1)
+
+    town.move(timedelta(hours=1))
+    one, two = town.network.administrators
+    entry = town.network.signed_entry(town.admission(node, profile), one)
+    await town.sign(entry)
+    answer = await town.status(node)
+    assert (steps(answer)["compared"], steps(answer)["admitted"]) == (True, False)
+    assert turn(answer) == ("administrators", {"left": 1})
+    listed = await listing(town)
+    assert (len(listed.requests), len(listed.open_invitations)) == (1, 0)
+    assert listed.requests[0].progress == answer.progress, "the office reads the same"
+
+    town.move(timedelta(hours=1))
+    assert (await town.sign(add_signature(entry, two))).appended
+    (record,) = (await listing(town)).requests
+    told = Progress.from_message(record.progress, "")
+    assert (told.decided, told.connected, told.next[0]) == (begun + timedelta(hours=3), None, "association")
+    answer = await town.status(node)
+    assert turn(answer)[0] == "nobody"
+    assert all(steps(answer).values())
+
+
+async def listing(town: Town) -> pb.ListJoinRequestsResponse:
+    command = town.command(v1.ListJoinRequests())
+    answer: pb.ListJoinRequestsResponse = await town.administer(
+        "ListJoinRequests", pb.ListJoinRequestsRequest(command=command)
+    )
+    return answer
+
+
+async def refuse(town: Town, node: Node, reason: str) -> None:
+    command = town.command(v1.RefuseJoinRequest(member=node.keys.id, reason=reason))
+    await town.administer("RefuseJoinRequest", pb.RefuseJoinRequestRequest(command=command))
+
+
+async def test_who_was_refused_puts_it_right_and_asks_again_with_the_same_invitation(town: Town) -> None:
+    profile = profile_of("Marseille")
+    invitation = await town.invite(profile["legal_name"], profile["siret"])
+    node = town.applicant("Marseille", encoded(profile))
+    await town.enrol(town.join_request(node, invitation))
+    again = town.join_request(node, invitation)
+    with refused("ANOTHER_STATEMENT"):
+        await town.enrol(again)  # the first one waits
+
+    await refuse(town, node, "L’adresse de l’abri est dans la description.")
+    answer = await town.status(node)
+    assert turn(answer)[0] == "association"
+    assert not steps(answer)["admitted"]
+    assert await town.enrol(again) == pb.JOIN_STATE_WAITING
+    answer = await town.status(node)
+    assert (answer.state, answer.refusal_reason, turn(answer)[0]) == (pb.JOIN_STATE_WAITING, "", "administrators")
+    impostor = town.applicant("Impostor", encoded(profile))
+    with refused("INVITATION_REFUSED"):
+        await town.enrol(town.join_request(impostor, invitation))
+
+    await refuse(town, node, "Encore un mot.")
+    town.move(timedelta(days=15))
+    with refused("INVITATION_REFUSED"):
+        await town.enrol(town.join_request(node, invitation))
+    newer = await town.invite(profile["legal_name"], profile["siret"])
+    assert await town.enrol(town.join_request(node, newer)) == pb.JOIN_STATE_WAITING, "by a newer invitation too"
+
+
+@pytest.mark.parametrize("reason", ["", " \n", "x" * 1001])
+async def test_a_refusal_has_a_reason_that_can_be_read(town: Town, reason: str) -> None:
+    profile = profile_of("Marseille")
+    invitation = await town.invite(profile["legal_name"], profile["siret"])
+    node = town.applicant("Marseille", encoded(profile))
+    await town.enrol(town.join_request(node, invitation))
+    with refused("INVALID_INPUT"):
+        await refuse(town, node, reason)
 
 
 async def test_the_directory_keeps_no_secret_of_an_open_invitation(town: Town) -> None:

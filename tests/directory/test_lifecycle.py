@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,21 @@ async def test_the_checkpoint_is_signed_anew_every_hour(town: Town) -> None:
         town.directory.rosters.checkpoint, town.network.roster.directory_key, town.network.roster.origin
     )
     assert again.time == town.clock.now()
+
+
+async def test_a_clock_that_is_put_right_by_a_little_makes_no_later_time_under_a_smaller_log(town: Town) -> None:
+    def signed_at() -> datetime:
+        key, origin = town.network.roster.directory_key, town.network.roster.origin
+        return open_checkpoint(town.directory.rosters.checkpoint, key, origin).time
+
+    await town.directory.rosters.sign()
+    before = signed_at()
+    town.clock.advance(timedelta(minutes=-2))
+    await town.directory.rosters.sign()
+    assert signed_at() == before
+    town.clock.advance(timedelta(minutes=-20))  # it was wrong by much: nodes refuse what is dated in the future
+    await town.directory.rosters.sign()
+    assert signed_at() == town.clock.now().replace(microsecond=0)
 
 
 async def test_a_member_rotates_its_identity_itself_and_nobody_elses(town: Town) -> None:

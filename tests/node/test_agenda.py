@@ -200,10 +200,11 @@ def test_what_is_over_is_taken_out_of_the_weeks_that_are_read_and_what_comes_lat
 
 
 def as_before(path: Path) -> None:
-    """Take away what the migrations of this page and of messages bring."""
+    """Take away what the migrations of this page and those after it bring."""
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE agenda")
     connection.execute("DROP TABLE notice")
+    connection.execute("DROP TABLE evidence_view")
     connection.execute("ALTER TABLE draft DROP COLUMN sealed_form")
     for index in ("transfer_by_time", "transfer_open", "transfer_to_erase"):
         connection.execute(f"DROP INDEX {index}")

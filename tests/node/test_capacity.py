@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cordee.errors import InvalidInput, NotFound
+from cordee.jsonform import canonical
 from node import capacity, journal
 from node.secrets import secret_names
 from tests.neighbours import Neighbour, eventually, neighbourhood
@@ -37,6 +38,16 @@ def test_free_places_change_the_occupied_ones_and_the_time() -> None:
     shelter = told["services"][1]["shelter"]
     assert (shelter["places_available"], shelter["places_occupied"]) == (3, 3)
     assert shelter["updated_at"] == told["updated_at"] == "2026-05-01T21:00:00+00:00"
+
+
+def test_what_one_service_tells_makes_no_other_look_fresh() -> None:
+    told = json.loads(capacity.with_places(DATA, "beds", 3, now=NOW))
+    assert told["services"][0]["intake_told_at"] == "2026-04-01T08:00:00+00:00"
+    told = json.loads(capacity.with_intake(canonical(told), "talk", "closed", now=NOW))
+    assert [each["intake_told_at"] for each in told["services"]] == [
+        "2026-05-01T21:00:00+00:00",
+        "2026-04-01T08:00:00+00:00",
+    ]
 
 
 @pytest.mark.parametrize("free", [-1, 7])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from cordee.act import Act, parse_act
+from cordee.act import NO_LIMITS, Act, ActLimits, parse_act
 from cordee.case import Case, parse_case
 from cordee.errors import (
     AlreadyImported,
@@ -447,8 +447,8 @@ async def test_an_act_is_in_force_within_its_times_until_it_is_withdrawn(
     act = _act(kept)
     await db.write(lambda tx: acts.record_act(tx, vault, act, by="claire", now=NOW))
 
-    async def in_force(now: datetime, act_id: str = act.act_id) -> bool:
-        return await db.read(lambda tx: acts.in_force(tx, vault, act_id, now=now))
+    async def in_force(now: datetime, act_id: str = act.act_id, limits: ActLimits = NO_LIMITS) -> bool:
+        return await db.read(lambda tx: acts.in_force(tx, vault, act_id, now=now, limits=limits))
 
     inside = act.valid_from + (act.valid_until - act.valid_from) / 2
     second = timedelta(seconds=1)
@@ -456,6 +456,7 @@ async def test_an_act_is_in_force_within_its_times_until_it_is_withdrawn(
     assert not await in_force(act.valid_from - second)
     assert await in_force(act.valid_until - second)
     assert not await in_force(act.valid_until)
+    assert not await in_force(inside, limits=ActLimits(life=inside - act.valid_from))
     assert not await in_force(inside, act_id="no-such-act")
     await db.write(lambda tx: acts.withdraw_act(tx, vault, act.act_id, by_role="mother", reason="", now=inside))
     assert not await in_force(inside)

@@ -233,6 +233,7 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
         "team",
         "agenda",
         "notice",
+        "evidence_view",
     ):
         old.execute(f"DROP TABLE {table}")
     for column in ("stage", "challenge"):

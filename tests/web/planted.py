@@ -23,7 +23,9 @@ _FILL = """([mark, short]) => {
   return free.map((each) => each.name);
 }"""
 _LINKS = "[...document.querySelectorAll('main a[href]')].map((each) => each.getAttribute('href'))"
-_FILES = re.compile(r"/proof$|/receipt\b|/files/[^/]+/[^/]+$")  # no pages: they are kept, and never shown
+_FILES = re.compile(
+    r"/proof$|/erasure-receipt$|/receipt\b|/files/[^/]+/[^/]+$"
+)  # no pages: they are kept, and never shown
 _MANY = 60
 
 

@@ -65,6 +65,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "profile.services.needs_ase_agreement": N_("Needs the agreement of child welfare (ASE)"),
     "profile.services.needs_parental_agreement": N_("Needs the parents' agreement"),
     "profile.services.intake_status": N_("State of intake"),
+    "profile.services.intake_told_at": N_("Intake told on"),
     "profile.services.intake_note": N_("Note on intake"),
     "profile.services.waiting_days": N_("Days of waiting"),
     "profile.services.shelter": N_("Shelter places"),

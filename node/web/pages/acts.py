@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from cordee.act import Act
+from cordee.act import Act, ActLimits
 from cordee.errors import N_, Conflict, InvalidRecord, NotFound, Problem
 from cordee.runtime.texts import LANGUAGES, text
 from cordee.transfer import State
@@ -77,6 +77,7 @@ async def _show(visit: Visit) -> Response:
             members=[each for each in members if each.member != node.member],
             now=now,
             language=language,
+            limits=ActLimits.of(node.roster.roster.policy),
         )
         if judged
         else (),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from cordee.act import Act, Decision, decide
+from cordee.act import Act, ActLimits, Decision, decide
 from cordee.case import PURPOSES
 from cordee.errors import CordeeError, filled
 from cordee.profile import Profile, departement_name
@@ -108,9 +108,18 @@ def _way(opened: Opened, recipient: MemberView, profile: Profile, purpose: str, 
     """One purpose: the acts that allow it for this recipient, or what the decision table says is missing."""
     visit, now = opened.visit, opened.visit.node.clock.now()
     facts = recipient_facts(visit.node.house, recipient.member, profile)
+    limits = ActLimits.of(visit.node.roster.roster.policy)
 
     def judged(act: Act | None) -> Decision:
-        return decide(act=act, acts_on_record=opened.acts, case=opened.case, purpose=purpose, recipient=facts, now=now)
+        return decide(
+            act=act,
+            acts_on_record=opened.acts,
+            case=opened.case,
+            purpose=purpose,
+            recipient=facts,
+            now=now,
+            limits=limits,
+        )
 
     allowed = [each for each in reversed(opened.acts) if judged(each).allowed]
     named = [each for each in reversed(opened.acts) if purpose in each.purposes]

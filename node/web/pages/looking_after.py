@@ -13,6 +13,7 @@ from cordee.ids import MemberId
 from cordee.runtime.texts import translate
 from cordee.words import six_words
 from node import journal, need_to_know, people, teams
+from node.evidence import whole_journal
 from node.health import health_of
 from node.identity import own_recovery
 from node.mailing import REASONS
@@ -30,6 +31,13 @@ _ABOUT = (
     ("openings", "/openings", N_("Openings"), N_("cases that were opened without being of the team")),
     ("health", "/node", N_("The node"), N_("whether it is well: connection, disk, certificate, backup")),
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
+    ("evidence", "/evidence", N_("Evidence"), N_("what the network showed us of its members, and whether it fits")),
+    (
+        "figures",
+        "/figures",
+        N_("Yearly reports"),
+        N_("for the authority that supervises us: numbers, and nobody in them"),
+    ),
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
     ("notices", "/notices", N_("Messages by e-mail"), N_("to be told that something waits, without a word of what")),
@@ -130,9 +138,7 @@ async def _journal_page(
 
 async def _export(visit: Visit, form: FormData) -> Response:
     """Enough to verify it elsewhere; that it was taken is journalled first."""
-    node, now, by = visit.node, visit.node.clock.now(), visit.handler.account_id
-    await node.db.write(lambda tx: journal.append(tx, now=now, actor=by, action="journal.exported", subject=""))
-    written = await node.db.read(journal.export)
+    written = await whole_journal(visit.node.house, by=visit.handler.account_id)
     headers = {"Content-Disposition": 'attachment; filename="journal.ndjson"'}
     return Response(written, media_type="application/x-ndjson", headers=headers)
 

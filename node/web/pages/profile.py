@@ -67,6 +67,8 @@ async def _profile(visit: Visit) -> Response:
         member=node.roster.view(node.roster.roster.members[node.member]),
         lines=[(each, _labels(each.facts.get("fields", ""))) for each in lines],
         names=names,
+        corrected=profile_editing.is_corrected(node),
+        asked=node.roster.asked_to_correct,
         done=visit.request.query_params.get("done") == "published",
         **shown_of(visit, known.profile),
     )
@@ -75,7 +77,7 @@ async def _profile(visit: Visit) -> Response:
 def _labels(fields: str) -> list[str]:
     """The names of the fields that a line tells; one that is known no more is left out."""
     found = []
-    for each in fields.split():
+    for each in fields.replace(",", " ").split():
         try:
             found.append(field_label(f"profile.{each}"))
         except KeyError:
@@ -94,8 +96,11 @@ async def _edit(visit: Visit) -> Response:
 
 def _document_of(visit: Visit, form: FormData) -> dict[str, Any]:
     """The profile that a form says, as it was typed."""
-    node = visit.node
-    return document_from(_given(visit, form), form, now=node.clock.now(), random=node.random)
+    node, given = visit.node, _given(visit, form)
+    document = document_from(given, form, now=node.clock.now(), random=node.random)
+    if not profile_editing.is_corrected(node):
+        document["legal_name"] = given["legal_name"]
+    return document
 
 
 def _base_of(form: FormData) -> str:
@@ -111,15 +116,18 @@ def _form(
     draft: Waiting | None = None,
 ) -> Response:
     """The form with this document in it, errors beside the fields and in a list on top."""
+    corrected = profile_editing.is_corrected(visit.node)
     if isinstance(refused, InvalidRecord):
-        refused = InvalidRecord(problems=problems_on_page(refused.problems, len(document["services"])))
+        told = problems_on_page(refused.problems, len(document["services"]), corrected=corrected)
+        refused = InvalidRecord(problems=told)
     return page(
         "profile_edit.html",
         visit.language,
         status=HTTPStatus.OK if refused is None else HTTPStatus.UNPROCESSABLE_ENTITY,
         visit=visit,
         legal_name=document["legal_name"],
-        fields=association_fields(document),
+        corrected=corrected,
+        fields=association_fields(document, corrected=corrected),
         services=service_entries(document),
         document=canonical(document).decode(),
         base=base,
@@ -186,7 +194,8 @@ def _given(visit: Visit, form: FormData) -> dict[str, Any]:
         return present
     if not isinstance(document, dict) or not _is_usable(document):
         return present
-    return {**document, "legal_name": present["legal_name"], "org_id": present["org_id"]}
+    legal_name = document.get("legal_name") if profile_editing.is_corrected(visit.node) else present["legal_name"]
+    return {**document, "legal_name": legal_name, "org_id": present["org_id"]}
 
 
 def _is_usable(document: Mapping[str, Any]) -> bool:

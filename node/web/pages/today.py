@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from cordee.runtime.texts import translate
 from cordee.summary import RETURN_REASONS
 from cordee.transfer import END_STATES, State
 from cordee.web.wall import HERE
@@ -130,7 +131,7 @@ async def _today(visit: Visit) -> Response:
         reasons=RETURN_REASONS,
         pressing=_PRESSING,
         connected=status.connected,
-        alarm=status.alarm,
+        alarm=translate(status.alarm, visit.language) if status.alarm else None,
         recovery=own_recovery(node.house),
         rekeyed=[each for each in node.roster.members() if each.recovery_due and each.member != node.member],
         kit=None if visit.stamp else stands,

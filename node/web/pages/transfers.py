@@ -250,15 +250,24 @@ async def _ship(visit: Visit, form: FormData) -> Response:
 
 async def _proof(visit: Visit) -> Response:
     """As a file: it holds nothing of the case, and anybody checks it offline."""
+    return await _proof_file(visit, "proof", erasure=False)
+
+
+async def _erased(visit: Visit) -> Response:
+    """What the recipient signed about the erasure."""
+    return await _proof_file(visit, "erasure", erasure=True)
+
+
+async def _proof_file(visit: Visit, suffix: str, *, erasure: bool) -> Response:
     transfer = transfer_of(visit)
-    proof = await visit.node.transfers.proof(visit.handler, transfer)
+    proof = await visit.node.transfers.proof(visit.handler, transfer, erasure=erasure)
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(proof), _PIECE):
             yield proof[start : start + _PIECE]
 
     headers = {
-        "Content-Disposition": f'attachment; filename="{transfer.short}.proof"',
+        "Content-Disposition": f'attachment; filename="{transfer.short}.{suffix}"',
         "Content-Length": str(len(proof)),
     }
     return StreamingResponse(pieces(), media_type="application/octet-stream", headers=headers)
@@ -270,4 +279,5 @@ PAGES = (
     Page("transfer_withdraw", "/transfers/{transfer}/withdraw", get=_before_withdrawing, post=_withdraw),
     Page("transfer_ship", "/transfers/{transfer}/ship", post=_ship),
     Page("transfer_proof", "/transfers/{transfer}/proof", get=_proof),
+    Page("transfer_erased", "/transfers/{transfer}/erasure-receipt", get=_erased),
 )

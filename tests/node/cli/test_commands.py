@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from cordee.words import six_words
 from node.app import Node
+from node.store import table_of
+from node.store.roster import EntryRow
 
 from ..association import PASSWORD, act_body, case_body, profiles
 from .conftest import Cordee
@@ -200,6 +204,61 @@ async def test_the_journal_is_listed_verified_and_exported(signed_in: Cordee, ca
     target = tmp_path / "journal.ndjson"
     assert (await signed_in("audit", "export", "--file", str(target))).json["size"] == target.stat().st_size
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+async def test_a_journal_taken_along_is_judged_with_the_networks_id_alone(
+    signed_in: Cordee, case_id: str, association: Node, tmp_path: Path
+):
+    await signed_in("node", "login", "Aude", "--password-file", "-", stdin=PASSWORD)
+    target, network = tmp_path / "journal.ndjson", association.house.network.hex()
+    await signed_in("audit", "export", "--file", str(target))
+    found = (await signed_in("verify", str(target), "--network", network)).json
+    assert (found["valid"], found["kind"], found["member"]) == (True, "journal", association.member.hex())
+    assert found["signatures"] == 1
+    told = await signed_in("--lang", "fr", "verify", str(target), "--network", network, output=None)
+    assert "sans trou ni retouche" in told.out
+    target.chmod(0o600)
+    target.write_bytes(target.read_bytes().replace(b'"case.created"', b'"case.erased"'))
+    broken = await signed_in("verify", str(target), "--network", network)
+    assert (broken.code, broken.error["reason"]) == (8, "JOURNAL_BROKEN")
+
+
+async def test_what_a_node_was_shown_is_written_and_judged_together_with_anothers(
+    signed_in: Cordee, association: Node, tmp_path: Path
+):
+    assert (await signed_in("node", "evidence")).code == 5
+    await signed_in("node", "login", "Aude", "--password-file", "-", stdin=PASSWORD)
+    assert (await signed_in("node", "evidence")).json == []
+    one, two, network = str(tmp_path / "one"), str(tmp_path / "two"), association.house.network.hex()
+    assert (await signed_in("node", "evidence", "--file", one)).error["reason"] == "NOT_FOUND"
+    assert (await signed_in("node", "evidence", "--number", "1")).code == 2
+    for target in (one, two):
+        written = (await signed_in("node", "evidence", "--present", "--file", target)).json
+        assert (written["evidence"], written["file"]) == (0, target)
+        assert written["size"] > 0
+    found = (await signed_in("verify", one, two, "--network", network)).json
+    assert (found["kind"], found["verdict"], len(found["views"])) == ("roster", "agree", 2)
+    genesis = tmp_path / "genesis.json"
+    genesis.write_text(json.dumps({"entry": _genesis(association)}))
+    assert (await signed_in("verify", one, "--genesis", str(genesis))).json["network"] == network
+    other = await signed_in("verify", one, "--network", "00" * 32)
+    assert (other.code, other.error["reason"]) == (8, "PROOF_REFUSED")
+
+
+def _genesis(node: Node) -> str:
+    entries = node.db.look(lambda tx: tx.execute(select(table_of(EntryRow).c.entry).limit(1)).scalar_one())
+    return base64.b64encode(entries).decode()
+
+
+async def test_which_network_is_said_once(cordee: Cordee, tmp_path: Path):
+    path = tmp_path / "proof"
+    path.write_bytes(b"no proof")
+    assert (await cordee("verify", str(path))).code == 2
+    assert (await cordee("verify", str(path), "--network", "00" * 32, "--genesis", str(path))).code == 2
+    assert (await cordee("verify", str(path), "--genesis", str(path))).code == 4
+    assert (await cordee("verify", str(tmp_path / "none"), "--network", "00" * 32)).code == 4
+    assert (await cordee("verify", str(tmp_path), "--network", "00" * 32)).code == 4
+    assert (await cordee("verify", str(path), str(path), "--network", "00" * 32)).code == 2
 
 
 async def test_a_proof_that_is_none_ends_in_the_code_for_integrity(cordee: Cordee, tmp_path: Path):

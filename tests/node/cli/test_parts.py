@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from cordee.errors import AlreadyExists, InvalidInput
 from cordee.runtime.output import clean, to_json
+from cordee.runtime.spans import span
 from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RETURN_REASONS
 from node.cli import files
 from node.cli.documents import documents, merge_patch
 from node.cli.session import Sessions
-from node.cli.spans import span
 from node.cli.transfer_answer import DECLINING, KEEPING, RETURNING
 
 JSON = st.recursive(

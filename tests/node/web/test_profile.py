@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 from starlette.datastructures import FormData
 
+from cordee.errors import CardExpired
+from cordee.members import registration_digest
+from cordee.v1 import directory_pb2 as pb
+from cordee.v1 import statements_pb2 as v1
 from node import journal, profile_editing
 from node.people import Role
+from node.roster_sync import KnownCard
 from node.web.profile_form import association_fields, document_from, service_entries
-from tests.neighbours import eventually, neighbourhood
+from tests.neighbours import Neighbour, Street, eventually, neighbourhood
 
 from ..association import profiles
 from .acting import House, Person, house_with_a_case
@@ -181,6 +186,8 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
     ):
         typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
         typed["display_name"] = ["Un autre nom"]
+        typed["public_contact.website"] = ["https://exemple.fr"]
+        typed["services.0.name"] = ["Un autre service"]
         shown = await person.send("/profile/edit", status=200, **typed)
         carried = dict(_typed(shown.text))
         again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
@@ -199,9 +206,88 @@ async def test_what_is_published_is_what_the_others_read(tmp_path: Path) -> None
         assert "Name displayed in the directory" in told
         node = paris.here
         (line,) = await node.db.read(lambda tx: journal.latest(tx, action="profile.published", limit=5))
-        assert line.facts["fields"] == "display_name"
+        assert line.facts["fields"] == "display_name,public_contact.website,services.name"
         stale = await person.send("/profile/publish", status=409, **again)
         assert "published meanwhile" in stale.text
+
+
+async def test_a_name_that_the_network_corrected_is_typed_into_the_profile(tmp_path: Path) -> None:
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)),
+        browser(paris, "Adrienne", Role.ADMINISTRATOR) as person,
+    ):
+        assert "corrected your legal name" not in await person.ask("/profile")
+        registration = registration_digest("Association Paris et Meaux", paris.profile["siret"])
+        town = street.town
+        head = town.network.roster.head(paris.here.member, town.network.now)
+        statement = v1.MemberCorrected(
+            **head, member=paris.here.member, registration=registration, bound_by_secrecy=True
+        )
+        await town.append(town.network.append(town.network.signed_entry(statement)))
+        await eventually(lambda: profile_editing.is_corrected(paris.here))
+        number = await paris.here.publishing.publish(by="node")  # a card that is renewed meanwhile bears the old name
+        await eventually(lambda: _card(street, marseille, paris).card.number == number)
+
+        assert "corrected your legal name" in await person.ask("/profile")
+        typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
+        assert typed["legal_name"] == ["Association Paris"]
+        typed["legal_name"] = ["Association Paris et Melun"]
+        refused = await person.send("/profile/edit", status=422, **typed)
+        assert 'id="profile-legal_name-error"' in refused.text
+        assert "Association Paris et Melun" in refused.text
+        typed["legal_name"] = ["Association Paris et Meaux"]
+        shown = await person.send("/profile/edit", status=200, **typed)
+        carried = dict(_typed(shown.text))
+        again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        assert (await person.send("/profile/publish", **again)).headers["location"] == "/profile?done=published"
+        await eventually(lambda: _card(street, marseille, paris).profile.legal_name == "Association Paris et Meaux")
+        assert "corrected your legal name" not in await person.ask("/profile")
+
+
+def _card(street: Street, reader: Neighbour, writer: Neighbour) -> KnownCard:
+    assert writer.member is not None
+    return reader.here.roster.card(writer.member, now=street.clock.now())
+
+
+async def test_what_the_office_asks_to_change_is_told_until_another_profile_is_published(tmp_path: Path) -> None:
+    reason = "L’adresse de l’abri est dans la description."
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)),
+        browser(paris, "Adrienne", Role.ADMINISTRATOR) as person,
+    ):
+        number = _card(street, marseille, paris).card.number
+        command = v1.RefuseCard(member=paris.here.member, number=number, reason=reason)
+        request = pb.RefuseCardRequest(command=street.town.command(command))
+        await street.town.administer("RefuseCard", request)
+        await eventually(lambda: paris.here.roster.asked_to_correct == reason)
+        assert reason in await person.ask("/profile")
+        assert marseille.here.roster.asked_to_correct == ""
+
+        await paris.here.publishing.publish(by="node")  # a card that is renewed by itself mends nothing
+        assert paris.here.roster.asked_to_correct == reason
+        lyon = await street.settle("Lyon", 2)
+        await lyon.start()
+        await eventually(lambda: lyon.here.roster.name_of(marseille.here.member) == "Marseille")
+        assert lyon.here.roster.name_of(paris.here.member) != "Paris", "who comes meanwhile does not read it"
+
+        typed = _with([e for e in _typed(await person.ask("/profile/edit")) if e[0] != "form_token"])
+        typed["services.0.description"] = ["Sans adresse."]
+        carried = dict(_typed((await person.send("/profile/edit", status=200, **typed)).text))
+        again = {"document": carried["document"], "base": carried["base"], "do": "publish"}
+        assert (await person.send("/profile/publish", **again)).headers["location"] == "/profile?done=published"
+        assert paris.here.roster.asked_to_correct == ""
+        assert reason not in await person.ask("/profile")
+        for each in (marseille, lyon):
+            await eventually(lambda each=each: "Sans adresse." in _text(each, paris))
+
+
+def _text(reader: Neighbour, writer: Neighbour) -> str:
+    assert writer.member is not None
+    try:
+        known = reader.here.roster.card(writer.member, now=reader.here.clock.now())
+    except CardExpired:
+        return ""
+    return known.profile_bytes.decode()
 
 
 # ---- drafts ----
@@ -239,3 +325,11 @@ async def test_an_administrator_keeps_no_draft_about_a_case(house: House) -> Non
     key = f"{house.record['meta']['case_id']}/situation"
     answer = await person.post("/draft", {"draft_key": key, "request_summary": "x"}, page="/profile/edit")
     assert answer.status_code == 403
+
+
+def test_the_journal_takes_what_was_changed_however_much_it_is() -> None:
+    every = [f"services.field_{number}" for number in range(60)]
+    told = profile_editing._told(every)
+    assert len(told) <= 200
+    assert told.split(",") == every[: len(told.split(","))]
+    assert profile_editing._told(every[:2]) == "services.field_0,services.field_1"

@@ -15,6 +15,7 @@ import pytest_asyncio
 from cordee import proof
 from cordee.case import mandatory_sections
 from cordee.errors import CardExpired
+from cordee.evidence import Sort, judge_transfer
 from cordee.ids import TransferId
 from cordee.transfer import State
 from node import journal, records, transfer_store
@@ -385,6 +386,12 @@ async def test_what_was_received_is_erased_on_request_once_somebody_is_sure(page
     await marseille.send(at(transfer, "/erasure"), answer="erase", sure="on")
     await erasure_is(paris, transfer, "done")
     assert "Erased on request" in await paris.ask(at(transfer))
+    for each in (paris, marseille):
+        assert "Download the erasure receipt" in await each.ask(at(transfer))
+        answer = await each.client.get(at(transfer, "/erasure-receipt"))
+        assert answer.headers["content-disposition"].endswith('.erasure"')
+        found = judge_transfer(answer.content, network=each.neighbour.here.house.network)
+        assert (found.sort, found.facts["erased"]) == (Sort.ERASURE, True)
     await marseille.ask(f"/cases/{record['meta']['case_id']}", status=404)
     await marseille.ask(at(transfer))
 
@@ -392,6 +399,8 @@ async def test_what_was_received_is_erased_on_request_once_somebody_is_sure(page
 async def test_what_the_law_has_them_keep_is_kept_with_the_reason(pages: tuple[Browser, Browser]) -> None:
     paris, marseille = pages
     _, transfer = await asked_to_erase(paris, marseille)
+    assert "erasure receipt" not in await paris.ask(at(transfer))
+    await paris.ask(at(transfer, "/erasure-receipt"), status=404)
     back = await marseille.send(at(transfer, "/erasure"), status=422, answer="keep", code="because")
     assert "Choose a reason." in back.text
     await marseille.send(at(transfer, "/erasure"), answer="keep", code="legal_obligation", text="Signalement en cours")
@@ -399,6 +408,8 @@ async def test_what_the_law_has_them_keep_is_kept_with_the_reason(pages: tuple[B
     shown = await paris.ask(at(transfer))
     assert "the law obliges us to keep it" in shown
     assert "Signalement en cours" in shown
+    answer = await paris.client.get(at(transfer, "/erasure-receipt"))
+    assert judge_transfer(answer.content, network=paris.neighbour.here.house.network).facts["erased"] is False
 
 
 async def test_what_is_not_for_us_is_given_back_and_todays_page_says_why(pages: tuple[Browser, Browser]) -> None:
@@ -507,7 +518,7 @@ async def test_a_proof_is_a_file_that_verifies(pages: tuple[Browser, Browser]) -
     assert (report.transfer_id, report.outcome) == (transfer, State.RECEIVED)
 
 
-@pytest.mark.parametrize("step", ["", "/proof", "/withdraw", "/return", "/erasure", "/update"])
+@pytest.mark.parametrize("step", ["", "/proof", "/erasure-receipt", "/withdraw", "/return", "/erasure", "/update"])
 @pytest.mark.parametrize("name", ["0" * 32, "z" * 32, "12", "%2e%2e"])
 async def test_a_transfer_that_is_not_here_is_not_found(pages: tuple[Browser, Browser], name: str, step: str) -> None:
     await pages[0].ask(f"/transfers/{name}{step}", status=404)

@@ -159,6 +159,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("that is not there", lambda scene: Ask(f"/transfers/{'0' * 32}", status=404)),
     ),
     "transfer_proof": (State("as a file", partial(_of, "received", path="/proof", is_page=False)),),
+    "transfer_erased": (State("as a file", partial(_of, "erased", path="/erasure-receipt", is_page=False)),),
     "live": (State("a stream", lambda scene: Ask("/live", is_page=False)),),
     "transfer_accept": (
         State("a question unanswered", partial(_answered, "waiting", "accept")),
