@@ -60,7 +60,7 @@ class Publishing:
 
     async def _publish(self, profile: bytes | None, transport: TransportKey, by: str) -> int:
         house, now = self._house, self._house.clock.now()
-        known = house.roster.card(house.member, now=now)
+        known = house.roster.own_card()
         number, told = known.card.number + 1, known.profile_bytes if profile is None else profile
         key = await house.db.write(lambda tx: self._key_for(tx, number))
         house.keys.sealing[number] = key
@@ -103,7 +103,7 @@ class Publishing:
 
     async def _change_transport(self, following: TransportKey, by: str) -> None:
         house = self._house
-        present = house.roster.card(house.member, now=house.clock.now()).card
+        present = house.roster.own_card().card
         if present.transport_key_digest != following.digest:
             await self._publish(None, following, by)
         house.crashpoints.reach(TRANSPORT_ON_CARD)
@@ -129,9 +129,10 @@ class Publishing:
             profile = await house.db.read(
                 lambda tx: house.roster.kept_profile(tx) or get_secret(tx, house.vault, "profile") or b""
             )
-            now = house.clock.now()
-            number = int(now.timestamp())  # above any that this member counted up to, and above every earlier attempt
-            sealing = await house.db.write(lambda tx: self._key_for(tx, number))
+            now, sealing = house.clock.now(), SealingKey.generate(house.random)
+            number = int(now.timestamp())  # above any that this member counted up to (as in `rejoining.come_back`)
+            # Kept before it is published: an offer sealed to it may come at once.
+            await house.db.write(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", sealing.seed))
             house.keys.sealing[number] = sealing
             certificate = await rejoining.ask(
                 membership,

@@ -113,7 +113,7 @@ class Announcement:
             await house.roster.sync()
 
     async def _come_in(self) -> Roster:
-        """The roster as it stands now: by the transport key of the backup; where that counts no more, by identity."""
+        """The roster as it stands now: by the backup's transport key, or, where that counts no more, by identity."""
         house = self._house
         certificate = x509.load_der_x509_certificate(self._certificate.read_bytes())
         try:

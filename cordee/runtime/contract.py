@@ -75,6 +75,18 @@ register(directory_pb2.ListCardsRequest, Message(after_revision=Number(_SIZE)))
 register(directory_pb2.SubmitRequest, Message(statement=signed()))
 register(directory_pb2.ListOwnTransfersRequest, Message())
 register(directory_pb2.GetTransferRequest, Message(transfer_id=_transfer_id()))
+register(
+    directory_pb2.GiveBackTransferRequest,
+    Message(statements=Repeated(signed(), 8)),
+)
+register(
+    directory_pb2.GiveBackRequest,
+    Message(
+        start=Message(checkpoint=Text(16 * _KIB, lines=True), first=Number(_SIZE)),
+        entry=entry(),
+        card=Message(card=signed(), profile=Binary(PROFILE_SIZE)),
+    ),
+)
 register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 # ---- mailbox.proto ----
