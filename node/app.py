@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,7 @@ async def opened(
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
+        giving_back.come_in = partial(publishing.come_in_anew, membership)
         identity = Identity(house, client, publishing)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
