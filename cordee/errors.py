@@ -382,6 +382,14 @@ class NotFounded(Refused):
     remedy = N_("Its administrators found it: cordee admin found --help.")
 
 
+class YearNotClosed(Refused):
+    """A year's figures are told once, when nothing of it can change any more: two reports can then not be compared."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The figures of {year} are told from {day} on.")
+    remedy = N_("Ask then, or ask for an earlier year.")
+
+
 class AlreadyFounded(Conflict):
     """The directory has a genesis, and it is another."""
 
@@ -449,6 +457,16 @@ class LogBehind(IntegrityFailure):
     message = N_("The roster log has {size} entries; {signed} were signed, or they were others.")
     remedy = N_(
         "Nothing is signed. Bring the entries back from a member or an administrator: cordee directory recover."
+    )
+
+
+class DirectoryBehind(Unreachable):
+    """The directory came back from a backup and has not all of its log yet. It serves nothing until it has."""
+
+    message = N_("The directory came back from a backup: its log has {size} entries, {signed} were signed.")
+    remedy = N_(
+        "Nothing is lost. Its members give it back what is missing as soon as they are connected; an administrator can "
+        "too: cordee directory recover."
     )
 
 

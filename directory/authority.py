@@ -46,6 +46,8 @@ class Authority:
         self._own_issuer: Digest | None = None
         self._root = b""
         self._root_of: tuple[Digest, ...] = ()
+        self.sessions = 0
+        """Another number ends the TLS sessions from before."""
 
     @property
     def certificate(self) -> bytes:
@@ -87,9 +89,7 @@ class Authority:
         return self._server_key, self._own
 
     def end_sessions(self) -> None:
-        """Somebody may not call any more: no TLS session from before is resumed.
-
-        gRPC resumes one without looking at the client's certificate again, unless its own configuration is a new one
-        (each call is refused all the same). Everybody else shakes hands once more, the next time they connect.
+        """Somebody may not call any more: no TLS session from before is resumed, though each call is refused anyhow.
+        Everybody else shakes hands once more, the next time they connect.
         """
-        self._own_since = None
+        self.sessions += 1

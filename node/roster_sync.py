@@ -42,7 +42,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, SigningPublicKey, parse_body, verify
-from cordee.times import span_text
+from cordee.times import moment_of, span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
@@ -225,6 +225,38 @@ class RosterSync:
             raise CardExpired()
         return known
 
+    def own_card(self) -> KnownCard:
+        """This node's own newest card, also one that has run out while it was away or suspended: the next one follows
+        it. Raises CardExpired where there is none.
+        """
+        known = self._cards.get(self._member)
+        if known is None:
+            raise CardExpired()
+        return known
+
+    def _judged_at(self, signed: Signed, member: MemberId, now: datetime) -> datetime:
+        """The time at which a card must be in force: now; for our own, a time at which it was."""
+        if member != self._member:
+            return now
+        return min(now, moment_of(parse_body(signed, statements_pb2.Card).expire_time) - timedelta(microseconds=1))
+
+    async def kept_cards(self, member: MemberId | None = None) -> list[tuple[Signed, bytes]]:
+        """The newest card of every member, or of one, with its profile: also one that has run out since it came."""
+        query = select(_CARD.c.signed, _CARD.c.profile)
+        query = query if member is None else query.where(_CARD.c.member == bytes(member))
+        kept = await self._db.read(lambda tx: [tuple(row) for row in tx.execute(query)])
+        return [(Signed.from_bytes(signed), profile) for signed, profile in kept]
+
+    async def entries(self, start: int, count: int) -> list[statements_pb2.Entry]:
+        """Entries that were verified, from an index on."""
+        query = (
+            select(_ENTRY.c.entry)
+            .where(_ENTRY.c.position >= start, _ENTRY.c.position < start + count)
+            .order_by(_ENTRY.c.position)
+        )
+        kept = await self._db.read(lambda tx: list(tx.execute(query).scalars()))
+        return [statements_pb2.Entry.FromString(raw) for raw in kept]
+
     def caller(self, digest: Digest) -> MemberId:
         """Whose transport key that is, by the newest cards (protocol §2).
 
@@ -258,6 +290,10 @@ class RosterSync:
     def members(self) -> list[MemberView]:
         """Every member ever admitted, in the order of their names."""
         return sorted((self.view(each) for each in self.roster.members.values()), key=lambda each: each.name)
+
+    def kept_profile(self, tx: Connection) -> bytes | None:
+        """Our own profile as it was published last, also where its card has run out."""
+        return tx.execute(select(_CARD.c.profile).where(_CARD.c.member == bytes(self._member))).scalar()
 
     def name_of(self, member: MemberId) -> str:
         """The member's name for people, or the start of its id."""
@@ -326,11 +362,12 @@ class RosterSync:
             if former is not None and member != self._member:
                 continue
             try:
+                judged = self._judged_at(signed, member, now)
                 if former is None:
-                    card = Card.parse(signed, roster, now=now, profile=row.profile, at_least=0)
+                    card = Card.parse(signed, roster, now=judged, profile=row.profile, at_least=0)
                 else:  # our own, which is about to be signed anew: from it we know number and profile
                     card = Card.parse_for(
-                        signed, network=roster.network, member=member, identity=former, now=now, at_least=0
+                        signed, network=roster.network, member=member, identity=former, now=judged, at_least=0
                     )
             except (CardExpired, NotAMember):
                 continue
@@ -465,6 +502,13 @@ class RosterSync:
                 return  # an older signature over the same tree: ours stays
             raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))
 
+        # With the old key goes its card, and the count of its cards: both may be in somebody else's hands.
+        recovered = {
+            MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+            for entry in added
+            if entry.type == _RECOVERED
+        } - {self._member}
+
         def keep(tx: Connection) -> None:
             if added:
                 rows = [
@@ -472,15 +516,15 @@ class RosterSync:
                     for offset, entry in enumerate(added)
                 ]
                 tx.execute(insert(_ENTRY), rows)
+            for member in recovered:
+                tx.execute(delete(_CARD).where(_CARD.c.member == bytes(member)))
             head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
-        for entry in added:
-            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
-                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
-                if member != self._member:
-                    self._cards.pop(member, None)
+        for member in recovered:
+            self._cards.pop(member, None)
+            self._numbers.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
         self.news.set()
         if added:
@@ -508,7 +552,8 @@ class RosterSync:
             newest = served or self._cards.get(member)
             number = newest.card.number if newest else self._numbers.get(member, 1)
             try:
-                card = Card.parse(signed, roster, now=now, profile=published.profile, at_least=number)
+                judged = self._judged_at(signed, member, now)
+                card = Card.parse(signed, roster, now=judged, profile=published.profile, at_least=number)
             except (CardExpired, NotAMember):
                 continue  # of a member that is away or gone
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):

@@ -51,6 +51,7 @@ def _transfer_id(*, empty: bool = False) -> Binary:
 # A join request holds the applicant's profile and card.
 register(directory_pb2.EnrolmentRequest, Message(join_request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.GetEnrolmentStatusRequest, Message(query=signed()))
+register(directory_pb2.RejoinEnrolmentRequest, Message(request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.ListAuthoritiesRequest, Message())
 register(directory_pb2.FoundRequest, Message(genesis=entry()))
 register(directory_pb2.CreateInvitationRequest, Message(command=signed()))
@@ -64,6 +65,7 @@ register(directory_pb2.ReadLogRequest, Message(command=signed()))
 register(directory_pb2.ListStandingsRequest, Message(command=signed()))
 register(directory_pb2.ListHeldCheckpointsRequest, Message(command=signed()))
 register(directory_pb2.TellHeldCheckpointRequest, Message(held=signed()))
+register(directory_pb2.ReadFiguresRequest, Message(command=signed()))
 register(directory_pb2.RenewCertificateRequest, Message(certificate_request=Binary(4 * _KIB)))
 register(directory_pb2.GetCheckpointRequest, Message())
 register(directory_pb2.ListEntriesRequest, Message(start=Number(_SIZE)))
@@ -73,6 +75,18 @@ register(directory_pb2.ListCardsRequest, Message(after_revision=Number(_SIZE)))
 register(directory_pb2.SubmitRequest, Message(statement=signed()))
 register(directory_pb2.ListOwnTransfersRequest, Message())
 register(directory_pb2.GetTransferRequest, Message(transfer_id=_transfer_id()))
+register(
+    directory_pb2.GiveBackTransferRequest,
+    Message(statements=Repeated(signed(), 8)),
+)
+register(
+    directory_pb2.GiveBackRequest,
+    Message(
+        start=Message(checkpoint=Text(16 * _KIB, lines=True), first=Number(_SIZE)),
+        entry=entry(),
+        card=Message(card=signed(), profile=Binary(PROFILE_SIZE)),
+    ),
+)
 register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 # ---- mailbox.proto ----

@@ -181,6 +181,14 @@ class FrontClient:
         with reaching(_PEER):
             await self._stub.RefuseCard(pb.RefuseCardRequest(command=command), timeout=_CALL_SECONDS)
 
+    async def figures(self, year: int) -> pb.YearFigures:
+        """What the directory tells of a year, as it came. Raises: YearNotClosed, NotFound."""
+        command = self._signed(v1.ReadFigures(**self._common(), year=year))
+        with reaching(_PEER):
+            answer = await self._stub.ReadFigures(pb.ReadFiguresRequest(command=command), timeout=_CALL_SECONDS)
+        figures: pb.YearFigures = answer.figures
+        return figures
+
     async def pending(self) -> list[v1.Entry]:
         """Entries that want signatures, as the directory tells; nothing of them is checked yet."""
         command = self._signed(v1.ListPendingEntries(**self._common()))

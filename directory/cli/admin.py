@@ -25,6 +25,7 @@ from directory.cli.admin_members import (
 )
 from directory.cli.admin_policy import policy
 from directory.cli.admin_profiles import profile
+from directory.cli.admin_report import report
 from directory.cli.admin_status import status
 
 __all__ = ["group"]
@@ -76,6 +77,7 @@ for command in (
     sign,
     evidence,
     console,
+    report,
 ):
     group.add_command(command)
 

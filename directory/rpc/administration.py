@@ -19,12 +19,13 @@ from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
 from directory.standings import Standings
+from directory.yearbook import Yearbook
 
 __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `Knowledge`, `Standings` and `CardIndex`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `Knowledge`, `Standings`, `CardIndex`, `Yearbook`."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         standings: Standings,
         cards: CardIndex,
         events: Events,
+        yearbook: Yearbook,
     ) -> None:
         self._commands = commands
         self._governance = governance
@@ -45,6 +47,7 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         self._standings = standings
         self._cards = cards
         self._events = events
+        self._yearbook = yearbook
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
         """Found the network, once."""
@@ -112,6 +115,11 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         """Entries that want signatures."""
         self._commands.check(request.command, v1.ListPendingEntries)
         return pb.ListPendingEntriesResponse(entries=await self._governance.pending())
+
+    async def ReadFigures(self, request: pb.ReadFiguresRequest, context: Any) -> pb.ReadFiguresResponse:
+        """What may be told of a closed year."""
+        command, _ = self._commands.check(request.command, v1.ReadFigures)
+        return pb.ReadFiguresResponse(figures=await self._yearbook.of(command.year))
 
     async def ReadLog(self, request: pb.ReadLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
         """The log from an index on, then the checkpoint."""

@@ -35,7 +35,28 @@ def _refusals(tx: Connection) -> None:
     tx.exec_driver_sql("ALTER TABLE card ADD COLUMN refusal BLOB")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals)
+_FIGURES = (
+    """CREATE TABLE tally (
+        year INTEGER NOT NULL, figure VARCHAR NOT NULL, side VARCHAR NOT NULL, member BLOB NOT NULL,
+        number INTEGER NOT NULL, PRIMARY KEY (year, figure, side, member))""",
+    "CREATE TABLE counting (id INTEGER NOT NULL PRIMARY KEY, since INTEGER NOT NULL)",
+    """CREATE TABLE closed_year (
+        year INTEGER NOT NULL PRIMARY KEY, closed_at INTEGER NOT NULL, figures BLOB NOT NULL)""",
+)
+
+
+def _figures(tx: Connection) -> None:
+    """5: what is counted for the yearly report. What happened before is in no figure; the report says since when."""
+    for statement in _FIGURES:
+        tx.exec_driver_sql(statement)
+
+
+def _restoration(tx: Connection) -> None:
+    """6: a database knows that it came back from a backup."""
+    tx.exec_driver_sql("CREATE TABLE restoration (id INTEGER NOT NULL PRIMARY KEY, since INTEGER, restored_at INTEGER)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals, _figures, _restoration)
 """In order; what is appended makes the next version."""
 
 

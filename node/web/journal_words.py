@@ -28,6 +28,7 @@ TOPICS: Mapping[str, str] = {
     "restored.": N_("after a restore"),
     "roster.": N_("roster"),
     "journal.": N_("journal"),
+    "figures.": N_("yearly reports"),
 }
 """The beginning of an action → what it is about."""
 
@@ -65,6 +66,7 @@ ACTIONS: Mapping[str, str] = {
     "evidence.exported": N_("evidence about the roster taken along"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
+    "figures.made": N_("yearly report made"),
     "identity.in_force": N_("another identity key in force"),
     "journal.exported": N_("journal exported"),
     "journal.signed": N_("journal signed"),
@@ -87,6 +89,7 @@ ACTIONS: Mapping[str, str] = {
     "recovery_code.used": N_("recovery code used"),
     "recovery_codes.drawn": N_("recovery codes drawn"),
     "roster.alarm": N_("alarm about the roster"),
+    "roster.given_back": N_("entries given back to the directory, which had lost them"),
     "second_factor.confirmed": N_("second step set up"),
     "second_factor.given": N_("second step given"),
     "second_factor.reset": N_("second step reset"),
@@ -113,6 +116,7 @@ ACTIONS: Mapping[str, str] = {
     "transfer.declined": N_("offer declined"),
     "transfer.erasure": N_("erasure answered"),
     "transfer.expired": N_("offer expired"),
+    "transfer.given_back": N_("steps told again to the directory, which had lost them"),
     "transfer.let_go": N_("case let go"),
     "transfer.offer_came": N_("offer came"),
     "transfer.offered": N_("case offered"),
@@ -152,12 +156,14 @@ FACTS: Final[Mapping[str, str]] = {
     "conflict": N_("a minor of the same group is here"),
     "departement": N_("département"),
     "digest": N_("digest of the sheet"),
+    "entries": N_("how many"),
     "field": N_("field"),
     "fields": N_("what is new"),
     "files": N_("files"),
     "incarnation": N_("mark of its new life"),
     "kit": N_("kit"),
     "needed": N_("sheets needed"),
+    "form": N_("as"),
     "number": N_("card number"),
     "opening": N_("opening"),
     "page": N_("page"),
@@ -168,15 +174,31 @@ FACTS: Final[Mapping[str, str]] = {
     "schema": N_("version of the database"),
     "section": N_("section"),
     "sender": N_("from"),
+    "statements": N_("how many"),
     "sheets": N_("sheets"),
     "team": N_("team"),
     "transfer": N_("transfer"),
     "version": N_("version"),
+    "year": N_("year"),
 }
 """What a fact of a line is about."""
 
 _AS_IT_IS: Final = frozenset(
-    {"attachments", "cases", "departement", "files", "kit", "needed", "number", "rule", "schema", "sheets", "version"}
+    {
+        "attachments",
+        "cases",
+        "departement",
+        "files",
+        "form",
+        "kit",
+        "needed",
+        "number",
+        "rule",
+        "schema",
+        "sheets",
+        "version",
+        "year",
+    }
 )
 _IDS: Final = frozenset({"act", "attachment", "case", "opening", "transfer"})
 _ANSWERS: Final = {"true": N_("yes"), "false": N_("no"), "yes": N_("yes"), "no": N_("no")}

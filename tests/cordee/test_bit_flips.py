@@ -115,6 +115,14 @@ def commands() -> dict[str, Target]:
             profile=applicant.profile,
             certificate_request=network.random(400),
         ),
+        v1.RejoinRequest(
+            **base,
+            member=applicant.id,
+            card=applicant.card.to_message(),
+            profile=applicant.profile,
+            certificate_request=network.random(400),
+            nonce=network.random(16),
+        ),
         v1.JoinStatusQuery(**base, member=applicant.id, nonce=network.random(16)),
         v1.CreateInvitation(
             **base,

@@ -50,7 +50,7 @@ async def test_a_suspended_member_is_refused_at_a_nodes_own_mailbox_also_over_a_
 
         context = plain_context(street.town.ca, key, certificate, tmp_path)
         _, session = await shake_hands(port, context, server_name=name)
-        resumed, _ = await shake_hands(port, context, session, server_name=name)
+        resumed, session = await shake_hands(port, context, session, server_name=name)
         assert resumed, "what is tested here does happen"
         async with connects() as open_before:
             with pytest.raises(NotFound):
@@ -69,3 +69,7 @@ async def test_a_suspended_member_is_refused_at_a_nodes_own_mailbox_also_over_a_
             async with connects() as line:
                 with pytest.raises(MemberIsSuspended):
                     await asks(MailboxLine(line))
+        resumed, session = await shake_hands(port, context, session, server_name=name)
+        assert not resumed, "the ticket from before counts for nothing"
+        resumed, _ = await shake_hands(port, context, session, server_name=name)
+        assert resumed, "so that what was refused above was refused on a resumed session too"
