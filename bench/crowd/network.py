@@ -186,14 +186,18 @@ def crowd(folder: Path, count: int) -> Iterator[Crowd]:
     Raises: CrowdFailed, RuntimeError where a process does not start.
     """
     founded = found(folder, count + 1)
-    told = {"network": founded.network.hex(), "root": founded.roster.ca_certificate.hex()}
-    (folder / "network.json").write_text(json.dumps(told), encoding="ascii")
     arguments = ["directory", "serve", "--data-dir", str(founded.directory)]
     arguments += ["--listen-members", "127.0.0.1:0", "--listen-front", "127.0.0.1:0"]
     directory = Program("directory", arguments, {}, folder / "directory.log")
     processes: list[_Process] = []
     try:
         ready = directory.start()
+        told = {
+            "network": founded.network.hex(),
+            "root": founded.roster.ca_certificate.hex(),
+            "front": ready["front"],
+        }
+        (folder / "network.json").write_text(json.dumps(told), encoding="ascii")
         share = -(-count // _PROCESSES)
         for first in range(0, count, share):
             processes.append(_Process(folder, ready["members"], first, min(first + share, count)))

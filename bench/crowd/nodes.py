@@ -33,6 +33,7 @@ from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
 from node.directory_client import DirectoryClient
+from node.giving_back import Front, GivingBack
 from node.house import House, Keys
 from node.inflight import InFlight
 from node.listening import Listener
@@ -68,7 +69,7 @@ class LightNode:
     """One association's node, as far as it hears and decides."""
 
     def __init__(
-        self, folder: Path, address: str, network: NetworkId, root: bytes, secrets: Secrets, template: Path
+        self, folder: Path, address: str, front: str, network: NetworkId, root: bytes, secrets: Secrets, template: Path
     ) -> None:
         folder.mkdir(mode=0o700)
         shutil.copyfile(template, folder / "node.db")
@@ -94,7 +95,8 @@ class LightNode:
         )
         self.arrivals = Arrivals(self.house)
         prefetching = Prefetching(self.house, self.client)
-        self.listener = Listener(self.house, self.client, Answers(self.house), self.arrivals, prefetching)
+        giving_back = GivingBack(self.house, self.client, Front(front, root=root))
+        self.listener = Listener(self.house, self.client, Answers(self.house), self.arrivals, prefetching, giving_back)
         self._acknowledging = Acknowledging(self.house, self.client)
         self._tasks: list[asyncio.Task[None]] = []
         self.decided_at = 0.0
@@ -188,7 +190,9 @@ async def _run(folder: Path, address: str, first: int, end: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         nodes: list[LightNode] = []
         for number in range(first, end):
-            node = LightNode(folder / f"node-{number}", address, network, root, secrets[number], template)
+            node = LightNode(
+                folder / f"node-{number}", address, told["front"], network, root, secrets[number], template
+            )
             stack.push_async_callback(node.stop)
             if nodes:
                 node.begin_like(nodes[0])
