@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from node.authorities import Trust
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
+from node.front_desk import FrontDesk
 from node.giving_back import Front, GivingBack
 from node.house import House
 from node.identity import Identity
@@ -219,7 +221,11 @@ async def opened(
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
-        identity = Identity(house, client, publishing)
+        giving_back.come_in = partial(publishing.come_in_anew, membership)
+        front = FrontDesk(
+            lambda: Membership.load(data_dir), member, lambda: keys.identity, now=clock.now, random=random
+        )
+        identity = Identity(house, client, publishing, front)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
         roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))
