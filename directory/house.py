@@ -102,7 +102,8 @@ class House:
     @property
     def secrets(self) -> tuple[Path, ...]:
         """The files that hold keys, of those that came later too."""
-        later = [path for kind in ("ca-*.key", "ca-*.der", "log-*.key") for path in sorted(self.folder.glob(kind))]
+        kinds = ("ca-*.key", "ca-*.der", "ca*.used", "log-*.key")
+        later = [path for kind in kinds for path in sorted(self.folder.glob(kind))]
         return (self._ca_key, self._log_key, self._server_key, *later)
 
     @property
