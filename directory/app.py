@@ -325,7 +325,11 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
     front.add(services["Recovery"], grpc.add_RecoveryServicer_to_server, RecoveryServicer(directory.recovery))
-    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership, events))
+    front.add(
+        services["Enrolment"],
+        grpc.add_EnrolmentServicer_to_server,
+        EnrolmentServicer(membership, directory.rosters, events),
+    )
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,

@@ -33,6 +33,7 @@ from node.authorities import Trust
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
+from node.front_desk import FrontDesk
 from node.giving_back import Front, GivingBack
 from node.house import House
 from node.identity import Identity
@@ -221,7 +222,10 @@ async def opened(
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
         giving_back.come_in = partial(publishing.come_in_anew, membership)
-        identity = Identity(house, client, publishing)
+        front = FrontDesk(
+            lambda: Membership.load(data_dir), member, lambda: keys.identity, now=clock.now, random=random
+        )
+        identity = Identity(house, client, publishing, front)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
         roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -123,6 +123,22 @@ class _Hinted:
         return self._hint.checkpoint
 
 
+class LogSource(Protocol):
+    """Where log and cards come from; nothing of what it says is believed unverified."""
+
+    def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """The log's entries from an index on."""
+        ...
+
+    async def checkpoint(self) -> str:
+        """The newest note."""
+        ...
+
+    def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
+        """The cards published after a revision."""
+        ...
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -154,6 +170,7 @@ class RosterSync:
         self._numbers: dict[MemberId, int] = {}  # the highest of each member, also where that card has run out
         self._revision = 0
         self._alarm: CordeeError | None = None
+        self._via: LogSource | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self.incarnations: frozenset[bytes] | None = None
@@ -377,24 +394,26 @@ class RosterSync:
             kind = by_reason(alarm.reason) or IntegrityFailure
             self._alarm = kind(**json.loads(alarm.facts))
 
-    async def sync(self) -> Roster:
-        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
+    async def sync(self, *, via: LogSource | None = None) -> Roster:
+        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept. `via` is asked
+        in the place of the directory's listener for members.
 
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
-        return await self._look(None)
+        return await self._look(None, via)
 
     async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
         """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
 
         Raises: as `sync`.
         """
-        return await self._look(hint)
+        return await self._look(hint, None)
 
-    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
+    async def _look(self, hint: directory_pb2.RosterGrown | None, via: LogSource | None) -> Roster:
         async with self._lock:
             self._shown = ""
+            self._via = via
             try:
                 told = hint is not None and self._goes_on_with(hint)
                 await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
@@ -430,7 +449,7 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
+    async def _follow_log(self, source: LogSource | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         rekeyed: int | None = None  # the last entry that gave this node an identity key
@@ -643,7 +662,7 @@ class RosterSync:
 
     async def _shown_note(self) -> str:
         try:
-            return await self._client.checkpoint() if self._client else ""
+            return await self._require_client().checkpoint()
         except CordeeError:
             return ""  # the refusal itself is what counts; the evidence then holds our own side only
 
@@ -662,10 +681,11 @@ class RosterSync:
         self._alarm = None
         log.info("roster.mended")
 
-    def _require_client(self) -> DirectoryClient:
-        if self._client is None:
+    def _require_client(self) -> LogSource:
+        source = self._via or self._client
+        if source is None:
             raise RosterStale(age="—", limit="—")
-        return self._client
+        return source
 
 
 def _has_room(tx: Connection) -> bool:

@@ -73,6 +73,7 @@ class Upkeep:
     async def look(self) -> None:
         """Renew what is due."""
         for task in (
+            self._identity.look_if_cut_off,
             self._identity.resume,
             self._publishing.resume_transport,
             self._renew_card,

@@ -21,7 +21,11 @@ from tests.docs.test_quick_start import EXAMPLES
 
 pytestmark = pytest.mark.journey
 
-ELSEWHERE = {"cordee node leaving"}  # of an association's node: tests/node/cli/test_leaving.py types it
+ELSEWHERE = {
+    "cordee node leaving",  # of an association's node: tests/node/cli/test_leaving.py types it
+    # what nodes have kept: tests/directory/test_evidence.py types it
+    "cordee admin evidence paris.evidence marseille.evidence",
+}
 COLLEAGUE = {"anne": "bea"}
 
 
@@ -32,7 +36,7 @@ class Desk:
         self.folder = folder
         self.office = Office(folder)
         self.office.data = folder / "directory"
-        self.words = ""
+        self.words = self.operator = self.digest = ""
         self.appended: list[str] = []
         for who in ("bea", "chloe", "dora"):
             self.office.key(who)
@@ -51,6 +55,10 @@ class Desk:
             words[words.index("cordee.example")] = "localhost"
             words += ["--members", self.office.members, "--front", self.office.front]
         told = self.run(who, *words)
+        if path == "directory rotate-key":
+            self.operator = " ".join(told["words"])
+        elif path == "directory rotate-ca":
+            self.digest = told["digest"]
         if isinstance(told, dict) and told.get("appended") is False:
             told = self.run(COLLEAGUE[who], *words)
             assert told["appended"], line
@@ -68,6 +76,8 @@ class Desk:
             "/srv/cordee": str(self.office.data),
             "/srv/backup/today": str(self.folder / "backup"),
             "the six words that you heard": self.words,
+            "the six words that the operator read out": self.operator,
+            "DIGEST": self.digest,
             "NETWORK_ID": self.network,
             "Association A": "Association Exemple de la Côte",
             "Association B": "Association Lyon",
@@ -152,6 +162,9 @@ def test_an_office_goes_through_its_whole_guide(desk: Desk) -> None:
         "administrators add",
         "administrators remove",
         "administrators remove",
+        "revoke Association A et B",
+        "rotate-key log-next.pub",
+        "rotate-ca ca-next.der",
     ]
     assert (desk.folder / "backup" / "directory.db").exists()
-    assert sorted(row["state"] for row in desk.run("bea", "admin", "members")) == ["active", "removed"]
+    assert sorted(row["state"] for row in desk.run("bea", "admin", "members")) == ["removed", "suspended"]

@@ -13,7 +13,16 @@ from cordee import errors
 from tests.docs.test_quick_start import ROOT, mentioned, parse
 
 PAGES = {"en": ROOT / "docs/administrators.md", "fr": ROOT / "docs/fr/administrateurs.md"}
-FILES = ("log.bin", "genesis.json", "dora.key.pub", "proof.bin")
+FILES = (
+    "paris.evidence",
+    "marseille.evidence",
+    "log-next.pub",
+    "ca-next.der",
+    "log.bin",
+    "genesis.json",
+    "dora.key.pub",
+    "proof.bin",
+)
 
 
 @pytest.fixture(autouse=True)
