@@ -56,7 +56,7 @@ check: ready ## Lint, format, types, layers, contract, translations
 	$(PYTHON) tools/check_breaking.py
 	$(PYTHON) tools/check_translations.py
 
-bench: ready ## Measure W1 to W4, W7 and W8 with their peers; JSON in bench/results/
+bench: ready ## Measure W1 to W4, W7 to W9 with their peers; JSON in bench/results/
 	$(PYTHON) -m bench $(ARGS)
 
 bench-quick: ready ## The same in under two minutes: checks only that it works

@@ -14,6 +14,7 @@ import grpc
 from rich.console import Console
 
 from bench.cases import measure_cases
+from bench.crowd.network import CrowdFailed
 from bench.driver import TransferFailed
 from bench.goals import GOALS
 from bench.place import GB, NotEnoughSpace, place, require_space
@@ -21,8 +22,10 @@ from bench.report import Report
 from bench.scale import FULL, QUICK, Scale
 from bench.searching import measure_searching
 from bench.services import PeerFailed
+from bench.suspending import measure_suspending
 from bench.transfers import measure_transfers
 from cordee.errors import CordeeError
+from cordee.runtime import logs
 from node.demo.processes import CommandFailed
 
 __all__ = ["main"]
@@ -30,7 +33,8 @@ __all__ = ["main"]
 _ROWS = tuple(dict.fromkeys(goal.row for goal in GOALS.values()))
 _RESULTS = Path(__file__).resolve().parent / "results"
 # Other rows can still be measured. The last two come from the stage.
-_BROKEN = (PeerFailed, TransferFailed, CordeeError, grpc.RpcError, CommandFailed, RuntimeError)
+_BROKEN = (PeerFailed, TransferFailed, CrowdFailed, CordeeError, grpc.RpcError, CommandFailed, RuntimeError)
+_OTHERS = frozenset({"W4", "W8", "W9"})  # those that carry no single large case
 _COPIES = 8  # of the largest file: itself, attached, two spools, mailbox, imported, and what a peer makes of it
 
 
@@ -41,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.rounds:
         scale = dataclasses.replace(scale, rounds=given.rounds, huge_rounds=min(given.rounds, scale.huge_rounds))
     report = Report(quick=given.quick, rounds=scale.rounds)
+    logs.configure(level="warning")  # of what is done in this process itself
     signal.signal(signal.SIGTERM, _leave)  # so that whatever was started is ended
     failures = _measure(scale, report, given.only)
     report.show(Console(width=None if sys.stdout.isatty() else 200))
@@ -63,8 +68,8 @@ def _measure(scale: Scale, report: Report, wanted: frozenset[str]) -> list[str]:
         except NotEnoughSpace as full:
             return [str(full)]
         try:
-            if wanted - {"W4", "W8"}:
-                measure_transfers(folder, scale, report, wanted - {"W4", "W8"})
+            if wanted - _OTHERS:
+                measure_transfers(folder, scale, report, wanted - _OTHERS)
         except* _BROKEN as broken:
             failures += [f"one at a time: {each}" for each in _told(broken)]
         try:
@@ -77,6 +82,11 @@ def _measure(scale: Scale, report: Report, wanted: frozenset[str]) -> list[str]:
                 measure_searching(folder, scale, report)
         except* _BROKEN as broken:
             failures += [f"W8: {each}" for each in _told(broken)]
+        try:
+            if "W9" in wanted:
+                measure_suspending(folder, scale, report)
+        except* _BROKEN as broken:
+            failures += [f"W9: {each}" for each in _told(broken)]
     return failures
 
 

@@ -44,6 +44,7 @@ _PLAIN = "plain gRPC relay, same bytes"
 _NGINX = "age + curl PUT, curl GET + age -d (nginx, mutual TLS)"
 _WORMHOLE = "magic-wormhole by relay, whole process"
 _CLEAR = "the same rows in clear, by an index of SQLite"
+_EMPTY = "an event that asks for nothing, to the same nodes over the same streams"
 _STRIPPED = "same RPCs, no database, no cryptography"
 
 GOALS: dict[str, Goal] = {
@@ -61,5 +62,7 @@ GOALS: dict[str, Goal] = {
         Goal("W8", "W8 p95", "50,000 sealed cases: search and open, p95", "-", "ms", 50, 200, Better.LOWER),
         Goal("W8", "W8 ratio", "50,000 sealed cases: search and open, p95", _CLEAR, "×", 20, 80, Better.LOWER),
         Goal("W8", "W8 memory", "50,000 sealed cases: the list in memory", "-", "MiB", 40, 60, Better.LOWER),
+        Goal("W9", "W9", "a suspension, until the last of 200 nodes refuses", "-", "s", 2, 5, Better.LOWER),
+        Goal("W9", "W9 ratio", "a suspension, until the last of 200 nodes refuses", _EMPTY, "×", 15, 50, Better.LOWER),
     )
 }

@@ -22,6 +22,7 @@ __all__ = ["Line", "Report", "Result"]
 _ORDER = tuple(GOALS)
 _REMARKS = (
     "Ratios are the peer's time over ours, in the same interleaved run: 2 × means that Cordée takes half of the time.",
+    "Where the limits say ≤, ratios are ours over the peer's.",
     "magic-wormhole is timed with its process start and handshake; Cordée's nodes are running, as they are in use.",
     "age piped on this machine, with no network and no store, is faster than any network path: a line to read by.",
     "All programs compared run on the same machine and its loopback: no real network is in the way.",

@@ -23,6 +23,7 @@ class Scale:
     slope_sizes: tuple[int, ...]
     cases: tuple[int, ...]
     searched: tuple[int, ...]  # cases among which one is found; the last is the row's own
+    listening: int  # nodes that hear of a suspension
 
 
 FULL = Scale(
@@ -35,6 +36,7 @@ FULL = Scale(
     slope_sizes=(25 * MB, 100 * MB, 400 * MB),
     cases=(250, 500, 1_000),
     searched=(12_500, 25_000, 50_000),
+    listening=200,
 )
 QUICK = Scale(
     rounds=1,
@@ -46,4 +48,5 @@ QUICK = Scale(
     slope_sizes=(3 * MB, 10 * MB, 30 * MB),
     cases=(10, 20, 40),
     searched=(500, 1_000, 2_000),
+    listening=20,
 )

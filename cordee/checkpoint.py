@@ -58,6 +58,7 @@ MAX_ORIGIN = 255
 
 _HYBRID_TYPE = b"\xffcordee-hybrid-v1"
 _ED25519_TYPE = b"\x01"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")  # all but the line feed
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")  # int() alone takes "1_000", "+7", "٣"
 _LAST_SECOND = 253_402_300_799
 _KEY_ID_SIZE = 4
@@ -174,7 +175,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         raise CheckpointRefused(problem=N_("it is no Unicode text")) from error
     if size > MAX_NOTE:
         raise CheckpointRefused(problem=N_("it is too long"))
-    if any(character < " " and character != "\n" for character in note):
+    if _CONTROL.search(note) is not None:
         raise CheckpointRefused(problem=N_("it has control characters"))
     text, blank, rest = note.rpartition("\n\n")
     if not text or not blank or not rest.endswith("\n"):

@@ -382,6 +382,14 @@ class NotFounded(Refused):
     remedy = N_("Its administrators found it: cordee admin found --help.")
 
 
+class YearNotClosed(Refused):
+    """A year's figures are told once, when nothing of it can change any more: two reports can then not be compared."""
+
+    status = "FAILED_PRECONDITION"
+    message = N_("The figures of {year} are told from {day} on.")
+    remedy = N_("Ask then, or ask for an earlier year.")
+
+
 class AlreadyFounded(Conflict):
     """The directory has a genesis, and it is another."""
 

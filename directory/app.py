@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import directory.store.figures
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
@@ -33,9 +34,10 @@ from directory.authority import Authority
 from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.commands import Commands
-from directory.events import Events
+from directory.events import Events, Growth
 from directory.holdings import Authorities, LogKeys, require_held
 from directory.house import Founding, House
+from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
@@ -43,8 +45,10 @@ from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.standings import Standings
 from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
+from directory.yearbook import Yearbook
 
 __all__ = ["Directory", "Listening", "opened", "running", "serve"]
 
@@ -67,9 +71,11 @@ class Directory:
     commands: Commands
     broker: Broker
     events: Events
+    knowledge: Knowledge
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    yearbook: Yearbook
 
 
 @dataclass(frozen=True)
@@ -127,16 +133,20 @@ async def opened(
                 commands=Commands(rosters, clock),
                 broker=broker,
                 events=events,
+                knowledge=Knowledge(db, rosters, events, clock),
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                yearbook=Yearbook(db, clock, house.closed_years),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
+            rosters.also.append(directory.knowledge.on_entry)
             directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
             if load:
                 await rosters.load()
                 await cards.load()
+                await directory.yearbook.begin()
                 await broker.sweep()
             yield directory
         finally:
@@ -157,9 +167,15 @@ class _Grown:
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
+                directory.authority.end_sessions()
         directory.broker.something_ended()
-        directory.events.roster_grown(directory.rosters.checkpoint)  # and so wakes whom an expiry concerns
+        directory.events.roster_grown(self._growth(roster, entry))  # and so wakes whom an expiry concerns
         log.info("roster.grown", entry=entry.type.rpartition(".")[2], size=roster.size)
+
+    def _growth(self, roster: Roster, entry: v1.Entry) -> Growth:
+        rosters, revision = self._directory.rosters, self._directory.cards.revision
+        signed = rosters.signed_size == roster.size  # what is not signed yet is not shown
+        return Growth(rosters.checkpoint, rosters.signed_size, (entry,) if signed else (), revision)
 
 
 @contextlib.asynccontextmanager
@@ -190,9 +206,11 @@ async def running(
             reflect=reflect,
         )
         _host(members, front, directory)
-        own = directory.authority.server_certificate
+        authority = directory.authority
+        own = authority.server_certificate
+        to_members = rotating_server_credentials(own, root=authority.root, sessions=lambda: authority.sessions)
         ports = [
-            members.listen(listen_members, rotating_server_credentials(own, root=directory.authority.root)),
+            members.listen(listen_members, to_members),
             front.listen(listen_front, rotating_server_credentials(own, root=None)),
         ]
 
@@ -203,6 +221,7 @@ async def running(
         await members.start()
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
+        upkeep.then.append(directory.yearbook.close_due)
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
@@ -260,7 +279,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(
         services["Roster"],
         grpc.add_RosterServicer_to_server,
-        RosterServicer(directory.rosters, directory.cards, events),
+        RosterServicer(directory.rosters, directory.cards, events, directory.knowledge),
     )
     members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))
@@ -269,12 +288,20 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
-    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership))
+    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership, events))
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
         AdministrationServicer(
-            directory.commands, directory.governance, membership, directory.rosters, directory.cards, events
+            directory.commands,
+            directory.governance,
+            membership,
+            directory.rosters,
+            directory.knowledge,
+            Standings(directory.db, directory.rosters),
+            directory.cards,
+            events,
+            directory.yearbook,
         ),
     )
 

@@ -46,6 +46,8 @@ class Authority:
         self._own_issuer: Digest | None = None
         self._root = b""
         self._root_of: tuple[Digest, ...] = ()
+        self.sessions = 0
+        """Another number ends the TLS sessions from before."""
 
     @property
     def certificate(self) -> bytes:
@@ -85,3 +87,9 @@ class Authority:
             self._own = self._authorities.of(issuer).issue_server(self._server_key, names=self._names, now=now)
             self._own_since, self._own_issuer = now, issuer
         return self._server_key, self._own
+
+    def end_sessions(self) -> None:
+        """Somebody may not call any more: no TLS session from before is resumed, though each call is refused anyhow.
+        Everybody else shakes hands once more, the next time they connect.
+        """
+        self.sessions += 1

@@ -52,11 +52,13 @@ class CardIndex:
         self._clock = clock
         self._by_key: dict[bytes, MemberId] = {}
         self._keys: dict[MemberId, tuple[Digest, Digest | None]] = {}
+        self.revision = 0
+        """Of the newest card."""
 
     async def load(self) -> None:
         """Read the index."""
         query = select(_CARD.c.member, _CARD.c.key_digest, _CARD.c.former_key_digest)
-        rows = await self._db.read(lambda tx: tx.execute(query).all())
+        rows, self.revision = await self._db.read(lambda tx: (tx.execute(query).all(), _last_revision(tx)))
         self._by_key.clear()
         self._keys.clear()
         for member, key, former in rows:
@@ -170,7 +172,8 @@ class CardIndex:
 
     async def _reread(self, member: MemberId) -> None:
         query = select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == member)
-        row = await self._db.read(lambda tx: tx.execute(query).one_or_none())
+        row, newest = await self._db.read(lambda tx: (tx.execute(query).one_or_none(), _last_revision(tx)))
+        self.revision = max(self.revision, newest)
         if row is None:
             self._forget(member)
         else:
@@ -245,6 +248,10 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
 
 def _all_of(query: Select[Any], tx: Connection) -> list[Any]:
     return list(tx.execute(query).all())
+
+
+def _last_revision(tx: Connection) -> int:
+    return int(tx.execute(select(_REVISION.c.last)).scalar() or 0)
 
 
 def _next_revision(tx: Connection) -> int:

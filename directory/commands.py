@@ -21,9 +21,12 @@ _MAX_COMMANDS = 2_000  # of one administrator within twice the skew: more is no 
 
 Command = (
     v1.CreateInvitation
+    | v1.ListHeldCheckpoints
     | v1.ListJoinRequests
     | v1.ListPendingEntries
+    | v1.ListStandings
     | v1.ReadCard
+    | v1.ReadFigures
     | v1.ReadLog
     | v1.RefuseCard
     | v1.RefuseJoinRequest
@@ -31,9 +34,12 @@ Command = (
 C = TypeVar(
     "C",
     v1.CreateInvitation,
+    v1.ListHeldCheckpoints,
     v1.ListJoinRequests,
     v1.ListPendingEntries,
+    v1.ListStandings,
     v1.ReadCard,
+    v1.ReadFigures,
     v1.ReadLog,
     v1.RefuseCard,
     v1.RefuseJoinRequest,
@@ -80,7 +86,9 @@ class Commands:
         used[signed.digest] = now + 2 * SKEW
 
 
-def require_now(body: Command | v1.JoinRequest | v1.JoinStatusQuery, what: str, now: datetime) -> None:
+def require_now(
+    body: Command | v1.JoinRequest | v1.JoinStatusQuery | v1.RejoinRequest, what: str, now: datetime
+) -> None:
     """The statement's time is within five minutes of now. Raises: ClockSkew, MalformedStatement."""
     time = moment_of(body.time)
     if abs(time - now) > SKEW:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -18,10 +18,11 @@ from cordee.runtime.database import Database
 from cordee.runtime.prepared import prepared
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2
+from cordee.v1 import statements_pb2 as v1
 from directory.store import micros, moment, table_of
 from directory.store.transfers import EventRow, SequenceRow, StatementRow
 
-__all__ = ["MAX_CURSOR", "Events", "add_event"]
+__all__ = ["MAX_CURSOR", "Events", "Growth", "add_event"]
 
 _EVENT, _SEQUENCE, _STATEMENT = table_of(EventRow), table_of(SequenceRow), table_of(StatementRow)
 
@@ -47,6 +48,9 @@ _AFTER = prepared(
     .limit(_PAGE)
 )
 
+_MAX_TOLD = 128 * 1024
+"""Bytes of entries in one hint. A suspension has 9 KiB; whoever was told less than there is asks for it."""
+
 BEFORE_SEND = register("directory.event.before_send")
 AFTER_SEND = register("directory.event.after_send")
 AFTER_PRUNE = register("directory.event.after_prune")
@@ -65,13 +69,45 @@ def add_event(tx: Connection, member: MemberId, *, transfer: TransferId, positio
     tx.execute(_ADD, row)
 
 
+@dataclass(frozen=True)
+class Growth:
+    """The newest checkpoint, with the last of the entries that it covers, as far as it is known who lacks them."""
+
+    checkpoint: str
+    size: int
+    entries: tuple[v1.Entry, ...] = ()
+    card_revision: int = 0
+
+    def after(self, before: Growth | None) -> Growth:
+        """All that a member lacks who has not been told of the growth `before`."""
+        if before is None:
+            return self
+        entries = before.entries + self.entries
+        if self.size - len(self.entries) != before.size or sum(each.ByteSize() for each in entries) > _MAX_TOLD:
+            entries = ()
+        return Growth(self.checkpoint, self.size, entries, max(before.card_revision, self.card_revision))
+
+    @cached_property
+    def hint(self) -> directory_pb2.Event:
+        """As members get it: made once for all of them."""
+        entries = self.entries if sum(each.ByteSize() for each in self.entries) <= _MAX_TOLD else ()
+        return directory_pb2.Event(
+            roster_grown=directory_pb2.RosterGrown(
+                checkpoint=self.checkpoint,
+                start=self.size - len(entries),
+                entries=entries,
+                card_revision=self.card_revision,
+            )
+        )
+
+
 @dataclass
 class _Stream:
     """A member's one live stream. Hints are not queued: the newest of each says all."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     replaced: bool = False
-    checkpoint: str | None = None
+    growth: Growth | None = None
     revision: int | None = None
     growing: dict[TransferId, bool] = field(default_factory=dict)
 
@@ -101,10 +137,15 @@ class Events:
             if stream is not None:
                 stream.wake.set()
 
-    def roster_grown(self, checkpoint: str) -> None:
+    @property
+    def listening(self) -> frozenset[MemberId]:
+        """The members whose nodes are connected."""
+        return frozenset(self._streams)
+
+    def roster_grown(self, growth: Growth) -> None:
         """Hint: the log has a new checkpoint."""
         for stream in self._streams.values():
-            stream.checkpoint = checkpoint
+            stream.growth = growth.after(stream.growth)
             stream.wake.set()
 
     def card_published(self, revision: int) -> None:
@@ -139,6 +180,9 @@ class Events:
             ready = False
             while True:
                 stream.wake.clear()
+                if ready and stream.growth is not None:  # first: it may say whose statements are to be refused
+                    hint, stream.growth = stream.growth.hint, None
+                    yield hint
                 async for event in self._kept(member, cursor):
                     if stream.replaced:
                         raise StreamReplaced()
@@ -190,9 +234,9 @@ def _prune(tx: Connection, member: MemberId, cursor: int) -> None:
 
 def _hints(stream: _Stream) -> list[directory_pb2.Event]:
     hints = []
-    if stream.checkpoint is not None:
-        hints.append(directory_pb2.Event(roster_grown=directory_pb2.RosterGrown(checkpoint=stream.checkpoint)))
-        stream.checkpoint = None
+    if stream.growth is not None:
+        hints.append(stream.growth.hint)
+        stream.growth = None
     if stream.revision is not None:
         hints.append(directory_pb2.Event(card_published=directory_pb2.CardPublished(revision=stream.revision)))
         stream.revision = None

@@ -90,6 +90,11 @@ class House:
         return self.folder / "last-signed"
 
     @property
+    def closed_years(self) -> Path:
+        """What was told of each closed year. Never restored from a backup: it must not be told otherwise."""
+        return self.folder / "closed-years"
+
+    @property
     def founding_file(self) -> Path:
         """For the administrators."""
         return self.folder / "founding.json"

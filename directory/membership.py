@@ -281,15 +281,35 @@ class Membership:
         await self._db.write(step)
         return certificate
 
+    async def rejoin(self, signed: Signed) -> tuple[bytes, int]:
+        """The certificate of an active member that shows nothing but its identity key, and its card's revision.
+
+        Raises: MalformedStatement, NotAMember, MemberIsSuspended, BadSignature, WrongNetwork, ClockSkew, MalformedKey,
+        and whatever a card is refused for.
+        """
+        roster, now = self._rosters.roster, self._clock.now()
+        body = parse_body(signed, v1.RejoinRequest, max_size=MAX_SIGNED)
+        member = roster.active(MemberId(body.member))
+        verify(signed, member.identity)
+        if body.network != roster.network:
+            raise WrongNetwork(what=N_("RejoinRequest"))
+        require_now(body, N_("RejoinRequest"), now)
+        digest = spki_digest_of_request(body.certificate_request)
+        card = Signed.from_message(body.card)
+        if Card.parse(card, roster, now=now, profile=body.profile).transport_key_digest != digest:
+            raise MalformedKey(what=N_("certificate request: its key is not the one on the card"))
+        revision = await self._cards.publish(member.id, card, body.profile)
+        return self._authority.issue(body.certificate_request, member=member.id, key_digest=digest), revision
+
     # ---- members ----
 
     def authorities(self) -> list[bytes]:
         """The certificates (DER) of the CAs that are trusted now, the one in force first."""
         return self._authority.certificates()
 
-    def renew(self, member: MemberId, request: bytes) -> bytes:
+    async def renew(self, member: MemberId, request: bytes) -> bytes:
         """A new certificate (DER) for the key on the member's newest card. Raises: MalformedKey, NotFound."""
-        return self._authority.issue(request, member=member, key_digest=self._cards.key_of(member))
+        return await self._issue(member, request, self._clock.now())
 
     # ---- together with an entry ----
 

@@ -102,6 +102,13 @@ class RosterStore:
             raise NotFounded()
         return self._checkpoint[0]
 
+    @property
+    def signed_size(self) -> int:
+        """How many entries the newest signed note covers. Raises: NotFounded."""
+        if self._checkpoint is None:
+            raise NotFounded()
+        return self._checkpoint[1].size
+
     def root_at(self, size: int) -> bytes | None:
         """The log's root at a size, or None where it is shorter."""
         return self._tree.root(size) if 1 <= size <= self._tree.size else None

@@ -19,6 +19,7 @@ from cordee.runtime.prepared import prepared
 from cordee.signing import Signed, kept_statement
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, expires_at, next_state
+from directory import tally
 from directory.events import add_event
 from directory.store import micros, moment, table_of
 from directory.store.transfers import ErasureRow, StatementRow, TransferRow
@@ -162,6 +163,9 @@ def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> 
         if not isinstance(statement, Offer):
             raise NotFound(what=N_("transfer"))  # the table lets nothing but an offer begin
         transfer = _open(tx, statement, quota=quota)
+    if state in END_STATES:
+        before = statements_of(tx, transfer.id)
+        tally.count(tx, transfer, after=state, kind=statement.kind, statement=statement, before=before, now=now)
     row = {
         "transfer_id": transfer.id,
         "position": len(taken),
@@ -182,6 +186,8 @@ def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberI
     if found is None or found.state in END_STATES:
         return None
     state = next_state(found.state, Kind.EXPIRY, Party.BROKER, taken=_kinds(tx, transfer))
+    before = statements_of(tx, transfer)
+    tally.count(tx, found, after=state, kind=Kind.EXPIRY, statement=None, before=before, now=now)
     _move(tx, found, state)
     for member in (found.sender, found.recipient):
         add_event(tx, member, transfer=transfer, position=None, now=now)

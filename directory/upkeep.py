@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from cordee.runtime.clock import Clock
 from cordee.runtime.logs import logger
 from directory.broker import Broker
-from directory.events import Events
+from directory.events import Events, Growth
 from directory.roster_store import RosterStore
 
 __all__ = ["Upkeep"]
@@ -60,7 +60,7 @@ class Upkeep:
         await self._broker.expire_due()
         await self._broker.sweep()
         if await self._rosters.sign_if_due():
-            self._events.roster_grown(self._rosters.checkpoint)
+            self._events.roster_grown(Growth(self._rosters.checkpoint, self._rosters.signed_size))
         now = self._clock.now()
         if self._swept is None or now - self._swept >= _ORPHANS_EVERY:
             self._swept = now

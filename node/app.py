@@ -23,6 +23,7 @@ from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey
 from cordee.transfer import END_STATES
 from node import transfer_store
+from node.acknowledging import Acknowledging
 from node.answering import Answering
 from node.answers import Answers
 from node.arrivals import Arrivals
@@ -224,6 +225,7 @@ async def opened(
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
         network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]
+        network.append(Acknowledging(house, client).run())
         running = [announcement.run(), *map(after, network), upkeep.scrub()]
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))

@@ -100,6 +100,8 @@ class Arrivals:
                 subject=transfer.hex(),
                 facts={"peer": offer.sender.hex()},
             )
+            if over:  # it had come before
+                journal.append(tx, now=now, actor="node", action="transfer.withdrawal_came", subject=transfer.hex())
 
         house.crashpoints.reach(OFFER_BEFORE)
         await house.db.write(step)

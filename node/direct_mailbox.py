@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cordee.card import is_endpoint
 from cordee.errors import N_, InvalidInput, NotInThisState, TooLarge, WrongParty
 from cordee.ids import Digest, MemberId, TransferId
+from cordee.members import MemberState, Roster
 from cordee.runtime.guard import ConnectionGuard
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.limits import CallerLimits
@@ -28,7 +29,7 @@ from node import transfer_store
 from node.chain import Chain
 from node.house import House
 
-__all__ = ["DirectMailboxPolicy", "Door", "collected", "hosted"]
+__all__ = ["DirectMailboxPolicy", "Door", "Standing", "collected", "hosted"]
 
 log = logger("node.direct_mailbox")
 
@@ -111,17 +112,40 @@ async def hosted(
         return house.roster.caller(digest)
 
     guard = ConnectionGuard(resolve, house.clock)
+    standing = Standing(guard)
     limits = CallerLimits(house.clock, concurrent=_CONCURRENT, rate=_RATE, burst=_BURST)
     server = Server(Gate(guard=guard, limits=limits))
     service = mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"]
     server.add(service, add_mailbox, MailboxServicer(house.mailbox, DirectMailboxPolicy(house)))
-    port = server.listen(door.listen, rotating_server_credentials(identity, root=root))
+    credentials = rotating_server_credentials(identity, root=root, sessions=lambda: standing.sessions)
+    port = server.listen(door.listen, credentials)
     await server.start()
+    house.roster.followed.append(standing.follow)
     log.info("mailbox.open")
     try:
         yield port
     finally:
+        house.roster.followed.remove(standing.follow)
         await server.stop()
+
+
+class Standing:
+    """Ends the calls, and the TLS sessions from before, of whoever was suspended or removed since the last look."""
+
+    def __init__(self, guard: ConnectionGuard) -> None:
+        self._guard = guard
+        self._away: frozenset[MemberId] | None = None
+        self.sessions = 0
+
+    async def follow(self, roster: Roster) -> None:
+        """Look at a roster that has verified."""
+        away = frozenset(each.id for each in roster.members.values() if each.state is not MemberState.ACTIVE)
+        gone = away - self._away if self._away is not None else away
+        self._away = away
+        if gone:
+            self.sessions += 1
+        for member in gone:
+            await self._guard.revoke(member)
 
 
 async def collected(house: House, shipment: Shipment) -> bool:

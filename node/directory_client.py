@@ -80,6 +80,11 @@ class DirectoryClient:
         request = directory_pb2.AppendEntryRequest(entry=entry)
         return (await answered(self._roster.AppendEntry(request, timeout=CALL_SECONDS))).index
 
+    async def tell_held(self, held: Signed) -> None:
+        """Say how much of the log this node holds; `held` is a HeldCheckpoint."""
+        request = directory_pb2.TellHeldCheckpointRequest(held=held.to_message())
+        await answered(self._roster.TellHeldCheckpoint(request, timeout=CALL_SECONDS))
+
     async def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)

@@ -48,7 +48,7 @@ from node.secrets import get_secret, put_secret, secret_names
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 
-__all__ = ["Membership", "ask_for_certificate", "initialise", "last_known", "open_keys", "request", "status", "wait"]
+__all__ = ["Membership", "initialise", "last_known", "open_keys", "request", "status", "wait"]
 
 DATABASE = "node.db"
 VAULT = FILE
@@ -334,24 +334,6 @@ async def wait(
             if ends is not None and clock.now() >= ends:
                 raise Unreachable(peer=N_("administrators"))
             await clock.sleep(_POLL_SECONDS)
-
-
-async def ask_for_certificate(
-    membership: Membership,
-    keys: Keys,
-    transport: TransportKey,
-    *,
-    clock: Clock,
-    random: Callable[[int], bytes],
-) -> bytes | None:
-    """How our request to join stands, asked at the front, which needs no certificate: ours (DER), or None while the
-    administrators have not decided.
-
-    Raises: JoinRefused with the administrators' words; Unreachable; InvalidRecord for another key's certificate.
-    """
-    async with channel(membership.front, root=membership.ca_certificate) as line:
-        stub = directory_pb2_grpc.EnrolmentStub(line)
-        return _certificate_in(await _ask(stub, keys.identity, membership.network, clock, random), transport)
 
 
 def _certificate_in(answer: directory_pb2.GetEnrolmentStatusResponse, transport: TransportKey) -> bytes | None:

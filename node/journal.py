@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,11 +26,13 @@ __all__ = [
     "JournalEntry",
     "JournalReport",
     "append",
+    "began",
     "entries",
     "export",
     "latest",
     "of_subject",
     "sign_head",
+    "until",
     "verify",
 ]
 
@@ -155,6 +157,20 @@ def entries(
     if limit is not None:
         query = query.limit(limit)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def began(tx: Connection) -> datetime | None:
+    """The time of the earliest line, or None where there is none."""
+    row = tx.execute(select(_JOURNAL.c.at).order_by(_JOURNAL.c.at).limit(1)).one_or_none()
+    return row.at if row else None
+
+
+def until(tx: Connection, end: datetime, *, actions: Collection[str]) -> Iterator[JournalEntry]:
+    """The lines before a time whose action begins with one of these, in order, read piece by piece."""
+    wanted = or_(*(_JOURNAL.c.action.startswith(each, autoescape=True) for each in actions))
+    query = select(_JOURNAL).where(_JOURNAL.c.at < end, wanted).order_by(_JOURNAL.c.line)
+    for row in tx.execute(query.execution_options(yield_per=1000)):
+        yield _entry(row)
 
 
 def latest(

@@ -100,8 +100,11 @@ class Listener:
 
     async def _hear(self, event: directory_pb2.Event, *, sequence: int) -> None:
         kind = event.WhichOneof("kind")
-        if kind in ("roster_grown", "card_published"):
-            await self._follow_roster()
+        if kind == "roster_grown":
+            await self._follow_roster(event.roster_grown)
+        elif kind == "card_published":
+            if event.card_published.revision > self._house.roster.card_revision:
+                await self._follow_roster()
         elif kind == "stream_ready":
             # What the log gained between our look at it and this stream's beginning has sent no hint.
             await self._follow_roster()
@@ -114,9 +117,10 @@ class Listener:
         elif kind == "expired":
             await self._expire(TransferId(event.expired.transfer_id), sequence=sequence)
 
-    async def _follow_roster(self) -> None:
+    async def _follow_roster(self, hint: directory_pb2.RosterGrown | None = None) -> None:
         """Synchronise; then take up what was put aside, should everybody concerned be back in good standing."""
-        roster = await self._house.roster.sync()
+        known = self._house.roster
+        roster = await (known.sync() if hint is None else known.hear(hint))
         for signed in await self._house.db.read(transfer_store.put_aside_so_far):
             parties = peek(signed).parties
             if any(is_suspended(roster, member) for member in (parties.sender, parties.recipient)):

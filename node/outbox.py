@@ -91,7 +91,8 @@ class Outbox:
                 posted = self._posted
                 await asyncio.sleep(_LEAST_PAUSE)  # the attempt itself may have been the news
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(posted.wait(), timeout=pause)
+                    async with asyncio.timeout(pause):  # `wait_for` may lose a cancellation that comes with the news
+                        await posted.wait()
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
             self._under_way.pop(transfer, None)

@@ -19,10 +19,11 @@ from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.sealing import SealingKey
-from node import journal
+from node import journal, rejoining
 from node.directory_client import DirectoryClient
 from node.files import replace
 from node.house import House
+from node.joining import Membership
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import Vault
 
@@ -107,12 +108,46 @@ class Publishing:
             await self._publish(None, following, by)
         house.crashpoints.reach(TRANSPORT_ON_CARD)
         certificate = await self._client.renew_certificate(following.request())
+        await self._call_with(following, certificate)
+        log.info("transport.rotated")
+
+    async def _call_with(self, following: TransportKey, certificate: bytes) -> None:
+        house = self._house
         replace(self._certificate, certificate)
         house.crashpoints.reach(TRANSPORT_CERTIFIED)
         await house.db.write(lambda tx: _take_up(tx, house.vault, following))
         self.transport = following
         await self._client.reconnect(key=following, certificate=certificate)
-        log.info("transport.rotated")
+
+    async def come_in_anew(self, membership: Membership) -> None:
+        """A new transport key and card, by the identity key alone: for a node from a backup whose transport key, or
+        whose certificate or card, counts no more. Safe to repeat. Raises: as `rejoining.ask`.
+        """
+        async with self._lock:
+            house = self._house
+            following = await house.db.write(self._next_transport)
+            profile = await house.db.read(
+                lambda tx: house.roster.kept_profile(tx) or get_secret(tx, house.vault, "profile") or b""
+            )
+            now, sealing = house.clock.now(), SealingKey.generate(house.random)
+            number = int(now.timestamp())  # above any that this member counted up to (as in `rejoining.come_back`)
+            # Kept before it is published: an offer sealed to it may come at once.
+            await house.db.write(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", sealing.seed))
+            house.keys.sealing[number] = sealing
+            certificate = await rejoining.ask(
+                membership,
+                house.member,
+                house.keys.identity,
+                following,
+                sealing,
+                number=number,
+                profile=profile,
+                now=now,
+                nonce=house.random(16),
+                endpoint=house.endpoint,
+            )
+            await self._call_with(following, certificate)
+            log.info("transport.readmitted")
 
     def _next_transport(self, tx: Connection) -> TransportKey:
         pem = get_secret(tx, self._house.vault, _NEXT_TRANSPORT)

@@ -17,15 +17,15 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from cordee.entries import add_signature, propose
-from cordee.errors import CertificateExpired, CordeeError
+from cordee.errors import CardExpired, CertificateExpired, CordeeError, MemberIsSuspended, NotAMember
+from cordee.roster import Roster
 from cordee.runtime.logs import logger
 from cordee.v1 import statements_pb2 as v1
 from node import journal
 from node.aftermath import HANDED_ON, Aftermath
 from node.directory_client import DirectoryClient
-from node.files import replace
 from node.house import House
-from node.joining import Membership, ask_for_certificate
+from node.joining import Membership
 from node.publishing import Publishing
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import Vault
@@ -99,30 +99,33 @@ class Announcement:
 
     async def _announce(self, incarnation: bytes) -> None:
         house = self._house
-        await self._renew_certificate()
-        roster = await house.roster.sync()
+        roster = await self._come_in()
         if roster.active(house.member).incarnation != incarnation:
             head = roster.head(house.member, house.clock.now())
             statement = v1.NodeRestored(**head, member=house.member, incarnation=incarnation)
             await self._client.append_entry(add_signature(propose(statement), house.keys.identity))
             await house.roster.sync()
-        # The present card may name a sealing key that was made after the backup.
-        await self._publishing.publish()
+        try:
+            # The present card may name a sealing key that was made after the backup.
+            await self._publishing.publish()
+        except CardExpired:
+            await self._publishing.come_in_anew(Membership.load(house.data_dir))
+            await house.roster.sync()
 
-    async def _renew_certificate(self) -> None:
-        """One that has run out while the backup lay there: only the front lets us in then."""
+    async def _come_in(self) -> Roster:
+        """The roster as it stands now: by the backup's transport key, or, where that counts no more, by identity."""
         house = self._house
-        present = x509.load_der_x509_certificate(self._certificate.read_bytes())
-        if present.not_valid_after_utc > house.clock.now():
-            return
-        membership = Membership.load(house.data_dir)
-        renewed = await ask_for_certificate(
-            membership, house.keys, self._publishing.transport, clock=house.clock, random=house.random
-        )
-        if renewed is None:
-            raise CertificateExpired(expired=present.not_valid_after_utc.date())
-        replace(self._certificate, renewed)
-        await self._client.reconnect(key=self._publishing.transport, certificate=renewed)
+        certificate = x509.load_der_x509_certificate(self._certificate.read_bytes())
+        try:
+            if certificate.not_valid_after_utc <= house.clock.now():
+                raise CertificateExpired(expired=certificate.not_valid_after_utc.date())
+            return await house.roster.sync()
+        except MemberIsSuspended:
+            raise
+        except (CertificateExpired, NotAMember) as shut_out:
+            log.info("restored.comes_in_anew", reason=shut_out.reason)
+            await self._publishing.come_in_anew(Membership.load(house.data_dir))
+            return await house.roster.sync()
 
     def _told(self, tx: Connection, incarnation: bytes) -> None:
         house = self._house

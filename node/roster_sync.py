@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import span_text
-from cordee.v1 import statements_pb2
+from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
 from node.store import table_of
@@ -107,6 +107,22 @@ class RosterStatus:
     connected: bool
 
 
+class _Hinted:
+    """What a hint brings, read as if the directory had answered it: so it is verified in the same way."""
+
+    def __init__(self, hint: directory_pb2.RosterGrown) -> None:
+        self._hint = hint
+
+    async def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """From an index of the log on."""
+        for entry in self._hint.entries[start - self._hint.start :]:
+            yield entry
+
+    async def checkpoint(self) -> str:
+        """The checkpoint that covers them."""
+        return self._hint.checkpoint
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -143,6 +159,8 @@ class RosterSync:
         self.incarnations: frozenset[bytes] | None = None
         """Those of this node that it knows of; None takes any: this node was restored, and may have missed some."""
         self.connected = False  # the stream of events is open now
+        self.news = asyncio.Event()
+        """A checkpoint has verified since whoever waits for this cleared it."""
         self.asked_to_correct = ""
         """Why the network's office refused our profile; empty where it did not."""
         self.followed: list[Callable[[Roster], Awaitable[None]]] = []
@@ -168,6 +186,11 @@ class RosterSync:
     def note(self) -> str:
         """The newest checkpoint as the directory signed it."""
         return self._note
+
+    @property
+    def card_revision(self) -> int:
+        """The directory's number of the last card that this node has looked at."""
+        return self._revision
 
     @property
     def alarm(self) -> CordeeError | None:
@@ -235,6 +258,10 @@ class RosterSync:
     def members(self) -> list[MemberView]:
         """Every member ever admitted, in the order of their names."""
         return sorted((self.view(each) for each in self.roster.members.values()), key=lambda each: each.name)
+
+    def kept_profile(self, tx: Connection) -> bytes | None:
+        """Our own profile as it was published last, also where its card has run out."""
+        return tx.execute(select(_CARD.c.profile).where(_CARD.c.member == bytes(self._member))).scalar()
 
     def name_of(self, member: MemberId) -> str:
         """The member's name for people, or the start of its id."""
@@ -323,13 +350,25 @@ class RosterSync:
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
+        return await self._look(None)
+
+    async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
+        """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
+
+        Raises: as `sync`.
+        """
+        return await self._look(hint)
+
+    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
         async with self._lock:
             self._shown = ""
             try:
-                await self._follow_log()
+                told = hint is not None and self._goes_on_with(hint)
+                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
                 for each in self.followed:
                     await each(self.roster)
-                await self._follow_cards()
+                if hint is None or not told or not 0 < hint.card_revision <= self._revision:
+                    await self._follow_cards()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -341,6 +380,15 @@ class RosterSync:
             await self._clear_alarm()
             return self.roster
 
+    def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
+        """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
+        directory answers when it is asked ends one.
+        """
+        known = self._tree.size
+        return (
+            self._roster is not None and self._alarm is None and hint.start <= known <= hint.start + len(hint.entries)
+        )
+
     def _check_age(self) -> None:
         """A directory that answers, but with an old checkpoint, freezes its members."""
         age = self._clock.now() - self.checkpoint.time
@@ -349,14 +397,13 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self) -> None:
-        client = self._require_client()
+    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         rekeyed: int | None = None  # the last entry that gave this node an identity key
         for attempt in range(_ROUNDS):
             served = len(added)
-            async for entry in client.entries(start=self._tree.size + len(added)):
+            async for entry in source.entries(start=self._tree.size + len(added)):
                 if roster is None and network_id(entry) != self._network:
                     raise EntryRefused(index=0, rule=N_("the genesis is another network's"))
                 before, roster = roster, self._admit(roster, entry)
@@ -365,7 +412,7 @@ class RosterSync:
                 added.append(entry)
             if roster is None:
                 raise EntryRefused(index=0, rule=N_("there is no genesis"))
-            note = self._shown = await client.checkpoint()
+            note = self._shown = await source.checkpoint()
             try:
                 checkpoint = open_checkpoint(note, roster.directory_key, roster.origin)
             except CheckpointRefused:
@@ -422,6 +469,13 @@ class RosterSync:
                 return  # an older signature over the same tree: ours stays
             raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))
 
+        # With the old key goes its card, and the count of its cards: both may be in somebody else's hands.
+        recovered = {
+            MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
+            for entry in added
+            if entry.type == _RECOVERED
+        } - {self._member}
+
         def keep(tx: Connection) -> None:
             if added:
                 rows = [
@@ -429,16 +483,17 @@ class RosterSync:
                     for offset, entry in enumerate(added)
                 ]
                 tx.execute(insert(_ENTRY), rows)
+            for member in recovered:
+                tx.execute(delete(_CARD).where(_CARD.c.member == bytes(member)))
             head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
             tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
 
         await self._db.write(keep)
-        for entry in added:
-            if entry.type == _RECOVERED:  # the old key, and with it the card, may be in somebody else's hands
-                member = MemberId(statements_pb2.MemberRecovered.FromString(entry.body).member)
-                if member != self._member:
-                    self._cards.pop(member, None)
+        for member in recovered:
+            self._cards.pop(member, None)
+            self._numbers.pop(member, None)
         self._tree, self._roster, self._note, self._checkpoint = tree, roster, note, checkpoint
+        self.news.set()
         if added:
             log.info("roster.grown", size=tree.size)
 
@@ -455,6 +510,8 @@ class RosterSync:
             member = MemberId(published_member(signed))
             if published.revision <= revision:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
+            if member not in roster.members:
+                break  # admitted since we looked at the log: it is asked for again, once we know of that
             revision = published.revision
             if _outdated(signed, roster, member) is not None:
                 continue

@@ -11,19 +11,37 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
+from cordee.v1 import statements_pb2 as v1
+from directory.administrator.entries import about_member
 from node.demo.processes import Program
 from node.demo.stage import House
+from tests.directory.console.office import PASSPHRASE as CONSOLE_PASSPHRASE
 from tests.node.practice.newcomer import Newcomer
 from tests.web.browsing import code_of, keep_secret, sign_in
+from tests.web.consoles import Consoles
 from tests.web.gallery import Ask, Scene
 from tests.web.rosters import show_two_rosters
 from tests.web.states import making
 from tests.web.town import EVERYTHING, PASSWORD, Town
 
-__all__ = ["PRACTICE", "Camera", "every_picture", "practice_pictures"]
+__all__ = ["CONSOLE", "PRACTICE", "Camera", "console_pictures", "every_picture", "practice_pictures"]
 
 PRACTICE = frozenset({"exercice", "exercice-guide"})
 """The pictures that `practice_pictures` takes."""
+
+CONSOLE = frozenset(
+    {
+        "console-entree",
+        "console-vue-d-ensemble",
+        "console-signer",
+        "console-demande",
+        "console-invitation",
+        "console-membre",
+        "console-regles",
+        "console-registre",
+    }
+)
+"""The pictures that `console_pictures` takes."""
 
 _ADMINISTRATOR = "Adrien"
 _CERTIFICATE = b"%PDF-1.7\n" + b"un certificat " * 4000
@@ -261,6 +279,42 @@ def _practising(camera: Camera, pages: str) -> None:
     camera.take("exercice")
     page.goto(pages)
     camera.take("exercice-guide")
+    page.context.clear_cookies()
+
+
+def console_pictures(camera: Camera, consoles: Consoles) -> None:
+    """An administrator's morning: somebody asks to join, a colleague has signed, a card has not been renewed."""
+    page, town = camera.page, consoles.town
+    for name in ("L’Escale", "Le Relais du Port", "Horizon 13", "La Maison bleue"):
+        consoles.join(name)
+    consoles.short_card("Le Relais du Port")
+    asking = consoles.ask("Cap Jeunes").keys.id.hex()
+    suspended = consoles.members["Horizon 13"].keys.id
+    begun = consoles.begin(lambda roster: about_member(v1.MemberSuspended, suspended, roster, town.clock.now()))
+    console, address = consoles.console()
+    page.goto(address.rstrip("/") + console.link)
+    camera.take("console-entree")
+    page.locator("#passphrase").fill(CONSOLE_PASSPHRASE)
+    page.locator("main form button").click()
+    page.wait_for_url(address)
+    member = consoles.members["L’Escale"].keys.id.hex()
+    for name, path in (
+        ("console-vue-d-ensemble", ""),
+        ("console-signer", f"sign/{begun}"),
+        ("console-demande", f"requests/{asking}"),
+        ("console-membre", f"members/{member}"),
+        ("console-regles", "policy"),
+        ("console-registre", "log"),
+    ):
+        page.goto(address + path)
+        camera.take(name)
+    page.goto(address + "invite")
+    page.locator("#legal_name").fill("Association La Rive")
+    page.locator("#number").fill("W131234567")
+    page.locator('[name="secrecy"][value="yes"]').check()
+    page.locator("main form button").click()
+    page.wait_for_url("**/invitations/*")
+    camera.take("console-invitation")
     page.context.clear_cookies()
 
 

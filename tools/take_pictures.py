@@ -20,9 +20,10 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the tests' network, which is not installed
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pictured import PRACTICE, Camera, every_picture, practice_pictures
+from pictured import CONSOLE, PRACTICE, Camera, console_pictures, every_picture, practice_pictures
 
 from tests.web.browsing import CHROMIUM, FLAGS, WAITING
+from tests.web.consoles import opened as consoles
 from tests.web.town import opened
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
@@ -45,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         camera = Photographer(stack.enter_context(_browser()), given.into, set(given.only))
         if not given.only or PRACTICE.intersection(given.only):
             practice_pictures(camera, folder)
-        if not given.only or set(given.only) - PRACTICE:
+        if not given.only or CONSOLE.intersection(given.only):
+            console_pictures(camera, stack.enter_context(consoles(folder / "office")))
+        if not given.only or set(given.only) - PRACTICE - CONSOLE:
             every_picture(camera, stack.enter_context(opened(folder)), stack)
     return 0
 

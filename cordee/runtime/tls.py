@@ -222,23 +222,28 @@ def server_credentials(*, key: TransportKey, certificate: bytes, root: bytes | N
 
 
 def rotating_server_credentials(
-    fetch: Callable[[], tuple[TransportKey, bytes]], *, root: bytes | Callable[[], bytes] | None
+    fetch: Callable[[], tuple[TransportKey, bytes]],
+    *,
+    root: bytes | Callable[[], bytes] | None,
+    sessions: Callable[[], int] = lambda: 0,
 ) -> grpc.ServerCredentials:
     """As `server_credentials`, but `fetch` is asked at every handshake, so that a renewed certificate is used at once.
-    So is `root`, where it is no certificate but says which.
+    So is `root`, where it is no certificate but says which. Once the number that `sessions` gives is another, no TLS
+    session from before is resumed: gRPC resumes one without a look at the client's certificate.
 
     Where one of them fails, nobody gets in: gRPC itself would go on with the old certificates, failing open.
     """
-    made: list[tuple[bytes, bytes | None, grpc.ServerCertificateConfiguration]] = []
+    made: list[tuple[tuple[bytes, bytes | None, int], grpc.ServerCertificateConfiguration]] = []
 
     def configuration() -> grpc.ServerCertificateConfiguration | None:
         key, certificate = fetch()
         trusted = root() if callable(root) else root
-        if made and made[0][:2] == (certificate, trusted):
+        wanted = certificate, trusted, sessions()
+        if made and made[0][0] == wanted:
             return None  # unchanged: a fresh configuration at each handshake is costly
         authority = _pem(trusted) if trusted is not None else None
-        made[:] = [(certificate, trusted, _configuration(key, certificate, authority))]
-        return made[0][2]
+        made[:] = [(wanted, _configuration(key, certificate, authority))]
+        return made[0][1]
 
     initial = configuration()
     if initial is None:  # cannot happen on the first call

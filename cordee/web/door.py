@@ -1,12 +1,12 @@
 """What every request goes through, before any page: which host was asked, from which site, and how large it is.
 
-A page of a node shows the most private things that there are. So nothing of it may be kept, framed, referred to or
-filled in from elsewhere, and a name that is not this node's own is not answered: that stops DNS rebinding.
+A page of ours shows the most private things that there are. So nothing of it may be kept, framed, referred to or
+filled in from elsewhere, and a name that is not this site's own is not answered: that stops DNS rebinding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -37,13 +37,16 @@ _UNKEPT = {"Cache-Control": "no-store"}
 
 
 class Door:
-    """ASGI middleware. `hosts` are the names under which this node is asked, without port.
+    """ASGI middleware. `hosts` are the names under which the site is asked, without port.
 
     Refusals are plain text: whoever sees them did not come from a page of ours.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], secure: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], secure: bool, headers: Mapping[str, str] = HEADERS
+    ) -> None:
         self._app = app
+        self._headers = headers
         self._hosts = frozenset(host.lower() for host in hosts)
         self._scheme = "https" if secure else "http"
         self._transport = {"Strict-Transport-Security": "max-age=31536000"} if secure else {}
@@ -62,7 +65,7 @@ class Door:
             if message["type"] == "http.response.start":
                 sent = MutableHeaders(scope=message)
                 unkept = {} if scope["path"].startswith("/static/") else _UNKEPT
-                for name, value in {**HEADERS, **self._transport, **unkept}.items():
+                for name, value in {**self._headers, **self._transport, **unkept}.items():
                     sent.setdefault(name, value)
                 if "server" in sent:
                     del sent["server"]
@@ -78,7 +81,7 @@ class Door:
             return 405, "This method is not used here."
         hosts = headers.getlist("host")
         if len(hosts) != 1 or _name_of(hosts[0]) not in self._hosts:
-            return 421, "This node is not known under that name."
+            return 421, "This site is not known under that name."
         if scope["method"] in _SAFE:
             return None
         if not self._from_here(headers, hosts[0]):

@@ -12,12 +12,12 @@ from cordee.runtime.texts import text
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-__all__ = ["Part", "printed", "writable"]
+__all__ = ["ENCODING", "Part", "printed", "writable"]
 
 Part = tuple[str, str]
 """What stands on a sheet: title, heading, text, item, line or small; and its words."""
 
-_ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
+ENCODING: Final = "windows-1252"  # what the readers' own fonts hold: French, quotation marks, the euro sign
 _LOOSE: Final = {
     "\u202f": "\u00a0",
     "\u2011": "-",
@@ -48,7 +48,7 @@ def printed(parts: Iterable[Part], *, now: datetime, language: str, stamp: str =
                 self.cell(0, 5, f"{writable(foot)} \u00b7 {self.page_no()}/{{nb}}", align="C")
 
     pdf = Sheet(format="A4")
-    pdf.core_fonts_encoding = _ENCODING
+    pdf.core_fonts_encoding = ENCODING
     pdf.set_lang(language)
     pdf.set_title("Notes")
     pdf.set_creation_date(now)
@@ -85,7 +85,7 @@ def writable(words: str) -> str:
     found = []
     for each in "".join(_LOOSE.get(letter, letter) for letter in words):
         try:
-            each.encode(_ENCODING)
+            each.encode(ENCODING)
             found.append(each)
         except UnicodeEncodeError:
             plain = unicodedata.normalize("NFKD", each).encode("ascii", "ignore").decode()

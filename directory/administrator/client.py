@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,11 +27,14 @@ from cordee.v1 import statements_pb2 as v1
 from directory.administrator import evidence
 from directory.administrator.applicants import Applicant, Invited, read_applicant, read_invited
 from directory.administrator.home import LogCopy
+from directory.administrator.standings import Standing, read_standing
+from directory.administrator.stopwatch import NodeKnows, read_node
 
 __all__ = ["FrontClient", "PublishedProfile", "connected", "submit_genesis"]
 
 _CALL_SECONDS = 30.0
 _LOG_SECONDS = 600.0
+_MAX_NODES = 10_000
 _PEER = N_("The directory")
 
 
@@ -177,6 +181,14 @@ class FrontClient:
         with reaching(_PEER):
             await self._stub.RefuseCard(pb.RefuseCardRequest(command=command), timeout=_CALL_SECONDS)
 
+    async def figures(self, year: int) -> pb.YearFigures:
+        """What the directory tells of a year, as it came. Raises: YearNotClosed, NotFound."""
+        command = self._signed(v1.ReadFigures(**self._common(), year=year))
+        with reaching(_PEER):
+            answer = await self._stub.ReadFigures(pb.ReadFiguresRequest(command=command), timeout=_CALL_SECONDS)
+        figures: pb.YearFigures = answer.figures
+        return figures
+
     async def pending(self) -> list[v1.Entry]:
         """Entries that want signatures, as the directory tells; nothing of them is checked yet."""
         command = self._signed(v1.ListPendingEntries(**self._common()))
@@ -186,6 +198,17 @@ class FrontClient:
             )
         return list(answer.entries)
 
+    async def standings(self, roster: Roster) -> dict[MemberId, Standing]:
+        """How each member stands, as the directory tells; what it cannot make up is verified. Only known members."""
+        command = self._signed(v1.ListStandings(**self._common()))
+        found: dict[MemberId, Standing] = {}
+        with reaching(_PEER):
+            async for told in self._stub.ListStandings(pb.ListStandingsRequest(command=command), timeout=_LOG_SECONDS):
+                standing = read_standing(told, roster, now=self._clock.now())
+                if standing is not None:
+                    found[standing.member] = standing
+        return found
+
     async def sign_entry(self, entry: v1.Entry) -> pb.SignEntryResponse:
         """Hand in an entry with this administrator's signature."""
         with reaching(_PEER):
@@ -193,6 +216,33 @@ class FrontClient:
                 pb.SignEntryRequest(entry=entry), timeout=_CALL_SECONDS
             )
         return answer
+
+    async def nodes(
+        self, log: LogCopy, *, heard_after: datetime | None = None
+    ) -> tuple[dict[MemberId, NodeKnows], dict[MemberId, CordeeError]]:
+        """What each member's node says that it knows of the log, and of whom that is not believed, and why.
+
+        With `heard_after`, only of those that said something since. Brings the copy of the log up to date where a node
+        knows more than we do. Raises: as `sync`.
+        """
+        after = timestamp_of(heard_after) if heard_after is not None else None
+        command = self._signed(v1.ListHeldCheckpoints(**self._common(), heard_after=after))
+        request = pb.ListHeldCheckpointsRequest(command=command)
+        answers: dict[MemberId, pb.ListHeldCheckpointsResponse] = {}
+        with reaching(_PEER):
+            async for answer in self._stub.ListHeldCheckpoints(request, timeout=_LOG_SECONDS):
+                answers[MemberId(answer.member)] = answer
+                if len(answers) > _MAX_NODES:
+                    raise RemoteFailure(peer=_PEER, code=N_("nodes without end"))
+        roster = await self.sync(log)
+        good: dict[MemberId, NodeKnows] = {}
+        bad: dict[MemberId, CordeeError] = {}
+        for member, answer in answers.items():
+            try:
+                good[member] = read_node(answer, roster, root_at=log.root_at, now=self._clock.now())
+            except CordeeError as doubt:
+                bad[member] = doubt
+        return good, bad
 
     def _common(self) -> _Common:
         return _Common(network=self._network, time=timestamp_of(self._clock.now()), nonce=self._random(16))

@@ -19,15 +19,17 @@ from cordee.runtime.texts import text
 from cordee.signing import MAX_BODY, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
-from cordee.words import Language, six_words
+from cordee.words import Language
 from directory.administrator.applicants import Applicant
 from directory.administrator.policy_words import changes
+from directory.administrator.words import words_of
 
 __all__ = [
     "about_member",
     "about_of",
     "admission",
     "announcement",
+    "by_administrators",
     "correction",
     "describe",
     "find_pending",
@@ -140,6 +142,11 @@ def find_pending(pending: list[v1.Entry], statement: Message) -> v1.Entry | None
     return None
 
 
+def by_administrators(entry: v1.Entry) -> bool:
+    """Whether administrators sign entries of this kind; others are a member's own, or the genesis."""
+    return entry.type in _STATEMENTS
+
+
 def _without_times(statement: Message) -> None:
     for name in ("time", "old_end_time"):
         if name in statement.DESCRIPTOR.fields_by_name:
@@ -159,7 +166,10 @@ def require_next(entry: v1.Entry, roster: Roster, now: datetime) -> None:
 
     Raises: EntryRefused, Refused.
     """
-    parse_entry(entry)
+    statement = parse_entry(entry)
+    if isinstance(statement, v1.AdministratorRemoved) and len(roster.administrators) <= roster.policy.threshold:
+        # The lenient roster below would take it; the real one would refuse it once all have signed.
+        raise EntryRefused(index=roster.size, rule=Rule.THRESHOLD_OUT_OF_REACH)
     signatures = max(1, len(entry.signatures))
     lenient = replace(roster, policy=replace(roster.policy, threshold=min(signatures, roster.policy.threshold)))
     if not entry.signatures:
@@ -189,7 +199,7 @@ def describe(entry: v1.Entry, roster: Roster, names: Mapping[MemberId, str], lan
 
     def words(key: v1.PublicKey) -> str:
         public = SigningPublicKey.from_message(key)
-        spoken = " ".join(six_words(public))
+        spoken = " ".join(words_of(public))
         return say(N_("  six words of its key: {words}"), words=spoken)
 
     who = _who(MemberId(statement.member), names) if entry.type in _WITH_MEMBER else ""

@@ -49,11 +49,17 @@ class LogCopy:
         self.entries: list[v1.Entry] = []
         self.note = ""
         """The newest checkpoint that verified, as the directory signed it; empty before the first."""
+        self.rosters: list[Roster] = []
+        """After each entry: they share nearly everything."""
 
     @property
     def size(self) -> int:
         """Entries verified."""
         return len(self.entries)
+
+    def root_at(self, size: int) -> bytes | None:
+        """The root of the log at a size; None where it is shorter."""
+        return self.tree.root(size) if 1 <= size <= self.size else None
 
     def load(self) -> None:
         """Replay what is here. Raises: EntryRefused, WrongNetwork."""
@@ -97,6 +103,7 @@ class LogCopy:
         self.roster = apply(self.roster, entry)
         self.tree.append(entry_leaf(entry))
         self.entries.append(entry)
+        self.rosters.append(self.roster)
 
 
 class Home:

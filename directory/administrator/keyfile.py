@@ -20,10 +20,11 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
+from cordee.keyfile import public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
 
-__all__ = ["create", "load_public", "open_key", "public_path", "write"]
+__all__ = ["create", "load_public", "open_key", "public_path", "read_public", "write"]
 
 _FORMAT = "cordee administrator key 1"
 _PUBLIC_FORMAT = "cordee administrator public key 1"
@@ -84,11 +85,6 @@ def write(
     write_new(public_path(path), public_file(key.public), mode=0o644)
 
 
-def public_file(key: SigningPublicKey) -> bytes:
-    """What a `.pub` file holds."""
-    return json.dumps({"format": _PUBLIC_FORMAT, "public": _public(key)}, indent=1).encode()
-
-
 def open_key(path: Path, passphrase: bytes) -> SigningKey:
     """The key of a file. Raises: KeyLocked for another passphrase; InvalidRecord, InvalidInput for no such file."""
     try:
@@ -117,13 +113,18 @@ def open_key(path: Path, passphrase: bytes) -> SigningKey:
 
 def load_public(path: Path) -> SigningPublicKey:
     """A public half, from the `.pub` file or from the key's own file. Raises: InvalidRecord, InvalidInput."""
+    return read_public(read_whole(path), what=path.name)
+
+
+def read_public(data: bytes, *, what: str) -> SigningPublicKey:
+    """A public half, from the bytes of such a file; `what` names it. Raises: InvalidRecord."""
     try:
-        plain = json.loads(read_whole(path))
+        plain = json.loads(data)
         if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT):
             raise ValueError("another format")
         return _read_public(plain["public"])
     except (ValueError, KeyError, TypeError, MalformedKey) as error:
-        raise InvalidRecord(path=path.name, problem=N_("it is no administrator's public key of Cordée")) from error
+        raise InvalidRecord(path=what, problem=N_("it is no administrator's public key of Cordée")) from error
 
 
 def _require_long(passphrase: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from directory.cli.admin_console import console
 from directory.cli.admin_evidence import evidence
 from directory.cli.admin_founding import attach, found, key, sign_genesis
 from directory.cli.admin_key_kit import kit as key_kit
@@ -24,6 +25,8 @@ from directory.cli.admin_members import (
 )
 from directory.cli.admin_policy import policy
 from directory.cli.admin_profiles import profile
+from directory.cli.admin_report import report
+from directory.cli.admin_status import status
 
 __all__ = ["group"]
 
@@ -65,6 +68,7 @@ for command in (
     rotate_key,
     rotate_ca,
     members,
+    status,
     words,
     administrators,
     policy,
@@ -72,6 +76,8 @@ for command in (
     pending,
     sign,
     evidence,
+    console,
+    report,
 ):
     group.add_command(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,17 @@ from typing import Any
 import click
 
 from cordee.errors import N_, InvalidInput
+from cordee.ids import MemberId
+from cordee.keyfile import read_public_file
 from cordee.members import authority_digest
 from cordee.runtime.tls import certificates_in
 from cordee.times import moment_of, timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
-from directory.administrator import keyfile
 from directory.administrator.applicants import check_words
 from directory.administrator.entries import about_member, announcement, recovery
 from directory.cli.session import Session, administering
-from directory.files import read_whole
+from directory.files import read_whole, replace
 
 __all__ = ["recover", "revoke", "rotate_ca", "rotate_key"]
 
@@ -28,12 +30,15 @@ _OVERLAP_DAYS = 120
 
 @click.command("recover")
 @click.argument("member")
-@click.option("--key", "new_key", type=_FILE, help="Announce: the new key's public half, from cordee node recover.")
-@click.option("--words", "read_out", help="Announce: its six words, as the association read them out by telephone.")
-@click.option("--stolen", is_flag=True, help="Announce: somebody else may have the old key; else it is lost.")
+@click.option("--announce", "new_key", type=_FILE, help="The new key's public half, from cordee node recover.")
+@click.option("--words", "read_out", help="With --announce: its six words, as they were read out by telephone.")
+@click.option("--stolen", is_flag=True, help="With --announce: somebody else may have the old key; else it is lost.")
+@click.option("--out", type=_FILE, help="Write what a new machine must know of the network, for cordee node recover.")
 @administering
-async def recover(session: Session, member: str, new_key: Path | None, read_out: str | None, stolen: bool) -> None:
-    """Give MEMBER another identity key, in two steps: announce it with --key and --words; put it in force without them.
+async def recover(
+    session: Session, member: str, new_key: Path | None, read_out: str | None, stolen: bool, out: Path | None
+) -> None:
+    """Give MEMBER another identity key, in two steps: announce it, then put it in force without --announce.
 
     Between them lies the delay of the network's policy, in which whoever holds the old key may object. All members see
     what is announced. For a stolen key, "cordee admin revoke" first: it counts no more from then on.
@@ -43,14 +48,16 @@ async def recover(session: Session, member: str, new_key: Path | None, read_out:
     found, now = session.member(member), session.clock.now()
     if new_key is not None:
         if read_out is None:
-            raise click.UsageError("--key takes --words: have them read out by telephone.")
-        public = keyfile.load_public(new_key)
+            raise click.UsageError("--announce takes --words: have them read out by telephone.")
+        public = read_public_file(read_whole(new_key))
         check_words(public, read_out)
         outcome = await session.propose(announcement(found, public, session.roster, now, stolen=stolen))
         step = "announced"
     else:
         statement = recovery(found, session.roster, now)
         outcome, step = await session.propose(statement), "recovered"
+    if out is not None and not session.output.dry_run:
+        replace(out, _way_back(session, found), mode=0o644)
     present = session.roster.members[found]
     waiting = present.recovery
     shown: dict[str, Any] = {
@@ -60,6 +67,19 @@ async def recover(session: Session, member: str, new_key: Path | None, read_out:
         "due": waiting.due.isoformat(timespec="seconds") if waiting else None,
     }
     session.output.record(shown | outcome)
+
+
+def _way_back(session: Session, member: MemberId) -> bytes:
+    network = session.home.network()
+    plain = {
+        "format": "cordee way back 1",
+        "network": network.id.hex(),
+        "members": network.members,
+        "front": network.front,
+        "ca_certificate": network.ca_certificate.hex(),
+        "member": member.hex(),
+    }
+    return json.dumps(plain, indent=1).encode()
 
 
 @click.command("revoke")
@@ -86,7 +106,7 @@ async def rotate_key(session: Session, public_key: Path, read_out: str) -> None:
 
     JSON: {key_id, entry, appended, signatures, threshold}
     """
-    public = keyfile.load_public(public_key)
+    public = read_public_file(read_whole(public_key))
     check_words(public, read_out)
     head = session.roster.head(None, session.clock.now())
     outcome = await session.propose(v1.DirectoryKeyRotated(**head, key=public.to_message()))

@@ -16,6 +16,7 @@ from cordee.words import six_words
 from directory.administrator import keyfile
 from directory.administrator.entries import about_of, describe
 from directory.cli.session import Session, administering
+from directory.cli.watching import follow, watch_options
 from directory.files import write_new
 from directory.log_file import encode_entries
 
@@ -72,12 +73,13 @@ async def pending(session: Session) -> None:
 @click.command("sign")
 @click.argument("entry")
 @administering
-async def sign(session: Session, entry: str) -> None:
+@watch_options
+async def sign(session: Session, entry: str, watch: int | None) -> None:
     """Sign the pending ENTRY (its id, or the beginning of it), after it was shown in words.
 
     A new member is better admitted with "cordee admin admit", which compares the six words.
 
-    JSON: {entry, appended, signatures, threshold}
+    JSON: {entry, appended, signatures, threshold}; with --watch also {nodes, know, seconds, not_yet: []}
     """
     wanted = entry.strip().lower()
     found = [each for each in await session.client.pending() if entry_digest(each).hex().startswith(wanted)]
@@ -85,7 +87,8 @@ async def sign(session: Session, entry: str) -> None:
         raise NotFound(what=N_("pending entry"))
     if len(found) > 1:
         raise InvalidInput(field="ENTRY", problem=N_("several entries begin like this"))
-    session.output.record(await session.sign(found[0]))
+    outcome = await follow(session, await session.sign(found[0]), watch)
+    session.output.record(outcome, hide=("not_yet",))
 
 
 @click.group("administrators")

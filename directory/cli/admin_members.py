@@ -10,25 +10,24 @@ from typing import Any
 import click
 
 from cordee.errors import N_, InvalidInput
-from cordee.invitation import Invitation, secret_digest
 from cordee.joining import Turn
 from cordee.members import MemberState, registration_digest
-from cordee.practice import is_practice
 from cordee.profile.numbers import DOUBTS, doubt_about
 from cordee.runtime.checklist import checklist, in_words
 from cordee.runtime.texts import translate
-from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from directory.administrator.applicants import Applicant, Invited, check_words
 from directory.administrator.entries import about_member, admission, correction
+from directory.administrator.inviting import LONGEST, USUAL, command_of, make_invitation
 from directory.cli.session import Session, administering, pick
+from directory.cli.watching import follow, watch_options
 from directory.files import write_new
 
 __all__ = ["admit", "correct", "invite", "members", "refuse", "reinstate", "remove", "requests", "suspend", "words"]
 
 _COLUMNS = ("member", "legal_name", "registration_number", "bound_by_secrecy", "state", "words")
-_DAYS = 30
+_DAYS = click.IntRange(1, LONGEST.days)
 
 
 @click.command("invite")
@@ -36,7 +35,9 @@ _DAYS = 30
 @click.option("--number", required=True, help="Its SIRET, RNA or FINESS number.")
 @click.option("--secrecy/--no-secrecy", required=True, help="Whether it is bound by professional secrecy; check this.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Invitation file to make.")
-@click.option("--days", type=click.IntRange(1, 90), default=_DAYS, show_default=True, help="How long it is valid.")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST.days), default=USUAL.days, show_default=True, help="How long it is valid."
+)
 @administering
 async def invite(session: Session, legal_name: str, number: str, secrecy: bool, out: Path, days: int) -> None:
     """Make an invitation: a file, and the same as a link. It works once; hand one of them over by a way that the
@@ -45,43 +46,29 @@ async def invite(session: Session, legal_name: str, number: str, secrecy: bool, 
     JSON: {invitation, file, legal_name, registration_number, bound_by_secrecy, expires, doubt, link}; `doubt` is a
     code where the number's check digits or form look wrong, else null
     """
-    registration_digest(legal_name, number)  # raises where one is empty
     doubt = _warn(session, number)
     _require_new(out)
-    network = session.home.network()
-    invitation, secret = os.urandom(16), os.urandom(32)
-    expires = (session.clock.now() + timedelta(days=days)).replace(microsecond=0)
-    made = Invitation(
-        network=network.id,
-        members=network.members,
-        front=network.front,
-        ca_certificate=network.ca_certificate,
-        invitation=invitation,
-        secret=secret,
+    made = make_invitation(
+        session.home.network(),
+        session.roster,
         legal_name=legal_name,
-        registration_number=number,
+        number=number,
         bound_by_secrecy=secrecy,
-        expires=expires,
-        practice=is_practice(session.roster.origin),
+        life=timedelta(days=days),
+        now=session.clock.now(),
+        random=os.urandom,
     )
     if not session.output.dry_run:
-        await session.client.invite(
-            invitation=invitation,
-            secret_digest=secret_digest(secret),
-            legal_name=legal_name,
-            registration_number=number,
-            bound_by_secrecy=secrecy,
-            expire_time=timestamp_of(expires),
-        )
+        await session.client.invite(**command_of(made))
         write_new(out, made.to_bytes())
     session.output.record(
         {
-            "invitation": invitation.hex(),
+            "invitation": made.invitation.hex(),
             "file": str(out),
             "legal_name": legal_name,
             "registration_number": number,
             "bound_by_secrecy": secrecy,
-            "expires": expires.isoformat(),
+            "expires": made.expires.isoformat(),
             "doubt": doubt,
             "link": None if session.output.dry_run else made.to_link(),
         }
@@ -154,23 +141,26 @@ async def refuse(session: Session, member: str, reason: str) -> None:
 @click.command("suspend")
 @click.argument("member")
 @administering
-async def suspend(session: Session, member: str) -> None:
+@watch_options
+async def suspend(session: Session, member: str, watch: int | None) -> None:
     """Suspend MEMBER: its node is cut off at once, its transfers stand still.
 
-    JSON: {member, entry, appended, signatures, threshold}
+    JSON: {member, entry, appended, signatures, threshold}; with --watch also {nodes, know, seconds,
+    not_yet: [{member, name, knows, behind, connected, heard}]}
     """
-    await _change(session, member, v1.MemberSuspended)
+    await _change(session, member, v1.MemberSuspended, watch)
 
 
 @click.command("reinstate")
 @click.argument("member")
 @administering
-async def reinstate(session: Session, member: str) -> None:
+@watch_options
+async def reinstate(session: Session, member: str, watch: int | None) -> None:
     """Take back the suspension of MEMBER.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberReinstated)
+    await _change(session, member, v1.MemberReinstated, watch)
 
 
 @click.command("correct")
@@ -211,12 +201,13 @@ async def correct(
 @click.command("remove")
 @click.argument("member")
 @administering
-async def remove(session: Session, member: str) -> None:
+@watch_options
+async def remove(session: Session, member: str, watch: int | None) -> None:
     """Remove MEMBER for good: its transfers expire at once, and its id never comes back.
 
     JSON: {member, entry, appended, signatures, threshold}
     """
-    await _change(session, member, v1.MemberRemoved)
+    await _change(session, member, v1.MemberRemoved, watch)
 
 
 @click.command("members")
@@ -272,11 +263,15 @@ async def _applicant(session: Session, given: str) -> Applicant:
 
 
 async def _change(
-    session: Session, given: str, kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved]
+    session: Session,
+    given: str,
+    kind: type[v1.MemberSuspended | v1.MemberReinstated | v1.MemberRemoved],
+    watch: int | None,
 ) -> None:
     member = session.member(given)
     outcome = await session.propose(about_member(kind, member, session.roster, session.clock.now()))
-    session.output.record({"member": member.hex(), **outcome})
+    outcome = await follow(session, outcome, watch)
+    session.output.record({"member": member.hex(), **outcome}, hide=("not_yet",))
 
 
 def _row(session: Session, applicant: Applicant, told: int) -> dict[str, Any]:

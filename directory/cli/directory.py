@@ -169,8 +169,8 @@ def rotate_key(ctx: click.Context, data_dir: Path, out: Path) -> None:
 
     JSON: {public, key_id, words: []}
     """
+    from cordee.keyfile import public_file
     from cordee.words import six_words
-    from directory.administrator.keyfile import public_file
     from directory.files import replace
     from directory.maintenance import next_log_key
 

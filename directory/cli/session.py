@@ -14,8 +14,8 @@ from typing import Any
 import click
 from google.protobuf.message import Message
 
-from cordee.entries import add_signature, entry_digest, propose
-from cordee.errors import N_, InvalidInput, NotAnAdministrator, NotFound
+from cordee.entries import entry_digest
+from cordee.errors import N_, InvalidInput, NotFound
 from cordee.ids import MemberId
 from cordee.members import Roster, authority_digest
 from cordee.runtime.clock import Clock, SystemClock
@@ -25,9 +25,10 @@ from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import Language
 from directory.administrator.client import FrontClient, connected
-from directory.administrator.entries import describe, find_pending, require_next
+from directory.administrator.entries import describe
 from directory.administrator.home import Home, LogCopy
 from directory.administrator.keyfile import open_key
+from directory.administrator.signing import begun_or_new, ready_to_sign
 from directory.files import read_whole
 
 __all__ = ["Session", "administering", "home_option", "key_options", "language_of", "pick", "read_passphrase"]
@@ -116,29 +117,23 @@ class Session:
 
         Raises: click.Abort where the person says no; EntryRefused, NotAnAdministrator.
         """
-        begun = find_pending(await self.client.pending(), statement)
-        return await self.sign(begun if begun is not None else propose(statement))
+        return await self.sign(begun_or_new(await self.client.pending(), statement))
 
     async def sign(self, entry: v1.Entry) -> dict[str, Any]:
         """As `propose`, for an entry that is there."""
-        own = self.key.public.key_id
-        if own not in self.roster.administrators:
-            raise NotAnAdministrator()
-        already = any(one.signer == own for one in entry.signatures)
-        signed = entry if already else add_signature(entry, self.key)
         # Everything is checked before anything is shown: colleagues' signatures, place in the log, time.
-        require_next(signed, self.roster, self.clock.now())
+        ready = ready_to_sign(entry, self.roster, self.key, self.clock.now())
         for line in describe(entry, self.roster, self.home.names(), self.language):
             self.output.say("{line}", line=line)
         facts = {"entry": entry_digest(entry).hex(), "threshold": self.roster.policy.threshold}
         if self.output.dry_run:
             return facts | {"appended": False, "signatures": len(entry.signatures)}
-        if not already:
+        if not ready.already:
             self.output.confirm(N_("Sign this?"))
-        answer = await self.client.sign_entry(signed)
+        answer = await self.client.sign_entry(ready.signed)
         if answer.appended:
             self.roster = await self.client.sync(self.log)  # and so it is there, by our own verification
-        elif not already:
+        elif not ready.already:
             self.output.say(N_("Signed. {left} more must sign."), left=answer.threshold - answer.signatures)
         return facts | {"appended": answer.appended, "signatures": answer.signatures}
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from cordee.ids import MemberId
+from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
@@ -13,15 +14,18 @@ from directory.administration import Governance
 from directory.cards import CardIndex
 from directory.commands import Commands
 from directory.events import Events
+from directory.knowledge import Knowledge, after_of
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 from directory.rpc.enrolment import STATES
+from directory.standings import Standings
+from directory.yearbook import Yearbook
 
 __all__ = ["AdministrationServicer"]
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
-    """See `Commands`, `Governance`, `Membership`, `RosterStore` and `CardIndex`."""
+    """See `Commands`, `Governance`, `Membership`, `RosterStore`, `Knowledge`, `Standings`, `CardIndex`, `Yearbook`."""
 
     def __init__(
         self,
@@ -29,15 +33,21 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         governance: Governance,
         membership: Membership,
         rosters: RosterStore,
+        knowledge: Knowledge,
+        standings: Standings,
         cards: CardIndex,
         events: Events,
+        yearbook: Yearbook,
     ) -> None:
         self._commands = commands
         self._governance = governance
         self._membership = membership
         self._rosters = rosters
+        self._knowledge = knowledge
+        self._standings = standings
         self._cards = cards
         self._events = events
+        self._yearbook = yearbook
 
     async def Found(self, request: pb.FoundRequest, context: Any) -> pb.FoundResponse:
         """Found the network, once."""
@@ -106,6 +116,11 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         self._commands.check(request.command, v1.ListPendingEntries)
         return pb.ListPendingEntriesResponse(entries=await self._governance.pending())
 
+    async def ReadFigures(self, request: pb.ReadFiguresRequest, context: Any) -> pb.ReadFiguresResponse:
+        """What may be told of a closed year."""
+        command, _ = self._commands.check(request.command, v1.ReadFigures)
+        return pb.ReadFiguresResponse(figures=await self._yearbook.of(command.year))
+
     async def ReadLog(self, request: pb.ReadLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
         """The log from an index on, then the checkpoint."""
         command, _ = self._commands.check(request.command, v1.ReadLog)
@@ -114,3 +129,30 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         async for entry in self._rosters.entries(command.start, size):
             yield pb.ReadLogResponse(entry=entry)
         yield pb.ReadLogResponse(checkpoint=checkpoint)
+
+    async def ListStandings(
+        self, request: pb.ListStandingsRequest, context: Any
+    ) -> AsyncIterator[pb.ListStandingsResponse]:
+        """What of each member runs out, and how much it uses."""
+        self._commands.check(request.command, v1.ListStandings)
+        async for each in self._standings.all():
+            yield pb.ListStandingsResponse(
+                member=each.member,
+                card=each.card.to_message() if each.card is not None else None,
+                profile=each.profile,
+                certificate_expire_time=timestamp_of(each.certificate_ends) if each.certificate_ends else None,
+                under_way=each.under_way,
+                counted=each.counted,
+            )
+
+    async def ListHeldCheckpoints(
+        self, request: pb.ListHeldCheckpointsRequest, context: Any
+    ) -> AsyncIterator[pb.ListHeldCheckpointsResponse]:
+        """Which nodes know how much of the log."""
+        command, _ = self._commands.check(request.command, v1.ListHeldCheckpoints)
+        async for each in self._knowledge.heard(after=after_of(command)):
+            answer = pb.ListHeldCheckpointsResponse(member=each.member, connected=each.connected)
+            if each.held is not None and each.heard_at is not None:
+                answer.held.CopyFrom(each.held.to_message())
+                answer.heard_time.CopyFrom(timestamp_of(each.heard_at))
+            yield answer

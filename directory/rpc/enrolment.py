@@ -7,6 +7,7 @@ from typing import Any
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
+from directory.events import Events
 from directory.membership import JoinState, Membership
 
 __all__ = ["STATES", "EnrolmentServicer"]
@@ -19,10 +20,17 @@ STATES = {
 
 
 class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
-    """See `Membership.request` and `Membership.status`."""
+    """See `Membership.request`, `status` and `rejoin`."""
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, membership: Membership, events: Events) -> None:
         self._membership = membership
+        self._events = events
+
+    async def Rejoin(self, request: pb.RejoinEnrolmentRequest, context: Any) -> pb.RejoinEnrolmentResponse:
+        """Come back with the identity key alone."""
+        certificate, revision = await self._membership.rejoin(Signed.from_message(request.request))
+        self._events.card_published(revision)
+        return pb.RejoinEnrolmentResponse(certificate=certificate)
 
     async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:
         """The CAs that are trusted now."""

@@ -18,6 +18,7 @@ from cordee.v1 import statements_pb2 as v1
 from directory.broker import Broker
 from directory.cards import CardIndex
 from directory.events import Events
+from directory.knowledge import Knowledge
 from directory.membership import Membership
 from directory.roster_store import RosterStore
 
@@ -36,7 +37,7 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
 
     async def RenewCertificate(self, request: pb.RenewCertificateRequest, context: Any) -> pb.RenewCertificateResponse:
         """A new certificate for the key on the caller's card."""
-        certificate = self._membership.renew(caller(context).member, request.certificate_request)
+        certificate = await self._membership.renew(caller(context).member, request.certificate_request)
         return pb.RenewCertificateResponse(certificate=certificate)
 
     async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:
@@ -45,12 +46,13 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
 
 
 class RosterServicer(directory_pb2_grpc.RosterServicer):
-    """See `RosterStore` and `CardIndex`."""
+    """See `RosterStore`, `CardIndex` and `Knowledge`."""
 
-    def __init__(self, rosters: RosterStore, cards: CardIndex, events: Events) -> None:
+    def __init__(self, rosters: RosterStore, cards: CardIndex, events: Events, knowledge: Knowledge) -> None:
         self._rosters = rosters
         self._cards = cards
         self._events = events
+        self._knowledge = knowledge
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         """The newest checkpoint."""
@@ -70,6 +72,13 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
         if MemberId(about.member) != caller(context).member:
             raise WrongParty(what=statement.DESCRIPTOR.name)
         return pb.AppendEntryResponse(index=await self._rosters.append(request.entry))
+
+    async def TellHeldCheckpoint(
+        self, request: pb.TellHeldCheckpointRequest, context: Any
+    ) -> pb.TellHeldCheckpointResponse:
+        """How much of the log the caller holds."""
+        await self._knowledge.tell(caller(context).member, Signed.from_message(request.held))
+        return pb.TellHeldCheckpointResponse()
 
     async def PublishCard(self, request: pb.PublishCardRequest, context: Any) -> pb.PublishCardResponse:
         """The caller's new card."""

@@ -1,4 +1,4 @@
-"""Tables of the roster log, of entries that still want signatures, and of the members' cards."""
+"""Tables of the roster log, of entries that still want signatures, of who knows of it, and of the members' cards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlmodel import Field
 
 from directory.store import DirectoryTable
 
-__all__ = ["CardRow", "EntryRow", "PendingEntryRow", "RevisionRow"]
+__all__ = ["CardRow", "EntryRow", "HeldRow", "PendingEntryRow", "RevisionRow"]
 
 
 class EntryRow(DirectoryTable, table=True):
@@ -53,3 +53,14 @@ class RevisionRow(DirectoryTable, table=True):
 
     id: int = Field(primary_key=True)
     last: int
+
+
+class HeldRow(DirectoryTable, table=True):
+    """How much of the log a member's node holds, as it said last. Deleted when the member is removed."""
+
+    __tablename__ = "held_checkpoint"
+
+    member: bytes = Field(primary_key=True)
+    size: int
+    heard_at: int = Field(index=True)
+    held: bytes  # Signed HeldCheckpoint

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cordee.errors import N_
-from node.cli.calling import on_node
+from node.cli.calling import data_dir_option, on_node, passphrase_option
 
 if TYPE_CHECKING:
     from cordee.runtime.output import Output
     from node.cli.client import Client
 
-__all__ = ["keys", "object_"]
+__all__ = ["keys", "object_", "recover"]
 
 _COLUMNS = ("kind", "state", "since", "expires", "card", "id")
 
@@ -60,6 +61,69 @@ async def rotate(client: Client, output: Output, *, kind: str | None, despite_tr
     request = node_pb2.RotateKeyRequest(kind=kind, despite_transfers=despite_transfers)
     answer = await client.info.RotateKey(request)
     output.rows([shapes.key(each) for each in answer.keys], _COLUMNS)
+
+
+@click.command("recover")
+@click.option("--out", type=click.Path(path_type=Path), help="Begin: write the new key's public half to this file.")
+@click.option("--finish", is_flag=True, help="Finish: come back with the new key, once it is in force.")
+@click.option("--way", type=click.Path(path_type=Path), help="On a new machine: file from cordee admin recover --out.")
+@click.option("--profile", type=click.Path(path_type=Path), help="On a new machine: the association's entry, as JSON.")
+@click.option("--wait", metavar="SPAN", help="With --finish: ask again for so long, for instance 8d.")
+@data_dir_option
+@passphrase_option
+@click.pass_context
+def recover(
+    ctx: click.Context,
+    out: Path | None,
+    finish: bool,
+    way: Path | None,
+    profile: Path | None,
+    wait: str | None,
+    data_dir: Path,
+    passphrase_file: str,
+) -> None:
+    """Get another identity key where the old one is lost or stolen, or come back after a long absence.
+
+    With --out, a new key is made and its six words are shown: give the file to an administrator and read the words out.
+    They announce it, and put it in force after some days. Then, with --finish, the node comes back; it must not run
+    meanwhile. On a new machine, "cordee node init" comes first, and --finish needs --way and --profile.
+
+    JSON: {words: [], public} or {member}
+    """
+    import asyncio
+    import os
+
+    from cordee.keyfile import public_file
+    from cordee.runtime.clock import SystemClock
+    from cordee.runtime.output import Output
+    from cordee.runtime.spans import span
+    from cordee.words import six_words
+    from node import rejoining
+    from node.cli.files import read_bytes, read_secret
+    from node.files import replace
+
+    output = Output(ctx)
+    output.for_real()
+    if finish == (out is not None):
+        raise click.UsageError("Give --out to begin, or --finish.")
+    passphrase = read_secret(passphrase_file).encode()
+    if out is not None:
+        public = rejoining.next_key(data_dir, passphrase=passphrase, random=os.urandom)
+        replace(out, public_file(public))
+        output.record({"words": six_words(public), "public": str(out)})
+        return
+    member = asyncio.run(
+        rejoining.come_back(
+            data_dir,
+            passphrase=passphrase,
+            clock=SystemClock(),
+            random=os.urandom,
+            way=rejoining.WayBack.parse(read_bytes(str(way))) if way else None,
+            profile=read_bytes(str(profile)) if profile else None,
+            give_up_after=span(wait, field="--wait") if wait else None,
+        )
+    )
+    output.record({"member": member.hex()})
 
 
 @click.command("object")

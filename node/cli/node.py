@@ -12,7 +12,8 @@ from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
 from node.cli.evidence import evidence
-from node.cli.keys import keys, object_
+from node.cli.keys import keys, object_, recover
+from node.cli.node_report import report
 from node.cli.recovery import recovery_kit
 from node.cli.team import team
 
@@ -28,7 +29,21 @@ def group() -> None:
     """This association's node: its keys, its people, its place in the network."""
 
 
-for command in (login, logout, whoami, user, team, evidence, keys, object_, backup, restore, recovery_kit):
+for command in (
+    login,
+    logout,
+    whoami,
+    user,
+    team,
+    evidence,
+    keys,
+    object_,
+    recover,
+    backup,
+    restore,
+    recovery_kit,
+    report,
+):
     group.add_command(command)
 
 

@@ -74,6 +74,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ExportJournal": _OVERSEERS,
     "Audit.ListEvidence": _OVERSEERS,  # of the roster, which names nobody
     "Audit.ExportEvidence": _OVERSEERS,
+    "Audit.MakeReport": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
     "NodeInfo.ListLeftToDo": _LOOKING_AFTER,
     "NodeInfo.ListKeys": _LOOKING_AFTER,

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 from cordee.v1 import node_pb2, node_pb2_grpc
-from node import journal
+from node import figures, journal
 from node.evidence import evidence_file, evidence_kept, present_view, whole_journal
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import instant, pieces
@@ -87,3 +87,12 @@ class Audit(Desk, node_pb2_grpc.AuditServicer):
             file = await present_view(house, by=by)
         for piece in pieces(file):
             yield node_pb2.ExportEvidenceResponse(data=piece)
+
+    async def MakeReport(
+        self, request: node_pb2.MakeReportRequest, context: Context
+    ) -> AsyncIterator[node_pb2.MakeReportResponse]:
+        """One file of the yearly report; that it was made is journalled."""
+        handler = await self._enter(context, "Audit.MakeReport")
+        made = await figures.written(self._node, request.year, request.form, request.language, by=handler.account_id)
+        for piece in pieces(made):
+            yield node_pb2.MakeReportResponse(data=piece)

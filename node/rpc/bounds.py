@@ -201,6 +201,10 @@ register(node_pb2.VerifyJournalRequest, Message())
 register(node_pb2.ExportJournalRequest, Message())
 register(node_pb2.ListEvidenceRequest, Message())
 register(node_pb2.ExportEvidenceRequest, Message(evidence=Number(_SIZE)))
+register(
+    node_pb2.MakeReportRequest,
+    Message(year=Number(9999), form=Text(16, pattern=r"[a-z]+"), language=Text(2, pattern=r"[a-z]{2}")),
+)
 register(node_pb2.GetStatusRequest, Message())
 register(node_pb2.ListLeftToDoRequest, Message())
 register(node_pb2.ListKeysRequest, Message())

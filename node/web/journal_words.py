@@ -28,6 +28,7 @@ TOPICS: Mapping[str, str] = {
     "restored.": N_("after a restore"),
     "roster.": N_("roster"),
     "journal.": N_("journal"),
+    "figures.": N_("yearly reports"),
 }
 """The beginning of an action → what it is about."""
 
@@ -65,6 +66,7 @@ ACTIONS: Mapping[str, str] = {
     "evidence.exported": N_("evidence about the roster taken along"),
     "event.refused": N_("message refused"),
     "field.viewed": N_("hidden field shown"),
+    "figures.made": N_("yearly report made"),
     "identity.in_force": N_("another identity key in force"),
     "journal.exported": N_("journal exported"),
     "journal.signed": N_("journal signed"),
@@ -158,6 +160,7 @@ FACTS: Final[Mapping[str, str]] = {
     "incarnation": N_("mark of its new life"),
     "kit": N_("kit"),
     "needed": N_("sheets needed"),
+    "form": N_("as"),
     "number": N_("card number"),
     "opening": N_("opening"),
     "page": N_("page"),
@@ -172,11 +175,26 @@ FACTS: Final[Mapping[str, str]] = {
     "team": N_("team"),
     "transfer": N_("transfer"),
     "version": N_("version"),
+    "year": N_("year"),
 }
 """What a fact of a line is about."""
 
 _AS_IT_IS: Final = frozenset(
-    {"attachments", "cases", "departement", "files", "kit", "needed", "number", "rule", "schema", "sheets", "version"}
+    {
+        "attachments",
+        "cases",
+        "departement",
+        "files",
+        "form",
+        "kit",
+        "needed",
+        "number",
+        "rule",
+        "schema",
+        "sheets",
+        "version",
+        "year",
+    }
 )
 _IDS: Final = frozenset({"act", "attachment", "case", "opening", "transfer"})
 _ANSWERS: Final = {"true": N_("yes"), "false": N_("no"), "yes": N_("yes"), "no": N_("no")}

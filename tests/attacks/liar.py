@@ -47,18 +47,20 @@ class Shown:
 
 @dataclass
 class Liar:
-    """What this directory shows to whom. `smuggles`: statements go to the other party unread, past the real broker."""
+    """What this directory shows to whom. `smuggles`: statements go to the other party unread, past the real broker;
+    whatever else is put into a member's `box` comes on its stream.
+    """
 
     shows: Shown | None = None
     shows_to: dict[MemberId, Shown] = field(default_factory=dict)
     smuggles: bool = False
-    post: dict[MemberId, asyncio.Queue[Signed]] = field(default_factory=dict)
+    post: dict[MemberId, asyncio.Queue[pb.Event]] = field(default_factory=dict)
     address: str = ""
 
     def view(self, member: MemberId) -> Shown:
         return self.shows_to.get(member) or self.shows or Shown()
 
-    def box(self, member: MemberId) -> asyncio.Queue[Signed]:
+    def box(self, member: MemberId) -> asyncio.Queue[pb.Event]:
         return self.post.setdefault(member, asyncio.Queue())
 
 
@@ -99,7 +101,7 @@ class LyingBroker(BrokerServicer):
         signed = Signed.from_message(request.statement)
         parties = peek(signed).parties
         other = parties.recipient if caller(context).member == parties.sender else parties.sender
-        self.liar.box(other).put_nowait(signed)
+        self.liar.box(other).put_nowait(pb.Event(statement=signed.to_message()))
         return pb.SubmitResponse(state="offered")
 
 
@@ -107,28 +109,36 @@ class LyingEvents(EventsServicer):
     liar: Liar
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Event]:
-        true, smuggled = super().Watch(request, context), self.liar.box(caller(context).member)
+        member = caller(context).member
+        true, smuggled = super().Watch(request, context), self.liar.box(member)
         waits = {"true": asyncio.ensure_future(anext(true)), "smuggled": asyncio.ensure_future(smuggled.get())}
         try:
             while True:
                 await asyncio.wait(waits.values(), return_when=asyncio.FIRST_COMPLETED)
                 if waits["true"].done():
-                    yield waits["true"].result()
+                    yield self._told(waits["true"].result(), member)
                     waits["true"] = asyncio.ensure_future(anext(true))
                 if waits["smuggled"].done():
-                    yield pb.Event(statement=waits["smuggled"].result().to_message())
+                    yield waits["smuggled"].result()
                     waits["smuggled"] = asyncio.ensure_future(smuggled.get())
         finally:
             for each in waits.values():
                 each.cancel()
             await asyncio.gather(*waits.values(), return_exceptions=True)
 
+    def _told(self, event: pb.Event, member: MemberId) -> pb.Event:
+        """To whoever is lied to, a hint tells no more than that there is something to ask for."""
+        view = self.liar.view(member)
+        if event.WhichOneof("kind") == "roster_grown" and (view.note is not None or view.entries is not None):
+            return pb.Event(roster_grown=pb.RosterGrown())
+        return event
+
 
 @contextlib.asynccontextmanager
 async def lying(directory: Directory) -> AsyncIterator[Liar]:
     """A second listener for members, with the directory's own key, beside the honest one."""
     liar = Liar()
-    roster = LyingRoster(directory.rosters, directory.cards, directory.events)
+    roster = LyingRoster(directory.rosters, directory.cards, directory.events, directory.knowledge)
     broker, events = LyingBroker(directory.broker), LyingEvents(directory.events)
     roster.liar = broker.liar = events.liar = liar
     server = Server(Gate(guard=directory.guard, limits=CallerLimits(directory.clock)))
@@ -204,6 +214,11 @@ class Log:
         facts = {"origin": self.origin, "size": tree.size, "root": Digest(tree.root()), "time": time} | changes
         facts["time"] = facts["time"].replace(microsecond=0)
         return sign_checkpoint(Checkpoint(**facts), changes.pop("key", self.key))
+
+    def hint(self, time: datetime, *, start: int, **changes: Any) -> pb.RosterGrown:
+        """The end of this log, as a hint brings it."""
+        facts = {"checkpoint": self.note(time), "start": start, "entries": self.entries[start:], "card_revision": 1}
+        return pb.RosterGrown(**facts | changes)
 
     def shown(self, time: datetime) -> Shown:
         return Shown(note=self.note(time), entries=lambda start: self.entries[start:])

@@ -17,7 +17,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from cordee.card import make_card
-from cordee.entries import add_signature, propose
+from cordee.entries import add_signature, entry_digest, propose
 from cordee.errors import CordeeError, RemoteFailure, SplitView, Unreachable
 from cordee.ids import Digest, MemberId
 from cordee.members import registration_digest
@@ -25,6 +25,7 @@ from cordee.roster import Roster
 from cordee.sealing import SealingKey
 from cordee.signing import Signed, SigningKey, member_id_of
 from cordee.statements import Offer
+from cordee.times import timestamp_of
 from cordee.transfer import Kind, State
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
@@ -33,6 +34,7 @@ from node.roster_sync import RosterSync
 from node.store import table_of
 from node.store.roster import EvidenceRow
 from tests.attacks.liar import Liar, Log, Shown, beside_a_liar
+from tests.cordee.entry_rows import signed_by
 from tests.neighbours import Neighbour, Street, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -185,7 +187,9 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    async with beside_a_liar(tmp_path_factory.mktemp("liar"), "Paris", "Marseille") as (street, liar, nodes):
+    folder = tmp_path_factory.mktemp("liar")
+    # So that it is the node itself that refuses another key for it, and no rule of the log.
+    async with beside_a_liar(folder, "Paris", "Marseille", recovery_delay=None) as (street, liar, nodes):
         yield Scene(street, liar, nodes)
 
 
@@ -244,8 +248,22 @@ async def test_an_identity_rotated_by_the_new_key_alone_is_refused(scene: Scene)
 
 
 async def test_another_key_for_the_node_itself_is_refused_whoever_signed_it(scene: Scene) -> None:
-    statement = scene.about(v1.MemberRecovered, scene.marseille.here.member, identity_key=attackers_key())
-    refused = await scene.refuses(scene.forged(statement, *scene.administrators), "ENTRY_REFUSED")
+    """All administrators and the directory together, with dates of their own making."""
+    key, member = attackers_key(), scene.marseille.here.member
+    reason = v1.RECOVERY_REASON_LOST
+    announced = signed_by(
+        scene.about(v1.RecoveryAnnounced, member, identity_key=key, reason=reason), *scene.administrators
+    )
+    due = scene.now + timedelta(days=8)
+    recovered = v1.MemberRecovered(
+        network=scene.roster.network,
+        previous=entry_digest(announced),
+        time=timestamp_of(due),
+        member=member,
+        identity_key=key,
+    )
+    shown = scene.log.with_entries(announced, signed_by(recovered, *scene.administrators)).shown(scene.now)
+    refused = await scene.refuses(shown, "ENTRY_REFUSED")
     assert "another identity key" in refused.facts["rule"]
 
 

@@ -291,6 +291,7 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
             v1.AdministratorRemoved(**govern, administrator=network.administrators[0].public.key_id),
             v1.PolicyChanged(**govern, policy=Policy(threshold=1).to_message()),
             v1.DirectoryKeyRotated(**govern, key=key.public.to_message()),
+            v1.AuthorityRotated(**govern, certificate_digest=b"ca" * 16, old_end_time=govern["time"]),
         )
     }
     assert all("“Le Relais”" in told[name] for name in told if name.startswith("Member") and name != "MemberAdmitted")
@@ -301,4 +302,5 @@ def test_every_entry_that_administrators_sign_is_told_in_words(network: Network)
     assert " ".join(six_words(key.public)) in told["AdministratorAdded"]
     assert "administrators who must sign: 2 → 1" in told["PolicyChanged"]
     assert "not bound by secrecy" in told["MemberCorrected"]
-    assert len(set(told.values())) == 12
+    assert (b"ca" * 16).hex() in told["AuthorityRotated"]
+    assert len(set(told.values())) == 13

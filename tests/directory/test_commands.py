@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,9 +219,16 @@ def test_from_two_keys_to_an_admitted_member_and_back(office: Office) -> None:
     assert (second["appended"], second["signatures"], second["entry"]) == (True, 2, first["entry"])
     assert [row["state"] for row in office.admin("alice", "requests")] == ["admitted"]
 
-    office.admin("alice", "suspend", profile["legal_name"])
+    seen = office.admin("bruno", "status")
+    assert (seen["entries"], seen["nodes"], seen["know"], seen["silent"]) == (2, 1, 0, [member])
+    assert seen["members"] == {"active": 1, "suspended": 0, "removed": 0}
+    assert "0 of 1 nodes know the newest entry; not heard of lately: 1." in office.told
+    waits = office.admin("alice", "suspend", "--watch", profile["legal_name"])
+    assert (waits["appended"], "know" in waits) == (False, False), "there is nothing to follow yet"
     (entry,) = office.admin("bruno", "pending")
-    assert office.admin("bruno", "sign", entry["entry"][:10])["appended"]
+    signed = office.admin("bruno", "sign", entry["entry"][:10], "--watch", "--watch-seconds", "1")
+    assert signed["appended"]
+    assert (signed["nodes"], signed["know"], signed["not_yet"]) == (0, 0, []), "its own node does not count"
     (known,) = office.admin("alice", "members")
     assert (known["member"], known["state"], known["name"]) == (member, "suspended", profile["legal_name"])
     assert [row["type"] for row in office.admin("bruno", "log")] == ["Genesis", "MemberAdmitted", "MemberSuspended"]
@@ -301,3 +309,82 @@ def test_a_directory_is_made_once_and_its_secrets_are_for_its_owner_alone(office
         "server.key": 0o600,
         "founding.json": 0o644,
     }
+
+
+def test_the_office_makes_its_yearly_report(office: Office) -> None:
+    office.found()
+    year = datetime.now(UTC).year - 2
+    assert office.stop() == 0
+    with sqlite3.connect(office.data / "directory.db") as db:  # as if it had counted since then
+        db.execute("UPDATE counting SET since = ?", (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1e6),))
+        for side in ("sender", "recipient"):
+            rows = [(year, "received", side, bytes([member]), 30) for member in range(4)]
+            rows += [(year, "declined", side, bytes([member]), 10) for member in range(4)]
+            db.executemany("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", rows)
+    db.close()
+    office.start()
+    shown = office.admin("alice", "report", "--year", str(year))
+    told = {(each["table"], each["row"]): each["count"] for each in shown}
+    assert told["members", "at_end"] == 0
+    assert (told["transfers", "received"], told["transfers", "declined"], told["transfers", "total"]) == (
+        120,
+        None,
+        160,
+    )
+    out = office.folder / "out"
+    out.mkdir()
+    made = office.admin("bruno", "report", "--year", str(year), "--out", str(out))
+    assert {Path(each).name for each in made["files"]} == {path.name for path in out.iterdir()}
+    assert "localhost/roster" in (out / f"report-{year}.html").read_text()
+    again = office.admin("bruno", "report", "--year", str(year), "--out", str(out), code=6)
+    assert again["reason"] == "ALREADY_EXISTS"
+    early = office.admin("alice", "report", "--year", str(year + 2), code=5)
+    assert early["reason"] == "YEAR_NOT_CLOSED"
+    assert office.admin("alice", "report", "--year", str(year - 1), code=3)["reason"] == "NOT_FOUND"
+
+
+def test_keys_are_recovered_revoked_and_exchanged_by_the_administrators_commands(office: Office) -> None:
+    office.found()
+    invitation = office.folder / "relais.json"
+    asked = ["--legal-name", "Association Relais", "--number", profile_of("Relais")["siret"], "--secrecy"]
+    office.admin("alice", "invite", *asked, "--out", str(invitation))
+    identity, member = office.ask(invitation, "Relais")
+    for who in ("alice", "bruno"):
+        office.admin(who, "admit", member, "--words", " ".join(six_words(identity.public)))
+
+    made = office.run(
+        "directory", "rotate-key", "--data-dir", str(office.data), "--out", str(office.folder / "log.pub")
+    )
+    words = " ".join(made["words"])
+    assert not office.admin("alice", "rotate-key", str(office.folder / "log.pub"), "--words", words)["appended"]
+    assert "signs its log with another key" in office.told
+    assert office.admin("bruno", "rotate-key", str(office.folder / "log.pub"), "--words", words)["appended"]
+
+    made = office.run("directory", "rotate-ca", "--data-dir", str(office.data), "--out", str(office.folder / "ca.der"))
+    certificate = str(office.folder / "ca.der")
+    wrong = office.admin("alice", "rotate-ca", certificate, "--digest", "00" * 32, code=4)
+    assert wrong["reason"] == "INVALID_INPUT"
+    assert not office.admin("alice", "rotate-ca", certificate, "--digest", made["digest"])["appended"]
+    assert "is trusted until" in office.told
+    assert office.admin("bruno", "rotate-ca", certificate, "--digest", made["digest"])["appended"], "the same entry"
+    for who in ("alice", "bruno", "alice"):
+        assert [each["member"] for each in office.admin(who, "members")] == [member], "with both CAs"
+
+    assert not office.admin("alice", "revoke", member)["appended"]
+    assert "counts no more from now on" in office.told
+    assert office.admin("bruno", "revoke", member)["appended"]
+    assert office.admin("alice", "members")[0]["state"] == "suspended"
+
+    new = office.key("new")
+    announce = ["recover", member, "--announce", str(office.folder / "new.key.pub"), "--words", " ".join(new["words"])]
+    assert not office.admin("alice", *announce, "--stolen")["appended"]
+    assert "stolen" in office.told
+    told = office.admin("bruno", *announce, "--stolen", "--out", str(office.folder / "way.json"))
+    assert (told["step"], told["appended"], told["words"]) == ("announced", True, new["words"])
+    assert json.loads((office.folder / "way.json").read_text())["member"] == member
+    early = office.admin("alice", "recover", member, code=8)
+    assert early["reason"] == "ENTRY_REFUSED"
+    assert office.admin("alice", "members")[0]["state"] == "suspended"
+    assert office.stop() == 0
+    office.start()
+    assert len(office.admin("alice", "log")) == 6

@@ -96,7 +96,8 @@ def test_every_promise_has_a_test_or_says_plainly_that_it_has_none(page: str) ->
 def test_every_threat_has_its_promises_and_says_what_is_still_possible(page: str) -> None:
     sections = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
     threats = [heading for heading in sections if heading != "Faults"]
-    assert [heading.partition(".")[0] for heading in threats] == [str(number) for number in range(1, 19)]
+    assert len(threats) >= 19
+    assert [heading.partition(".")[0] for heading in threats] == [str(at + 1) for at in range(len(threats))]
     assert {row.heading for row in rows_of(page)} == set(sections)
     assert [heading for heading in threats if "**Still possible.** " not in sections[heading]] == []
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection, select
+
 from cordee.errors import NotFound
+from cordee.figures.years import year_of
 from cordee.ids import TransferId
+from cordee.statements import time_of
+from cordee.transfer import END_STATES
+from directory import tally, transfers
+from directory.store import table_of
+from directory.store.figures import TallyRow
+from directory.store.transfers import TransferRow
 from node import journal, records, transfer_store
+from node.figures import counts_of
 from node.terms import Terms
 from tests.neighbours import Neighbour, Street, eventually
 
@@ -58,6 +70,67 @@ async def holder(neighbour: Neighbour, case_id: str) -> str:
         return (await node.db.read(lambda tx: records.read_case(tx, node.vault, case_id))).holder
     except NotFound:
         return "none"
+
+
+async def counted_alike(street: Street, *neighbours: Neighbour) -> Counter[str]:
+    """Every transfer that is over counts as the same at the directory, its sender and its recipient; the whole."""
+    total: Counter[str] = Counter()
+
+    def ended(tx: Connection) -> list[transfers.Transfer]:
+        ids = tx.execute(select(table_of(TransferRow).c.id)).scalars().all()
+        found = [transfers.find(tx, TransferId(each)) for each in ids]
+        return [each for each in found if each is not None and each.state in END_STATES]
+
+    by_member = {bytes(each.here.member): each for each in neighbours}
+    for transfer in street.town.directory.db.read_sync(ended):
+        figure = tally.OF_STATE[transfer.state]
+        total[figure] += 1
+        sides = ((transfer.sender, "sent"), (transfer.recipient, "came"))
+        for member, table in sides:
+            neighbour = by_member[bytes(member)]
+            await eventually(
+                lambda id_=transfer.id, n=neighbour, t=table, f=figure: _counts(n, street, id_)[t] == {f: 1},
+                what=f"{neighbour.name} counts {transfer.id.short} as {table}, {figure}",
+            )
+        asked, answered = (
+            _counts(by_member[bytes(member)], street, transfer.id)[table]
+            for member, table in ((transfer.sender, "asked"), (transfer.recipient, "answered"))
+        )
+        assert asked == answered, [_told(by_member[bytes(member)], transfer.id) for member, _ in sides]
+        for answer, number in asked.items():
+            total["asked"] += number
+            total[answer] += number
+        total["returned"] += _counts(by_member[bytes(transfer.sender)], street, transfer.id)["apart"]["got_back"]
+    for side in tally.SIDES:
+        assert _tallied(street, side) == {name: n for name, n in total.items() if n and name != "unanswered"}
+    return total
+
+
+def _counts(neighbour: Neighbour, street: Street, transfer: TransferId) -> dict[str, Counter[str]]:
+    """One transfer, out of a node's journal, as the yearly report counts it."""
+    offer = street.town.directory.db.read_sync(lambda tx: transfers.statements_of(tx, transfer))[0].signed
+    later = street.clock.now() + timedelta(days=1)
+    lines = neighbour.here.db.read_sync(
+        lambda tx: [
+            each
+            for each in journal.until(tx, later, actions=("transfer.", "statement."))
+            if each.subject == transfer.hex()
+        ]
+    )
+    return counts_of(lines, year_of(time_of(offer)))
+
+
+def _told(neighbour: Neighbour, transfer: TransferId) -> list[str]:
+    lines = neighbour.here.db.read_sync(lambda tx: journal.of_subject(tx, transfer.hex()))
+    return [f"{each.action} {each.outcome}" for each in lines]
+
+
+def _tallied(street: Street, side: str) -> dict[str, int]:
+    rows = street.town.directory.db.read_sync(lambda tx: tx.execute(select(table_of(TallyRow))).all())
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[row.figure] += row.number if row.side == side else 0
+    return {name: number for name, number in found.items() if number}
 
 
 async def _clean_rows(neighbour: Neighbour, transfer: TransferId) -> None:

@@ -38,7 +38,7 @@ from node import journal, records, transfer_store
 from node.erasing import erase
 from node.people import Role
 from node.tombstones import CASE, TRANSFER
-from tests.journeys.aftermath import holder, nothing_is_left, one_holder, secrets_of
+from tests.journeys.aftermath import counted_alike, holder, nothing_is_left, one_holder, secrets_of
 from tests.neighbours import Neighbour, Street, eventually, neighbourhood
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -969,3 +969,18 @@ async def test_what_is_heard_only_after_a_suspension_waits_for_its_end(
     for each in (paris, lyon):
         assert await each.here.db.read(transfer_store.put_aside_so_far) == []
     assert await one_holder(case_id_of(record), *nodes) is marseille
+
+
+# ---- counted ----
+
+
+async def test_whatever_happened_the_directory_and_both_nodes_count_it_alike(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    """Last, so that it is asked of every outcome of this module."""
+    paris, marseille, _ = nodes
+    _, _, (transfer,) = await offered(paris, marseille)
+    await marseille.here.receiving.decline(marseille.person, transfer, code="no_capacity")
+    await paris.reaches(transfer, State.DECLINED)
+    total = await counted_alike(street, *nodes)
+    assert total["declined"] >= 1

@@ -187,6 +187,18 @@ async def test_a_certificate_that_ran_out_in_the_backup_is_renewed_at_the_front(
         assert x509.load_der_x509_certificate(place.read_bytes()).not_valid_after_utc > now
 
 
+async def test_a_transport_key_that_was_replaced_after_the_backup_keeps_nobody_out(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
+        data = save(marseille)
+        await marseille.here.publishing.rotate_transport()
+        await marseille.here.roster.sync()  # by the new key: the former one counts no more
+        await burn_and_restore(marseille, data)
+        assert "node.restored_told" in await actions(marseille)
+        record = await paris.case()
+        transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+        await marseille.reaches(transfer, State.OFFERED)
+
+
 def expired(certificate: bytes, since: datetime) -> bytes:
     """As this certificate, but over: only its dates matter, for nobody is shown it any more."""
     present = x509.load_der_x509_certificate(certificate)

@@ -32,6 +32,12 @@ _ABOUT = (
     ("health", "/node", N_("The node"), N_("whether it is well: connection, disk, certificate, backup")),
     ("journal", "/journal", N_("Journal"), N_("who did what and when, and that nobody changed it")),
     ("evidence", "/evidence", N_("Evidence"), N_("what the network showed us of its members, and whether it fits")),
+    (
+        "figures",
+        "/figures",
+        N_("Yearly reports"),
+        N_("for the authority that supervises us: numbers, and nobody in them"),
+    ),
     ("six_words", "/words", N_("Six words"), N_("to make sure by telephone that it is them")),
     ("access", "/access", N_("My access"), N_("passkeys, recovery codes, password")),
     ("notices", "/notices", N_("Messages by e-mail"), N_("to be told that something waits, without a word of what")),

@@ -6,7 +6,8 @@ import grpc
 import pytest
 from sqlalchemy import text
 
-from cordee.errors import Conflict, InvalidRecord, JournalBroken, NotFound
+from cordee.errors import Conflict, InvalidRecord, JournalBroken, NotFound, RoleMissing, YearNotClosed
+from cordee.figures.years import closes
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import node_pb2
 from node import journal
@@ -116,3 +117,21 @@ async def test_a_line_that_somebody_edited_is_found(client: Client, case_id: str
     error = await refusal(lead.audit.VerifyJournal(node_pb2.VerifyJournalRequest()))
     assert isinstance(error, JournalBroken)
     assert error.facts["line"] == "2"
+
+
+async def test_a_yearly_report_is_made_of_a_closed_year_for_who_may_read_the_journal(sign_in, association: Node):
+    year = association.clock.now().year
+    request = node_pb2.MakeReportRequest(year=year, form="csv", language="en")
+    assert isinstance(await refusal(_first((await sign_in("Léa")).audit.MakeReport(request))), YearNotClosed)
+    association.clock.advance(closes(year) - association.clock.now())  # type: ignore[attr-defined]  # a manual one
+    assert isinstance(await refusal(_first((await sign_in("Hélène")).audit.MakeReport(request))), RoleMissing)
+    lead = await sign_in("Léa")
+    made = b"".join([each.data async for each in lead.audit.MakeReport(request)])
+    assert made.startswith("\ufeffyear;scope;name;".encode())
+    assert f"{year};association;" in made.decode()
+    last = await association.db.read(lambda tx: journal.latest(tx, limit=1))
+    assert last[0].action == "figures.made"
+
+
+async def _first(answers) -> object:
+    return await anext(aiter(answers))

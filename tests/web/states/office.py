@@ -17,6 +17,7 @@ from tests.web.rosters import show_two_rosters
 from tests.web.states import making
 from tests.web.states.casework import with_status
 from tests.web.states.making import ADMINISTRATOR, person
+from tests.web.years import with_a_closed_year
 
 
 def _own(path: str, scene: Scene, *, status: int = 422, **data: Any) -> Ask:
@@ -113,6 +114,15 @@ def _changed(scene: Scene, *, status: int = 200, **data: Any) -> Ask:
     return Ask(f"{person(scene, name)}/change", data, who=ADMINISTRATOR, status=status)
 
 
+def closed_year(scene: Scene) -> int:
+    """A year of which the helpline's journal tells; it lies before this network."""
+    return int(scene.once("closed year", lambda: with_a_closed_year(scene.town.helpline)))
+
+
+def _yearly(address: str, scene: Scene, **options: Any) -> Ask:
+    return Ask(address.format(year=closed_year(scene)), who="Aude", **options)
+
+
 def _journal(address: str, scene: Scene, **options: Any) -> Ask:
     return Ask(address, who="Aude", **options)
 
@@ -200,6 +210,16 @@ STATES: dict[str, tuple[State, ...]] = {
         State("of one kind", partial(_journal, "/journal?topic=account.")),
         State("nothing found", partial(_journal, "/journal?subject=nothing-of-the-kind&about=nothing")),
     ),
+    "figures": (
+        State("years", partial(_yearly, "/figures")),
+        State("no year yet", lambda scene: Ask("/figures", house="marseille")),
+    ),
+    "figures_year": (
+        State("a year", partial(_yearly, "/figures/{year}")),
+        State("before the journal", lambda scene: Ask(f"/figures/{closed_year(scene) - 1}", who="Aude", status=404)),
+        State("not closed yet", lambda scene: Ask(f"/figures/{closed_year(scene) + 2}", who="Aude", status=409)),
+    ),
+    "figures_file": (State("as a PDF", partial(_yearly, "/figures/{year}/file", data={"form": "pdf"}, is_page=False)),),
     "journal_verify": (State("verified", lambda scene: Ask("/journal/verify", {}, who="Aude")),),
     "journal_export": (State("as a file", lambda scene: Ask("/journal/export", {}, who="Aude", is_page=False)),),
     "evidence": (
