@@ -460,6 +460,16 @@ class LogBehind(IntegrityFailure):
     )
 
 
+class DirectoryBehind(Unreachable):
+    """The directory came back from a backup and has not all of its log yet. It serves nothing until it has."""
+
+    message = N_("The directory came back from a backup: its log has {size} entries, {signed} were signed.")
+    remedy = N_(
+        "Nothing is lost. Its members give it back what is missing as soon as they are connected; an administrator can "
+        "too: cordee directory recover."
+    )
+
+
 class StreamReplaced(Conflict):
     """The member opened a newer stream of events."""
 

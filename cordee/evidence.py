@@ -188,7 +188,7 @@ def _views_facts(report: ViewsReport) -> dict[str, Any]:
         "claims": [
             {
                 "member": each.member.hex(),
-                "kind": str(each.kind),
+                "kind": each.kind,
                 "time": each.time.isoformat(),
                 "size": each.size,
                 "root": each.root.hex(),

@@ -35,9 +35,10 @@ from cordee.ids import Digest, KeyId, MemberId, NetworkId
 from cordee.log import HASH_SIZE, MerkleTree
 from cordee.members import Roster
 from cordee.roster import apply
-from cordee.signing import Signed, parse_message, verify
+from cordee.signing import Signed, parse_body, parse_message, verify
 from cordee.statements import peek
 from cordee.statements.base import body_of
+from cordee.times import moment_of
 from cordee.transfer import Kind
 from cordee.v1 import statements_pb2 as v1
 
@@ -65,6 +66,7 @@ _MAX_WHOLE = 16 * 2**20
 """Bytes of entries in a view that shows a forged one: a network of a thousand entries has less."""
 _MAX_VIEWS = 64
 _MAX_STATEMENTS = 64
+_HELD = v1.HeldCheckpoint.DESCRIPTOR.full_name
 _UNSIGNED = frozenset({Rule.UNKNOWN_SIGNER, Rule.TOO_FEW_SIGNATURES, Rule.BAD_SIGNATURE})
 """Other rules may be a newer version's to know; these are looked at before all others, and as old as the log."""
 
@@ -113,7 +115,8 @@ class Claim:
     """What a member signed of the root that it was shown."""
 
     member: MemberId
-    kind: Kind
+    kind: str
+    """"offer", "acceptance" or "refusal"; "held" for what its node says now and then of the log that it holds."""
     time: datetime
     size: int
     root: Digest
@@ -195,8 +198,12 @@ def is_evidence(data: bytes) -> bool:
 
 
 def author_of(signed: Signed) -> MemberId | None:
-    """The member who signed an offer or an answer, by its own word, **unverified**; None for anything else."""
+    """The member who signed an offer, an answer or what it holds of the log, by its own word, **unverified**; None for
+    anything else.
+    """
     try:
+        if signed.type == _HELD:
+            return MemberId(parse_body(signed, v1.HeldCheckpoint).member)
         claimed = peek(signed)
     except MalformedStatement:
         return None
@@ -320,18 +327,23 @@ def _reigns(first: v1.RosterView) -> list[tuple[int, float, Roster]]:
 
 
 def _claim(signed: Signed, views: Sequence[Seen], network: NetworkId) -> Claim:
-    """What the author of an offer or answer signed. Raises: BadSignature, NotAMember, WrongNetwork."""
+    """What a member signed of the root that it was shown. Raises: BadSignature, NotAMember, WrongNetwork."""
     author, roster = author_of(signed), views[0].roster
     if author is None or roster is None:
         raise ProofRefused(problem=N_("it is no statement that names a root"))
-    claimed, body = peek(signed), body_of(signed)
-    if claimed.parties.network != network:
+    if signed.type == _HELD:
+        held = parse_body(signed, v1.HeldCheckpoint)
+        kind, of, time, size, root = "held", held.network, moment_of(held.time), held.size, held.root
+    else:
+        claimed, body = peek(signed), body_of(signed)
+        if not isinstance(body, v1.Offer | v1.Answer) or not body.HasField("checkpoint"):
+            raise ProofRefused(problem=N_("it is no statement that names a root"))
+        kind, of, time = str(claimed.kind), claimed.parties.network, claimed.time
+        size, root = body.checkpoint.size, body.checkpoint.root
+    if of != network:
         raise WrongNetwork(what=N_("Signed"))
-    if not isinstance(body, v1.Offer | v1.Answer) or not body.HasField("checkpoint"):
-        raise ProofRefused(problem=N_("it is no statement that names a root"))
-    size = body.checkpoint.size
     verify(signed, roster.identity_at(author, min(size, roster.size)))
-    return Claim(author, claimed.kind, claimed.time, size, Digest(body.checkpoint.root), signed.digest)
+    return Claim(author, kind, time, size, Digest(root), signed.digest)
 
 
 # ---- judging ----

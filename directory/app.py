@@ -41,10 +41,13 @@ from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
+from directory.recovery import Recovery
+from directory.restoration import Restorations, is_a_copy, note_restore
 from directory.roster_store import RosterStore
 from directory.rpc.administration import AdministrationServicer
 from directory.rpc.enrolment import EnrolmentServicer
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
+from directory.rpc.recovery import RecoveryServicer
 from directory.standings import Standings
 from directory.store.migrations import directory_database
 from directory.upkeep import Upkeep
@@ -75,6 +78,8 @@ class Directory:
     mailbox: MailboxStore
     authority: Authority
     guard: ConnectionGuard
+    restorations: Restorations
+    recovery: Recovery
     yearbook: Yearbook
 
 
@@ -92,6 +97,7 @@ async def opened(
     folder: Path, *, clock: Clock, crashpoints: Crashpoints | None = None, load: bool = True
 ) -> AsyncIterator[Directory]:
     """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
+    Where more was signed than the database has, it waits for those who give it back (`RosterStore.behind`).
 
     Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
     """
@@ -114,14 +120,15 @@ async def opened(
             cards = CardIndex(db, rosters, clock)
             authority = Authority(
                 authorities,
-                trusted=lambda: _trusted(rosters, founding, clock),
+                trusted=lambda: _trusted(rosters, founding, clock, authorities),
                 server_key=house.server_key(),
                 names=_names(founding.members),
                 clock=clock,
             )
             rosters.before.append(lambda entry: require_held(entry, log_keys, authorities))
-            events = Events(db, crashpoints)
-            broker = Broker(db, rosters, events, mailbox, clock, crashpoints)
+            restorations = Restorations(db)
+            events = Events(db, crashpoints, restorations)
+            broker = Broker(db, rosters, events, mailbox, clock, crashpoints, restorations)
             directory = Directory(
                 house=house,
                 db=db,
@@ -137,20 +144,49 @@ async def opened(
                 mailbox=mailbox,
                 authority=authority,
                 guard=ConnectionGuard(cards.resolve, clock),
+                restorations=restorations,
+                recovery=Recovery(db, rosters, restorations, clock),
                 yearbook=Yearbook(db, clock, house.closed_years),
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.also.append(directory.knowledge.on_entry)
             directory.governance.begun.append(directory.membership.on_signed)
             rosters.grown.append(_Grown(directory))
+            directory.recovery.grown.append(_BroughtBack(directory))
             if load:
                 await rosters.load()
+                await _notice_restore(directory)
                 await cards.load()
                 await directory.yearbook.begin()
                 await broker.sweep()
             yield directory
         finally:
             mailbox.close()
+
+
+async def _notice_restore(directory: Directory) -> None:
+    """A copy of the database that has the whole log all the same: what else it has forgotten, members give back."""
+    rosters, now = directory.rosters, directory.clock.now()
+    if rosters.founded and not rosters.behind and await directory.db.read(is_a_copy):
+        await directory.db.write(lambda tx: note_restore(tx, rosters.roster, now))
+    await directory.restorations.load()
+    if rosters.behind:
+        log.warning("roster.behind", size=rosters.size)
+
+
+class _BroughtBack:
+    """After entries or cards came back: who may call is read anew, and everybody hears of it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def __call__(self, lost: Sequence[tuple[Roster, v1.Entry]]) -> None:
+        directory = self._directory
+        await directory.cards.load()
+        for after, entry in lost:
+            for each in directory.rosters.grown:
+                await each(after, entry)
+        directory.events.card_published(directory.cards.revision)
 
 
 class _Grown:
@@ -288,7 +324,12 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
         add_mailbox,
         MailboxServicer(directory.mailbox, TransferMailboxPolicy(broker)),
     )
-    front.add(services["Enrolment"], grpc.add_EnrolmentServicer_to_server, EnrolmentServicer(membership, events))
+    front.add(services["Recovery"], grpc.add_RecoveryServicer_to_server, RecoveryServicer(directory.recovery))
+    front.add(
+        services["Enrolment"],
+        grpc.add_EnrolmentServicer_to_server,
+        EnrolmentServicer(membership, directory.rosters, events),
+    )
     front.add(
         services["Administration"],
         grpc.add_AdministrationServicer_to_server,
@@ -343,7 +384,9 @@ def _subject(entry: v1.Entry) -> MemberId | None:
     return MemberId(statement.FromString(entry.body).member) if statement is not None else None
 
 
-def _trusted(rosters: RosterStore, founding: Founding, clock: Clock) -> tuple[Digest, ...]:
+def _trusted(rosters: RosterStore, founding: Founding, clock: Clock, authorities: Authorities) -> tuple[Digest, ...]:
+    if rosters.behind:  # its log does not say: members that give back the rest trust what was in use
+        return authorities.in_use()
     if not rosters.founded:
         return (authority_digest(founding.ca_certificate),)
     return rosters.roster.trusted(clock.now())

@@ -6,7 +6,7 @@ The broker reads who, to whom, when and how much. All else in a statement is sea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from cordee.errors import (
     N_,
+    InvalidInput,
     MemberIsSuspended,
     NotFound,
     NotInThisState,
@@ -29,11 +30,24 @@ from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.statements import Answer, Erasure, Offer, Peek, Recall, Receipt, Shipment, Statement, Withdrawal, peek
+from cordee.statements import (
+    Answer,
+    Erasure,
+    Offer,
+    Peek,
+    Recall,
+    Receipt,
+    RootAt,
+    Shipment,
+    Statement,
+    Withdrawal,
+    peek,
+)
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2 as v1
-from directory import transfers
+from directory import taking_back, transfers
 from directory.events import Events
+from directory.restoration import Restorations
 from directory.roster_store import RosterStore
 from directory.transfers import Listed, Taken, Transfer
 
@@ -88,9 +102,11 @@ class Broker:
         waiting: Waiting,
         clock: Clock,
         crashpoints: Crashpoints,
+        restorations: Restorations,
     ) -> None:
         self._db = db
         self._rosters = rosters
+        self._restorations = restorations
         self._events = events
         self._waiting = waiting
         self._clock = clock
@@ -127,7 +143,7 @@ class Broker:
         )
         if again is not None:
             return again
-        if transfer is not None and transfer.is_due(now):
+        if transfer is not None and self._is_over(transfer, now):
             raise _Due
         roster = self._rosters.roster
         _require_standing(roster, seen)
@@ -138,7 +154,7 @@ class Broker:
 
         def step(tx: Connection) -> State:
             present = transfers.find(tx, id_)
-            if present is not None and present.is_due(now):
+            if present is not None and self._is_over(present, now):
                 raise _Due
             _require_standing(self._rosters.roster, seen)  # the roster may have grown since the statement was read
             return transfers.take(tx, statement, now=now, quota=roster.policy.mailbox_quota)
@@ -159,10 +175,60 @@ class Broker:
         found, taken = self._db.look(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
         if found is None or caller not in (found.sender, found.recipient):
             raise NotFound(what=N_("transfer"))
-        if found.is_due(self._clock.now()):
+        if self._is_over(found, self._clock.now()):
             await self._expire([id_])
             return State.EXPIRED, taken
         return found.state, taken
+
+    async def give_back(self, caller: MemberId, given: Sequence[Signed]) -> tuple[State | None, int]:
+        """What was taken of one of the caller's transfers before this database came back from a backup. Returns where
+        it stands, None where it is not known, and how many statements were added: none where there was no restore.
+
+        Each is read as history, for it was taken once: signed by a key of its author's, in one chain with the others.
+        One that is later than the restore comes as any other step does.
+
+        Raises: WrongParty, InvalidInput, and what reading the statements raises.
+        """
+        restored, now = self._restorations.last, self._clock.now()
+        peeked = [peek(signed) for signed in given]
+        if len({each.parties for each in peeked}) != 1 or len({each.kind for each in peeked}) != len(peeked):
+            raise InvalidInput(field="statements", problem=N_("they are not of one transfer"))
+        parties = peeked[0].parties
+        if caller not in (parties.sender, parties.recipient):
+            raise WrongParty(what=N_("GiveBackTransfer"))
+        id_ = parties.transfer_id
+        found, taken = self._db.look(lambda tx: (transfers.find(tx, id_), transfers.statements_of(tx, id_)))
+        if found is not None and (found.sender, found.recipient) != (parties.sender, parties.recipient):
+            raise NotFound(what=N_("transfer"))
+        earlier = {
+            each.kind: signed
+            for each, signed in zip(peeked, given, strict=True)
+            if restored is not None and each.time <= restored.at
+        }
+        kinds = taking_back.fitting([each.kind for each in taken], list(earlier))
+        if not kinds:
+            return found.state if found is not None else None, 0
+        both = taking_back.merged(taken, [Taken(kind, earlier[kind], State.OFFERED) for kind in kinds])
+        before = _Before(self, both, self._rosters.roster, now)
+        statements = [before.read(earlier[kind], kind, tree=self._rosters.root_at) for kind in kinds]
+
+        def step(tx: Connection) -> tuple[State | None, int]:
+            return taking_back.take_back(tx, statements, now=now)
+
+        state, added = await self._db.write(step)
+        if added:
+            self._events.wake(parties.sender, parties.recipient)
+            self._over.set()
+            log.info("transfer.given_back", transfer=id_.short, count=added, state=state)
+        gone = [self._rosters.roster.members.get(each) for each in (parties.sender, parties.recipient)]
+        if state not in (None, *END_STATES) and any(each is None or each.state is MemberState.REMOVED for each in gone):
+            await self._expire([id_])
+            return State.EXPIRED, added
+        return state, added
+
+    def _is_over(self, transfer: Transfer, now: datetime) -> bool:
+        """Time has ended it; right after a restore its parties may still have to say what became of it."""
+        return transfer.is_due(now) and not self._restorations.waits(now)
 
     async def transfers_of(self, caller: MemberId) -> AsyncIterator[Listed]:
         """Every transfer that the caller is a party of, a page at a time."""
@@ -199,6 +265,8 @@ class Broker:
     async def expire_due(self) -> int:
         """Write down what time has ended. Returns how many."""
         count = 0
+        if self._restorations.waits(self._clock.now()):
+            return count
         while ended := await self._db.read(lambda tx: transfers.due(tx, self._clock.now())):
             await self._expire(ended)
             count += len(ended)
@@ -251,6 +319,8 @@ class Broker:
 
     async def sweep_orphans(self) -> int:
         """Erase files that no transfer under way accounts for: one that a late piece made anew. Returns how many."""
+        if self._restorations.keeps_files(self._clock.now()):
+            return 0
         names = self._waiting.names()
         kept = await self._db.read(lambda tx: transfers.holding(tx, names))
         for each in names - kept:
@@ -298,6 +368,23 @@ class _Before:
         self._taken = taken
         self._roster = roster
         self._now = now
+
+    def read(self, signed: Signed, kind: Kind, *, tree: RootAt) -> Statement:
+        """One that was taken before a restore. What names a checkpoint is compared with the log."""
+        roster, now = self._roster, self._now
+        if kind is Kind.OFFER:
+            return Offer.parse(signed, roster, now=now, tree=tree, history=True)
+        offer = self.offer()
+        if kind in (Kind.ACCEPTANCE, Kind.REFUSAL):
+            return Answer.parse(signed, roster, offer=offer, now=now, tree=tree, history=True)
+        if kind is Kind.SHIPMENT:
+            return Shipment.parse(signed, roster, offer=offer, answer=self.answer(), now=now, history=True)
+        if kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
+            return Receipt.parse(signed, roster, offer=offer, shipment=self.shipment(), now=now, history=True)
+        if kind is Kind.WITHDRAWAL:
+            return Withdrawal.parse(signed, roster, offer=offer, now=now, history=True)
+        follows = self.shipment() if Erasure.follows(signed) is Kind.SHIPMENT else self.withdrawal()
+        return Erasure.parse(signed, roster, before=follows, now=now, history=True)
 
     def offer(self) -> Offer:
         signed = _of(self._taken, Kind.OFFER, None).signed

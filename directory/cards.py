@@ -65,7 +65,8 @@ class CardIndex:
             self._index(MemberId(member), Digest(key), Digest(former) if former else None)
 
     async def resolve(self, digest: Digest) -> MemberId:
-        """The active member that calls with this key. Raises: NotAMember, MemberIsSuspended."""
+        """The active member that calls with this key. Raises: NotAMember, MemberIsSuspended, DirectoryBehind."""
+        self._rosters.require_whole()  # first: cards that came back from a backup may not know this key
         member = self._by_key.get(digest)
         if member is None:
             raise NotAMember()

@@ -19,6 +19,7 @@ from cordee.runtime.prepared import prepared
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2
 from cordee.v1 import statements_pb2 as v1
+from directory.restoration import Restorations, Restored
 from directory.store import micros, moment, table_of
 from directory.store.transfers import EventRow, SequenceRow, StatementRow
 
@@ -115,8 +116,9 @@ class _Stream:
 class Events:
     """The streams. Wake them after a commit; they read what is new from the database themselves."""
 
-    def __init__(self, db: Database, crashpoints: Crashpoints) -> None:
+    def __init__(self, db: Database, crashpoints: Crashpoints, restorations: Restorations) -> None:
         self._db = db
+        self.restorations = restorations
         self._crashpoints = crashpoints
         self._streams: dict[MemberId, _Stream] = {}
 
@@ -178,6 +180,8 @@ class Events:
             await self._db.write(lambda tx: _prune(tx, member, cursor))
             self._crashpoints.reach(AFTER_PRUNE)
             ready = False
+            if self.restorations.last is not None:
+                yield _restored(self.restorations.last)
             while True:
                 stream.wake.clear()
                 if ready and stream.growth is not None:  # first: it may say whose statements are to be refused
@@ -230,6 +234,13 @@ def _prune(tx: Connection, member: MemberId, cursor: int) -> None:
             index_elements=["member"], set_={"last": cursor}, where=_SEQUENCE.c.last < cursor
         )
     )
+
+
+def _restored(last: Restored) -> directory_pb2.Event:
+    told = directory_pb2.DirectoryRestored(restored=timestamp_of(last.at))
+    if last.since is not None:
+        told.since.CopyFrom(timestamp_of(last.since))
+    return directory_pb2.Event(directory_restored=told)
 
 
 def _hints(stream: _Stream) -> list[directory_pb2.Event]:

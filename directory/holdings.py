@@ -87,6 +87,12 @@ class Authorities:
             self._known[digest] = CertificateAuthority.load(read_whole(key), certificate)
         return self._known[digest]
 
+    def in_use(self) -> tuple[Digest, ...]:
+        """Those that were trusted when this was last asked, the founding's last: for a log that does not say."""
+        here = [digest for digest in self.certificates() if self._key_of(digest).exists()]
+        used = [digest for digest in here if self._used(digest).exists()]
+        return tuple(sorted(used or here, key=lambda digest: digest == authority_digest(self._founding)))
+
     def make(self, now: datetime, trusted: tuple[Digest, ...]) -> bytes:
         """The certificate (DER) of the next CA: one that was made and is not `trusted` yet, or a new one."""
         for digest, certificate in self.certificates().items():

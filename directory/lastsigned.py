@@ -1,7 +1,8 @@
 """The last checkpoint that was signed, in a file of its own (protocol §10).
 
 The database can be restored from a backup; this file must not be. It is flushed before a checkpoint leaves, so the
-directory never signs a log that is shorter than one it signed before, or another one.
+directory never signs a log that is shorter than one it signed before, or another one. It is made with the network: a
+database that has entries and no such file came without it from a backup, and nobody knows here what was signed since.
 """
 
 from __future__ import annotations
@@ -36,20 +37,39 @@ class LastSigned:
         """Entries under the last signature; 0 before the first."""
         return self._head.size if self._head else 0
 
+    def begin(self) -> None:
+        """The network is about to be founded: nothing was signed yet, and from here on the file is there."""
+        if self._head is None:
+            self._write(_Head(size=0, root=Digest(MerkleTree().root())))
+
+    def is_ahead(self, tree: MerkleTree) -> bool:
+        """More was signed than is here, or, without the file, perhaps more."""
+        return tree.size < self._head.size if self._head is not None else tree.size > 0
+
     def check(self, tree: MerkleTree) -> None:
         """The log continues what was signed. Raises: LogBehind."""
         if self._head is None:
+            if tree.size:
+                raise LogBehind(size=tree.size, signed="?")
             return
         if tree.size < self._head.size or tree.root(self._head.size) != self._head.root:
             raise LogBehind(size=tree.size, signed=self._head.size)
+
+    def settle(self, tree: MerkleTree) -> None:
+        """After a restore without the file: this log is the longest that anybody holds. Only people can know that."""
+        if self._head is None:
+            self._write(_Head(size=tree.size, root=Digest(tree.root())))
+
+    def _write(self, head: _Head) -> None:
+        replace(self._path, json.dumps({"size": head.size, "root": head.root.hex()}).encode())
+        self._head = head
 
     def advance(self, tree: MerkleTree) -> None:
         """Remember, durably, that this log is about to be signed. Raises: LogBehind."""
         self.check(tree)
         head = _Head(size=tree.size, root=Digest(tree.root()))
         if head != self._head:
-            replace(self._path, json.dumps({"size": head.size, "root": head.root.hex()}).encode())
-            self._head = head
+            self._write(head)
 
 
 def _read(path: Path) -> _Head | None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from cordee.errors import N_, NotFound, NotFounded
+from cordee.entries import entry_leaf
+from cordee.errors import N_, AlreadyExists, AlreadyFounded, NotFound, NotFounded
 from cordee.members import MemberState, Roster
-from cordee.roster import replay
+from cordee.roster import apply, replay
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.database import Database
 from cordee.signing import SigningPublicKey
@@ -23,6 +24,7 @@ from directory.holdings import Authorities, LogKeys
 from directory.house import House
 from directory.lastsigned import LastSigned
 from directory.log_file import read_entries
+from directory.restoration import mark_copy
 from directory.roster_store import count_pending
 from directory.store import table_of
 from directory.store.migrations import directory_database
@@ -39,11 +41,12 @@ def survey(folder: Path) -> dict[str, Any]:
     house = House(folder)
     house.founding()
     signed = LastSigned(house.last_signed).size
-    facts: dict[str, Any] = {"founded": False, "network": None, "entries": 0, "signed": signed}
+    facts: dict[str, Any] = {"founded": False, "network": None, "entries": 0, "signed": signed, "log_behind": False}
     facts |= {"members": {}, "transfers": {}, "pending_entries": 0}
     if house.database.exists():
         with _open(house) as db:
             facts |= db.read_sync(_count)
+    facts["log_behind"] = facts["entries"] > 0 and (facts["entries"] < signed or not house.last_signed.exists())
     sizes = [path.stat().st_size for path in house.mailbox.glob("*")] if house.mailbox.exists() else []
     return facts | {"waiting_files": len(sizes), "waiting_bytes": sum(sizes)}
 
@@ -73,39 +76,52 @@ def _roster_of(folder: Path) -> Roster:
 
 
 def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
-    """Copy the database, consistent, with what belongs to it. Returns the names. Raises: NotFound, AlreadyExists."""
+    """Copy the database, consistent, with what belongs to it. Returns the names. Raises: NotFound, AlreadyExists.
+
+    The copy says of itself that it is one. `last-signed` is not in it: taken back, it would let an old log be signed.
+    """
     house = House(folder)
     house.founding()
     if not house.database.exists():
         raise NotFound(what=N_("database"))
+    if (target / house.database.name).exists():
+        raise AlreadyExists(what=target / house.database.name)
     private_folder(target)
     with _open(house) as db:
         db.backup(target / house.database.name)
+    with directory_database(target / house.database.name) as copy:
+        copy.write_sync(lambda tx: mark_copy(tx, SystemClock().now()))
     files = [house.database]
-    for each in (house.founding_file, house.last_signed, *(house.secrets if with_keys else ())):
+    for each in (house.founding_file, *(house.secrets if with_keys else ())):
         if each.exists():
             write_new(target / each.name, read_whole(each))
             files.append(each)
     return [each.name for each in files]
 
 
-def bring_back(folder: Path, log: Path) -> tuple[int, int]:
+def bring_back(folder: Path, log: Path, *, longest: bool = False) -> tuple[int, int]:
     """Append the entries of a verified copy that the database lacks. Returns how many there are, and were added.
 
     Every entry is verified as when it first came. The directory's own record of what it signed decides whether the
-    result is the log that it had.
+    result is the log that it had; where that record is lost too, people do: with `longest` nobody holds a longer log.
 
     Raises: EntryRefused, LogBehind, AlreadyFounded where the copy is another network's.
     """
-    return asyncio.run(_bring_back(folder, read_entries(log)))
+    return asyncio.run(_bring_back(folder, read_entries(log), longest))
 
 
-async def _bring_back(folder: Path, entries: list[v1.Entry]) -> tuple[int, int]:
-    clock = SystemClock()
-    async with app.opened(folder, clock=clock, load=False) as directory:
-        added = await directory.rosters.bring_back(entries)
-    async with app.opened(folder, clock=clock) as directory:  # as for serving: replayed, checked, signed
-        return directory.rosters.roster.size, added
+async def _bring_back(folder: Path, entries: list[v1.Entry], longest: bool) -> tuple[int, int]:
+    async with app.opened(folder, clock=SystemClock()) as directory:
+        rosters = directory.rosters
+        roster, tree = rosters.as_it_is
+        if await rosters.leaves(0, tree.size) != [entry_leaf(each) for each in entries[: tree.size]]:
+            raise AlreadyFounded()
+        lost: list[tuple[Roster, v1.Entry]] = []
+        for entry in entries[tree.size :]:
+            roster = apply(roster, entry)
+            lost.append((roster, entry))
+        added = await rosters.bring_back(lost, longest=longest)
+        return rosters.size, added
 
 
 def _open(house: House) -> Database:

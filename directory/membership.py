@@ -18,6 +18,7 @@ from cordee.errors import (
     InvitationRefused,
     MalformedKey,
     MalformedStatement,
+    NotAMember,
     NotFound,
     TooManyRequests,
     WrongNetwork,
@@ -26,7 +27,7 @@ from cordee.errors import (
 from cordee.ids import KeyId, MemberId
 from cordee.invitation import secret_digest
 from cordee.joining import Progress
-from cordee.members import Roster, registration_digest
+from cordee.members import MemberState, Roster, registration_digest
 from cordee.profile import Profile
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
@@ -280,6 +281,21 @@ class Membership:
 
         await self._db.write(step)
         return certificate
+
+    def require_present(self, signed: Signed) -> None:
+        """A member that is not removed asks, here and now, whatever else may stand against it.
+
+        Raises: MalformedStatement, NotAMember, BadSignature, WrongNetwork, ClockSkew.
+        """
+        roster = self._rosters.roster
+        query = parse_body(signed, v1.JoinStatusQuery)
+        member = roster.members.get(MemberId(query.member))
+        if member is None or member.state is MemberState.REMOVED:
+            raise NotAMember()
+        verify(signed, member.identity)
+        if query.network != roster.network:
+            raise WrongNetwork(what=N_("JoinStatusQuery"))
+        require_now(query, N_("JoinStatusQuery"), self._clock.now())
 
     async def rejoin(self, signed: Signed) -> tuple[bytes, int]:
         """The certificate of an active member that shows nothing but its identity key, and its card's revision.

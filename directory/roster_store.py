@@ -14,7 +14,15 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import entry_digest, entry_leaf
-from cordee.errors import N_, AlreadyFounded, EntryRefused, GenesisRefused, NotFounded
+from cordee.errors import (
+    N_,
+    AlreadyFounded,
+    DirectoryBehind,
+    EntryRefused,
+    GenesisRefused,
+    NotFounded,
+    RosterForked,
+)
 from cordee.ids import Digest
 from cordee.log import MerkleTree
 from cordee.members import Roster
@@ -22,12 +30,13 @@ from cordee.roster import Rule, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.database import Database
-from cordee.signing import SigningKey, parse_message
+from cordee.signing import SigningKey, SigningPublicKey, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 from directory.holdings import LogKeys
 from directory.house import Founding
 from directory.lastsigned import LastSigned
+from directory.restoration import note_restore
 from directory.store import table_of
 from directory.store.roster import EntryRow, PendingEntryRow
 
@@ -45,6 +54,8 @@ T = TypeVar("T")
 BEFORE_APPEND = register("directory.roster.before_append")
 AFTER_APPEND = register("directory.roster.after_append")
 AFTER_LAST_SIGNED = register("directory.roster.after_last_signed")
+BEFORE_BRING_BACK = register("directory.roster.before_bring_back")
+AFTER_BRING_BACK = register("directory.roster.after_bring_back")
 
 Also = Callable[[Connection, Roster, v1.Entry], None]
 """What must happen together with an entry, in its own step."""
@@ -76,6 +87,7 @@ class RosterStore:
         self._roster: Roster | None = None
         self._checkpoint: tuple[str, Checkpoint] | None = None
         self._appending = asyncio.Lock()
+        self._behind = False
         self.also: list[Also] = []
         self.before: list[Callable[[v1.Entry], None]] = []
         """Who may say that the directory cannot go on after an entry, before anybody signs it."""
@@ -89,15 +101,42 @@ class RosterStore:
         return self._roster is not None
 
     @property
+    def behind(self) -> bool:
+        """More was signed than is here: nothing is signed or served until it has come back."""
+        return self._behind
+
+    def require_whole(self) -> None:
+        """Raises: DirectoryBehind."""
+        if self._behind:
+            raise DirectoryBehind(size=self._tree.size, signed=self._last_signed.size or "?")
+
+    def log_keys(self) -> tuple[SigningPublicKey, ...]:
+        """Whose checkpoints are ours: the keys that are here, and the one that the log as it is here names."""
+        named = (self._roster.directory_key,) if self._roster is not None else ()
+        return (*self._keys.held(), *named)
+
+    @property
+    def size(self) -> int:
+        """Entries that are here, also while that is not all."""
+        return self._tree.size
+
+    @property
+    def as_it_is(self) -> tuple[Roster | None, MerkleTree]:
+        """Roster and a copy of the tree as they are here, also while that is not all."""
+        return self._roster, self._tree.copy()
+
+    @property
     def roster(self) -> Roster:
-        """The network as of the last entry. Raises: NotFounded."""
+        """The network as of the last entry. Raises: NotFounded, DirectoryBehind."""
+        self.require_whole()
         if self._roster is None:
             raise NotFounded()
         return self._roster
 
     @property
     def checkpoint(self) -> str:
-        """The newest signed note. Raises: NotFounded."""
+        """The newest signed note. Raises: NotFounded, DirectoryBehind."""
+        self.require_whole()
         if self._checkpoint is None:
             raise NotFounded()
         return self._checkpoint[0]
@@ -115,7 +154,8 @@ class RosterStore:
 
     @property
     def signed(self) -> tuple[str, int]:
-        """The newest signed note, and how many entries it covers. Raises: NotFounded."""
+        """The newest signed note, and how many entries it covers. Raises: NotFounded, DirectoryBehind."""
+        self.require_whole()
         if self._checkpoint is None:
             raise NotFounded()
         return self._checkpoint[0], self._checkpoint[1].size
@@ -141,18 +181,20 @@ class RosterStore:
     # ---- the start ----
 
     async def load(self) -> None:
-        """Replay the whole log and sign it, if there is one.
+        """Replay the whole log and sign it, if there is one; or, where more was signed than is here, be `behind`.
 
-        Raises: LogBehind where more was signed than is here; EntryRefused where an entry was tampered with.
+        Raises: LogBehind where something else was signed; EntryRefused where an entry was tampered with.
         """
         roster: Roster | None = None
         tree = MerkleTree()
         async for entry in self._all():
             roster = apply(roster, entry)
             tree.append(entry_leaf(entry))
-        self._last_signed.check(tree)
+        self._behind = self._last_signed.is_ahead(tree)
+        if not self._behind:
+            self._last_signed.check(tree)
         self._roster, self._tree = roster, tree
-        if roster is not None:
+        if roster is not None and not self._behind:
             await self.sign()
 
     # ---- how it grows ----
@@ -166,6 +208,7 @@ class RosterStore:
 
     async def _found(self, genesis: v1.Entry) -> Roster:
         async with self._appending:
+            self.require_whole()
             if self._roster is not None:
                 if entry_digest(genesis) == self._roster.genesis_entry:
                     return self._roster
@@ -179,6 +222,7 @@ class RosterStore:
             ):
                 if named != own:
                     raise GenesisRefused(field=field)
+            await asyncio.to_thread(self._last_signed.begin)
             await self._append(roster, genesis)
             return roster
 
@@ -205,36 +249,55 @@ class RosterStore:
         for each in self.before:
             each(entry)
 
-    async def bring_back(self, entries: Sequence[v1.Entry]) -> int:
-        """After a restore: append, in one step, what this log has lost, and sign nothing. Returns how many were added.
+    async def leaves(self, start: int, count: int) -> list[bytes]:
+        """The leaf hashes of entries that are here, from an index on."""
+        query = (
+            select(_ENTRY.c.entry)
+            .where(_ENTRY.c.position >= start, _ENTRY.c.position < start + count)
+            .order_by(_ENTRY.c.position)
+        )
+        return [entry_leaf(v1.Entry.FromString(row)) for row in await self._db.read(partial(_scalars_of, query))]
 
-        What belongs to an entry (cards, expiries) happens with it, as when it first came. Use it on a store that
-        nobody else has open.
+    async def bring_back(self, lost: Sequence[tuple[Roster, v1.Entry]], *, longest: bool = False) -> int:
+        """After a restore: append, in one step, what this log has lost, and sign it. Each entry with the roster that
+        `apply` made of it, beginning after the last that is here. Returns how many were added.
 
-        Raises: EntryRefused; AlreadyFounded where the entries here are others; LogBehind where it is still not enough.
+        What belongs to an entry (cards, expiries) happens with it, as when it first came. With `longest`, people say
+        that nobody holds a longer log: it counts where the record of what was signed is lost as well.
+
+        Raises: LogBehind where it is not enough, or not what was signed; RosterForked where it does not follow.
         """
-        kept = [each async for each in self._all()]
-        if [entry_leaf(each) for each in kept] != [entry_leaf(each) for each in entries[: len(kept)]]:
-            raise AlreadyFounded()
-        roster: Roster | None = None
-        tree = MerkleTree()
-        states: list[Roster] = []
-        for entry in entries:
-            roster = apply(roster, entry)
-            tree.append(entry_leaf(entry))
-            states.append(roster)
-        self._last_signed.check(tree)
-        lost = list(zip(states, entries, strict=True))[len(kept) :]
+        return await _to_the_end(self._bring_back(lost, longest))
 
-        def step(tx: Connection) -> None:
+    async def _bring_back(self, lost: Sequence[tuple[Roster, v1.Entry]], longest: bool) -> int:
+        async with self._appending:
+            tree = self._tree.copy()
             for after, entry in lost:
-                values = {"position": after.size - 1, "digest": entry_digest(entry)}
-                tx.execute(insert(_ENTRY).values(**values, entry=entry.SerializeToString()))
-                for each in self.also:
-                    each(tx, after, entry)
+                if after.size != tree.size + 1:  # another has given it back meanwhile
+                    raise RosterForked(size=tree.size)
+                tree.append(entry_leaf(entry))
+            if longest:
+                await asyncio.to_thread(self._last_signed.settle, tree)
+            self._last_signed.check(tree)
+            now = self._clock.now()
 
-        await self._db.write(step)
-        return len(lost)
+            def step(tx: Connection) -> None:
+                for after, entry in lost:
+                    values = {"position": after.size - 1, "digest": entry_digest(entry)}
+                    tx.execute(insert(_ENTRY).values(**values, entry=entry.SerializeToString()))
+                    for each in self.also:
+                        each(tx, after, entry)
+                if lost:
+                    _forget_void(tx, lost[-1][0])
+                    note_restore(tx, lost[-1][0], now)
+
+            self._crashpoints.reach(BEFORE_BRING_BACK)
+            await self._db.write(step)
+            self._crashpoints.reach(AFTER_BRING_BACK)
+            self._tree, self._behind = tree, False
+            self._roster = lost[-1][0] if lost else self._roster
+            await self.sign()
+            return len(lost)
 
     async def _all(self) -> AsyncIterator[v1.Entry]:
         query = select(_ENTRY.c.entry).order_by(_ENTRY.c.position)

@@ -28,12 +28,15 @@ __all__ = [
     "Listed",
     "Taken",
     "Transfer",
+    "add_statement",
     "due",
     "erased",
     "expire",
     "find",
     "holding",
+    "move",
     "open_of",
+    "open_transfer",
     "page_of",
     "state_of_taken",
     "statements_of",
@@ -162,22 +165,28 @@ def take(tx: Connection, statement: Statement, *, now: datetime, quota: int) -> 
     if transfer is None:
         if not isinstance(statement, Offer):
             raise NotFound(what=N_("transfer"))  # the table lets nothing but an offer begin
-        transfer = _open(tx, statement, quota=quota)
+        transfer = open_transfer(tx, statement, quota=quota)
     if state in END_STATES:
         before = statements_of(tx, transfer.id)
         tally.count(tx, transfer, after=state, kind=statement.kind, statement=statement, before=before, now=now)
+    add_statement(tx, statement, position=len(taken), state=state, now=now)
+    move(tx, transfer, state, acceptance=statement if isinstance(statement, Answer) else None)
+    return state
+
+
+def add_statement(tx: Connection, statement: Statement, *, position: int, state: State, now: datetime) -> None:
+    """Keep a statement that was taken, with the event that tells the other party."""
     row = {
-        "transfer_id": transfer.id,
-        "position": len(taken),
+        "transfer_id": statement.transfer_id,
+        "position": position,
         "kind": statement.kind,
         "digest": statement.digest,
         "signed": statement.signed.to_bytes(),
         "state_after": state,
     }
     tx.execute(_ADD_STATEMENT, row)
-    _move(tx, transfer, state, acceptance=statement if isinstance(statement, Answer) else None)
-    add_event(tx, transfer.other(statement.author), transfer=transfer.id, position=len(taken), now=now)
-    return state
+    other = statement.recipient if statement.by is Party.SENDER else statement.sender
+    add_event(tx, other, transfer=statement.transfer_id, position=position, now=now)
 
 
 def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberId, MemberId] | None:
@@ -188,7 +197,7 @@ def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberI
     state = next_state(found.state, Kind.EXPIRY, Party.BROKER, taken=_kinds(tx, transfer))
     before = statements_of(tx, transfer)
     tally.count(tx, found, after=state, kind=Kind.EXPIRY, statement=None, before=before, now=now)
-    _move(tx, found, state)
+    move(tx, found, state)
     for member in (found.sender, found.recipient):
         add_event(tx, member, transfer=transfer, position=None, now=now)
     return found.sender, found.recipient
@@ -237,10 +246,11 @@ def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
     return [Kind(kind) for kind in tx.execute(_KINDS, {"transfer": transfer}).scalars()]
 
 
-def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
+def open_transfer(tx: Connection, offer: Offer, *, quota: int | None) -> Transfer:
+    """Begin a transfer; without a quota one that had begun before. Raises: QuotaExceeded, AnotherStatement."""
     counted = max(offer.size_bound, MINIMUM_SIZE)  # so that announcing one byte does not make offers free
     used = used_by(tx, offer.sender)
-    if used + counted > quota:
+    if quota is not None and used + counted > quota:
         raise QuotaExceeded(used=used, limit=quota)
     if tx.execute(_OF_TOKEN, {"token": offer.token.id}).first() is not None:
         raise AnotherStatement(statement=N_("offer"))  # a consent token is for one transfer
@@ -272,7 +282,7 @@ def _open(tx: Connection, offer: Offer, *, quota: int) -> Transfer:
     )
 
 
-def _move(tx: Connection, transfer: Transfer, state: State, *, acceptance: Answer | None = None) -> None:
+def move(tx: Connection, transfer: Transfer, state: State, *, acceptance: Answer | None = None) -> None:
     """Write the state and when it ends; in an end state also that the waiting bytes are to be erased."""
     key_expires = transfer.key_expires
     if acceptance is not None and acceptance.acceptance is not None:

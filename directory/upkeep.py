@@ -56,7 +56,9 @@ class Upkeep:
             await self._clock.sleep(_TICK_SECONDS)
 
     async def round(self) -> None:
-        """Do what is due."""
+        """Do what is due. While the log is not whole, that is nothing."""
+        if self._rosters.behind:
+            return
         await self._broker.expire_due()
         await self._broker.sweep()
         if await self._rosters.sign_if_due():

@@ -32,6 +32,8 @@ from node.authorities import Trust
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
+from node.front_desk import FrontDesk
+from node.giving_back import Front, GivingBack
 from node.house import House
 from node.identity import Identity
 from node.inflight import InFlight
@@ -211,12 +213,17 @@ async def opened(
         await roster.load()
         receiving = Receiving(house)
         prefetching = Prefetching(house, client)
-        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching)
+        giving_back = GivingBack(house, client, Front(membership.front, root=membership.ca_certificate))
+        roster.followed.append(giving_back.cards)
+        listener = Listener(house, client, Answers(house), Arrivals(house), prefetching, giving_back)
         outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
-        identity = Identity(house, client, publishing)
+        front = FrontDesk(
+            lambda: Membership.load(data_dir), member, lambda: keys.identity, now=clock.now, random=random
+        )
+        identity = Identity(house, client, publishing, front)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
         roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import grpc
 
@@ -24,6 +24,8 @@ class DirectoryClient:
         """`target` is "host:port"; `root` and `certificate` are DER."""
         self._target = target
         self._root = root
+        self.restored = 0
+        """When the directory last came back from a backup, as it says, in microseconds since 1970; 0 for never."""
         self._connect(key, certificate)
 
     @property
@@ -66,6 +68,7 @@ class DirectoryClient:
     async def checkpoint(self) -> str:
         """The directory's newest signed checkpoint."""
         answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
+        self.restored = answer.restored.ToMicroseconds()
         return answer.checkpoint
 
     async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
@@ -118,6 +121,13 @@ class DirectoryClient:
         """All that the broker keeps of a transfer of ours."""
         request = directory_pb2.GetTransferRequest(transfer_id=transfer)
         return await answered(self._broker.GetTransfer(request, timeout=CALL_SECONDS))
+
+    async def give_back_transfer(
+        self, statements: Sequence[statements_pb2.Signed]
+    ) -> directory_pb2.GiveBackTransferResponse:
+        """To a broker that came back from a backup: what it had taken of one transfer of ours."""
+        request = directory_pb2.GiveBackTransferRequest(statements=statements)
+        return await answered(self._broker.GiveBackTransfer(request, timeout=CALL_SECONDS))
 
     async def own_transfers(self) -> AsyncIterator[directory_pb2.ListOwnTransfersResponse]:
         """Every transfer of ours that the broker knows, with its state and how many statements it took."""

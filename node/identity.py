@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from cordee.entries import add_signature, propose
-from cordee.errors import N_, InvalidInput, NotFound, RosterStale
+from cordee.errors import N_, InvalidInput, MemberIsSuspended, NotFound, RosterStale
 from cordee.ids import KeyId
 from cordee.members import Recovery, Roster
 from cordee.runtime.crashpoint import register
@@ -24,6 +24,7 @@ from cordee.transfer import END_STATES
 from cordee.v1 import statements_pb2 as v1
 from node import journal, transfer_store
 from node.directory_client import DirectoryClient
+from node.front_desk import FrontDesk
 from node.house import House
 from node.joining import IDENTITY, MEMBER, NEXT_IDENTITY
 from node.publishing import Publishing
@@ -44,7 +45,8 @@ IN_FORCE = register("node.identity.in_force")
 class Identity:
     """One change of the key at a time."""
 
-    def __init__(self, house: House, client: DirectoryClient, publishing: Publishing) -> None:
+    def __init__(self, house: House, client: DirectoryClient, publishing: Publishing, front: FrontDesk) -> None:
+        self._front = front
         self._house = house
         self._client = client
         self._publishing = publishing
@@ -96,9 +98,28 @@ class Identity:
         if own_recovery(house) is None:
             raise NotFound(what=N_("announced recovery"))
         statement = v1.RecoveryObjected(**house.roster.roster.head(house.member, now), member=house.member)
-        await self._client.append_entry(add_signature(propose(statement), house.keys.identity))
+        entry = add_signature(propose(statement), house.keys.identity)
+        try:
+            await self._client.append_entry(entry)
+        except MemberIsSuspended:
+            await self._front.object(entry)
         await house.db.write(lambda tx: journal.append(tx, now=now, actor=by, action="recovery.objected", subject=""))
-        await house.roster.sync()
+        await self.look()
+
+    async def look_if_cut_off(self) -> None:
+        """Every hour for who hears of nothing. Raises: as `RosterSync.sync`."""
+        if not self._house.roster.connected:
+            await self.look()
+
+    async def look(self) -> None:
+        """Follow the roster; cut off from the directory, at its front, so that one knows what is announced.
+
+        Raises: as `RosterSync.sync`.
+        """
+        try:
+            await self._house.roster.sync()
+        except MemberIsSuspended:
+            await self._house.roster.sync(via=self._front)
 
     async def _require_quiet(self, despite_transfers: bool) -> None:
         under_way = await self._house.db.read(transfer_store.all_transfers)

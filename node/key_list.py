@@ -61,6 +61,12 @@ def own_keys(node: Node) -> list[OwnKey]:
     certificate = x509.load_der_x509_certificate((node.data_dir / CERTIFICATE).read_bytes())
     found.append(OwnKey("transport", node.publishing.transport.digest, number=card.number if card else 0))
     found.append(_certificate("certificate", certificate))
+    roster = node.roster.roster
+    for number, authority in enumerate(roster.authorities):
+        if authority.until is None or now < authority.until:
+            state = KEPT if number else IN_FORCE
+            found.append(OwnKey("authority", authority.digest, state=state, expires=authority.until))
+    found.append(OwnKey("directory", roster.directory_key.key_id))
     return found
 
 

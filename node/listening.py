@@ -22,6 +22,7 @@ from node.answers import Answers
 from node.arrivals import Arrivals
 from node.batches import in_batches
 from node.directory_client import DirectoryClient
+from node.giving_back import GivingBack
 from node.house import House
 from node.prefetching import Prefetching
 
@@ -40,13 +41,20 @@ class Listener:
     """Follows the stream of events from the last one kept, and the roster whenever it has grown."""
 
     def __init__(
-        self, house: House, client: DirectoryClient, answers: Answers, arrivals: Arrivals, prefetching: Prefetching
+        self,
+        house: House,
+        client: DirectoryClient,
+        answers: Answers,
+        arrivals: Arrivals,
+        prefetching: Prefetching,
+        giving_back: GivingBack,
     ) -> None:
         self._house = house
         self._client = client
         self._answers = answers
         self._arrivals = arrivals
         self._prefetching = prefetching
+        self._giving_back = giving_back
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -64,6 +72,7 @@ class Listener:
                     await self._hear_all(events)
             except CordeeError as ended:
                 log.info("events.ended", reason=ended.reason)
+                await self._giving_back.after(ended)
             finally:
                 self._house.roster.connected = False
                 self.caught_up.clear()
@@ -116,6 +125,8 @@ class Listener:
             await self._prefetching.begin(TransferId(hint.transfer_id), anew=hint.anew)
         elif kind == "expired":
             await self._expire(TransferId(event.expired.transfer_id), sequence=sequence)
+        elif kind == "directory_restored":
+            await self._giving_back.since(event.directory_restored)
 
     async def _follow_roster(self, hint: directory_pb2.RosterGrown | None = None) -> None:
         """Synchronise; then take up what was put aside, should everybody concerned be back in good standing."""
@@ -207,6 +218,10 @@ class Listener:
             await self._answers.expired(transfer, sequence=sequence)
         else:
             await self._arrivals.expired(transfer, sequence=sequence)
+
+    async def give_back(self, transfer: TransferId) -> bool:
+        """The broker may have come back from a backup that knows less of a transfer than this node. Whether it did."""
+        return await self._giving_back.transfer(transfer) > 0
 
     async def reconcile(
         self, transfer: TransferId, *, dropped: Kind | None = None, refused: CordeeError | None = None

@@ -129,13 +129,10 @@ class Outbox:
             self.refusal = wait
             log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=wait.reason)
             return False
-        except Conflict:
-            # The transfer moved on without us: ask the broker what happened, then follow it.
-            return await self._drop(waiting, None)
-        except NotFound as unknown:
-            self.refusal = unknown
-            # The offer never came there, so there is nothing to withdraw.
-            return waiting.kind is Kind.WITHDRAWAL and await self._drop(waiting, None)
+        except (Conflict, NotFound) as other:
+            if await self._gave_back(waiting.transfer):
+                return await self._send(waiting)  # it knows again what this statement follows
+            return await self._overtaken(waiting, other)
         except (InvalidInput, IntegrityFailure, Refused) as refused:
             self.refusal = refused
             # A receipt or an erasure is a fact: it waits until the broker can take it.
@@ -155,6 +152,20 @@ class Outbox:
         await house.db.write(taken)
         house.changes.tell(waiting.transfer)
         return True
+
+    async def _overtaken(self, waiting: Waiting, other: Conflict | NotFound) -> bool:
+        if isinstance(other, Conflict):
+            # The transfer moved on without us: ask the broker what happened, then follow it.
+            return await self._drop(waiting, None)
+        self.refusal = other
+        # The offer never came there, so there is nothing to withdraw.
+        return waiting.kind is Kind.WITHDRAWAL and await self._drop(waiting, None)
+
+    async def _gave_back(self, transfer: TransferId) -> bool:
+        try:
+            return await self._listener.give_back(transfer)
+        except CordeeError:
+            return False
 
     async def _redate(self, waiting: Waiting, skew: ClockSkew) -> bool:
         """The broker took nothing: it would have known the statement. Sign it again with the present time."""

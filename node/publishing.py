@@ -60,7 +60,7 @@ class Publishing:
 
     async def _publish(self, profile: bytes | None, transport: TransportKey, by: str) -> int:
         house, now = self._house, self._house.clock.now()
-        known = house.roster.card(house.member, now=now)
+        known = house.roster.own_card()
         number, told = known.card.number + 1, known.profile_bytes if profile is None else profile
         key = await house.db.write(lambda tx: self._key_for(tx, number))
         house.keys.sealing[number] = key
@@ -103,7 +103,7 @@ class Publishing:
 
     async def _change_transport(self, following: TransportKey, by: str) -> None:
         house = self._house
-        present = house.roster.card(house.member, now=house.clock.now()).card
+        present = house.roster.own_card().card
         if present.transport_key_digest != following.digest:
             await self._publish(None, following, by)
         house.crashpoints.reach(TRANSPORT_ON_CARD)

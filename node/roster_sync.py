@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -42,7 +42,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
 from cordee.signing import Signed, SigningPublicKey, parse_body, verify
-from cordee.times import span_text
+from cordee.times import moment_of, span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
@@ -123,6 +123,22 @@ class _Hinted:
         return self._hint.checkpoint
 
 
+class LogSource(Protocol):
+    """Where log and cards come from; nothing of what it says is believed unverified."""
+
+    def entries(self, *, start: int) -> AsyncIterator[statements_pb2.Entry]:
+        """The log's entries from an index on."""
+        ...
+
+    async def checkpoint(self) -> str:
+        """The newest note."""
+        ...
+
+    def cards(self, *, after_revision: int) -> AsyncIterator[directory_pb2.ListCardsResponse]:
+        """The cards published after a revision."""
+        ...
+
+
 class RosterSync:
     """Follows the directory's log and cards. Whatever does not verify is refused, kept as evidence, and stops
     transfers until a later look verifies again.
@@ -154,6 +170,7 @@ class RosterSync:
         self._numbers: dict[MemberId, int] = {}  # the highest of each member, also where that card has run out
         self._revision = 0
         self._alarm: CordeeError | None = None
+        self._via: LogSource | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
         self._lock = asyncio.Lock()
         self.incarnations: frozenset[bytes] | None = None
@@ -224,6 +241,38 @@ class RosterSync:
         if known is None or known.card.expire_time <= now:
             raise CardExpired()
         return known
+
+    def own_card(self) -> KnownCard:
+        """This node's own newest card, also one that has run out while it was away or suspended: the next one follows
+        it. Raises CardExpired where there is none.
+        """
+        known = self._cards.get(self._member)
+        if known is None:
+            raise CardExpired()
+        return known
+
+    def _judged_at(self, signed: Signed, member: MemberId, now: datetime) -> datetime:
+        """The time at which a card must be in force: now; for our own, a time at which it was."""
+        if member != self._member:
+            return now
+        return min(now, moment_of(parse_body(signed, statements_pb2.Card).expire_time) - timedelta(microseconds=1))
+
+    async def kept_cards(self, member: MemberId | None = None) -> list[tuple[Signed, bytes]]:
+        """The newest card of every member, or of one, with its profile: also one that has run out since it came."""
+        query = select(_CARD.c.signed, _CARD.c.profile)
+        query = query if member is None else query.where(_CARD.c.member == bytes(member))
+        kept = await self._db.read(lambda tx: [tuple(row) for row in tx.execute(query)])
+        return [(Signed.from_bytes(signed), profile) for signed, profile in kept]
+
+    async def entries(self, start: int, count: int) -> list[statements_pb2.Entry]:
+        """Entries that were verified, from an index on."""
+        query = (
+            select(_ENTRY.c.entry)
+            .where(_ENTRY.c.position >= start, _ENTRY.c.position < start + count)
+            .order_by(_ENTRY.c.position)
+        )
+        kept = await self._db.read(lambda tx: list(tx.execute(query).scalars()))
+        return [statements_pb2.Entry.FromString(raw) for raw in kept]
 
     def caller(self, digest: Digest) -> MemberId:
         """Whose transport key that is, by the newest cards (protocol §2).
@@ -330,11 +379,12 @@ class RosterSync:
             if former is not None and member != self._member:
                 continue
             try:
+                judged = self._judged_at(signed, member, now)
                 if former is None:
-                    card = Card.parse(signed, roster, now=now, profile=row.profile, at_least=0)
+                    card = Card.parse(signed, roster, now=judged, profile=row.profile, at_least=0)
                 else:  # our own, which is about to be signed anew: from it we know number and profile
                     card = Card.parse_for(
-                        signed, network=roster.network, member=member, identity=former, now=now, at_least=0
+                        signed, network=roster.network, member=member, identity=former, now=judged, at_least=0
                     )
             except (CardExpired, NotAMember):
                 continue
@@ -344,24 +394,26 @@ class RosterSync:
             kind = by_reason(alarm.reason) or IntegrityFailure
             self._alarm = kind(**json.loads(alarm.facts))
 
-    async def sync(self) -> Roster:
-        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept.
+    async def sync(self, *, via: LogSource | None = None) -> Roster:
+        """Fetch what is new and verify it. On refusal the old state stays, the alarm is raised and kept. `via` is asked
+        in the place of the directory's listener for members.
 
         Raises: Unreachable; RosterRolledBack, RosterForked, EntryRefused, CheckpointRefused, CardRefused;
         PracticeNetwork, RealNetwork where the log is of the other kind.
         """
-        return await self._look(None)
+        return await self._look(None, via)
 
     async def hear(self, hint: directory_pb2.RosterGrown) -> Roster:
         """As `sync`, with what a hint brings along: what it leaves out is fetched, and nothing where it tells all.
 
         Raises: as `sync`.
         """
-        return await self._look(hint)
+        return await self._look(hint, None)
 
-    async def _look(self, hint: directory_pb2.RosterGrown | None) -> Roster:
+    async def _look(self, hint: directory_pb2.RosterGrown | None, via: LogSource | None) -> Roster:
         async with self._lock:
             self._shown = ""
+            self._via = via
             try:
                 told = hint is not None and self._goes_on_with(hint)
                 await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
@@ -397,7 +449,7 @@ class RosterSync:
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
 
-    async def _follow_log(self, source: DirectoryClient | _Hinted) -> None:
+    async def _follow_log(self, source: LogSource | _Hinted) -> None:
         roster = self._roster
         added: list[statements_pb2.Entry] = []
         rekeyed: int | None = None  # the last entry that gave this node an identity key
@@ -519,7 +571,8 @@ class RosterSync:
             newest = served or self._cards.get(member)
             number = newest.card.number if newest else self._numbers.get(member, 1)
             try:
-                card = Card.parse(signed, roster, now=now, profile=published.profile, at_least=number)
+                judged = self._judged_at(signed, member, now)
+                card = Card.parse(signed, roster, now=judged, profile=published.profile, at_least=number)
             except (CardExpired, NotAMember):
                 continue  # of a member that is away or gone
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
@@ -609,7 +662,7 @@ class RosterSync:
 
     async def _shown_note(self) -> str:
         try:
-            return await self._client.checkpoint() if self._client else ""
+            return await self._require_client().checkpoint()
         except CordeeError:
             return ""  # the refusal itself is what counts; the evidence then holds our own side only
 
@@ -628,10 +681,11 @@ class RosterSync:
         self._alarm = None
         log.info("roster.mended")
 
-    def _require_client(self) -> DirectoryClient:
-        if self._client is None:
+    def _require_client(self) -> LogSource:
+        source = self._via or self._client
+        if source is None:
             raise RosterStale(age="—", limit="—")
-        return self._client
+        return source
 
 
 def _has_room(tx: Connection) -> bool:

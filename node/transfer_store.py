@@ -103,8 +103,8 @@ _NEXT_WAITING = prepared(
 _TAKEN = prepared(update(_STATEMENT).where(_THIS_KIND))
 _IS_WITHDRAWN = prepared(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token")))
 _TAKE_UP = prepared(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement")))
-_AT = prepared(select(_CURSOR.c.sequence).where(_CURSOR.c.name == "directory"))
-_MOVE_ON = prepared(update(_CURSOR).where(_CURSOR.c.name == "directory"))
+_AT = prepared(select(_CURSOR.c.sequence).where(_CURSOR.c.name == bindparam("of")))
+_MOVE_ON = prepared(update(_CURSOR).where(_CURSOR.c.name == bindparam("of")))
 
 
 @dataclass(frozen=True)
@@ -372,15 +372,15 @@ def take_up(tx: Connection, signed: Signed) -> None:
     tx.execute(_TAKE_UP, {"statement": bytes(signed.digest)})
 
 
-def cursor(tx: Connection) -> int:
-    """The last event of the directory's that this node has kept."""
-    return tx.execute(_AT).scalar() or 0
+def cursor(tx: Connection, of: str = "directory") -> int:
+    """The last event of the directory's that this node has kept; or `of` what else is followed, where that stands."""
+    return tx.execute(_AT, {"of": of}).scalar() or 0
 
 
-def keep_cursor(tx: Connection, sequence: int) -> None:
+def keep_cursor(tx: Connection, sequence: int, of: str = "directory") -> None:
     """In the same transaction as the event's effect: at least once becomes exactly once."""
     if not sequence:
         return
-    changed = tx.execute(_MOVE_ON, {"sequence": sequence})
+    changed = tx.execute(_MOVE_ON, {"of": of, "sequence": sequence})
     if changed.rowcount == 0:
-        tx.execute(insert(_CURSOR).values(name="directory", sequence=sequence))
+        tx.execute(insert(_CURSOR).values(name=of, sequence=sequence))

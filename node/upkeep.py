@@ -73,6 +73,7 @@ class Upkeep:
     async def look(self) -> None:
         """Renew what is due."""
         for task in (
+            self._identity.look_if_cut_off,
             self._identity.resume,
             self._publishing.resume_transport,
             self._renew_card,
@@ -94,7 +95,7 @@ class Upkeep:
 
     async def _renew_card(self) -> None:
         house, now = self._house, self._house.clock.now()
-        known = house.roster.card(house.member, now=now)
+        known = house.roster.own_card()  # also one that ran out while the node was away or suspended
         grown_old = past_two_thirds(known.card.not_before, known.card.expire_time, now)
         same_key = known.card.signed.signer == house.keys.identity.public.key_id
         if same_key and not grown_old and known.card.endpoint == house.endpoint:

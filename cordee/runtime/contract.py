@@ -51,6 +51,8 @@ def _transfer_id(*, empty: bool = False) -> Binary:
 # A join request holds the applicant's profile and card.
 register(directory_pb2.EnrolmentRequest, Message(join_request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.GetEnrolmentStatusRequest, Message(query=signed()))
+register(directory_pb2.MemberLogRequest, Message(query=signed(), start=Number(_SIZE)))
+register(directory_pb2.ObjectRequest, Message(entry=entry()))
 register(directory_pb2.RejoinEnrolmentRequest, Message(request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.ListAuthoritiesRequest, Message())
 register(directory_pb2.FoundRequest, Message(genesis=entry()))
@@ -75,6 +77,18 @@ register(directory_pb2.ListCardsRequest, Message(after_revision=Number(_SIZE)))
 register(directory_pb2.SubmitRequest, Message(statement=signed()))
 register(directory_pb2.ListOwnTransfersRequest, Message())
 register(directory_pb2.GetTransferRequest, Message(transfer_id=_transfer_id()))
+register(
+    directory_pb2.GiveBackTransferRequest,
+    Message(statements=Repeated(signed(), 8)),
+)
+register(
+    directory_pb2.GiveBackRequest,
+    Message(
+        start=Message(checkpoint=Text(16 * _KIB, lines=True), first=Number(_SIZE)),
+        entry=entry(),
+        card=Message(card=signed(), profile=Binary(PROFILE_SIZE)),
+    ),
+)
 register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 # ---- mailbox.proto ----

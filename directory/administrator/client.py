@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, CordeeError, IntegrityFailure, NotFound, RemoteFailure
+from cordee.errors import N_, CardRefused, CordeeError, IntegrityFailure, NotFound, RemoteFailure, RosterForked
 from cordee.ids import MemberId, NetworkId
 from cordee.members import Roster, authority_digest
 from cordee.profile import Profile
@@ -242,6 +242,8 @@ class FrontClient:
                 good[member] = read_node(answer, roster, root_at=log.root_at, now=self._clock.now())
             except CordeeError as doubt:
                 bad[member] = doubt
+                if isinstance(doubt, RosterForked):
+                    evidence.keep_word(log, answer.held)
         return good, bad
 
     def _common(self) -> _Common:

@@ -16,8 +16,19 @@ from pathlib import Path
 from cordee.checkpoint import peek_checkpoint
 from cordee.errors import N_, CordeeError, NotFound
 from cordee.evidence import Said, said_of_views
+from cordee.signing import Signed
 from cordee.v1 import statements_pb2 as v1
-from cordee.views import MAX_EVIDENCE, PROVEN, Verdict, ViewsReport, export_views, judge, make_view, shown_view
+from cordee.views import (
+    MAX_EVIDENCE,
+    PROVEN,
+    Verdict,
+    ViewsReport,
+    author_of,
+    export_views,
+    judge,
+    make_view,
+    shown_view,
+)
 from directory.administrator.home import Home, LogCopy
 from directory.files import private_folder, read_whole, write_new
 
@@ -74,6 +85,38 @@ async def keep(log: LogCopy, *, size: int, shown: str, refusal: CordeeError, fet
             found: v1.RosterView | None = await asyncio.to_thread(shown_view, entries, note=shown)
             other = found or other
     write_new(path, export_views([own, other]))
+    return path
+
+
+def keep_word(log: LogCopy, statement: v1.Signed) -> Path | None:
+    """Keep what a member signed, that it was shown another log than this machine. The same statement is kept once; None
+    where nothing follows from it.
+    """
+    try:
+        signed = Signed.from_message(statement)
+    except CordeeError:
+        return None
+    author, own = author_of(signed), _own_view(log, log.size)
+    if author is None or own is None or log.roster is None:
+        return None
+    note = peek_checkpoint(own.checkpoint)
+    own = make_view(log.entries, note=own.checkpoint, size=note.size, members={author})
+    file = export_views([own], [signed])
+    try:
+        if judge([file], network=log.roster.network).verdict is not Verdict.SPLIT_VIEW:
+            return None
+    except CordeeError:
+        return None
+    return _written(log, f"split_view-{signed.digest.hex()[:16]}{_SUFFIX}", file)
+
+
+def _written(log: LogCopy, name: str, file: bytes) -> Path | None:
+    path = private_folder(log.evidence) / name
+    if path.exists():
+        return path
+    if len(list(log.evidence.iterdir())) >= _FILES:
+        return None
+    write_new(path, file)
     return path
 
 

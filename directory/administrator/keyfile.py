@@ -20,14 +20,13 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
-from cordee.keyfile import public_file
+from cordee.keyfile import public_file, read_public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
 
 __all__ = ["create", "load_public", "open_key", "public_path", "read_public", "write"]
 
 _FORMAT = "cordee administrator key 1"
-_PUBLIC_FORMAT = "cordee administrator public key 1"
 _KEY_SIZE, _NONCE_SIZE = 32, 24
 _MAX_MEMORY = 2**30  # what a file may ask for: a file is no reason to fill the machine
 _MAX_ROUNDS = 64
@@ -120,10 +119,8 @@ def read_public(data: bytes, *, what: str) -> SigningPublicKey:
     """A public half, from the bytes of such a file; `what` names it. Raises: InvalidRecord."""
     try:
         plain = json.loads(data)
-        if plain["format"] not in (_FORMAT, _PUBLIC_FORMAT):
-            raise ValueError("another format")
-        return _read_public(plain["public"])
-    except (ValueError, KeyError, TypeError, MalformedKey) as error:
+        return _read_public(plain["public"]) if plain["format"] == _FORMAT else read_public_file(data)
+    except (ValueError, KeyError, TypeError, MalformedKey, InvalidRecord) as error:
         raise InvalidRecord(path=what, problem=N_("it is no administrator's public key of Cordée")) from error
 
 

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from cordee.errors import N_, CardExpired, CordeeError, RosterForked, Unreachable
 from cordee.ids import MemberId
-from cordee.members import Member, MemberState, Roster
+from cordee.members import Member, MemberState, Roster, authority_digest
 from directory.administrator.standings import Standing
 
 __all__ = ["Notice", "authority_ends", "notices"]
@@ -108,6 +108,8 @@ def _of_government(roster: Roster) -> Iterator[Notice]:
 
 
 def _of_authority(roster: Roster, now: datetime) -> Iterator[Notice]:
+    if authority_digest(roster.ca_certificate) not in roster.trusted(now):
+        return  # another one certifies by now; the log has its digest alone
     ends = authority_ends(roster)
     if ends is not None and ends - now < _AUTHORITY_SOON:
         yield Notice(ends <= now, N_("The network’s certificate authority ends on {day}."), {"day": ends})
@@ -124,6 +126,13 @@ def _of_member(
     if member.state is MemberState.SUSPENDED and now - member.last_time > _LONG:
         facts = who | {"day": member.last_time}
         yield Notice(False, N_("{who} is suspended since {day}: decide."), facts, member.id)
+    if member.revoked:
+        sentence = N_("The identity key of {who} is revoked: it is cut off until another one is in force.")
+        yield Notice(False, sentence, who, member.id)
+    if member.recovery is not None and now < member.recovery.lapses:
+        facts = who | {"day": member.recovery.due}
+        sentence = N_("A new identity key is announced for {who}: from {day} on it may be put in force.")
+        yield Notice(False, sentence, facts, member.id)
     standing = standings.get(member.id)
     if standing is None or member.state is not MemberState.ACTIVE:
         return

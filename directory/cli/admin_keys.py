@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import click
 
 from cordee.errors import N_, InvalidInput
-from cordee.ids import MemberId
 from cordee.keyfile import read_public_file
 from cordee.members import authority_digest
 from cordee.runtime.tls import certificates_in
@@ -19,6 +17,7 @@ from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from directory.administrator.applicants import check_words
 from directory.administrator.entries import about_member, announcement, recovery
+from directory.administrator.way_back import way_back
 from directory.cli.session import Session, administering
 from directory.files import read_whole, replace
 
@@ -57,7 +56,7 @@ async def recover(
         statement = recovery(found, session.roster, now)
         outcome, step = await session.propose(statement), "recovered"
     if out is not None and not session.output.dry_run:
-        replace(out, _way_back(session, found), mode=0o644)
+        replace(out, way_back(session.home.network(), found), mode=0o644)
     present = session.roster.members[found]
     waiting = present.recovery
     shown: dict[str, Any] = {
@@ -67,19 +66,6 @@ async def recover(
         "due": waiting.due.isoformat(timespec="seconds") if waiting else None,
     }
     session.output.record(shown | outcome)
-
-
-def _way_back(session: Session, member: MemberId) -> bytes:
-    network = session.home.network()
-    plain = {
-        "format": "cordee way back 1",
-        "network": network.id.hex(),
-        "members": network.members,
-        "front": network.front,
-        "ca_certificate": network.ca_certificate.hex(),
-        "member": member.hex(),
-    }
-    return json.dumps(plain, indent=1).encode()
 
 
 @click.command("revoke")

@@ -130,8 +130,8 @@ def serve(
 def status(ctx: click.Context, data_dir: Path) -> None:
     """What is in the data folder; the directory may be running.
 
-    JSON: {founded, network, entries, signed, members: {active, suspended, removed}, transfers: {state: count},
-    waiting_files, waiting_bytes, pending_entries}
+    JSON: {founded, network, entries, signed, log_behind, members: {active, suspended, removed},
+    transfers: {state: count}, waiting_files, waiting_bytes, pending_entries}
     """
     from directory.maintenance import survey
 
@@ -146,7 +146,8 @@ def status(ctx: click.Context, data_dir: Path) -> None:
 def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) -> None:
     """Save the database while the directory runs. Waiting ciphertext is not saved: senders send it again.
 
-    After a restore the file last-signed must stay the newest one, not the one of the backup.
+    To restore, put directory.db of the copy in the place of the old one and start the directory: its members give back
+    what the copy does not have. The file last-signed is never saved and stays where it is.
 
     JSON: {backup, files: []}
     """
@@ -212,14 +213,20 @@ def rotate_ca(ctx: click.Context, data_dir: Path, out: Path) -> None:
     required=True,
     help="The log as an administrator verified it (cordee admin log --export FILE).",
 )
+@click.option(
+    "--last-signed-lost",
+    is_flag=True,
+    help="The file last-signed is lost as well, and nobody, member or administrator, has a longer log than this one.",
+)
 @click.pass_context
-def recover(ctx: click.Context, data_dir: Path, log: Path) -> None:
-    """After a restore from a backup: bring back the entries that the backup does not have. The directory must not run.
+def recover(ctx: click.Context, data_dir: Path, log: Path, last_signed_lost: bool) -> None:
+    """After a restore from a backup, where no member can: bring back the entries that the backup does not have. The
+    directory must not run.
 
     JSON: {entries, added}
     """
     from directory.maintenance import bring_back
 
     Output(ctx).for_real()
-    entries, added = bring_back(data_dir, log)
+    entries, added = bring_back(data_dir, log, longest=last_signed_lost)
     Output(ctx).record({"entries": entries, "added": added})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+from cordee.errors import Refused
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
+from cordee.v1 import statements_pb2 as v1
 from directory.events import Events
 from directory.membership import JoinState, Membership
+from directory.roster_store import RosterStore
 
 __all__ = ["STATES", "EnrolmentServicer"]
 
@@ -22,9 +26,24 @@ STATES = {
 class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
     """See `Membership.request`, `status` and `rejoin`."""
 
-    def __init__(self, membership: Membership, events: Events) -> None:
+    def __init__(self, membership: Membership, rosters: RosterStore, events: Events) -> None:
+        self._rosters = rosters
         self._membership = membership
         self._events = events
+
+    async def ReadLog(self, request: pb.MemberLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
+        """The log from an index on, then the checkpoint."""
+        self._membership.require_present(Signed.from_message(request.query))
+        checkpoint, size = self._rosters.signed
+        async for entry in self._rosters.entries(request.start, size):
+            yield pb.ReadLogResponse(entry=entry)
+        yield pb.ReadLogResponse(checkpoint=checkpoint)
+
+    async def Object(self, request: pb.ObjectRequest, context: Any) -> pb.ObjectResponse:
+        """An objection, which its own signature lets in."""
+        if request.entry.type != v1.RecoveryObjected.DESCRIPTOR.full_name:
+            raise Refused(entry=request.entry.type)
+        return pb.ObjectResponse(index=await self._rosters.append(request.entry))
 
     async def Rejoin(self, request: pb.RejoinEnrolmentRequest, context: Any) -> pb.RejoinEnrolmentResponse:
         """Come back with the identity key alone."""

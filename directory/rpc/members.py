@@ -12,6 +12,7 @@ from cordee.errors import Refused, WrongParty
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.interceptors import caller
 from cordee.signing import MAX_BODY, Signed, parse_message
+from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
@@ -52,11 +53,15 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
         self._rosters = rosters
         self._cards = cards
         self._events = events
+        self._restorations = events.restorations
         self._knowledge = knowledge
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         """The newest checkpoint."""
-        return pb.GetCheckpointResponse(checkpoint=self._rosters.checkpoint)
+        answer = pb.GetCheckpointResponse(checkpoint=self._rosters.checkpoint)
+        if self._restorations.last is not None:
+            answer.restored.CopyFrom(timestamp_of(self._restorations.last.at))
+        return answer
 
     async def ListEntries(self, request: pb.ListEntriesRequest, context: Any) -> AsyncIterator[pb.ListEntriesResponse]:
         """The log from an index on."""
@@ -112,6 +117,12 @@ class BrokerServicer(directory_pb2_grpc.BrokerServicer):
         """All that is kept of one transfer."""
         state, taken = await self._broker.transfer(caller(context).member, TransferId(request.transfer_id))
         return pb.GetTransferResponse(state=state, statements=[each.signed.to_message() for each in taken])
+
+    async def GiveBackTransfer(self, request: pb.GiveBackTransferRequest, context: Any) -> pb.GiveBackTransferResponse:
+        """What was taken before a restore."""
+        given = [Signed.from_message(each) for each in request.statements]
+        state, added = await self._broker.give_back(caller(context).member, given)
+        return pb.GiveBackTransferResponse(state=state or "", added=added)
 
     async def ListOwnTransfers(
         self, request: pb.ListOwnTransfersRequest, context: Any

@@ -51,7 +51,12 @@ def _figures(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals, _figures)
+def _restoration(tx: Connection) -> None:
+    """6: a database knows that it came back from a backup."""
+    tx.exec_driver_sql("CREATE TABLE restoration (id INTEGER NOT NULL PRIMARY KEY, since INTEGER, restored_at INTEGER)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals, _figures, _restoration)
 """In order; what is appended makes the next version."""
 
 

@@ -6,7 +6,7 @@ from sqlmodel import Field
 
 from directory.store import DirectoryTable
 
-__all__ = ["CardRow", "EntryRow", "HeldRow", "PendingEntryRow", "RevisionRow"]
+__all__ = ["CardRow", "EntryRow", "HeldRow", "PendingEntryRow", "RestorationRow", "RevisionRow"]
 
 
 class EntryRow(DirectoryTable, table=True):
@@ -53,6 +53,16 @@ class RevisionRow(DirectoryTable, table=True):
 
     id: int = Field(primary_key=True)
     last: int
+
+
+class RestorationRow(DirectoryTable, table=True):
+    """The newest restore of this database from a backup; at most one row. A copy says of itself that it is one."""
+
+    __tablename__ = "restoration"
+
+    id: int = Field(primary_key=True)
+    since: int | None = None  # when the copy was made; none where that is not known
+    restored_at: int | None = None  # none: it has not been noticed yet
 
 
 class HeldRow(DirectoryTable, table=True):

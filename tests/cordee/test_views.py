@@ -16,6 +16,7 @@ from cordee.log import MerkleTree
 from cordee.roster import apply
 from cordee.signing import Signed, SigningKey
 from cordee.statements import TreeHead
+from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from cordee.views import HEAD, Verdict, ViewsReport, export_views, judge, make_view, shown_view
 from tests.builders import FOUNDED, MemberKeys, Network
@@ -282,6 +283,29 @@ def test_a_member_who_signed_another_root_is_a_split_view() -> None:
     assert (report.verdict, report.between, report.claim, report.differs_at) == (Verdict.SPLIT_VIEW, (0,), 0, 3)
     assert [(each.member, each.size, each.root) for each in report.claims] == [(story.sender.id, 3, bytes(32))]
     assert report.claims[0].digest == signed.digest
+
+
+def held(network: Network, member: MemberKeys, root: bytes, *, size: int = 3) -> Signed:
+    """What a node says now and then of the log that it holds."""
+    body = v1.HeldCheckpoint(
+        network=network.roster.network, member=member.id, size=size, root=root, time=timestamp_of(network.now)
+    )
+    return member.identity.sign(body)
+
+
+def test_what_a_node_says_that_it_holds_is_a_claim_too() -> None:
+    network = a_network()
+    paris, marseille = network.members["Paris"], network.members["Marseille"]
+    mine = view(network, members=[paris])
+    report = judged(network, file_of(mine, statements=[held(network, paris, bytes(32))]))
+    assert (report.verdict, report.claims[0].kind, report.claims[0].member) == (Verdict.SPLIT_VIEW, "held", paris.id)
+    same = held(network, paris, network.tree.root())
+    assert judged(network, file_of(mine, statements=[same])).verdict is Verdict.AGREE
+    forged = marseille.identity.sign(v1.HeldCheckpoint.FromString(same.body))
+    of_another = held(Network.found(seed="other"), paris, bytes(32))
+    for wrong in (forged, of_another):
+        with pytest.raises(CordeeError):
+            judged(network, file_of(mine, statements=[wrong]))
 
 
 def test_a_claim_and_the_members_own_file_make_a_fork() -> None:

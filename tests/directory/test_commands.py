@@ -279,7 +279,9 @@ def test_status_backup_and_recovery_after_a_restore(office: Office) -> None:
     office.found()
     backup = office.folder / "backup"
     saved = office.run("directory", "backup", "--data-dir", str(office.data), "--to", str(backup))
-    assert saved["files"] == ["directory.db", "founding.json", "last-signed"]
+    assert saved["files"] == ["directory.db", "founding.json"]
+    again = office.run("directory", "backup", "--data-dir", str(office.data), "--to", str(backup), code=6)
+    assert again["reason"] == "ALREADY_EXISTS"
     office.key("chloe")
     for who in ("alice", "bruno"):
         office.admin(who, "administrators", "add", str(office.folder / "chloe.key.pub"))
@@ -291,8 +293,10 @@ def test_status_backup_and_recovery_after_a_restore(office: Office) -> None:
     for each in office.data.glob("directory.db*"):
         each.unlink()
     (office.data / "directory.db").write_bytes((backup / "directory.db").read_bytes())
-    serve = ["directory", "serve", "--data-dir", str(office.data), "--listen-members", "127.0.0.1:0"]
-    assert office.run(*serve, "--listen-front", "127.0.0.1:0", code=8)["reason"] == "LOG_BEHIND"
+    assert office.start()["ready"], "it waits for whoever gives the rest back"
+    assert office.run("directory", "status", "--data-dir", str(office.data))["log_behind"]
+    assert office.admin("alice", "members", code=7)["reason"] == "DIRECTORY_BEHIND"
+    assert office.stop() == 0
     recover = ["directory", "recover", "--data-dir", str(office.data), "--log", str(office.folder / "log.export")]
     assert office.run(*recover) == {"entries": 2, "added": 1}
     assert office.start()["ready"]

@@ -20,7 +20,7 @@ from directory.administrator import evidence
 from directory.administrator.home import Home, LogCopy
 from directory.house import Founding
 from tests.builders import Network
-from tests.cordee.test_views import a_network, other_of, view
+from tests.cordee.test_views import a_network, held, other_of, view
 
 
 @pytest.fixture
@@ -106,6 +106,24 @@ async def test_a_machine_that_has_no_signed_note_yet_keeps_nothing(home: Home, n
     log = home.log()
     log.extend([], network.checkpoint(), now=network.now)
     assert evidence.own_file(home), "it has one from the next look on"
+
+
+def test_a_node_that_signed_another_root_is_kept_once_and_a_word_that_shows_nothing_is_not(
+    home: Home, network: Network
+) -> None:
+    paris, log = network.members["Paris"], home.log()
+    other = held(network, paris, bytes(32)).to_message()
+    path = evidence.keep_word(log, other)
+    assert path is not None
+    assert evidence.keep_word(log, other) == path
+    for nothing in (
+        held(network, paris, network.tree.root()),
+        held(network, paris, bytes(32), size=9),
+        network.members["Marseille"].identity.sign(v1.HeldCheckpoint.FromString(other.body)),
+    ):
+        assert evidence.keep_word(log, nothing.to_message()) is None
+    (found,) = evidence.kept(home)
+    assert (found.path, found.verdict) == (path, Verdict.SPLIT_VIEW)
 
 
 def test_the_note_is_kept_with_the_log_and_only_if_it_verified(home: Home, network: Network) -> None:

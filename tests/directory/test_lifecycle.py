@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -240,21 +239,6 @@ async def test_a_removed_members_card_and_request_are_erased(town: Town) -> None
 
 
 # ---- never signs less than it signed ----
-
-
-async def test_a_database_restored_from_a_backup_signs_nothing(tmp_path: Path) -> None:
-    town = Town.make(tmp_path / "directory")
-    async with town.open() as directory:
-        await town.found()
-        await town.join("Paris")
-        directory.db.backup(tmp_path / "backup.db")
-        await town.join("Marseille")
-    for each in town.folder.glob("directory.db*"):
-        each.unlink()
-    shutil.copy(tmp_path / "backup.db", town.folder / "directory.db")
-    with pytest.raises(LogBehind):
-        async with town.open():
-            pass
 
 
 async def test_another_log_of_the_same_size_is_not_signed(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.journey
 
 ELSEWHERE = {
     "cordee node leaving",  # of an association's node: tests/node/cli/test_leaving.py types it
-    "cordee admin evidence paris.evidence marseille.evidence",  # what nodes have kept: tests/directory/test_evidence.py types it
+    # what nodes have kept: tests/directory/test_evidence.py types it
+    "cordee admin evidence paris.evidence marseille.evidence",
 }
 COLLEAGUE = {"anne": "bea"}
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from cordee.errors import BadSignature, ClockSkew, CordeeError, NotCovered, NotFound
+from cordee.errors import BadSignature, ClockSkew, CordeeError, NotAMember, NotCovered, NotFound
 from cordee.members import MemberState
-from cordee.signing import SigningPublicKey
+from cordee.signing import SigningKey, SigningPublicKey
 from cordee.v1 import statements_pb2 as v1
 from node import joining, records, rejoining
+from node.front_desk import FrontDesk
+from node.identity import own_recovery
 from node.joining import Membership
 from node.rejoining import WayBack
 from tests.directory.town import encoded
@@ -164,3 +166,39 @@ async def test_a_request_to_come_back_counts_now_only(tmp_path: Path) -> None:
         with pytest.raises(ClockSkew):
             await rejoining.ask(*own, number=7, profile=profile, nonce=bytes(16), now=now - timedelta(minutes=6))
         await rejoining.ask(*own, number=7, profile=profile, nonce=bytes(16), now=now)
+
+
+# ---- who is suspended may object ----
+
+
+async def test_a_suspended_member_hears_of_its_recovery_and_objects_at_the_front(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)):
+        await administer(street, paris, v1.MemberSuspended)
+        await eventually(lambda: not paris.here.roster.connected, what="the end of the line")
+        await announce(street, paris, street.town.network.new_member("somebody").identity.public)
+        await eventually(lambda: own_recovery(paris.here.house), what="the announcement")
+        assert paris.here.roster.roster.members[paris.here.member].state is MemberState.SUSPENDED
+        await paris.here.identity.object(by="camille")
+        assert own_recovery(paris.here.house) is None
+        assert paris.here.roster.alarm is None
+        await eventually(
+            lambda: marseille.here.roster.roster.members[paris.here.member].recovery is None, what="the objection"
+        )
+
+
+async def test_nobody_reads_the_log_at_the_front_but_a_member_that_is_not_removed(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris") as (street, (paris,)):
+        here, stranger = paris.here, SigningKey.generate(os.urandom)
+
+        async def read(key: SigningKey) -> int:
+            desk = FrontDesk(
+                lambda: Membership.load(paris.folder), here.member, lambda: key, now=street.clock.now, random=os.urandom
+            )
+            return len([each async for each in desk.entries(start=0)])
+
+        assert await read(here.house.keys.identity) == 2
+        with pytest.raises(BadSignature):
+            await read(stranger)
+        await administer(street, paris, v1.MemberRemoved)
+        with pytest.raises(NotAMember):
+            await read(here.house.keys.identity)

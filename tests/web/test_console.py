@@ -187,6 +187,8 @@ def _states(consoles: Consoles) -> dict[str, tuple[str, dict[str, str] | None]]:
         "member_correct": (f"/members/{member}/correct", None),
         "member_correct: nothing new": (f"/members/{member}/correct", {}),
         "member_correct: a doubt": (f"/members/{member}/correct", {"legal_name": "A", "number": "12345678901234"}),
+        "member_key": (f"/members/{member}/key", None),
+        "member_key: neither lost nor stolen": (f"/members/{member}/key", {"do": "announce"}),
         "member_profile": (f"/members/{member}/profile", None),
         "member_profile: no reason": (f"/members/{member}/profile", {"number": "1", "reason": ""}),
         "requests": ("/requests?done=refused", None),
@@ -215,7 +217,7 @@ def _given(html: str) -> Callable[[Route], None]:
     return lambda route: route.fulfill(body=html, content_type="text/html")
 
 
-_NO_PAGE = {"lock", "end", "member_change", "administrator_remove", "log_export", "invitation_file"}
+_NO_PAGE = {"lock", "end", "member_change", "administrator_remove", "log_export", "invitation_file", "member_way_back"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -66,7 +66,7 @@ async def _invite(visit: Visit, form: FormData) -> Response:
 
 async def _made(visit: Visit) -> Response:
     name, made = _kept(visit)
-    return visit.page("invited.html", made=made, name=name)
+    return visit.page("invited.html", made=made, name=name, link=made.to_link())
 
 
 async def _file(visit: Visit) -> Response:

@@ -9,10 +9,12 @@ import pytest
 
 from cordee.errors import RosterForked, Unreachable
 from cordee.invitation import Invitation
+from cordee.keyfile import public_file
 from cordee.members import MemberState, registration_digest
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
+from cordee.words import six_words
 from directory.administrator import keyfile
 from tests.directory.town import profile_of
 from tests.node.web.browser import forms_in
@@ -205,6 +207,39 @@ async def test_a_name_is_corrected_by_two_who_both_typed_it(office: Office) -> N
     assert registration == registration_digest(typed["legal_name"], typed["number"])
 
 
+async def test_a_lost_key_is_announced_with_its_words_compared_and_a_stolen_one_revoked(office: Office) -> None:
+    town = office.town
+    node, other_node = await town.join("Marseille"), await town.join("Lille")
+    one, other = await office.desk(0), await office.desk(1)
+    path = f"/members/{node.keys.id.hex()}/key"
+    new = town.network.new_member("new").identity
+    spoken = " ".join(six_words(new.public))
+
+    assert (await one.submit(await one.form(path))).status_code == 422
+    bad = (await one.form(path)).fill(do="announce", stolen="no")
+    assert (await one.submit(bad, files={"file": ("x.pub", b"{}")})).status_code == 422
+    early = await one.submit((await one.form(path)).fill(do="recover"))
+    assert early.status_code == 422
+    begun = await one.submit(bad, files={"file": ("new.pub", public_file(new.public))})
+    entry = begun.headers["location"]
+    assert "Announce that" in await one.page(entry)
+    assert (await one.sign(entry, words="un deux trois quatre cinq six")).status_code == 422
+    await one.sign(entry, words=spoken)
+    assert (await other.sign(entry, words=spoken)).headers["location"].endswith("?done=appended")
+    shown = await one.page(path)
+    assert "A new key is announced" in shown
+    assert all(word in shown for word in spoken.split())
+    assert "A new identity key is announced for" in await one.page("/")
+    assert b"cordee way back 1" in (await one.get(f"/members/{node.keys.id.hex()}/way-back")).content
+
+    path = f"/members/{other_node.keys.id.hex()}/key"
+    begun = await one.submit((await one.form(path)).fill(do="revoke"))
+    await one.sign(begun.headers["location"])
+    await other.sign(begun.headers["location"])
+    assert town.directory.rosters.roster.members[other_node.keys.id].revoked
+    assert "Its key is revoked" in await one.page(path)
+
+
 async def test_the_office_says_what_must_not_stand_in_a_profile(office: Office) -> None:
     node = await office.town.join("Marseille")
     desk = await office.desk()
@@ -327,6 +362,4 @@ async def test_a_directory_that_does_not_answer_leaves_the_log_that_was_verified
 
 
 def office_words(key: Any) -> list[str]:
-    from cordee.words import six_words
-
     return six_words(key.public)
