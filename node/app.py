@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,7 @@ async def opened(
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
+        giving_back.come_in = partial(publishing.come_in_anew, membership)
         front = FrontDesk(
             lambda: Membership.load(data_dir), member, lambda: keys.identity, now=clock.now, random=random
         )

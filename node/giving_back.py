@@ -7,7 +7,7 @@ the usual way, and again whenever the broker seems to know less of one than we d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -65,6 +65,8 @@ class GivingBack:
         self._client = client
         self._front = front
         self._gave_card: datetime | None = None
+        self.come_in: Callable[[], Awaitable[None]] | None = None
+        """Brings this node in by its identity key alone."""
 
     async def after(self, ended: CordeeError) -> None:
         """The directory's answer may mean that it has forgotten something: then it is given that, as far as we can."""
@@ -118,12 +120,22 @@ class GivingBack:
         await db.write(lambda tx: transfer_store.keep_cursor(tx, number, _CARDS))
 
     async def _own_card_at_times(self) -> None:
-        """It does not know our key: perhaps its cards are old. Seldom, for we may be no member any more."""
-        now = self._house.clock.now()
-        if self._gave_card is None or now - self._gave_card >= _CARD_EVERY:
-            self._gave_card = now
-            answer = await self._front.give_back(self._parts(_NO_ENTRIES, self._house.member))
-            log.info("giving_back.card", cards=answer.cards)
+        """It does not know our key: perhaps its cards are old. Seldom, for we may be no member any more.
+
+        A card that a former identity key signed is none any more, once it is lost there: then only the key itself
+        brings us in. In no other case, for another machine of ours may have taken this one's place.
+        """
+        house, now = self._house, self._house.clock.now()
+        if self._gave_card is not None and now - self._gave_card < _CARD_EVERY:
+            return
+        self._gave_card = now
+        kept = await house.roster.kept_cards(house.member)
+        if self.come_in is not None and any(s.signer != house.keys.identity.public.key_id for s, _ in kept):
+            await self.come_in()
+            log.info("giving_back.came_in")
+            return
+        answer = await self._front.give_back(self._parts(_NO_ENTRIES, house.member))
+        log.info("giving_back.card", cards=answer.cards)
 
     # ---- transfers ----
 

@@ -288,6 +288,7 @@ def console_pictures(camera: Camera, consoles: Consoles) -> None:
     for name in ("L’Escale", "Le Relais du Port", "Horizon 13", "La Maison bleue"):
         consoles.join(name)
     consoles.short_card("Le Relais du Port")
+    consoles.hear("L’Escale", "Le Relais du Port", "Horizon 13")
     asking = consoles.ask("Cap Jeunes").keys.id.hex()
     suspended = consoles.members["Horizon 13"].keys.id
     begun = consoles.begin(lambda roster: about_member(v1.MemberSuspended, suspended, roster, town.clock.now()))

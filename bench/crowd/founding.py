@@ -145,7 +145,7 @@ async def _found(folder: Path, count: int) -> Founded:
         await asyncio.gather(*(each.ask(directory, keys[0], places) for each in applicants))
         for each in applicants:
             await directory.rosters.append(made.signed(each.admission(roster)))
-        members = [each.admitted(directory) for each in applicants]
+        members = [await each.admitted(directory) for each in applicants]
         made = Founded(folder, keys, directory.rosters.roster, members)
     (folder / "members.json").write_text(json.dumps([each.to_plain() for each in members]), encoding="ascii")
     return made
@@ -210,13 +210,13 @@ class _Applicant:
             bound_by_secrecy=True,
         )
 
-    def admitted(self, directory: Directory) -> Secrets:
+    async def admitted(self, directory: Directory) -> Secrets:
         """With its certificate."""
         return Secrets(
             identity=self.identity,
             sealing=self.sealing,
             transport=self.transport,
-            certificate=directory.membership.renew(self.member, self.transport.request()),
+            certificate=await directory.membership.renew(self.member, self.transport.request()),
             card=self.card.to_bytes(),
             profile=self.written,
         )

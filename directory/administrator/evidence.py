@@ -16,6 +16,7 @@ from pathlib import Path
 from cordee.checkpoint import peek_checkpoint
 from cordee.errors import N_, CordeeError, NotFound
 from cordee.evidence import Said, said_of_views
+from cordee.ids import NetworkId
 from cordee.signing import Signed
 from cordee.v1 import statements_pb2 as v1
 from cordee.views import (
@@ -120,19 +121,20 @@ def _written(log: LogCopy, name: str, file: bytes) -> Path | None:
     return path
 
 
-def kept(home: Home) -> list[KeptEvidence]:
-    """All files, the newest first. Raises: NotFound before the network is known here."""
+def kept(home: Home, *, most: int = _FILES) -> list[KeptEvidence]:
+    """The files, the newest first. Raises: NotFound before the network is known here."""
     network = home.network().id
     if not home.evidence.exists():
         return []
-    found = []
-    for path in sorted(home.evidence.glob(f"*{_SUFFIX}")):
-        try:
-            report = judge([read_whole(path, limit=MAX_EVIDENCE)], network=network)
-        except CordeeError:
-            report = None
-        found.append(KeptEvidence(path, datetime.fromtimestamp(path.stat().st_mtime, UTC), report))
-    return sorted(found, key=lambda each: each.at, reverse=True)
+    aged = sorted(((path.stat().st_mtime, path) for path in home.evidence.glob(f"*{_SUFFIX}")), reverse=True)
+    return [KeptEvidence(path, datetime.fromtimestamp(at, UTC), _judged(path, network)) for at, path in aged[:most]]
+
+
+def _judged(path: Path, network: NetworkId) -> ViewsReport | None:
+    try:
+        return judge([read_whole(path, limit=MAX_EVIDENCE)], network=network)
+    except CordeeError:
+        return None
 
 
 def own_file(home: Home) -> bytes:

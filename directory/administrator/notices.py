@@ -43,12 +43,14 @@ def notices(
     now: datetime,
     trouble: CordeeError | None = None,
     doubts: Mapping[MemberId, CordeeError] = _NONE,
+    proven: int = 0,
 ) -> list[Notice]:
     """All of them, those that are wrong first. `standings` may be empty: the directory may not answer. `doubts`: what
-    members' nodes are said to have signed of the log and is not believed.
+    members' nodes are said to have signed of the log and is not believed. `proven`: files of evidence on this machine.
     """
     found = [
         *_of_directory(trouble),
+        *_of_evidence(proven),
         *(_of_doubt(member, doubt, names) for member, doubt in doubts.items()),
         *_of_government(roster),
         *_of_authority(roster, now),
@@ -91,6 +93,18 @@ def _of_doubt(member: MemberId, doubt: CordeeError, names: Mapping[MemberId, str
         )
         return Notice(True, sentence, who, member)
     return Notice(False, N_("What the node of {who} says of the log does not verify."), who, member)
+
+
+def _of_evidence(proven: int) -> Iterator[Notice]:
+    if proven:
+        yield Notice(
+            True,
+            N_(
+                "This machine holds evidence that two logs were shown, files of it: {count}. “cordee admin evidence” "
+                "tells it in words, and judges what associations bring beside your own copy."
+            ),
+            {"count": proven},
+        )
 
 
 def _of_government(roster: Roster) -> Iterator[Notice]:

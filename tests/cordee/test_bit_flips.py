@@ -140,6 +140,7 @@ def commands() -> dict[str, Target]:
         v1.ListPendingEntries(**base, nonce=network.random(16)),
         v1.ListStandings(**base, nonce=network.random(16)),
         v1.ReadCard(**base, nonce=network.random(16), member=applicant.id),
+        v1.ReadFigures(**base, nonce=network.random(16), year=2026),
         v1.ReadLog(**base, nonce=network.random(16), start=3),
         v1.RefuseCard(**base, nonce=network.random(16), member=applicant.id, number=1, reason="unknown"),
         v1.RefuseJoinRequest(**base, nonce=network.random(16), member=applicant.id, reason="unknown"),

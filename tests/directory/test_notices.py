@@ -134,3 +134,12 @@ def test_what_is_wrong_stands_first(network: Network) -> None:
 
 def test_an_authority_that_cannot_be_read_has_no_end(network: Network) -> None:
     assert authority_ends(replace(network.roster, ca_certificate=b"x")) is None
+
+
+def test_evidence_on_this_machine_is_told_and_needs_somebody_now() -> None:
+    network = Network.found(administrators=3)
+    assert all("evidence" not in each.sentence for each in notices(network.roster, {}, {}, now=network.now))
+    (told,) = (
+        each for each in notices(network.roster, {}, {}, now=network.now, proven=2) if "evidence" in each.sentence
+    )
+    assert (told.wrong, told.facts) == (True, {"count": 2})

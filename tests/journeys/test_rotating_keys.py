@@ -13,6 +13,7 @@ from cordee.signing import member_id_of
 from cordee.transfer import State
 from node import identity as identity_module
 from node import journal
+from node.key_list import own_keys
 from tests.neighbours import Neighbour, eventually, neighbourhood
 
 
@@ -63,6 +64,21 @@ async def test_an_identity_key_is_replaced_while_both_nodes_work(tmp_path: Path)
         await paris.here.identity.rotate(by="camille")  # and once more, of which Marseille hears both
         await a_case_arrives(marseille, paris, 3)
         await is_whole(paris)
+
+
+async def test_a_nodes_keys_are_listed_with_their_ages_and_ends(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris") as (street, (paris,)):
+        before = {each.kind: each for each in own_keys(paris.here)}
+        assert before.keys() == {"identity", "sealing", "transport", "certificate", "authority", "directory"}
+        assert before["identity"].since is not None
+        assert before["sealing"].expires is not None
+        assert before["certificate"].expires is not None
+        assert before["certificate"].expires > street.clock.now()
+        await paris.here.identity.rotate(by="camille")
+        rows = own_keys(paris.here)
+        assert [each.state for each in rows if each.kind == "sealing"] == ["in_force", "kept"]
+        assert [each.id for each in rows if each.kind == "identity"] == [paris.here.identity_public.key_id]
+        assert next(each for each in rows if each.kind == "identity").since != before["identity"].since
 
 
 async def test_a_node_that_was_away_over_two_rotations_follows_both(tmp_path: Path) -> None:

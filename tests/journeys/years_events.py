@@ -263,6 +263,9 @@ class Years:
             with refusal("NOT_A_MEMBER"):  # the transport key went with the card
                 await who.line.checkpoint()
             who.keys.identity, who.announced = announced, None
+            await who.come_in()
+            who.outside = False
+            assert await who.follow() == ""
             self._note("key recovered", who.name)
 
     def _needed(self) -> Association:

@@ -158,8 +158,9 @@ class Association:
         clock = self.country.clock
         network, line = self.country.network, self.line
         self.roster = RosterSync(db, network=network, member=self.id, client=line, clock=clock, keys=self.keys)  # type: ignore[arg-type]
-        house: Any = SimpleNamespace(roster=self.roster, clock=clock, member=self.id, db=db)
+        house: Any = SimpleNamespace(roster=self.roster, clock=clock, member=self.id, db=db, keys=self.keys)
         self.giving_back = GivingBack(house, self.line, self.line)  # type: ignore[arg-type]
+        self.giving_back.come_in = self.come_in
         self.roster.followed.append(self.giving_back.cards)
         await self.roster.load()
 
@@ -195,6 +196,26 @@ class Association:
         self.country.model.published(self.id)
         await self.line.renew_certificate(self.transport.request())
         assert await self.follow() == ""  # its node looks at once, and so holds its own newest card
+
+    async def come_in(self) -> None:
+        """By its identity key alone, at the front: with a new card and another transport key."""
+        self.transport = TransportKey.generate()
+        self.number += 1
+        self.keys.sealing = {self.number: SealingKey.generate(self.country.bytes)}
+        request = v1.RejoinRequest(
+            network=self.country.network,
+            member=self.id,
+            card=self.card(self.number).to_message(),
+            profile=self.profile_bytes,
+            certificate_request=self.transport.request(),
+            time=timestamp_of(self.country.clock.now()),
+            nonce=self.country.bytes(16),
+        )
+        certificate, _ = await self.country.directory.membership.rejoin(self.identity.sign(request))
+        assert certificate
+        self.card_by, self.card_since = self.identity, self.country.clock.now()
+        self.transports += 1
+        self.country.model.published(self.id)
 
     async def rotate_identity(self) -> None:
         """Signed with the old key and the new one, by its own line. The next card is signed with the new one."""

@@ -200,6 +200,7 @@ def test_a_backup_of_newer_software_is_refused_before_it_is_opened(house: Path, 
 
 def test_a_backup_of_an_older_schema_version_is_brought_up_to_date(house: Path, tmp_path: Path, chance: Chance) -> None:
     with closing(sqlite3.connect(house / "node.db")) as connection, connection:
+        connection.execute("DROP TABLE evidence_view")
         connection.execute("DROP TABLE notice")
         connection.execute("UPDATE schema_version SET version = 6")
     data = saved(house, chance)

@@ -44,3 +44,30 @@ async def test_a_member_that_was_suspended_past_its_cards_life_publishes_the_nex
         for each in country.associations:
             await each.stop()
         await country.close()
+
+
+async def test_a_member_whose_last_card_a_former_key_signed_comes_in_after_a_restore_of_the_directory(
+    tmp_path: Path,
+) -> None:
+    country = Country(folder=tmp_path, seed="former key", clock=ManualClock(datetime(2026, 1, 5, 9, 0, tzinfo=UTC)))
+    await country.found("Anne", "Bea", threshold=2)
+    try:
+        paris = await country.join("Paris")
+        backup = country.back_up("backup")
+        marseille = await country.join("Marseille")
+        await marseille.rotate_identity()  # and the directory dies before the next card is published
+        for each in (paris, marseille):
+            assert await each.follow() == ""
+        country.clock.advance(timedelta(hours=2))
+        await country.restore(backup)
+        assert await marseille.follow() == "DIRECTORY_BEHIND"
+        assert not country.directory.rosters.behind
+        assert await marseille.follow() == "NOT_A_MEMBER"
+        assert await marseille.follow() == ""
+        assert await paris.follow() == ""
+        known = paris.roster.card(marseille.id, now=country.clock.now()).card
+        assert (known.number, known.signed.signer) == (2, marseille.identity.public.key_id)
+    finally:
+        for each in country.associations:
+            await each.stop()
+        await country.close()

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 from playwright.sync_api import Page
 
+from cordee.times import timestamp_of
+from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from cordee.web.serving import Listening, serving
 from cordee.words import six_words
@@ -131,6 +133,24 @@ class Consoles:
         """A card that ends in nine days."""
         node = self.members[name]
         self.run(node.publish(self.town.card(node.keys, number=2, life=timedelta(days=9)), node.keys.profile))
+
+    def hear(self, *names: str) -> None:
+        """These members' nodes say that they know the whole log."""
+
+        async def work(node: Node) -> None:
+            roster = self.town.directory.rosters.roster
+            held = v1.HeldCheckpoint(
+                network=roster.network,
+                member=node.keys.id,
+                size=roster.size,
+                root=self.town.directory.rosters.root_at(roster.size),
+                time=timestamp_of(self.town.clock.now()),
+            )
+            signed = node.keys.identity.sign(held).to_message()
+            await node.roster.TellHeldCheckpoint(pb.TellHeldCheckpointRequest(held=signed), timeout=_SECONDS)
+
+        for name in names:
+            self.run(work(self.members[name]))
 
     async def _as(self, who: int, work: Callable[[Any], Awaitable[T]]) -> T:
         network = self.office.home(who).network()

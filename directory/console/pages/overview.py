@@ -11,6 +11,8 @@ from starlette.responses import Response
 from cordee.errors import CordeeError
 from cordee.ids import MemberId
 from cordee.members import MemberState
+from directory.administrator.evidence import kept
+from directory.administrator.home import Home
 from directory.administrator.notices import authority_ends, notices
 from directory.administrator.standings import Standing
 from directory.console.knowing import knowing_of
@@ -19,6 +21,8 @@ from directory.console.visit import Visit
 from directory.console.waiting import applicants_of, pending_of
 
 __all__ = ["PAGES"]
+
+_LOOKED_AT: Final = 5  # files: each is judged anew
 
 
 async def _overview(visit: Visit) -> Response:
@@ -45,6 +49,7 @@ async def _overview(visit: Visit) -> Response:
             now=visit.now,
             trouble=trouble,
             doubts=dict(knowing.doubts) if knowing is not None else {},
+            proven=await asyncio.to_thread(_proven, desk.home),
         ),
         waiting=waiting,
         requests=requests,
@@ -58,6 +63,11 @@ async def _overview(visit: Visit) -> Response:
         knowing=knowing,
         own=desk.key.public.key_id in roster.administrators,
     )
+
+
+def _proven(home: Home) -> int:
+    """How many of the newest files of evidence say that something is wrong."""
+    return sum(each.verdict is not None for each in kept(home, most=_LOOKED_AT))
 
 
 PAGES: Final = (Page("overview", "/", get=_overview),)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.errors import RosterForked, Unreachable
+from cordee.ids import Digest
 from cordee.invitation import Invitation
 from cordee.keyfile import public_file
 from cordee.members import MemberState, registration_digest
@@ -15,7 +17,7 @@ from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
-from directory.administrator import keyfile
+from directory.administrator import evidence, keyfile
 from tests.directory.town import profile_of
 from tests.node.web.browser import forms_in
 
@@ -363,3 +365,20 @@ async def test_a_directory_that_does_not_answer_leaves_the_log_that_was_verified
 
 def office_words(key: Any) -> list[str]:
     return six_words(key.public)
+
+
+async def test_evidence_on_this_machine_is_told_on_the_first_page(office: Office) -> None:
+    desk = await office.desk()
+    assert "holds evidence" not in await desk.page("/")
+    log, roster = office.home(0).log(), office.town.network.roster
+    moment = office.town.clock.now().replace(microsecond=0)
+    other = Checkpoint(roster.origin, log.size, Digest(bytes(32)), moment)
+    shown = sign_checkpoint(other, office.town.directory.house.log_key())
+
+    async def nothing() -> list[v1.Entry]:
+        return []
+
+    await evidence.keep(log, size=log.size, shown=shown, refusal=RosterForked(size=log.size), fetch=nothing)
+    told = await desk.page("/")
+    assert "This machine holds evidence that two logs were shown, files of it: 1." in told
+    assert "cordee admin evidence" in told
