@@ -25,6 +25,8 @@ ELSEWHERE = {
     "cordee node leaving",  # of an association's node: tests/node/cli/test_leaving.py types it
     # what nodes have kept: tests/directory/test_evidence.py types it
     "cordee admin evidence paris.evidence marseille.evidence",
+    # told from the next February on: tests/directory/test_commands.py types it
+    "cordee admin report --year 2026 --out report",
 }
 COLLEAGUE = {"anne": "bea"}
 

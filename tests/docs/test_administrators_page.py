@@ -30,6 +30,7 @@ def folder_with_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Where a command asks for a file that exists, and the key that the guide names once."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CORDEE_ADMIN_KEY", str(tmp_path / "anne.key"))
+    (tmp_path / "report").mkdir()
     for name in FILES:
         (tmp_path / name).write_bytes(b"")
 
