@@ -47,7 +47,7 @@ class FrontDesk:
         query = statements_pb2.JoinStatusQuery(
             network=membership.network, member=self._member, time=timestamp_of(self._now()), nonce=self._random(16)
         )
-        request = directory_pb2.MemberLogRequest(query=self._key().sign(query).to_message(), start=start)
+        request = directory_pb2.EnrolmentReadLogRequest(query=self._key().sign(query).to_message(), start=start)
         async with channel(membership.front, root=membership.ca_certificate) as line:
             call = directory_pb2_grpc.EnrolmentStub(line).ReadLog(request, timeout=_LOG_SECONDS)
             with reaching(_PEER):

@@ -51,10 +51,11 @@ def _transfer_id(*, empty: bool = False) -> Binary:
 # A join request holds the applicant's profile and card.
 register(directory_pb2.EnrolmentRequest, Message(join_request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.GetEnrolmentStatusRequest, Message(query=signed()))
-register(directory_pb2.MemberLogRequest, Message(query=signed(), start=Number(_SIZE)))
+register(directory_pb2.EnrolmentReadLogRequest, Message(query=signed(), start=Number(_SIZE)))
 register(directory_pb2.ObjectRequest, Message(entry=entry()))
 register(directory_pb2.RejoinEnrolmentRequest, Message(request=signed(PROFILE_SIZE + STATEMENT_SIZE)))
 register(directory_pb2.ListAuthoritiesRequest, Message())
+register(directory_pb2.EnrolmentListAuthoritiesRequest, Message())
 register(directory_pb2.FoundRequest, Message(genesis=entry()))
 register(directory_pb2.CreateInvitationRequest, Message(command=signed()))
 register(directory_pb2.ListJoinRequestsRequest, Message(command=signed()))

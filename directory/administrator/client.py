@@ -109,7 +109,7 @@ class FrontClient:
         Raises: NotFound where it does not give the one in force.
         """
         with reaching(_PEER):
-            answer = await self._enrolment.ListAuthorities(pb.ListAuthoritiesRequest(), timeout=_CALL_SECONDS)
+            answer = await self._enrolment.ListAuthorities(pb.EnrolmentListAuthoritiesRequest(), timeout=_CALL_SECONDS)
         trusted = roster.trusted(self._clock.now())
         given = {authority_digest(each): each for each in answer.certificates}
         if trusted[0] not in given:

@@ -31,13 +31,15 @@ class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
         self._membership = membership
         self._events = events
 
-    async def ReadLog(self, request: pb.MemberLogRequest, context: Any) -> AsyncIterator[pb.ReadLogResponse]:
+    async def ReadLog(
+        self, request: pb.EnrolmentReadLogRequest, context: Any
+    ) -> AsyncIterator[pb.EnrolmentReadLogResponse]:
         """The log from an index on, then the checkpoint."""
         self._membership.require_present(Signed.from_message(request.query))
         checkpoint, size = self._rosters.signed
         async for entry in self._rosters.entries(request.start, size):
-            yield pb.ReadLogResponse(entry=entry)
-        yield pb.ReadLogResponse(checkpoint=checkpoint)
+            yield pb.EnrolmentReadLogResponse(entry=entry)
+        yield pb.EnrolmentReadLogResponse(checkpoint=checkpoint)
 
     async def Object(self, request: pb.ObjectRequest, context: Any) -> pb.ObjectResponse:
         """An objection, which its own signature lets in."""
@@ -51,9 +53,11 @@ class EnrolmentServicer(directory_pb2_grpc.EnrolmentServicer):
         self._events.card_published(revision)
         return pb.RejoinEnrolmentResponse(certificate=certificate)
 
-    async def ListAuthorities(self, request: pb.ListAuthoritiesRequest, context: Any) -> pb.ListAuthoritiesResponse:
+    async def ListAuthorities(
+        self, request: pb.EnrolmentListAuthoritiesRequest, context: Any
+    ) -> pb.EnrolmentListAuthoritiesResponse:
         """The CAs that are trusted now."""
-        return pb.ListAuthoritiesResponse(certificates=self._membership.authorities())
+        return pb.EnrolmentListAuthoritiesResponse(certificates=self._membership.authorities())
 
     async def Request(self, request: pb.EnrolmentRequest, context: Any) -> pb.EnrolmentResponse:
         """Ask to join."""

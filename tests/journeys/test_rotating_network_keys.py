@@ -141,7 +141,7 @@ async def test_nodes_that_are_connected_go_over_to_another_ca_and_work_on(
         async with channel(street.town.listening.front, root=old) as line:
             stub: Any = directory_pb2_grpc.EnrolmentStub(line)
             with refused("UNREACHABLE"), reaching("directory"):
-                await stub.ListAuthorities(pb.ListAuthoritiesRequest(), timeout=5)
+                await stub.ListAuthorities(pb.EnrolmentListAuthoritiesRequest(), timeout=5)
 
 
 async def test_a_node_that_was_away_over_the_change_gets_back_in_as_long_as_the_old_ca_is_trusted(
