@@ -125,21 +125,23 @@ class CardIndex:
         return Published(revision=row.revision, card=Signed.from_bytes(row.card), profile=row.profile), refusal
 
     async def refuse(self, command: v1.RefuseCard, signed: Signed) -> int:
-        """From now on only those who have this card keep it, and its author is told why. Returns the last revision.
+        """From now on only those who have this card keep it; its author is told why. Returns its new revision.
 
         Raises: NotFound where another card is the newest; InvalidInput for no reason, or one that is too long.
         """
         require_reason(command.reason)
         this = (_CARD.c.member == command.member, _CARD.c.number == command.number)
 
-        def step(tx: Connection) -> tuple[int, int]:
-            changed = tx.execute(update(_CARD).where(*this).values(refusal=signed.to_bytes())).rowcount
-            return changed, int(tx.execute(select(_REVISION.c.last)).scalar() or 0)
+        def step(tx: Connection) -> int:
+            revision = _next_revision(tx)  # its author looks at what it does not have yet
+            values = {"refusal": signed.to_bytes(), "revision": revision}
+            if not tx.execute(update(_CARD).where(*this).values(values)).rowcount:
+                raise NotFound(what=N_("card"))
+            return revision
 
-        changed, last = await self._db.write(step)
-        if not changed:
-            raise NotFound(what=N_("card"))
-        return last
+        revision = await self._db.write(step)
+        self.revision = max(self.revision, revision)
+        return revision
 
     async def refusal_of(self, member: MemberId) -> Signed | None:
         """Why the member's newest card was refused, or None."""

@@ -235,7 +235,7 @@ async def opened(
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
         network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]
         network.append(Acknowledging(house, client).run())
-        running = [announcement.run(), *map(after, network), upkeep.scrub()]
+        running = [*map(after, network), announcement.run(), upkeep.scrub()]
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)

@@ -178,7 +178,9 @@ def _body_resigned(entry: v1.Entry, good: Good, body: bytes) -> None:
 
 
 def _unknown_in_the_statement(entry: v1.Entry, good: Good, draw: Draw) -> None:
-    _body_resigned(entry, good, entry.body + draw(unknown_fields(len(good.statement.DESCRIPTOR.fields))))
+    _body_resigned(
+        entry, good, entry.body + draw(unknown_fields(max(each.number for each in good.statement.DESCRIPTOR.fields)))
+    )
 
 
 def _unknown_within(entry: v1.Entry, good: Good, draw: Draw) -> None:
@@ -187,7 +189,8 @@ def _unknown_within(entry: v1.Entry, good: Good, draw: Draw) -> None:
     inner = [f for f in statement.DESCRIPTOR.fields if f.message_type is not None]
     field = draw(st.sampled_from(inner))
     value = getattr(statement, field.name)
-    (value[0] if field.is_repeated else value).MergeFromString(draw(unknown_fields(6)))
+    known = max(each.number for each in field.message_type.fields)
+    (value[0] if field.is_repeated else value).MergeFromString(draw(unknown_fields(known)))
     _body_resigned(entry, good, statement.SerializeToString(deterministic=True))
 
 

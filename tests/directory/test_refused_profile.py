@@ -39,7 +39,7 @@ async def test_a_refused_profile_goes_to_its_author_alone_with_the_reason(town: 
     assert len((await listed(lille))[0]) == 2
     await refuse(town, marseille.keys.id, 1)
     assert await listed(lille) == ([lille.keys.id], "")
-    assert await listed(marseille) == ([marseille.keys.id, lille.keys.id], REASON)
+    assert await listed(marseille) == ([lille.keys.id, marseille.keys.id], REASON)
     answer = await read(town, marseille.keys.id)
     assert Signed.from_message(answer.refusal).signer == town.network.administrators[0].public.key_id
 

@@ -42,7 +42,7 @@ def test_every_field_of_every_request_has_a_bound(name: str) -> None:
 
 
 def test_there_are_services_to_look_at() -> None:
-    assert len(SERVICES) == 7
+    assert len(SERVICES) == 8
     assert len(REQUESTS) >= 20
 
 
