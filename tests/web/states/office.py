@@ -205,6 +205,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("just told", _told),
     ),
     "health": (State("as it stands", partial(_journal, "/node")),),
+    "object": (State("nothing to object to", lambda scene: Ask("/node/object", {}, who=ADMINISTRATOR, status=404)),),
     "journal": (
         State("all", partial(_journal, "/journal")),
         State("of one kind", partial(_journal, "/journal?topic=account.")),
