@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cordee.runtime.crashpoint import VARIABLE
 from cordee.transfer import Kind, State
 from node.demo import cases
 from node.demo.evidence import Evidence
@@ -132,13 +133,14 @@ def test_what_was_shipped_and_not_fetched_arrives_once(stage: Stage) -> None:
     before = disaster.back_up()
     scene = FirstTransfer(stage)
     scene.prepare()
-    with scene.armed("marseille", "node.arrival.shipment.before_write"):  # so that it does not fetch at once
-        scene.transfer = scene._offered()
-        until(lambda: scene._line(scene.marseille), seconds=60)
-        scene._accepted()
-        until(lambda: disaster.states().get(scene.transfer) == State.SHIPPED, seconds=60, what="the shipment")
-        scene.marseille.program.stop()
-    scene.marseille.program.stop()
+    program = scene.marseille.program
+    program.stop()
+    program.start(**{VARIABLE: "node.arrival.shipment.before_write"})  # it dies of it, and nobody starts it again
+    scene.transfer = scene._offered()
+    until(lambda: scene._line(scene.marseille), seconds=60)
+    scene.marseille.command("transfer", "accept", scene.transfer)
+    assert program.wait_for_end(60)
+    assert disaster.states()[scene.transfer] == State.SHIPPED
     disaster.strike(before)
     until(lambda: disaster.states().get(scene.transfer) == State.SHIPPED, seconds=60, what="the shipment again")
     stage.start(scene.marseille)
