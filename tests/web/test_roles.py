@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 from cordee.errors import RoleMissing
 from cordee.runtime.texts import translate
-from node.demo.stage import House
+from node.demo.stage import House, until
 from node.people import Role
 from node.web.access import ROUTES
 from node.web.app import PAGES
@@ -153,6 +153,7 @@ def test_what_is_of_a_case_or_its_transfers_is_for_its_team_and_the_others_are_a
 ) -> None:
     client = kept.clients[role, inside]
     data = {"form_token": form_token(client)} if method == "POST" else None
+    until(lambda: _nothing_waits(town.helpline), what="the directory's answer to what those before have sent")
     before = _kept(town.helpline)
     answer = client.request(method, _address(route, kept.case, kept.transfer), data=data)
     asked = answer.headers.get("location", "").startswith(f"/cases/{kept.case}/reason")
@@ -198,6 +199,11 @@ def _address(route: str, case: str, transfer: str = "0" * 32) -> str:
         return "00000000-0000-4000-8000-000000000000" if kind == "uuid" else "0" * 32
 
     return _PARAMETER.sub(filled, _PAGES[route].path)
+
+
+def _nothing_waits(house: House) -> bool:
+    with closing(sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)) as db:
+        return not db.execute("SELECT 1 FROM statement WHERE waits").fetchone()
 
 
 def _kept(house: House) -> dict[str, Any]:
