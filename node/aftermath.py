@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
 from cordee import statements
-from cordee.errors import N_, CannotOpen, CordeeError, NotAMember, NotFound
+from cordee.errors import N_, CannotOpen, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
@@ -67,7 +68,7 @@ class Aftermath:
             await self._take_over(transfer, State(each.state), each.statements)
         for known in await house.db.read(transfer_store.all_transfers):
             if not known.over and known.id not in at_broker:
-                await house.db.write(lambda tx, known=known: self._never_came(tx, known))  # type: ignore[misc]
+                await house.db.write(partial(self._never_came, known=known))
         await bury(house)
         house.changes.ended.set()
 
@@ -164,13 +165,15 @@ class Aftermath:
         house, shipment = self._house, chain.shipment
         try:
             card = house.roster.card(present.peer, now=now).card
-        except (CordeeError, NotAMember):
+        except CordeeError:
             return False
-        sealing = {"parties": shipment.parties, "about": shipment.digest, "to": card.sealing_key}
+        parties, about, key = shipment.parties, shipment.digest, card.sealing_key
         signed = statements.give_back(
             shipment,
-            sealed_report=seal_report(Report(erased=(), time=now), **sealing),  # type: ignore[arg-type]
-            sealed_reason=seal_reason(Reason("other", _LOST), codes=RETURN_REASONS, **sealing),  # type: ignore[arg-type]
+            sealed_report=seal_report(Report(erased=(), time=now), parties=parties, about=about, to=key),
+            sealed_reason=seal_reason(
+                Reason("other", _LOST), codes=RETURN_REASONS, parties=parties, about=about, to=key
+            ),
             sender_card=card.number,
             now=now,
             key=house.keys.identity,

@@ -50,7 +50,6 @@ def create(
 
     Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
     """
-    _require_long(passphrase)
     key = SigningKey.generate(random)
     write(path, key, passphrase, random=random, rounds=rounds, memory=memory)
     return key

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from cordee import errors
-from tests.docs.test_quick_start import ROOT, mentioned, parse
+from tests.docs.test_quick_start import ROOT, mentioned, parse, require_commands
 
 PAGES = {"en": ROOT / "docs/administrators.md", "fr": ROOT / "docs/fr/administrateurs.md"}
 FILES = (
@@ -50,13 +50,7 @@ def test_every_command_to_be_typed_exists_with_these_options(language: str) -> N
 def test_every_command_mentioned_exists(language: str) -> None:
     found = mentioned(PAGES[language])
     assert len(found) > 8
-    for line in found:
-        try:
-            parse(line)
-        except click.MissingParameter:
-            continue
-        except click.ClickException as wrong:
-            pytest.fail(f"{line}: {wrong.format_message()}")
+    require_commands(found)
 
 
 def shell(page: Path) -> list[str]:
