@@ -35,7 +35,7 @@ demo: ready ## Set everything up, then one directory, three associations and eve
 	$(VENV)/bin/cordee demo $(ARGS)
 
 test: ready browser ## Set everything up, then all tests (fast ones first)
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser" tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser and not fault" tests
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m browser tests/web
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m journey tests
 
@@ -45,6 +45,12 @@ browser: ## Install the browser of the pages' tests, where that can be done
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fontconfig || true; \
 	else echo "No Chromium here: the tests in a browser will be skipped (apt install chromium fonts-dejavu-core)."; fi
+
+faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, then a table
+	rm -rf build/faults
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
+	$(PYTHON) -m tests.faults.tally
+.PHONY: faults
 
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .

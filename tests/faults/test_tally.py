@@ -1,0 +1,23 @@
+"""The table of faults does not call good what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.faults.tally import Row, count, kept, wrong_with
+
+
+def test_rows_of_one_fault_are_summed(tmp_path: Path) -> None:
+    for row in (Row("kill", 3), Row("flood", 1, served="9 of 9"), Row("kill", 4, stuck=1)):
+        count(row, folder=tmp_path)
+    assert kept(tmp_path) == [Row("kill", 7, stuck=1), Row("flood", 1, served="9 of 9")]
+
+
+def test_anything_but_zero_is_wrong() -> None:
+    for bad in (Row("a", 1, lost=1), Row("a", 1, twice=1), Row("a", 1, leaked=1), Row("a", 1, stuck=1), Row("a", 0)):
+        assert wrong_with([bad], expected=frozenset())
+    assert not wrong_with([Row("a", 1)], expected=frozenset({"a"}))
+
+
+def test_what_was_not_run_is_named() -> None:
+    assert wrong_with([Row("a", 1)], expected=frozenset({"a", "b"})) == ["b: it was not run"]
