@@ -112,11 +112,7 @@ def main() -> int:
     _print(rows)
     (FOLDER / "table.json").write_text(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1) + "\n")
     wrong = wrong_with(rows)
-    print(
-        "\n".join(wrong)
-        if wrong
-        else f"{len(rows)} faults: nothing lost, nothing twice, nothing leaked, nothing stuck."
-    )
+    Console().print("\n".join(wrong) if wrong else f"{len(rows)} faults: nothing lost, twice, leaked or stuck.")
     return 1 if wrong else 0
 
 
