@@ -110,6 +110,7 @@ def main() -> int:
     """Print the table; 1 if anything in it is not as it must be."""
     rows = kept()
     _print(rows)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "table.json").write_text(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1) + "\n")
     wrong = wrong_with(rows)
     Console().print("\n".join(wrong) if wrong else f"{len(rows)} faults: nothing lost, twice, leaked or stuck.")
