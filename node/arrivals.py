@@ -198,7 +198,9 @@ class Arrivals:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again."""
+        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again,
+        unless its time is over: nobody would tell us so any more.
+        """
         house = self._house
 
         def step(tx: Connection) -> None:
@@ -207,7 +209,11 @@ class Arrivals:
             if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is not State.OFFERED:
                 return
             present = transfer_store.read_transfer(tx, transfer)
-            if present.state in (State.ACCEPTED, State.DECLINED):
+            if present.state not in (State.ACCEPTED, State.DECLINED):
+                return
+            if present.expires_at <= now:  # by our own clock; right after a restore the broker ends nothing yet
+                transfer_store.end(tx, transfer, State.EXPIRED, now=now, sealed_reason=None)
+            else:
                 fields = {"state": State.OFFERED, "sealed_one_time_seed": None, "sealed_reason": None}
                 transfer_store.set_fields(tx, transfer, now=now, **fields)
 
