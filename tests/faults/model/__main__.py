@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from time import monotonic
 
 from rich.console import Console
 
 from tests.faults.model.engine import Found
-from tests.faults.model.scenes import EXHAUSTIVE, Scene
+from tests.faults.model.scenes import EXHAUSTIVE, explored
 from tests.faults.tally import Row, count
 
 __all__ = ["FAULT", "main"]
@@ -36,11 +35,6 @@ def row_of(found: list[Found]) -> Row:
     )
 
 
-def _explored(scene: Scene) -> tuple[Scene, Found, float]:
-    began = monotonic()
-    return scene, scene.run(), monotonic() - began
-
-
 def main() -> int:
     """Print a line for each scene; 1 with the shortest way to it, if anything is broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.model", description=__doc__)
@@ -49,7 +43,7 @@ def main() -> int:
     console = Console(width=140, highlight=False)
     found = []
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for scene, each, seconds in pool.imap_unordered(_explored, EXHAUSTIVE):
+        for scene, each, seconds in pool.imap_unordered(explored, EXHAUSTIVE):
             found.append(each)
             console.print(f"{each.states:>9,} states {each.edges:>10,} steps {seconds:5.1f} s  {scene.name}")
             if each.broken:

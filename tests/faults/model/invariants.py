@@ -212,11 +212,17 @@ def _holders(sender: Node, recipients: list[Node], world: World) -> str:
     waiting = [
         place
         for place, each in enumerate(recipients)
-        if each.rows[0].case and sender.rows[place].erasure in ("asked", "refused") and sender.holder not in (-1, place)
+        if each.rows[0].case and sender.holder != place and _only_kept(sender, place)
     ]  # a copy that they were asked to erase: a person's answer is due, or the law made them keep it
     if here + there - len(waiting) == 1:
         return ""
     return "nobody holds the case" if here + there == 0 else "two associations hold the case for theirs"
+
+
+def _only_kept(sender: Node, place: int) -> bool:
+    """Of a case that another transfer took: asked back, or kept because the law asks for it; nobody acts on it."""
+    erasure = sender.rows[place].erasure
+    return erasure == "asked" or (erasure == "refused" and len(sender.rows) > 1)
 
 
 def _sorted(transfers: int, of: tuple[object, ...]) -> tuple[Node, list[Node], list[Desk], World]:

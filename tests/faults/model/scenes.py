@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import monotonic
 
 from tests.faults.model.engine import Found, Model, explore
 from tests.faults.model.facts import Luck
 from tests.faults.model.log import log_model
 from tests.faults.model.transfer import EVERY_HOUR, SOON_OVER, build
 
-__all__ = ["EXHAUSTIVE", "QUICK", "Scene"]
+__all__ = ["EXHAUSTIVE", "QUICK", "Scene", "explored"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Scene:
     def run(self, planted: str = "") -> Found:
         """Explore it. Raises: TooManyStates."""
         return explore(self.model(planted), liveness=self.liveness)
+
+
+def explored(scene: Scene) -> tuple[Scene, Found, float]:
+    """A scene with what was found in it and how many seconds that took: for a pool of processes."""
+    began = monotonic()
+    return scene, scene.run(), monotonic() - began
 
 
 PLAIN = Scene("every order of steps, withdrawals, deadlines")
