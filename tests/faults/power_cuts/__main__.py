@@ -1,0 +1,127 @@
+"""`python -m tests.faults.power_cuts --jobs 2`: record each story, cut the power everywhere, open what is left."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import pickle
+import shutil
+import sys
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.faults.power_cuts import campaign
+from tests.faults.power_cuts.campaign import Outcome, go_through, memory_folder
+from tests.faults.power_cuts.disk import Disk
+from tests.faults.power_cuts.recorder import record
+from tests.faults.power_cuts.stories import STORIES
+from tests.faults.power_cuts.trace import Trace
+from tests.faults.tally import FOLDER, Row, count
+
+FAULT = "power cut at each system call"
+_KEPT = FOLDER.parent / "power-cuts"
+
+_traces: dict[str, Trace] = {}  # what the workers see of it, for they are forked
+
+
+def main() -> int:
+    """1 where an image was not as it must be."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--jobs", type=int, default=2)
+    asked.add_argument("--story", choices=sorted(STORIES), action="append")
+    asked.add_argument("--most", type=int, default=0, help="images of one moment; 0: enough for 100,000")
+    asked.add_argument("--least", type=int, default=110_000, help="images in all, where --most is 0")
+    asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument("--replay", type=Path, help="a folder of build/power-cuts/ that an earlier run has left")
+    asked.add_argument("--save", type=Path, help="write the traces there, as pickle, instead of cutting the power")
+    asked.add_argument("--load", type=Path, help="take the traces from there instead of recording them")
+    chosen = asked.parse_args()
+    if chosen.replay is not None:
+        told, wrong = campaign.replay(chosen.replay)
+        print(told, *(f"now {each.kind}: {each.what}" for each in wrong), sep="\n")
+        return 1 if wrong else 0
+    begun = time.monotonic()
+    if chosen.load is not None:
+        _traces.update(pickle.loads(chosen.load.read_bytes()))
+    for story in chosen.story or ([] if chosen.load else STORIES):
+        if story not in _traces:
+            with memory_folder() as root:
+                _traces[story] = record(lambda story=story, root=root: STORIES[story](root), root)
+    print(f"recorded in {time.monotonic() - begun:.0f} s: {sum(len(each.events) for each in _traces.values())} events")
+    if chosen.save is not None:
+        chosen.save.write_bytes(pickle.dumps(_traces))
+        return 0
+    return _cut(chosen.most, chosen.least, chosen.seed, chosen.jobs, begun)
+
+
+def _cut(most: int, least: int, seed: int, jobs: int, begun: float) -> int:
+    tasks = [(story, machine) for story, trace in _traces.items() for machine in _machines(trace)]
+    most = most or _enough(tasks, least)
+    shards = max(jobs, 1)
+    found: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as workers:
+        waiting = [
+            ((story, machine), workers.submit(_work, story, machine, most, seed, shard, shards))
+            for story, machine in tasks
+            for shard in range(shards)
+        ]
+        for key, future in waiting:
+            found[key].append(future.result())
+    return _report(found, begun)
+
+
+def _work(story: str, machine: str, most: int, seed: int, shard: int, shards: int) -> Outcome:
+    return go_through(_traces[story], machine, most=most, seed=seed, shard=shard, shards=shards)
+
+
+def _machines(trace: Trace) -> list[str]:
+    """Those that are folders; the files beside them are the story's own."""
+    folders = {trace.machine_of[each] for each in trace.folders if each in trace.machine_of}
+    return [each for each in trace.machines if each in folders]
+
+
+def _enough(tasks: list[tuple[str, str]], least: int) -> int:
+    """Images of a moment, so that all together are at least so many."""
+    moments = [len(each.pending) for story, machine in tasks for each in Disk(_traces[story], machine).moments()]
+    most = 8
+    while sum(most if pending > 1 else min(most, 1 + 7 * pending) for pending in moments) < least:
+        most += 1
+    return most
+
+
+def _report(found: dict[tuple[str, str], list[Outcome]], begun: float) -> int:
+    shutil.rmtree(_KEPT, ignore_errors=True)
+    wrong: Counter[str] = Counter()
+    images = different = ordered = 0
+    for (story, machine), outcomes in found.items():
+        steps = list(dict.fromkeys(step for each in outcomes for step in each.steps))
+        for step in steps:
+            count_of, distinct = sum(o.steps[step] for o in outcomes), sum(o.different[step] for o in outcomes)
+            print(f"{story}: {machine}: {step or 'before all'}: {count_of:,} images, {distinct:,} different")
+        for outcome in outcomes:
+            images, ordered = images + outcome.images, ordered + outcome.ordered
+            different += sum(outcome.different.values())
+            wrong += outcome.wrong
+            kinds: set[str] = set()
+            for bad in outcome.bad:
+                what = campaign.facts(bad)
+                if what in kinds:
+                    continue
+                kinds.add(what)
+                target = _KEPT / f"{story}-{machine}-{bad.position}-{len(kinds)}"
+                if not target.exists():
+                    campaign.keep(_traces[story], bad, target)
+                print(bad.told(Disk(_traces[story], machine)))
+                print(f"  again: python -m tests.faults.power_cuts --replay {target}")
+    print(
+        f"{images:,} images ({different:,} different, {ordered:,} as ext4 may leave them), {sum(wrong.values())} wrong"
+    )
+    print(f"in {time.monotonic() - begun:.0f} s")
+    count(Row(FAULT, tries=images, lost=wrong["lost"] + wrong["half"], stuck=wrong["broken"]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
