@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from rich.console import Console
+
 from tests.faults.power_cuts import campaign
 from tests.faults.power_cuts.campaign import Outcome, go_through, memory_folder
 from tests.faults.power_cuts.disk import Disk
@@ -22,6 +24,8 @@ from tests.faults.tally import FOLDER, Row, count
 
 FAULT = "power cut at each system call"
 _KEPT = FOLDER.parent / "power-cuts"
+
+say = Console(soft_wrap=True, highlight=False, markup=False).print
 
 _traces: dict[str, Trace] = {}  # what the workers see of it, for they are forked
 
@@ -40,7 +44,7 @@ def main() -> int:
     chosen = asked.parse_args()
     if chosen.replay is not None:
         told, wrong = campaign.replay(chosen.replay)
-        print(told, *(f"now {each.kind}: {each.what}" for each in wrong), sep="\n")
+        say(told, *(f"now {each.kind}: {each.what}" for each in wrong), sep="\n")
         return 1 if wrong else 0
     begun = time.monotonic()
     if chosen.load is not None:
@@ -49,7 +53,7 @@ def main() -> int:
         if story not in _traces:
             with memory_folder() as root:
                 _traces[story] = record(lambda story=story, root=root: STORIES[story](root), root)
-    print(f"recorded in {time.monotonic() - begun:.0f} s: {sum(len(each.events) for each in _traces.values())} events")
+    say(f"recorded in {time.monotonic() - begun:.0f} s: {sum(len(each.events) for each in _traces.values())} events")
     if chosen.save is not None:
         chosen.save.write_bytes(pickle.dumps(_traces))
         return 0
@@ -99,7 +103,7 @@ def _report(found: dict[tuple[str, str], list[Outcome]], begun: float) -> int:
         steps = list(dict.fromkeys(step for each in outcomes for step in each.steps))
         for step in steps:
             count_of, distinct = sum(o.steps[step] for o in outcomes), sum(o.different[step] for o in outcomes)
-            print(f"{story}: {machine}: {step or 'before all'}: {count_of:,} images, {distinct:,} different")
+            say(f"{story}: {machine}: {step or 'before all'}: {count_of:,} images, {distinct:,} different")
         for outcome in outcomes:
             images, ordered = images + outcome.images, ordered + outcome.ordered
             different += sum(outcome.different.values())
@@ -113,12 +117,10 @@ def _report(found: dict[tuple[str, str], list[Outcome]], begun: float) -> int:
                 target = _KEPT / f"{story}-{machine}-{bad.position}-{len(kinds)}"
                 if not target.exists():
                     campaign.keep(_traces[story], bad, target)
-                print(bad.told(Disk(_traces[story], machine)))
-                print(f"  again: python -m tests.faults.power_cuts --replay {target}")
-    print(
-        f"{images:,} images ({different:,} different, {ordered:,} as ext4 may leave them), {sum(wrong.values())} wrong"
-    )
-    print(f"in {time.monotonic() - begun:.0f} s")
+                say(bad.told(Disk(_traces[story], machine)))
+                say(f"  again: python -m tests.faults.power_cuts --replay {target}")
+    say(f"{images:,} images ({different:,} different, {ordered:,} as ext4 may leave them), {sum(wrong.values())} wrong")
+    say(f"in {time.monotonic() - begun:.0f} s")
     count(Row(FAULT, tries=images, lost=wrong["lost"] + wrong["half"], stuck=wrong["broken"]))
     return 1 if wrong else 0
 

@@ -93,7 +93,7 @@ class Disk:
     # ---- moments ----
 
     def moments(self) -> Iterator[Moment]:
-        """Every one at which something is possible that was not before, or no more. Ask `image` of the last one only."""
+        """Every one at which something is newly possible, or no more. Ask `image` of the last one only."""
         changing = (Write, Truncate, Add, Remove)
         ops = [index for index, each in enumerate(self.events) if isinstance(each.op, changing)]
         begins = {each.begun + 1 for each in self.events if isinstance(each.op, (*changing, Mark))}

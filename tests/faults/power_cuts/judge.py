@@ -78,7 +78,7 @@ class Judge:
     def _hear(self, text: str, image: Image) -> None:
         if text.startswith(STEP):
             self.step = text.removeprefix(STEP)
-        elif text == COMMITTED or text == LASTS:
+        elif text in (COMMITTED, LASTS):
             self._floor = len(self._said) - 1
         if text.startswith(LASTS):
             for path, content in image.files.items():

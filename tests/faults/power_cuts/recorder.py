@@ -182,10 +182,8 @@ class Recorder:
             data = entry.read(*entry.arguments[1:3])
         else:
             data = _gathered(entry, *entry.arguments[1:3])
-        if entry.name in ("write", "writev"):
-            offset = self._offset(entry, descriptor, thing)
-        else:
-            offset = entry.arguments[3]
+        at_its_place = entry.name in ("write", "writev")
+        offset = self._offset(entry, descriptor, thing) if at_its_place else entry.arguments[3]
         self._sizes[thing] = max(self._sizes.get(thing, 0), offset + len(data))
         pending = self._pending(Write(thing, offset, data))
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.faults.power_cuts.judge import COMMITTED, LASTS, STEP
 from tests.faults.power_cuts.recorder import mark
@@ -42,7 +42,7 @@ def a_network(root: Path) -> None:
     class Marking(Crashpoints):
         """Says what lasts where the code says that it does."""
 
-        AT = {
+        AT: ClassVar = {
             "database.after_commit": COMMITTED,
             "mailbox.put.after_fsync": LASTS + "mailbox/",
             "directory.roster.after_last_signed": LASTS + "last-signed",

@@ -31,7 +31,7 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Add:
-    """A folder has a name more, or another thing under that name. A rename within it takes `instead_of` away at once."""
+    """A folder has a name more, or another thing under it. A rename takes `instead_of` away at once."""
 
     folder: int
     name: str
@@ -85,7 +85,7 @@ class Event:
 
 @dataclass
 class Trace:
-    """Events in the order in which they began. `folders` are the things that are folders, `machine_of` whose each is."""
+    """Events in the order in which they began; which things are folders, and whose each is."""
 
     events: list[Event] = field(default_factory=list)
     folders: set[int] = field(default_factory=lambda: {ROOT})
