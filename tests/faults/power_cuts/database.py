@@ -38,10 +38,11 @@ NOTHING = Found(hashlib.blake2b(digest_size=16).digest())
 
 
 class Opener:
-    """Opens images of one database, each different one once. `folder` is its own."""
+    """Opens images of one database, which lies under `base`, each different one once. `folder` is its own."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, base: str, name: str) -> None:
         self._folder = folder
+        self._base = base
         self._name = name
         self._known: dict[tuple[bytes, ...], Found] = {}
         self.opened = 0
@@ -49,7 +50,7 @@ class Opener:
 
     def found(self, image: Image) -> Found:
         """What it says. Where it does not open or is not sound, that is its `problem`."""
-        parts = [image.files.get(self._name + suffix) for suffix in _BESIDE]
+        parts = [image.files.get(self._base + self._name + suffix) for suffix in _BESIDE]
         key = tuple(b"" if each is None else each.digest for each in parts)
         known = self._known.get(key)
         if known is None:

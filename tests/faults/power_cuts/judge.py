@@ -9,19 +9,13 @@ from pathlib import Path
 
 from tests.faults.power_cuts.database import NOTHING, Found, Opener
 from tests.faults.power_cuts.disk import Content, Disk, Image, Moment
+from tests.faults.power_cuts.telling import COMMITTED, LASTS, STEP
 from tests.faults.power_cuts.trace import Mark
 
-__all__ = ["COMMITTED", "LASTS", "STEP", "Judge", "Wrong"]
-
-STEP = "step "
-"""A mark that begins so names what follows."""
-COMMITTED = "committed"
-"""A mark: the database has just committed, and answers next."""
-LASTS = "lasts "
-"""A mark that begins so: a file whose path begins with the rest was acknowledged. Without a rest, everything was."""
+__all__ = ["Judge", "Wrong"]
 
 _DATABASES = ("node.db", "directory.db")
-_GROWING = ("tombstones", "mailbox/", "log")  # only ever appended to: more may be there than was acknowledged
+_GROWING = ("tombstones", "mailbox/")  # only ever appended to: more may be there than was acknowledged
 _LEFT_OVER = ("spool/", "run/", "attachments/", "mailbox/")  # what nothing refers to is swept or fetched again
 
 
@@ -40,6 +34,8 @@ class Judge:
 
     disk: Disk
     opener: Opener | None
+    base: str
+    """Where in the machine's folder a node lies: empty, or `node/`."""
     database: str
     step: str = ""
     _said: list[bytes] = field(default_factory=list)
@@ -55,7 +51,8 @@ class Judge:
         """For a machine with the database of a node or of the directory, or with none. `folder` is for opening it."""
         names = {each.op.name for each in disk.events if hasattr(each.op, "name")}
         database = next((each for each in _DATABASES if each in names), "")
-        return cls(disk, Opener(folder, database) if database else None, database)
+        base = "node/" if "node" in names else ""
+        return cls(disk, Opener(folder, base, database) if database else None, base, database)
 
     def __post_init__(self) -> None:
         self._marks = [(each.begun, each.op.text) for each in self.disk.events if isinstance(each.op, Mark)]
@@ -82,7 +79,11 @@ class Judge:
             self._floor = len(self._said) - 1
         if text.startswith(LASTS):
             for path, content in image.files.items():
-                if path.startswith(text.removeprefix(LASTS)) and not self._is_database(path) and _lasting(path):
+                if (
+                    path.startswith(self.base + text.removeprefix(LASTS))
+                    and not self._is_database(path)
+                    and _lasting(path)
+                ):
                     self._owed[path] = content
                     self._allowed[path] = {content.digest}
 
@@ -110,22 +111,23 @@ class Judge:
             if content is None:
                 if None not in allowed:
                     wrong.append(Wrong("lost", f"{path} is missing"))
-            elif path.startswith(_GROWING):
+            elif path.removeprefix(self.base).startswith(_GROWING):
                 if not content.data.startswith(owed.data) and None not in allowed:
                     wrong.append(Wrong("lost", f"{path} has lost what was acknowledged"))
             elif content.digest not in allowed:
                 wrong.append(Wrong("lost", f"{path} is not what was acknowledged"))
         for path, content in image.files.items():
-            ours = not self._is_database(path) and not path.startswith((*_LEFT_OVER, *_GROWING)) and _lasting(path)
+            left_over = path.removeprefix(self.base).startswith((*_LEFT_OVER, *_GROWING))
+            ours = not left_over and not self._is_database(path) and _lasting(path)
             if ours and content.digest not in self._versions.get(path, ()):
                 wrong.append(Wrong("half", f"{path} holds what it never held"))
         return wrong
 
     def _belonging(self, found: Found, files: Mapping[str, Content]) -> list[Wrong]:
         """What the database relies on."""
-        needed = [f"attachments/{each}" for each in found.files]
-        needed += [f"inflight/{date.fromordinal(each).isoformat()}.key" for each in found.days]
-        needed += ["vault.json"] if found.secrets else []
+        needed = [f"{self.base}attachments/{each}" for each in found.files]
+        needed += [f"{self.base}inflight/{date.fromordinal(each).isoformat()}.key" for each in found.days]
+        needed += [f"{self.base}vault.json"] if found.secrets else []
         wrong = [Wrong("lost", f"{each} is missing, and the database needs it") for each in needed if each not in files]
         for path in needed[: len(found.files) + len(found.days)]:
             if path in files and files[path].digest != self._last.get(path):
@@ -137,5 +139,7 @@ class Judge:
 
 
 def _lasting(path: str) -> bool:
+    if any(part.startswith(".") for part in path.split("/")[:-1]):
+        return False  # a draft of a folder
     name = path.rpartition("/")[2]
     return not name.startswith(".") and not name.endswith((".lock", ".in"))

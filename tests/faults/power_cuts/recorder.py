@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import stat
@@ -13,22 +12,14 @@ from math import inf
 from pathlib import Path
 
 from tests.faults.power_cuts.ptrace import Entry, Exit, NotPossible, traced
+from tests.faults.power_cuts.telling import MARKS
 from tests.faults.power_cuts.trace import ROOT, Add, Event, Mark, Op, Remove, Sync, Trace, Truncate, Write
 
-__all__ = ["MARKS", "Recorder", "mark", "record"]
-
-MARKS = 990
-"""The descriptor that marks are written to."""
+__all__ = ["Recorder", "record"]
 
 _AT_FDCWD = 0xFFFFFF9C
 _NOT_MODELLED = frozenset({"sync", "syncfs", "splice", "copy_file_range", "fallocate", "truncate", "symlink"})
 _SHARED, _WRITABLE = 0x01, 0x2
-
-
-def mark(text: str, machine: str = "") -> None:
-    """Say, in the program that is recorded, what is done and lasts from here on."""
-    with contextlib.suppress(OSError):  # nobody records
-        os.write(MARKS, json.dumps([machine, text]).encode())
 
 
 def record(work: Callable[[], None], root: Path) -> Trace:
