@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.faults.power_cuts import campaign
 from tests.faults.power_cuts.campaign import Outcome, go_through, memory_folder
 from tests.faults.power_cuts.disk import Disk
+from tests.faults.power_cuts.planted import PLANTED
 from tests.faults.power_cuts.recorder import record
 from tests.faults.power_cuts.stories import STORIES
 from tests.faults.power_cuts.trace import Trace
@@ -38,6 +39,7 @@ def main() -> int:
     asked.add_argument("--most", type=int, default=0, help="images of one moment; 0: enough for 100,000")
     asked.add_argument("--least", type=int, default=110_000, help="images in all, where --most is 0")
     asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument("--planted", choices=[*PLANTED, "all"], help="put that defect in; 1 where it is not found")
     asked.add_argument("--replay", type=Path, help="a folder of build/power-cuts/ that an earlier run has left")
     asked.add_argument("--save", type=Path, help="write the traces there, as pickle, instead of cutting the power")
     asked.add_argument("--load", type=Path, help="take the traces from there instead of recording them")
@@ -46,6 +48,10 @@ def main() -> int:
         told, wrong = campaign.replay(chosen.replay)
         say(told, *(f"now {each.kind}: {each.what}" for each in wrong), sep="\n")
         return 1 if wrong else 0
+    if chosen.planted is not None:
+        names = list(PLANTED) if chosen.planted == "all" else [chosen.planted]
+        found = [_found(each, chosen.most or 8, chosen.seed) for each in names]
+        return 0 if all(found) else 1
     begun = time.monotonic()
     if chosen.load is not None:
         _traces.update(pickle.loads(chosen.load.read_bytes()))
@@ -58,6 +64,23 @@ def main() -> int:
         chosen.save.write_bytes(pickle.dumps(_traces))
         return 0
     return _cut(chosen.most, chosen.least, chosen.seed, chosen.jobs, begun)
+
+
+def _found(name: str, most: int, seed: int) -> bool:
+    """Whether the power cuts find a planted defect."""
+    planted = PLANTED[name]
+
+    def story(root: Path) -> None:
+        planted.put()
+        STORIES[planted.story](root)
+
+    with memory_folder() as root:
+        trace = record(lambda: story(root), root)
+    outcomes = [go_through(trace, machine, most=most, seed=seed) for machine in _machines(trace)]
+    found = [wrong.what for each in outcomes for bad in each.bad for wrong in bad.wrong if planted.finds in wrong.what]
+    images, wrong = sum(each.images for each in outcomes), sum(sum(each.wrong.values()) for each in outcomes)
+    say(f"{name}: {wrong:,} of {images:,} images wrong" + (f", as: {found[0]}" if found else ": NOT FOUND"))
+    return bool(found)
 
 
 def _cut(most: int, least: int, seed: int, jobs: int, begun: float) -> int:

@@ -244,11 +244,12 @@ def a_killed_process(root: Path) -> None:
     def vault() -> None:
         Vault.create(folder / "vault.json", _PASSPHRASE, opslimit=1, memlimit=8192)
 
-    def killed(work: Callable[[], object], module: object, name: str) -> None:
-        """In a child that dies where it would call that."""
+    def killed(work: Callable[[], object], module: Any, place: Path) -> None:
+        """In a child that dies where it would synchronise that folder."""
         child = os.fork()
         if not child:
-            setattr(module, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+            synchronise = module.sync_folder
+            module.sync_folder = lambda at: os.kill(os.getpid(), signal.SIGKILL) if at == place else synchronise(at)
             try:
                 work()
             finally:
@@ -259,15 +260,15 @@ def a_killed_process(root: Path) -> None:
     for place in ("inflight", "mailbox"):
         files.private_folder(folder / place)
     say("a key of the day, by a killed process")
-    killed(key_of_the_day, durable, "sync_folder")
+    killed(key_of_the_day, durable, folder / "inflight")
     key_of_the_day()
     lasts("Arles", "inflight/")
     say("a tombstone, by a killed process")
-    killed(stone, tombstones, "sync_folder")
+    killed(stone, tombstones, folder)
     stone()
     lasts("Arles", "tombstones")
     say("a letter, by a killed process")
-    killed(letter, mailbox, "sync_folder")
+    killed(letter, mailbox, folder / "mailbox")
     letter()
     lasts("Arles", "mailbox/")
     say("a vault, by a killed process")
