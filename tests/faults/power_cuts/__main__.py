@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import pickle
+import resource
 import shutil
 import sys
 import time
@@ -38,6 +39,7 @@ def main() -> int:
     asked.add_argument("--story", choices=sorted(STORIES), action="append")
     asked.add_argument("--most", type=int, default=0, help="images of one moment; 0: enough for 100,000")
     asked.add_argument("--least", type=int, default=110_000, help="images in all, where --most is 0")
+    asked.add_argument("--start-every", type=int, default=60, help="start the application over every so-manieth image")
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--planted", choices=[*PLANTED, "all"], help="put that defect in; 1 where it is not found")
     asked.add_argument("--replay", type=Path, help="a folder of build/power-cuts/ that an earlier run has left")
@@ -63,7 +65,7 @@ def main() -> int:
     if chosen.save is not None:
         chosen.save.write_bytes(pickle.dumps(_traces))
         return 0
-    return _cut(chosen.most, chosen.least, chosen.seed, chosen.jobs, begun)
+    return _cut(chosen, begun)
 
 
 def _found(name: str, most: int, seed: int) -> bool:
@@ -83,14 +85,17 @@ def _found(name: str, most: int, seed: int) -> bool:
     return bool(found)
 
 
-def _cut(most: int, least: int, seed: int, jobs: int, begun: float) -> int:
+def _cut(chosen: argparse.Namespace, begun: float) -> int:
     tasks = [(story, machine) for story, trace in _traces.items() for machine in _machines(trace)]
-    most = most or _enough(tasks, least)
-    shards = max(jobs, 1)
+    most = chosen.most or _enough(tasks, chosen.least)
+    shards = max(chosen.jobs, 1)
     found: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as workers:
+    with ProcessPoolExecutor(chosen.jobs, mp_context=multiprocessing.get_context("fork")) as workers:
         waiting = [
-            ((story, machine), workers.submit(_work, story, machine, most, seed, shard, shards))
+            (
+                (story, machine),
+                workers.submit(_work, story, machine, most, chosen.seed, shard, shards, chosen.start_every),
+            )
             for story, machine in tasks
             for shard in range(shards)
         ]
@@ -99,8 +104,10 @@ def _cut(most: int, least: int, seed: int, jobs: int, begun: float) -> int:
     return _report(found, begun)
 
 
-def _work(story: str, machine: str, most: int, seed: int, shard: int, shards: int) -> Outcome:
-    return go_through(_traces[story], machine, most=most, seed=seed, shard=shard, shards=shards)
+def _work(story: str, machine: str, most: int, seed: int, shard: int, shards: int, start_every: int) -> Outcome:
+    return go_through(
+        _traces[story], machine, most=most, seed=seed, shard=shard, shards=shards, start_every=start_every
+    )
 
 
 def _machines(trace: Trace) -> list[str]:
@@ -121,14 +128,14 @@ def _enough(tasks: list[tuple[str, str]], least: int) -> int:
 def _report(found: dict[tuple[str, str], list[Outcome]], begun: float) -> int:
     shutil.rmtree(_KEPT, ignore_errors=True)
     wrong: Counter[str] = Counter()
-    images = different = ordered = 0
+    images = different = ordered = started = 0
     for (story, machine), outcomes in found.items():
         steps = list(dict.fromkeys(step for each in outcomes for step in each.steps))
         for step in steps:
             count_of, distinct = sum(o.steps[step] for o in outcomes), sum(o.different[step] for o in outcomes)
             say(f"{story}: {machine}: {step or 'before all'}: {count_of:,} images, {distinct:,} different")
         for outcome in outcomes:
-            images, ordered = images + outcome.images, ordered + outcome.ordered
+            images, ordered, started = images + outcome.images, ordered + outcome.ordered, started + outcome.started
             different += sum(outcome.different.values())
             wrong += outcome.wrong
             kinds: set[str] = set()
@@ -142,8 +149,10 @@ def _report(found: dict[tuple[str, str], list[Outcome]], begun: float) -> int:
                     campaign.keep(_traces[story], bad, target)
                 say(bad.told(Disk(_traces[story], machine)))
                 say(f"  again: python -m tests.faults.power_cuts --replay {target}")
-    say(f"{images:,} images ({different:,} different, {ordered:,} as ext4 may leave them), {sum(wrong.values())} wrong")
-    say(f"in {time.monotonic() - begun:.0f} s")
+    say(f"{images:,} images, {different:,} different, {ordered:,} as ext4 may leave them, {started:,} started")
+    worked = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = worked.ru_utime + worked.ru_stime
+    say(f"{sum(wrong.values())} wrong, in {time.monotonic() - begun:.0f} s ({spent:.0f} s of processors)")
     count(Row(FAULT, tries=images, lost=wrong["lost"] + wrong["half"], stuck=wrong["broken"]))
     return 1 if wrong else 0
 

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from tests.faults.power_cuts.disk import Choice, Disk, Image, Moment
+from tests.faults.power_cuts.disk import Choice, Disk, Image, Moment, unpack
 from tests.faults.power_cuts.judge import Judge, Wrong
+from tests.faults.power_cuts.telling import PASSPHRASE
 from tests.faults.power_cuts.trace import Trace
 
-__all__ = ["Bad", "Outcome", "go_through", "memory_folder", "replay", "unpack"]
+__all__ = ["Bad", "Outcome", "go_through", "memory_folder", "replay"]
 
 _KEEP = 20  # bad images of one machine that are kept whole
 
@@ -56,6 +58,7 @@ class Outcome:
     steps: Counter[str] = field(default_factory=Counter)
     different: Counter[str] = field(default_factory=Counter)
     ordered: int = 0
+    started: int = 0
     bad: list[Bad] = field(default_factory=list)
     wrong: Counter[str] = field(default_factory=Counter)
 
@@ -64,8 +67,15 @@ class Outcome:
         return sum(self.steps.values())
 
 
-def go_through(trace: Trace, machine: str, *, most: int, seed: int, shard: int = 0, shards: int = 1) -> Outcome:
-    """Every moment of the trace, at most so many images of each; with `shards`, of every so-manieth moment only."""
+def go_through(
+    trace: Trace, machine: str, *, most: int, seed: int, shard: int = 0, shards: int = 1, start_every: int = 0
+) -> Outcome:
+    """Every moment of the trace, at most so many images of each; with `shards`, of every so-manieth moment only.
+
+    Over every so-manieth of those that differ, the application itself is started.
+    """
+    from tests.faults.power_cuts.starting import Starter  # with gRPC, which no story must have before it is forked
+
     random = Random(f"{seed} {machine} {shard}")
     outcome = Outcome(machine)
     seen: set[bytes] = set()
@@ -73,6 +83,7 @@ def go_through(trace: Trace, machine: str, *, most: int, seed: int, shard: int =
     disk = Disk(trace, machine)
     with memory_folder() as folder:
         judge = Judge.of(disk, folder)
+        starter = Starter(folder, judge.base, judge.database, PASSPHRASE)
         for number, moment in enumerate(disk.moments()):
             judge.whole(moment, disk.image(moment, {}))
             if number % shards != shard:
@@ -80,12 +91,17 @@ def go_through(trace: Trace, machine: str, *, most: int, seed: int, shard: int =
             for choices in disk.choices(moment, random, most=most):
                 image = disk.image(moment, choices)
                 wrong = tuple(judge.wrong_with(image))
-                ordered = disk.is_ordered(moment, choices)
-                outcome.steps[judge.step] += 1
-                outcome.ordered += ordered
                 if image.digest not in seen:
                     seen.add(image.digest)
                     outcome.different[judge.step] += 1
+                    wrong += tuple(_unreadable(starter, image))
+                    if not wrong and start_every and len(seen) % start_every == 0:
+                        outcome.started += 1
+                        problem = starter.start(image)
+                        wrong = (Wrong("broken", problem),) if problem else ()
+                ordered = disk.is_ordered(moment, choices)
+                outcome.steps[judge.step] += 1
+                outcome.ordered += ordered
                 if wrong:
                     outcome.wrong[wrong[0].kind] += 1
                     if wrong not in told and len(outcome.bad) < _KEEP:
@@ -117,15 +133,6 @@ def replay(kept: Path) -> tuple[str, list[Wrong]]:
     raise ValueError("the trace has no such moment")
 
 
-def unpack(image: Image, folder: Path) -> None:
-    """Write an image into a folder that is not there yet; an absent machine leaves none."""
-    if image.present:
-        folder.mkdir(parents=True)
-    for path, content in image.files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content.data)
-
-
 @contextmanager
 def memory_folder() -> Iterator[Path]:
     """A folder in memory, where there is one: what is opened there waits for no disk."""
@@ -135,6 +142,12 @@ def memory_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unreadable(starter: Any, image: Image) -> Iterator[Wrong]:
+    for path, content in image.files.items():
+        if problem := starter.parse(path, content):
+            yield Wrong("half", f"{path} cannot be read: {problem}")
 
 
 def _image_of(disk: Disk, bad: Bad) -> tuple[Moment, Image]:

@@ -33,7 +33,7 @@ class Found:
     problem: str = ""
 
 
-NOTHING = Found(hashlib.blake2b(digest_size=16).digest())
+NOTHING = Found(hashlib.sha256().digest())
 """No database, or one without a table: as before it was made."""
 
 
@@ -45,6 +45,7 @@ class Opener:
         self._base = base
         self._name = name
         self._known: dict[tuple[bytes, ...], Found] = {}
+        self._there: dict[str, bytes] = {}
         self.opened = 0
         """How many different ones."""
 
@@ -64,13 +65,21 @@ class Opener:
             beside = path.with_name(path.name + suffix)
             if content is None:
                 beside.unlink(missing_ok=True)
-            else:
+                self._there.pop(suffix, None)
+            elif self._there.get(suffix) != content.digest:
                 beside.write_bytes(content.data)
+                self._there[suffix] = content.digest
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
         if parts[""] is None:
             return NOTHING
+        # The log is read by a connection that writes nothing, so that the files need not be laid out anew for the next;
+        # a rollback journal asks to be rolled back.
+        rolled_back = parts["-journal"] is not None
+        if rolled_back:
+            self._there.clear()
+        place = f"file:{path}?mode={'rw' if rolled_back else 'ro'}"
         try:
-            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            with contextlib.closing(sqlite3.connect(place, isolation_level=None, uri=True)) as connection:
                 return _read(connection)
         except sqlite3.Error as error:
             return Found(b"", problem=f"{type(error).__name__}: {error}")
@@ -80,7 +89,7 @@ def _read(connection: sqlite3.Connection) -> Found:
     found = connection.execute("PRAGMA integrity_check").fetchall()
     if found != [("ok",)]:
         return Found(b"", problem=f"integrity_check: {found[:3]}")
-    said = hashlib.blake2b(digest_size=16)
+    said = hashlib.sha256()
     tables = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
     if not tables:
         return NOTHING

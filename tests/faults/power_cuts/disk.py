@@ -17,11 +17,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 from random import Random
 
 from tests.faults.power_cuts.trace import ROOT, Add, Event, Mark, Remove, Sync, Trace, Truncate, Write
 
-__all__ = ["DROPPED", "LENGTH", "SECTOR", "WHOLE", "Choice", "Content", "Disk", "Image", "Moment"]
+__all__ = ["DROPPED", "LENGTH", "SECTOR", "WHOLE", "Choice", "Content", "Disk", "Image", "Moment", "unpack"]
 
 SECTOR = 512
 """Bytes that a disk writes whole or not at all."""
@@ -42,7 +43,7 @@ class Content:
 
     @classmethod
     def of(cls, data: bytes) -> Content:
-        return cls(data, hashlib.blake2b(data, digest_size=16).digest())
+        return cls(data, hashlib.sha256(data).digest())
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Image:
     @property
     def digest(self) -> bytes:
         """Of all names and bytes."""
-        whole = hashlib.blake2b(bytes([self.present]), digest_size=16)
+        whole = hashlib.sha256(bytes([self.present]))
         for path in sorted(self.files):
             whole.update(path.encode() + b"\0" + self.files[path].digest)
         return whole.digest()
@@ -273,6 +274,15 @@ class Disk:
     def _known_as(self, thing: int) -> str:
         names = [each.op.name for each in self.events if isinstance(each.op, Add) and each.op.thing == thing]
         return " or ".join(dict.fromkeys(names)) or "?"
+
+
+def unpack(image: Image, folder: Path) -> None:
+    """Write an image into a folder that is not there yet; an absent machine leaves none."""
+    if image.present:
+        folder.mkdir(parents=True)
+    for path, content in image.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content.data)
 
 
 def _lasting(event: Event, syncs: list[Event]) -> float:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.faults.power_cuts.telling import Marking, lasts, say
+from tests.faults.power_cuts.telling import PASSPHRASE, Marking, lasts, say
 
 __all__ = [
     "a_killed_process",
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 _NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
-_PASSPHRASE = b"une phrase de passe"
 
 
 def transactions(root: Path) -> None:
@@ -58,7 +57,7 @@ def keys_in_files(root: Path) -> None:
     folder, clock = root / "Brest", ManualClock(_NOW)
     say("a folder, a vault")
     private_folder(folder)
-    Vault.create(folder / "vault.json", _PASSPHRASE, opslimit=1, memlimit=8192)
+    Vault.create(folder / "vault.json", PASSPHRASE, opslimit=1, memlimit=8192)
     lasts("Brest")
     say("the vault's file is replaced")
     files.replace(folder / "vault.json", (folder / "vault.json").read_bytes() + b" " * 600)
@@ -101,7 +100,7 @@ def an_attachment(root: Path) -> None:
     folder = root / "Nancy"
     say("a case")
     private_folder(folder)
-    vault = Vault.create(folder / "vault.json", _PASSPHRASE, opslimit=1, memlimit=8192)
+    vault = Vault.create(folder / "vault.json", PASSPHRASE, opslimit=1, memlimit=8192)
     with node_database(folder / "node.db", crashpoints=Marking("Nancy")) as db:
         case = case_of(case_body())
         db.write_sync(lambda tx: records.create_case(tx, vault, case, by="a", now=_NOW, random=os.urandom))
@@ -138,10 +137,10 @@ def a_kit_and_a_backup(root: Path) -> None:
 
     folder, stick, elsewhere = root / "Lyon", root / "stick", root / "Lille"
     say("a node is made")
-    joining.initialise(folder, passphrase=_PASSPHRASE, random=os.urandom, clock=ManualClock(_NOW))
+    joining.initialise(folder, passphrase=PASSPHRASE, random=os.urandom, clock=ManualClock(_NOW))
     lasts("Lyon")
     say("sheets are made and tried")
-    sheets = recovery.make_kit(folder, passphrase=_PASSPHRASE, needed=2, count=3, now=_NOW, random=os.urandom)
+    sheets = recovery.make_kit(folder, passphrase=PASSPHRASE, needed=2, count=3, now=_NOW, random=os.urandom)
     lasts("Lyon")
     for two in (sheets[:2], sheets[1:]):
         recovery.rehearse(folder, two, now=_NOW)
@@ -149,7 +148,7 @@ def a_kit_and_a_backup(root: Path) -> None:
     say("a backup is written")
     stick.mkdir()
     durable.sync_folder(root)  # it was there before
-    vault = Vault.open(folder / "vault.json", _PASSPHRASE)
+    vault = Vault.open(folder / "vault.json", PASSPHRASE)
     with private_file(stick / "backup") as target:
         written = backup.make_backup(folder, vault, target, now=_NOW, random=os.urandom)
     lasts("stick")
@@ -158,7 +157,7 @@ def a_kit_and_a_backup(root: Path) -> None:
     say("a node is restored")
     durable.private_folder(elsewhere)
     with (stick / "backup").open("rb") as source:
-        opener = restoring.opened_by_passphrase(_PASSPHRASE)
+        opener = restoring.opened_by_passphrase(PASSPHRASE)
         restoring.restore(source, elsewhere / "node", opener=opener, passphrase=None, now=_NOW, random=os.urandom)
     lasts("Lille")
 
@@ -175,7 +174,7 @@ def a_log_in_the_office(root: Path) -> None:
     network = Network.found(now=_NOW)
     say("a key in a file")
     key = SigningKey.generate(os.urandom)
-    keyfile.write(folder / "key", key, _PASSPHRASE, random=os.urandom, rounds=1, memory=8192)
+    keyfile.write(folder / "key", key, PASSPHRASE, random=os.urandom, rounds=1, memory=8192)
     lasts("office")
     say("entries are kept")
     for number in range(3):
@@ -242,7 +241,7 @@ def a_killed_process(root: Path) -> None:
         return asyncio.run(go())
 
     def vault() -> None:
-        Vault.create(folder / "vault.json", _PASSPHRASE, opslimit=1, memlimit=8192)
+        Vault.create(folder / "vault.json", PASSPHRASE, opslimit=1, memlimit=8192)
 
     def killed(work: Callable[[], object], module: Any, place: Path) -> None:
         """In a child that dies where it would synchronise that folder."""

@@ -8,10 +8,13 @@ import os
 
 from cordee.runtime.crashpoint import Crashpoints
 
-__all__ = ["COMMITTED", "LASTS", "MARKS", "STEP", "Marking", "lasts", "mark", "say"]
+__all__ = ["COMMITTED", "LASTS", "MARKS", "PASSPHRASE", "STEP", "Marking", "lasts", "mark", "say"]
 
 MARKS = 990
 """The descriptor that marks are written to."""
+
+PASSPHRASE = b"une phrase de passe de test"
+"""Of every vault in a story."""
 
 STEP = "step "
 """A mark that begins so names what follows."""
