@@ -79,7 +79,7 @@ def go_through(
     random = Random(f"{seed} {machine} {shard}")
     outcome = Outcome(machine)
     seen: set[bytes] = set()
-    told: set[tuple[Wrong, ...]] = set()
+    told: dict[tuple[Wrong, ...], Bad] = {}  # of those that are wrong alike, one that ext4 leaves too
     disk = Disk(trace, machine)
     with memory_folder() as folder:
         judge = Judge.of(disk, folder)
@@ -104,9 +104,10 @@ def go_through(
                 outcome.ordered += ordered
                 if wrong:
                     outcome.wrong[wrong[0].kind] += 1
-                    if wrong not in told and len(outcome.bad) < _KEEP:
-                        told.add(wrong)
-                        outcome.bad.append(Bad(machine, judge.step, moment.position, choices, wrong, ordered))
+                    known = told.get(wrong)
+                    if (known is None and len(told) < _KEEP) or (known is not None and ordered and not known.ordered):
+                        told[wrong] = Bad(machine, judge.step, moment.position, choices, wrong, ordered)
+    outcome.bad = list(told.values())
     return outcome
 
 
