@@ -49,6 +49,7 @@ browser: ## Install the browser of the pages' tests, where that can be done
 faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, then a table
 	rm -rf build/faults
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
+	$(PYTHON) -m tests.faults.power_cuts --jobs 2
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 

@@ -175,8 +175,6 @@ class Database:
             connection.execute("VACUUM INTO ?", (str(target),))
         finally:
             connection.close()
-        with target.open("rb") as copy:  # SQLite does not flush what VACUUM INTO writes
-            os.fsync(copy.fileno())
         sync_folder(target.parent)
 
     # ---- the writer thread ----

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from tests.faults.power_cuts.trace import Trace
 
 __all__ = ["Bad", "Outcome", "go_through", "memory_folder", "replay"]
 
+_STARTED = frozenset({2, 6, 20, 60, 180})  # of the images of a step: over these the application is started
 _KEEP = 20  # bad images of one machine that are kept whole
 
 
@@ -67,16 +67,14 @@ class Outcome:
         return sum(self.steps.values())
 
 
-def go_through(
-    trace: Trace, machine: str, *, most: int, seed: int, shard: int = 0, shards: int = 1, start_every: int = 0
-) -> Outcome:
-    """Every moment of the trace, at most so many images of each; with `shards`, of every so-manieth moment only.
+def go_through(trace: Trace, machine: str, *, most: int, seed: int, start_every: int = 0) -> Outcome:
+    """Every moment of the trace, at most so many images of each.
 
-    Over every so-manieth of those that differ, the application itself is started.
+    Over some of those that differ of each step, and every so-manieth, the application itself is started.
     """
     from tests.faults.power_cuts.starting import Starter  # with gRPC, which no story must have before it is forked
 
-    random = Random(f"{seed} {machine} {shard}")
+    random = Random(f"{seed} {machine}")
     outcome = Outcome(machine)
     seen: set[bytes] = set()
     told: dict[tuple[Wrong, ...], Bad] = {}  # of those that are wrong alike, one that ext4 leaves too
@@ -84,10 +82,8 @@ def go_through(
     with memory_folder() as folder:
         judge = Judge.of(disk, folder)
         starter = Starter(folder, judge.base, judge.database, PASSPHRASE)
-        for number, moment in enumerate(disk.moments()):
+        for moment in disk.moments():
             judge.whole(moment, disk.image(moment, {}))
-            if number % shards != shard:
-                continue
             for choices in disk.choices(moment, random, most=most):
                 image = disk.image(moment, choices)
                 wrong = tuple(judge.wrong_with(image))
@@ -95,7 +91,8 @@ def go_through(
                     seen.add(image.digest)
                     outcome.different[judge.step] += 1
                     wrong += tuple(_unreadable(starter, image))
-                    if not wrong and start_every and len(seen) % start_every == 0:
+                    due = outcome.different[judge.step] in _STARTED or len(seen) % (start_every or len(seen) + 1) == 0
+                    if not wrong and start_every and due:
                         outcome.started += 1
                         problem = starter.start(image)
                         wrong = (Wrong("broken", problem),) if problem else ()
@@ -123,6 +120,8 @@ def keep(trace: Trace, bad: Bad, target: Path) -> None:
 
 def replay(kept: Path) -> tuple[str, list[Wrong]]:
     """Judge an image again that `keep` kept: what happened, and what is wrong with it now."""
+    from tests.faults.power_cuts.starting import Starter
+
     trace, bad = pickle.loads((kept / "trace.pickle").read_bytes())
     disk = Disk(trace, bad.machine)
     with memory_folder() as folder:
@@ -130,7 +129,12 @@ def replay(kept: Path) -> tuple[str, list[Wrong]]:
         for moment in disk.moments():
             judge.whole(moment, disk.image(moment, {}))
             if moment.position == bad.position:
-                return bad.told(Disk(trace, bad.machine)), judge.wrong_with(disk.image(moment, bad.choices))
+                image = disk.image(moment, bad.choices)
+                starter = Starter(folder, judge.base, judge.database, PASSPHRASE)
+                problem = starter.start(image)
+                wrong = [*judge.wrong_with(image), *_unreadable(starter, image)]
+                wrong += [Wrong("broken", problem)] if problem else []
+                return bad.told(Disk(trace, bad.machine)), wrong
     raise ValueError("the trace has no such moment")
 
 
@@ -156,8 +160,3 @@ def _image_of(disk: Disk, bad: Bad) -> tuple[Moment, Image]:
         if moment.position == bad.position:
             return moment, disk.image(moment, bad.choices)
     raise ValueError("the trace has no such moment")
-
-
-def facts(bad: Bad) -> str:
-    """What went wrong, as JSON."""
-    return json.dumps([[each.kind, each.what] for each in bad.wrong], ensure_ascii=False)
