@@ -46,6 +46,7 @@ class Opener:
         self._name = name
         self._known: dict[tuple[bytes, ...], Found] = {}
         self._there: dict[str, bytes] = {}
+        self._seen: dict[bytes, Found] = {}
         self.opened = 0
         """How many different ones."""
 
@@ -80,9 +81,18 @@ class Opener:
         place = f"file:{path}?mode={'rw' if rolled_back else 'ro'}"
         try:
             with contextlib.closing(sqlite3.connect(place, isolation_level=None, uri=True)) as connection:
-                return _read(connection)
+                return self._look(connection)
         except sqlite3.Error as error:
             return Found(b"", problem=f"{type(error).__name__}: {error}")
+
+    def _look(self, connection: sqlite3.Connection) -> Found:
+        """What SQLite sees, with what it takes from the log: the same pages are checked and read once."""
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            return NOTHING
+        pages = hashlib.sha256(connection.serialize()).digest()
+        if pages not in self._seen:
+            self._seen[pages] = _read(connection)
+        return self._seen[pages]
 
 
 def _read(connection: sqlite3.Connection) -> Found:
