@@ -50,6 +50,7 @@ faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, the
 	rm -rf build/faults
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
 	$(PYTHON) -m tests.faults.model --jobs 2
+	$(PYTHON) -m tests.faults.power_cuts --jobs 2
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
