@@ -28,6 +28,7 @@ from node.answers import Answers
 from node.came import SUMMARY_PLACE
 from node.chain import Chain
 from node.directory_client import DirectoryClient
+from node.hearsay import state_of
 from node.house import House
 from node.returning import Returning, bury
 from node.sending import end_sent
@@ -65,7 +66,7 @@ class Aftermath:
         async for each in self._client.own_transfers():
             transfer = TransferId(each.transfer_id)
             at_broker.add(transfer)
-            await self._take_over(transfer, State(each.state), each.statements)
+            await self._take_over(transfer, state_of(each.state), each.statements)
         for known in await house.db.read(transfer_store.all_transfers):
             if not known.over and known.id not in at_broker:
                 await house.db.write(partial(self._never_came, known=known))

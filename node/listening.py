@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+from collections.abc import AsyncIterator
 from functools import partial
 
 from sqlalchemy import Connection
 
-from cordee.errors import CordeeError, MemberIsSuspended, NotFound, RosterBehind, SplitView, Unreachable
+from cordee.errors import N_, CordeeError, MemberIsSuspended, NotFound, RosterBehind, SplitView, Unreachable
 from cordee.ids import MemberId, TransferId
 from cordee.members import MemberState, Roster
 from cordee.runtime.logs import logger
@@ -23,6 +24,7 @@ from node.arrivals import Arrivals
 from node.batches import in_batches
 from node.directory_client import DirectoryClient
 from node.giving_back import GivingBack
+from node.hearsay import require_possible, state_of
 from node.house import House
 from node.prefetching import Prefetching
 
@@ -65,7 +67,7 @@ class Listener:
                 await self._follow_roster()
                 self._house.changes.post.set()
                 self._house.changes.work.set()
-                stream = self._client.events(cursor=self._house.db.look(transfer_store.cursor))
+                stream = self._possible(self._client.events(cursor=self._house.db.look(transfer_store.cursor)))
                 async for events in in_batches(stream, most=_AT_ONCE):
                     self._house.roster.connected = True
                     pause = _FIRST_PAUSE
@@ -78,6 +80,12 @@ class Listener:
                 self.caught_up.clear()
             await self._house.clock.sleep(self._spread(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _possible(self, stream: AsyncIterator[directory_pb2.Event]) -> AsyncIterator[directory_pb2.Event]:
+        """The events up to the first that cannot be. Raises: MalformedStatement for that one."""
+        async for event in stream:
+            require_possible(event.sequence, now=self._house.clock.now(), what=N_("Event"))
+            yield event
 
     def _spread(self, pause: float) -> float:
         """Half of the pause at random, so that a directory that restarts is not met by everybody at once."""
@@ -241,7 +249,7 @@ class Listener:
                 await self._take(signed, sequence=0)
         if kept.state == State.EXPIRED:
             await self._expire(transfer, sequence=0)
-        await half.dropped(transfer, dropped, refused, at_broker=State(kept.state))
+        await half.dropped(transfer, dropped, refused, at_broker=state_of(kept.state))
 
 
 def _transfer_of(event: directory_pb2.Event) -> bytes:

@@ -46,6 +46,7 @@ from cordee.times import moment_of, span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
+from node.hearsay import require_possible
 from node.store import table_of
 from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, EvidenceViewRow, HeadRow
 from node.view_shown import view_shown
@@ -564,7 +565,10 @@ class RosterSync:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
             if member not in roster.members:
                 break  # admitted since we looked at the log: it is asked for again, once we know of that
-            revision = published.revision
+            try:
+                revision = require_possible(published.revision, now=now, what=N_("Card"))
+            except MalformedStatement as impossible:
+                raise CardRefused(member=member.hex(), problem=N_("its number is from far ahead")) from impossible
             if _outdated(signed, roster, member) is not None:
                 continue
             served = kept.get(member)
@@ -669,7 +673,8 @@ class RosterSync:
     async def _clear_alarm(self) -> None:
         if self._alarm is None:
             return
-        if isinstance(self._alarm, SplitView) and self._tree.size <= int(self._alarm.facts["known"]):
+        known = self._alarm.facts.get("known", "")
+        if isinstance(self._alarm, SplitView) and known.isdecimal() and self._tree.size <= int(known):
             return
         now = self._clock.now()
 
