@@ -7,7 +7,6 @@ one who sent it holds it again: there is never none that could act.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,18 +14,18 @@ from typing import Final
 from sqlalchemy import Connection
 
 from cordee import statements
-from cordee.errors import N_, CannotOpen, CordeeError, NotFound
+from cordee.errors import CannotOpen, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.statements import Erasure, Offer, Receipt, peek
+from cordee.statements import Erasure, Offer
 from cordee.summary import RETURN_REASONS, Reason, Report, open_summary, seal_reason, seal_report
 from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
 from node.answers import Answers
 from node.came import SUMMARY_PLACE
-from node.chain import Chain
+from node.chain import Chain, chain_of, erasure_in
 from node.directory_client import DirectoryClient
 from node.hearsay import state_of
 from node.house import House
@@ -82,7 +81,7 @@ class Aftermath:
             return  # it has come to nothing
         kept = [Signed.from_message(each) for each in (await self._client.transfer(transfer)).statements]
         try:
-            chain = _read(house, kept)
+            chain = chain_of(house, kept)
         except CordeeError as refused:
             log.warning("aftermath.refused", transfer=transfer.short, reason=refused.reason)
             why = refused.reason
@@ -133,7 +132,7 @@ class Aftermath:
         fields: dict[str, object] = {}
         if state is State.RECEIVED and Kind.WITHDRAWAL in chain.kinds and present.erasure is None:
             fields["erasure"] = "asked"
-        erasure = _erasure(house, chain) if Kind.ERASURE in chain.kinds else None
+        erasure = erasure_in(house, chain) if Kind.ERASURE in chain.kinds else None
         answered = erasure is not None and present.erasure in (None, "asked")
         if erasure is not None and answered:
             fields["erasure"] = _outcome(erasure)
@@ -149,7 +148,7 @@ class Aftermath:
         files: list[str] = []
         here = records.imported_as(tx, present.id) is not None
         if state is State.RECEIVED and Kind.ERASURE in chain.kinds:
-            erasure = _erasure(self._house, chain)
+            erasure = erasure_in(self._house, chain)
             fields["erasure"] = _outcome(erasure)
             if erasure.erased and here and present.erasure not in ("done", "returned"):
                 _, files = self._returning.erased(tx, present, now=now)
@@ -232,35 +231,6 @@ class Aftermath:
         journal.append(
             tx, now=now, actor="node", action=action, subject=transfer.hex(), outcome=outcome, facts=facts or {}
         )
-
-
-def _read(house: House, kept: Sequence[Signed]) -> Chain:
-    """The statements of a transfer, each verified against those before it. Raises whatever a reading raises."""
-    chain = Chain(house, {peek(each).kind: each for each in kept})
-    roster, now = house.roster.roster, house.clock.now()
-    offer = chain.offer
-    if house.member not in (offer.sender, offer.recipient):
-        raise NotFound(what=N_("transfer"))
-    for kind, signed in chain.kept.items():
-        if kind is Kind.ACCEPTANCE:
-            _ = chain.answer
-        elif kind is Kind.REFUSAL:
-            statements.Answer.parse(signed, roster, offer=offer, now=now, history=True)
-        elif kind is Kind.SHIPMENT:
-            _ = chain.shipment
-        elif kind is Kind.WITHDRAWAL:
-            _ = chain.withdrawal
-        elif kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
-            Receipt.parse(signed, roster, offer=offer, shipment=chain.shipment, now=now, history=True)
-        elif kind is Kind.ERASURE:
-            _erasure(house, chain)
-    return chain
-
-
-def _erasure(house: House, chain: Chain) -> Erasure:
-    signed = chain.kept[Kind.ERASURE]
-    before = chain.shipment if Erasure.follows(signed) is Kind.SHIPMENT else chain.withdrawal
-    return Erasure.parse(signed, house.roster.roster, before=before, now=house.clock.now(), history=True)
 
 
 def _outcome(erasure: Erasure) -> str:

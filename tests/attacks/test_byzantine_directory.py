@@ -129,19 +129,25 @@ class Scene:
                 found.append(f"{transfer.hex()}: withdrawn by {sender.name}, and the other was never asked to erase it")
         return found
 
-    async def comes_to_an_end(self) -> list[TransferId]:
+    async def comes_to_an_end(self) -> list[str]:
         """After the longest time that anything may take: what is not over yet."""
         for _ in range(5):
             self.street.clock.advance(timedelta(days=3, minutes=1))
             for each in self.nodes:
                 await eventually(lambda each=each: sound(each), seconds=_HEALING, what="a sound roster")
 
-        async def open_ones() -> list[TransferId]:
+        async def open_ones() -> list[str]:
             found = []
             for each in self.nodes:
                 known = await each.here.db.read(transfer_store.all_transfers)
                 waits = await each.here.db.read(transfer_store.waiting)
-                found += [one.id for one in known if one.state not in END_STATES] + list(waits)
+                for one in known:
+                    if one.state not in END_STATES or one.id in waits:
+                        kinds = await each.here.db.read(lambda tx, one=one: transfer_store.kinds(tx, one.id))
+                        said = [f"{kind}{' waits' if waiting else ''}" for kind, waiting in kinds]
+                        _, taken = await self.street.town.directory.broker.transfer(each.here.member, one.id)
+                        at_broker = [str(step.kind) for step in taken]
+                        found.append(f"{each.name} {one.id.hex()} {one.state} {said}, at the broker {at_broker}")
             return found
 
         with contextlib.suppress(AssertionError):
