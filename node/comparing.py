@@ -43,11 +43,11 @@ class Comparing:
     async def look_at_times(self) -> None:
         """Compare, if it is due and the directory can be heard. Raises: Unreachable; the next round tries again."""
         now = self._house.clock.now()
-        if self._done is not None and now - self._done < _EVERY:
-            return
         if not self._listener.caught_up.is_set() or self._house.roster.alarm is not None:
             return
         await self._house.roster.look_behind()
+        if self._done is not None and now - self._done < _EVERY:
+            return
         await self._compare(now)
         self._done = now
 

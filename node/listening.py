@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -45,6 +46,7 @@ log = logger("node.events")
 _AT_ONCE = 32
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
+_REFUSALS, _REFUSALS_IN = 200, timedelta(hours=1)  # what of it is journalled
 
 _TOLD = {
     Kind.RECEIPT_TAKEN: {Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED},
@@ -74,6 +76,8 @@ class Listener:
         self._arrivals = arrivals
         self._prefetching = prefetching
         self._giving_back = giving_back
+        self._refused = 0  # statements, since
+        self._refused_since = house.clock.now()
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -221,9 +225,15 @@ class Listener:
 
     async def _pass_over(self, sequence: int, signed: Signed, refused: CordeeError) -> None:
         now = self._house.clock.now()
+        if now - self._refused_since > _REFUSALS_IN:
+            self._refused_since, self._refused = now, 0
+        self._refused += 1
+        told = self._refused <= _REFUSALS  # whoever sends rubbish without end must not fill journal and disk with it
 
         def keep(tx: Connection) -> None:
             transfer_store.keep_cursor(tx, sequence)
+            if not told:
+                return
             journal.append(
                 tx,
                 now=now,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import inspect
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,10 @@ class Liars:
     address: str = ""
     told: int = 0
     """How many answers were not the true ones."""
+    by_hand: dict[str, Callable[[MemberId, Any], Iterable[Any]]] = field(default_factory=dict)
+    """Of a method: what is sent to a member in the place of an answer. It may raise a refusal."""
+    instead: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """Of a method: the answer to a request that nobody has carried out. It may raise a refusal."""
     _lies: dict[str, deque[Lie]] = field(default_factory=lambda: defaultdict(deque))
     _before: dict[str, deque[tuple[MemberId, Any]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_REMEMBERED))
@@ -96,6 +100,8 @@ class Liars:
     def honest(self) -> None:
         """From now on. Streams that were lied to begin anew."""
         self._lies.clear()
+        self.by_hand.clear()
+        self.instead.clear()
         for each in self._streams:
             each.set()
 
@@ -107,6 +113,10 @@ class Liars:
         return waiting.popleft()
 
     async def unary(self, method: str, behaviour: Any, request: Any, context: Any) -> Any:
+        if method in self.instead:
+            self.told += 1
+            answer = self.instead[method](request)
+            return await answer if inspect.isawaitable(answer) else answer
         answer = await behaviour(request, context)
         lie = self.next(method)
         shown = [each async for each in self._altered(method, lie, caller(context).member, answer)]
@@ -145,6 +155,11 @@ class Liars:
         others = [each for who, each in earlier if who != member]
         own = [each for who, each in earlier if who == member]
         earlier.append((member, answer))
+        if method in self.by_hand:
+            self.told += 1
+            for each in self.by_hand[method](member, answer):
+                yield each
+            return
         way = "" if lie is None else lie.way
         if way in ("drop", "end"):
             return
