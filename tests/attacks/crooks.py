@@ -222,7 +222,7 @@ SUMMARIES: dict[str, Callable[[v1.Summary], None]] = {
     "a purpose that there is not": _told(purpose="x" * 500),
     "sections that there are not": _told(sections=["situation", "\x00", "é" * 200]),
     "no sections": _told(sections=[]),
-    "a section twice": _told(sections=["situation", "situation"]),
+    "the same section twice": _told(sections=["situation", "situation"]),
     "an age of four thousand million": _told(age=2**32 - 1),
     "files without number": _told(attachments=2**32 - 1),
     "control characters": _told(need="\x1b[2J\x00\u202e", departement="\n" * 50, gender="\x07"),

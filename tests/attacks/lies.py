@@ -170,7 +170,7 @@ class Liars:
         elif way == "code":
             raise _Bare(_CODES[number % len(_CODES)])
         elif way == "field":
-            answer = _garbled(answer, number)
+            answer = garbled(answer, number)
         elif way in ("replay", "swap") and (found := own if way == "replay" else others):
             answer = found[number % len(found)]
         for _ in range({"twice": 2, "endless": _ENDLESS}.get(way, 1)):
@@ -206,7 +206,7 @@ def _reasons() -> Iterator[str]:
             yield each.reason
 
 
-def _garbled(answer: Any, number: int) -> Any:
+def garbled(answer: Any, number: int) -> Any:
     """One of its fields, at any depth, is another one."""
     if isinstance(answer, Piece):
         return Piece(_bent(bytes(answer.data), number) or b"?")
@@ -257,7 +257,7 @@ def _set(message: Any, descriptor: Any, number: int) -> None:
     elif descriptor.type == FieldDescriptor.TYPE_UINT64:
         setattr(message, name, NUMBERS[number % len(NUMBERS)])
     else:
-        setattr(message, name, NUMBERS[number % 3])
+        setattr(message, name, (0, 1, 2**31 - 1)[number % 3])
 
 
 def _bent(data: bytes, number: int) -> bytes:
