@@ -7,7 +7,6 @@ one who sent it holds it again: there is never none that could act.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,19 +14,20 @@ from typing import Final
 from sqlalchemy import Connection
 
 from cordee import statements
-from cordee.errors import N_, CannotOpen, CordeeError, NotFound
+from cordee.errors import CannotOpen, CordeeError, NotFound
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.statements import Erasure, Offer, Receipt, peek
+from cordee.statements import Erasure, Offer
 from cordee.summary import RETURN_REASONS, Reason, Report, open_summary, seal_reason, seal_report
 from cordee.transfer import END_STATES, Kind, State
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
 from node.answers import Answers
 from node.came import SUMMARY_PLACE
-from node.chain import Chain
+from node.chain import Chain, chain_of, erasure_in
 from node.directory_client import DirectoryClient
+from node.hearsay import state_of
 from node.house import House
 from node.returning import Returning, bury
 from node.sending import end_sent
@@ -68,7 +68,7 @@ class Aftermath:
         async for each in self._client.own_transfers():
             transfer = TransferId(each.transfer_id)
             at_broker.add(transfer)
-            await self._take_over(transfer, State(each.state), each.statements)
+            await self._take_over(transfer, state_of(each.state), each.statements)
         for known in await house.db.read(transfer_store.all_transfers):
             if not known.over and known.id not in at_broker:
                 await house.db.write(partial(self._never_came, known=known))
@@ -85,7 +85,7 @@ class Aftermath:
             return  # it was offered since the network knows of the restore
         kept = [Signed.from_message(each) for each in (await self._client.transfer(transfer)).statements]
         try:
-            chain = _read(house, kept)
+            chain = chain_of(house, kept)
         except CordeeError as refused:
             log.warning("aftermath.refused", transfer=transfer.short, reason=refused.reason)
             why = refused.reason
@@ -144,7 +144,7 @@ class Aftermath:
         withdrawn = transfer_store.statement(tx, present.id, Kind.WITHDRAWAL) is not None
         if state is State.RECEIVED and withdrawn and present.erasure is None:
             fields["erasure"] = "asked"
-        erasure = _erasure(house, chain) if Kind.ERASURE in chain.kinds else None
+        erasure = erasure_in(house, chain) if Kind.ERASURE in chain.kinds else None
         answered = erasure is not None and present.erasure in (None, "asked")
         if erasure is not None and answered:
             fields["erasure"] = _outcome(erasure)
@@ -161,7 +161,7 @@ class Aftermath:
         gone = Kind.ERASURE not in chain.kinds and self._is_gone(tx, present.id)
         here = records.imported_as(tx, present.id) is not None and not gone
         if state is State.RECEIVED and Kind.ERASURE in chain.kinds:
-            erasure = _erasure(self._house, chain)
+            erasure = erasure_in(self._house, chain)
             fields["erasure"] = _outcome(erasure)
             imported = records.imported_as(tx, present.id) is not None
             if erasure.erased and imported and present.erasure not in ("done", "returned"):
@@ -253,35 +253,6 @@ class Aftermath:
         journal.append(
             tx, now=now, actor="node", action=action, subject=transfer.hex(), outcome=outcome, facts=facts or {}
         )
-
-
-def _read(house: House, kept: Sequence[Signed]) -> Chain:
-    """The statements of a transfer, each verified against those before it. Raises whatever a reading raises."""
-    chain = Chain(house, {peek(each).kind: each for each in kept})
-    roster, now = house.roster.roster, house.clock.now()
-    offer = chain.offer
-    if house.member not in (offer.sender, offer.recipient):
-        raise NotFound(what=N_("transfer"))
-    for kind, signed in chain.kept.items():
-        if kind is Kind.ACCEPTANCE:
-            _ = chain.answer
-        elif kind is Kind.REFUSAL:
-            statements.Answer.parse(signed, roster, offer=offer, now=now, history=True)
-        elif kind is Kind.SHIPMENT:
-            _ = chain.shipment
-        elif kind is Kind.WITHDRAWAL:
-            _ = chain.withdrawal
-        elif kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
-            Receipt.parse(signed, roster, offer=offer, shipment=chain.shipment, now=now, history=True)
-        elif kind is Kind.ERASURE:
-            _erasure(house, chain)
-    return chain
-
-
-def _erasure(house: House, chain: Chain) -> Erasure:
-    signed = chain.kept[Kind.ERASURE]
-    before = chain.shipment if Erasure.follows(signed) is Kind.SHIPMENT else chain.withdrawal
-    return Erasure.parse(signed, house.roster.roster, before=before, now=house.clock.now(), history=True)
 
 
 def _may_be_there(chain: Chain, state: State) -> bool:

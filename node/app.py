@@ -31,6 +31,7 @@ from node.answers import Answers
 from node.arrivals import Arrivals
 from node.attachments import AttachmentStore
 from node.authorities import Trust
+from node.comparing import Comparing
 from node.direct_mailbox import Door, hosted
 from node.directory_client import DirectoryClient
 from node.fetching import Fetching
@@ -231,7 +232,7 @@ async def opened(
         roster.followed += [identity.follow, trust.follow]
         roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))
         announcement = Announcement(house, client, publishing, certificate)
-        upkeep = Upkeep(house, publishing, identity, certificate)
+        upkeep = Upkeep(house, publishing, identity, Comparing(house, client, listener), certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
         network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,12 +13,12 @@ from cordee.errors import N_, CordeeError, NotFound, NotInThisState
 from cordee.ids import TransferId
 from cordee.roster import Roster
 from cordee.signing import Signed
-from cordee.statements import Answer, Offer, Receipt, Shipment, Withdrawal
+from cordee.statements import Answer, Erasure, Offer, Receipt, Shipment, Withdrawal, peek
 from cordee.transfer import Kind, State
 from node import journal, transfer_store
 from node.house import House
 
-__all__ = ["Chain", "drop_statement", "note_dropped"]
+__all__ = ["Chain", "chain_of", "drop_statement", "erasure_in", "note_dropped"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,36 @@ class Chain:
     @property
     def _now(self) -> datetime:
         return self.house.clock.now()
+
+
+def chain_of(house: House, kept: Sequence[Signed]) -> Chain:
+    """The statements of a transfer, each verified against those before it. Raises whatever a reading raises."""
+    chain = Chain(house, {peek(each).kind: each for each in kept})
+    roster, now = house.roster.roster, house.clock.now()
+    offer = chain.offer
+    if house.member not in (offer.sender, offer.recipient):
+        raise NotFound(what=N_("transfer"))
+    for kind, signed in chain.kept.items():
+        if kind is Kind.ACCEPTANCE:
+            _ = chain.answer
+        elif kind is Kind.REFUSAL:
+            Answer.parse(signed, roster, offer=offer, now=now, history=True)
+        elif kind is Kind.SHIPMENT:
+            _ = chain.shipment
+        elif kind is Kind.WITHDRAWAL:
+            _ = chain.withdrawal
+        elif kind in (Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED):
+            Receipt.parse(signed, roster, offer=offer, shipment=chain.shipment, now=now, history=True)
+        elif kind is Kind.ERASURE:
+            erasure_in(house, chain)
+    return chain
+
+
+def erasure_in(house: House, chain: Chain) -> Erasure:
+    """The erasure in a chain, verified. Raises what its reading raises."""
+    signed = chain.kept[Kind.ERASURE]
+    before = chain.shipment if Erasure.follows(signed) is Kind.SHIPMENT else chain.withdrawal
+    return Erasure.parse(signed, house.roster.roster, before=before, now=house.clock.now(), history=True)
 
 
 def drop_statement(

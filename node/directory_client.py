@@ -10,6 +10,7 @@ from cordee.ids import MemberId, TransferId
 from cordee.runtime.tls import TransportKey, channel, server_name_of
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
+from node.hearsay import microseconds_of, reading_the_roster
 from node.mailbox_line import CALL_SECONDS, TRANSFER_SECONDS, MailboxLine, answered, ending_as_ours
 
 __all__ = ["DirectoryClient"]
@@ -25,7 +26,7 @@ class DirectoryClient:
         self._target = target
         self._root = root
         self.restored = 0
-        """When the directory last came back from a backup, as it says, in microseconds since 1970; 0 for never."""
+        """When the directory last came back from a backup, **as it says**, in microseconds since 1970; 0 for never."""
         self._connect(key, certificate)
 
     @property
@@ -67,14 +68,16 @@ class DirectoryClient:
 
     async def checkpoint(self) -> str:
         """The directory's newest signed checkpoint."""
-        answer = await answered(self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS))
-        self.restored = answer.restored.ToMicroseconds()
+        with reading_the_roster():
+            call = self._roster.GetCheckpoint(directory_pb2.GetCheckpointRequest(), timeout=CALL_SECONDS)
+            answer = await answered(call)
+        self.restored = microseconds_of(answer.restored)
         return answer.checkpoint
 
     async def entries(self, *, start: int) -> AsyncGenerator[statements_pb2.Entry, None]:
         """The log's entries from an index on."""
         call = self._roster.ListEntries(directory_pb2.ListEntriesRequest(start=start), timeout=TRANSFER_SECONDS)
-        with ending_as_ours():
+        with reading_the_roster(), ending_as_ours():
             async for answer in call:
                 yield answer.entry
 
@@ -92,7 +95,7 @@ class DirectoryClient:
         """The cards published after a revision."""
         request = directory_pb2.ListCardsRequest(after_revision=after_revision)
         call = self._roster.ListCards(request, timeout=TRANSFER_SECONDS)
-        with ending_as_ours():
+        with reading_the_roster(), ending_as_ours():
             async for answer in call:
                 yield answer
 

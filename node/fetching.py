@@ -47,6 +47,7 @@ from node.chain import Chain
 from node.direct_mailbox import collected
 from node.directory_client import DirectoryClient
 from node.feed import Feed
+from node.hearsay import state_of
 from node.house import House
 from node.placing import Parcel, Place, place_of, put_in_place
 from node.prefetching import Prefetching
@@ -146,7 +147,7 @@ class Fetching:
     async def _end(self, job: Transfer, shipment: statements.Shipment, over: TransferOver) -> None:
         """What is over here is over for the broker too, or else it is told so. Raises: Unreachable."""
         house = self._house
-        state = State((await self._client.transfer(job.id)).state)
+        state = state_of((await self._client.transfer(job.id)).state)
         if state not in (State.EXPIRED, State.WITHDRAWN):
             await self._refuse(job, shipment, over)
             return
@@ -213,6 +214,8 @@ class Fetching:
             before = feed.size
             async with contextlib.aclosing(self._client.get(job.id, offset=before)) as pieces:
                 async for piece in pieces:
+                    if not piece:
+                        break  # no host sends that, and it could be sent for ever
                     if not await feed.put(piece):
                         return
                     house.changes.moved(job.id, feed.size)

@@ -12,6 +12,7 @@ from cordee.runtime.tls import channel
 from cordee.signing import SigningKey
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
+from node.hearsay import reading_the_roster
 from node.joining import Membership
 
 __all__ = ["FrontDesk"]
@@ -50,7 +51,7 @@ class FrontDesk:
         request = directory_pb2.EnrolmentReadLogRequest(query=self._key().sign(query).to_message(), start=start)
         async with channel(membership.front, root=membership.ca_certificate) as line:
             call = directory_pb2_grpc.EnrolmentStub(line).ReadLog(request, timeout=_LOG_SECONDS)
-            with reaching(_PEER):
+            with reading_the_roster(), reaching(_PEER):
                 async for part in call:
                     if part.WhichOneof("part") == "entry":
                         yield part.entry

@@ -20,10 +20,10 @@ from cordee.members import Roster
 from cordee.runtime.logs import logger
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import channel
-from cordee.times import moment_of
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 from node import journal, transfer_store
 from node.directory_client import DirectoryClient
+from node.hearsay import microseconds_of, restore_told, since_of
 from node.house import House
 
 __all__ = ["Front", "GivingBack"]
@@ -107,7 +107,8 @@ class GivingBack:
 
         Raises: Unreachable, TooManyRequests: the synchronisation begins anew later.
         """
-        db, number = self._house.db, self._client.restored
+        house, db = self._house, self._house.db
+        number = restore_told(self._client.restored, now=house.clock.now())
         if await db.read(lambda tx: transfer_store.cursor(tx, _CARDS)) >= number:
             return
         try:
@@ -144,12 +145,13 @@ class GivingBack:
 
         Raises: Unreachable; then it begins anew with the next stream.
         """
-        house, number = self._house, restored.restored.ToMicroseconds()
+        house = self._house
+        number = restore_told(microseconds_of(restored.restored), now=house.clock.now())
         if await house.db.read(lambda tx: transfer_store.cursor(tx, _TRANSFERS)) >= number:
             return
         transfers = await house.db.read(transfer_store.all_transfers)
         # A statement of ours may have waited at home for long before it was taken.
-        since = moment_of(restored.since) - _LONGEST_WAIT if restored.HasField("since") else None
+        since = since_of(restored, earlier=_LONGEST_WAIT)
         count = 0
         for each in sorted(transfers, key=lambda one: one.opened_at):
             if since is None or each.updated_at >= since:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
 
-from cordee.errors import CordeeError, MemberIsSuspended, NotFound, RosterBehind, SplitView, Unreachable
+from cordee.errors import (
+    N_,
+    CordeeError,
+    MemberIsSuspended,
+    NotFound,
+    RemoteFailure,
+    RosterBehind,
+    SplitView,
+    Unreachable,
+)
 from cordee.ids import MemberId, TransferId
 from cordee.members import MemberState, Roster
 from cordee.runtime.logs import logger
@@ -21,8 +32,10 @@ from node import journal, transfer_store
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.batches import in_batches
+from node.chain import chain_of
 from node.directory_client import DirectoryClient
 from node.giving_back import GivingBack
+from node.hearsay import require_possible, state_of
 from node.house import House
 from node.prefetching import Prefetching
 
@@ -33,6 +46,14 @@ log = logger("node.events")
 _AT_ONCE = 32
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
+_REFUSALS, _REFUSALS_IN = 200, timedelta(hours=1)  # what of it is journalled
+
+_TOLD = {
+    Kind.RECEIPT_TAKEN: {Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED},
+    Kind.WITHDRAWAL: {Kind.WITHDRAWAL, Kind.REFUSAL, Kind.RECEIPT_REFUSED, Kind.ERASURE},
+    Kind.ERASURE: {Kind.ERASURE},
+}
+"""What this node was told to do, or has done, and what shows, where the broker has it, that it is settled."""
 
 _SENT_BY_RECIPIENT = frozenset({Kind.ACCEPTANCE, Kind.REFUSAL, Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED, Kind.ERASURE})
 
@@ -55,6 +76,8 @@ class Listener:
         self._arrivals = arrivals
         self._prefetching = prefetching
         self._giving_back = giving_back
+        self._refused = 0  # statements, since
+        self._refused_since = house.clock.now()
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -65,7 +88,7 @@ class Listener:
                 await self._follow_roster()
                 self._house.changes.post.set()
                 self._house.changes.work.set()
-                stream = self._client.events(cursor=self._house.db.look(transfer_store.cursor))
+                stream = self._possible(self._client.events(cursor=self._house.db.look(transfer_store.cursor)))
                 async for events in in_batches(stream, most=_AT_ONCE):
                     self._house.roster.connected = True
                     pause = _FIRST_PAUSE
@@ -78,6 +101,12 @@ class Listener:
                 self.caught_up.clear()
             await self._house.clock.sleep(self._spread(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _possible(self, stream: AsyncIterator[directory_pb2.Event]) -> AsyncIterator[directory_pb2.Event]:
+        """The events up to the first that cannot be. Raises: MalformedStatement for that one."""
+        async for event in stream:
+            require_possible(event.sequence, now=self._house.clock.now(), what=N_("Event"))
+            yield event
 
     def _spread(self, pause: float) -> float:
         """Half of the pause at random, so that a directory that restarts is not met by everybody at once."""
@@ -112,7 +141,7 @@ class Listener:
         if kind == "roster_grown":
             await self._follow_roster(event.roster_grown)
         elif kind == "card_published":
-            if event.card_published.revision > self._house.roster.card_revision:
+            if self._house.roster.counts_cards(event.card_published.revision):
                 await self._follow_roster()
         elif kind == "stream_ready":
             # What the log gained between our look at it and this stream's beginning has sent no hint.
@@ -196,9 +225,15 @@ class Listener:
 
     async def _pass_over(self, sequence: int, signed: Signed, refused: CordeeError) -> None:
         now = self._house.clock.now()
+        if now - self._refused_since > _REFUSALS_IN:
+            self._refused_since, self._refused = now, 0
+        self._refused += 1
+        told = self._refused <= _REFUSALS  # whoever sends rubbish without end must not fill journal and disk with it
 
         def keep(tx: Connection) -> None:
             transfer_store.keep_cursor(tx, sequence)
+            if not told:
+                return
             journal.append(
                 tx,
                 now=now,
@@ -232,6 +267,8 @@ class Listener:
         try:
             kept = await self._client.transfer(transfer)
         except NotFound:
+            if dropped in _TOLD and not self._never_came(known):
+                raise  # it was taken once, and is over for nobody yet: this is the directory's word alone
             await half.dropped(transfer, dropped, refused, at_broker=None)
             return
         for message in kept.statements:
@@ -241,7 +278,46 @@ class Listener:
                 await self._take(signed, sequence=0)
         if kept.state == State.EXPIRED:
             await self._expire(transfer, sequence=0)
-        await half.dropped(transfer, dropped, refused, at_broker=State(kept.state))
+        state = state_of(kept.state)
+        self._require_settled(known, dropped, [Signed.from_message(each) for each in kept.statements], state)
+        await half.dropped(transfer, dropped, refused, at_broker=state)
+
+    def _never_came(self, known: transfer_store.Transfer) -> bool:
+        """The broker has not taken the offer, or its time is over."""
+        taken = self._house.db.look(lambda tx: (Kind.OFFER, False) in transfer_store.kinds(tx, known.id))
+        return not taken or known.expires_at <= self._house.clock.now()
+
+    def _require_settled(
+        self, known: transfer_store.Transfer, dropped: Kind | None, kept: Sequence[Signed], state: State
+    ) -> None:
+        """A step that somebody was promised is not given up on the directory's word: signatures or time must show that
+        it was taken, or can have no effect any more. Raises: RemoteFailure, and what reading the statements raises.
+        """
+        if dropped not in _TOLD:
+            return
+        kinds = set(chain_of(self._house, kept).kinds) if kept else set()
+        if kinds & _TOLD[dropped]:
+            return
+        if dropped is Kind.WITHDRAWAL:
+            nothing_left = state is State.EXPIRED and Kind.SHIPMENT not in kinds
+            if nothing_left or known.expires_at <= self._house.clock.now():
+                return
+        raise RemoteFailure(peer=N_("The directory"), code=str(state).upper())
+
+    async def catch_up_with(self, transfer: TransferId) -> None:
+        """Take what the broker keeps of a transfer and this node was not told, also where it knows nothing of it.
+
+        Raises: as `reconcile`.
+        """
+        if self._house.db.look(lambda tx: _find(tx, transfer)) is None:
+            for message in (await self._client.transfer(transfer)).statements[:1]:
+                await self._take(Signed.from_message(message), sequence=0)
+        if self._house.db.look(lambda tx: _find(tx, transfer)) is not None:
+            await self.reconcile(transfer)
+
+    async def time_is_over(self, transfer: TransferId) -> None:
+        """By our own clock, and the broker knows nothing of it."""
+        await self._expire(transfer, sequence=0)
 
 
 def _transfer_of(event: directory_pb2.Event) -> bytes:

@@ -114,7 +114,7 @@ class Outbox:
                     return False
         return True
 
-    async def _send(self, waiting: Waiting) -> bool:
+    async def _send(self, waiting: Waiting, *, gave_back: bool = False) -> bool:
         house = self._house
         house.crashpoints.reach(f"node.outbox.{waiting.kind}.before_submit")
         try:
@@ -135,8 +135,8 @@ class Outbox:
             log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=wait.reason)
             return False
         except (Conflict, NotFound) as other:
-            if await self._gave_back(waiting.transfer):
-                return await self._send(waiting)  # it knows again what this statement follows
+            if not gave_back and await self._gave_back(waiting.transfer):
+                return await self._send(waiting, gave_back=True)  # it knows again what this statement follows
             return await self._overtaken(waiting, other)
         except (InvalidInput, IntegrityFailure, Refused) as refused:
             self.refusal = refused

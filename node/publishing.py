@@ -22,6 +22,7 @@ from cordee.sealing import SealingKey
 from node import journal, rejoining
 from node.directory_client import DirectoryClient
 from node.files import replace
+from node.hearsay import require_certificate
 from node.house import House
 from node.joining import Membership
 from node.secrets import delete_secret, get_secret, put_secret
@@ -107,9 +108,17 @@ class Publishing:
         if present.transport_key_digest != following.digest:
             await self._publish(None, following, by)
         house.crashpoints.reach(TRANSPORT_ON_CARD)
-        certificate = await self._client.renew_certificate(following.request())
+        certificate = await self._certified(following)
         await self._call_with(following, certificate)
         log.info("transport.rotated")
+
+    async def _certified(self, key: TransportKey, *, roots: bytes | None = None) -> bytes:
+        """A certificate for a key. Raises: what the directory answers; InvalidRecord, MalformedKey for one that would
+        keep us out: then we go on with what we have.
+        """
+        answered = await self._client.renew_certificate(key.request())
+        now = self._house.clock.now()
+        return require_certificate(answered, key=key, roots=roots or self._client.root, now=now)
 
     async def _call_with(self, following: TransportKey, certificate: bytes) -> None:
         house = self._house
@@ -160,7 +169,7 @@ class Publishing:
         then on, where it is given. Raises: Unreachable, MalformedKey.
         """
         async with self._lock:
-            renewed = await self._client.renew_certificate(self.transport.request())
+            renewed = await self._certified(self.transport, roots=root)
             replace(self._certificate, renewed)
             await self._client.reconnect(key=self.transport, certificate=renewed, root=root)
             log.info("certificate.renewed")

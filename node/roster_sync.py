@@ -46,6 +46,7 @@ from cordee.times import moment_of, span_text
 from cordee.v1 import directory_pb2, statements_pb2
 from node import journal
 from node.directory_client import DirectoryClient
+from node.hearsay import require_possible
 from node.store import table_of
 from node.store.roster import AlarmRow, CardRow, EntryRow, EvidenceRow, EvidenceViewRow, HeadRow
 from node.view_shown import view_shown
@@ -169,6 +170,7 @@ class RosterSync:
         self._cards: dict[MemberId, KnownCard] = {}
         self._numbers: dict[MemberId, int] = {}  # the highest of each member, also where that card has run out
         self._revision = 0
+        self._told = 0  # how many cards the directory counted in its newest hint
         self._alarm: CordeeError | None = None
         self._via: LogSource | None = None
         self._shown = ""  # the note that the directory showed last, whatever became of it
@@ -416,6 +418,7 @@ class RosterSync:
             self._via = via
             try:
                 told = hint is not None and self._goes_on_with(hint)
+                self._told = hint.card_revision if hint is not None else self._told
                 await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
                 for each in self.followed:
                     await each(self.roster)
@@ -431,6 +434,21 @@ class RosterSync:
                 raise
             await self._clear_alarm()
             return self.roster
+
+    def counts_cards(self, revision: int) -> bool:
+        """The directory says that its newest card has this number. Whether there is one that we have not looked at."""
+        self._told = revision
+        return revision > self._revision
+
+    async def look_behind(self) -> None:
+        """Where the directory counts fewer cards than this node has looked at, look at all of them again: somebody may
+        have named a number from far ahead, below which no new card would ever be seen. Raises: as `sync`.
+        """
+        if 0 < self._told < self._revision:
+            log.info("roster.looks_behind")
+            async with self._lock:
+                self._revision = 0
+            await self.sync()
 
     def _goes_on_with(self, hint: directory_pb2.RosterGrown) -> bool:
         """Whether a hint brings what follows on our log. While there is an alarm none is believed: only what the
@@ -564,7 +582,10 @@ class RosterSync:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
             if member not in roster.members:
                 break  # admitted since we looked at the log: it is asked for again, once we know of that
-            revision = published.revision
+            try:
+                revision = require_possible(published.revision, now=now, what=N_("Card"))
+            except MalformedStatement as impossible:
+                raise CardRefused(member=member.hex(), problem=N_("its number is from far ahead")) from impossible
             if _outdated(signed, roster, member) is not None:
                 continue
             served = kept.get(member)
@@ -669,7 +690,8 @@ class RosterSync:
     async def _clear_alarm(self) -> None:
         if self._alarm is None:
             return
-        if isinstance(self._alarm, SplitView) and self._tree.size <= int(self._alarm.facts["known"]):
+        known = self._alarm.facts.get("known", "")
+        if isinstance(self._alarm, SplitView) and known.isdecimal() and self._tree.size <= int(known):
             return
         now = self._clock.now()
 

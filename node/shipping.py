@@ -214,7 +214,9 @@ class Shipping:
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)
             pieces = self._counted(job.id, spool.pieces(path, offset=held), held)
-            held = await host.put(job.id, offset=held, pieces=pieces, anew=not held)
+            before, held = held, await host.put(job.id, offset=held, pieces=pieces, anew=not held)
+            if held <= before:
+                raise Unreachable(peer=N_("mailbox"))  # it took nothing, whatever it says: again, after a pause
         house.crashpoints.reach(UPLOADED)
 
     async def _lost(self, job: Transfer, held: int) -> None:

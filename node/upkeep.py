@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
 from node import agenda, drafts, journal, records, transfer_store
+from node.comparing import Comparing
 from node.house import House
 from node.identity import Identity
 from node.publishing import Publishing
@@ -34,11 +35,13 @@ class Upkeep:
         house: House,
         publishing: Publishing,
         identity: Identity,
+        comparing: Comparing,
         certificate: Path,
     ) -> None:
         self._house = house
         self._publishing = publishing
         self._identity = identity
+        self._comparing = comparing
         self._certificate = certificate
 
     async def run(self) -> None:
@@ -78,6 +81,7 @@ class Upkeep:
             self._publishing.resume_transport,
             self._renew_card,
             self._renew_certificate,
+            self._comparing.look_at_times,
         ):
             try:
                 await task()

@@ -13,12 +13,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 import cordee.runtime.contract  # noqa: F401 - registers the bounds of the network's requests
-from cordee.runtime import bounds
+from cordee.runtime import LATE, bounds
 from cordee.runtime.interceptors import Gate
+from cordee.runtime.logs import logger
 from cordee.runtime.memory import WINDOW
 from cordee.runtime.tls import MAX_MESSAGE
 
 __all__ = ["SERVER_OPTIONS", "Server"]
+
+log = logger("server")
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -69,6 +72,8 @@ class Server:
 
     def listen(self, address: str, credentials: grpc.ServerCredentials) -> int:
         """Listen on "host:port"; port 0 takes a free one. Returns the port. Raises: OSError."""
+        if LATE:
+            log.error("tls.older_versions_possible")
         try:
             port = self._server.add_secure_port(address, credentials)
         except RuntimeError:
