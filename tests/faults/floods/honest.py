@@ -1,0 +1,132 @@
+"""Whoever wants to work while it floods: a member at the directory, each call with the deadline of the product's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cordee import statements
+from cordee.checkpoint import peek_checkpoint
+from cordee.errors import CordeeError
+from cordee.ids import Digest
+from cordee.statements import Parties, TreeHead
+from cordee.summary import seal_summary
+from cordee.transfer import State
+from cordee.v1 import statements_pb2 as v1
+from node.directory_client import DirectoryClient
+from tests.faults.floods.scene import Member
+
+__all__ = ["Served", "working"]
+
+_STEADY, _ANEW, _STEPS = 0.05, 0.2, 0.3  # seconds between two
+_SUMMARY = v1.Summary(kind="transfer", purpose="relocation", sections=["needs"], need="hebergement")
+
+
+@dataclass
+class Served:
+    """What came of an honest client's calls."""
+
+    within: float  # seconds, the product's deadline
+    done: int = 0
+    failed: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+
+    @property
+    def all(self) -> int:
+        return self.done + len(self.failed)
+
+    async def once(self, what: str, call: Callable[[], Awaitable[object]]) -> None:
+        """Count one."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.within):
+                await call()
+        except (CordeeError, TimeoutError, OSError) as failed:
+            self.failed.append(f"{what}: {failed!s} after {time.monotonic() - began:.1f} s")
+        else:
+            self.done += 1
+        self.slowest = max(self.slowest, time.monotonic() - began)
+
+    async def repeat(self, what: str, call: Callable[[], Awaitable[object]], *, every: float) -> None:
+        """For ever."""
+        while True:
+            await self.once(what, call)
+            await asyncio.sleep(every)
+
+
+@asynccontextmanager
+async def working(member: Member, other: Member, served: Served) -> AsyncIterator[None]:
+    """As long as the block lasts: calls on one connection, calls on a new one each, and steps that are written down."""
+    client = member.client()
+    await client.checkpoint()
+    tasks = [
+        asyncio.create_task(served.repeat("calls", lambda: _look(client), every=_STEADY)),
+        asyncio.create_task(served.repeat("a new connection", lambda: _anew(member), every=_ANEW)),
+        asyncio.create_task(served.repeat("steps", lambda: _steps(client, member, other), every=_STEPS)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await client.close()
+
+
+async def _look(client: DirectoryClient) -> None:
+    await client.checkpoint()
+    async for _ in client.own_transfers():
+        break
+
+
+async def _anew(member: Member) -> None:
+    client = member.client()
+    try:
+        await client.checkpoint()
+    finally:
+        await client.close()
+
+
+async def _steps(client: DirectoryClient, member: Member, other: Member) -> None:
+    """Offer, and take it back: each answered means written."""
+    now = datetime.now(UTC)
+    seen = peek_checkpoint(await client.checkpoint())
+    parties = Parties(member.membership.network, statements.new_transfer_id(os.urandom), member.id, other.id)
+    token = statements.new_token(
+        transfer_id=parties.transfer_id,
+        sender=member.id,
+        recipient=other.id,
+        not_before=now - timedelta(minutes=1),
+        expires=now + timedelta(days=7),
+        commitment=Digest(os.urandom(32)),
+        random=os.urandom,
+    )
+    number, key = max(other.keys.sealing.items())
+    offer = statements.offer(
+        parties=parties,
+        token=token,
+        sealed_summary=seal_summary(_SUMMARY, parties=parties, to=key.public),
+        recipient_card=number,
+        size_bound=65_536,
+        expires=now + timedelta(days=1),
+        checkpoint=TreeHead(size=seen.size, root=seen.root),
+        now=now,
+        key=member.keys.identity,
+    )
+    assert await client.submit(offer) == State.OFFERED
+    body = v1.Withdrawal(
+        network=parties.network,
+        transfer_id=parties.transfer_id,
+        sender=parties.sender,
+        recipient=parties.recipient,
+        offer=offer.digest,
+        token_id=token.id,
+    )
+    body.time.FromDatetime(datetime.now(UTC))
+    assert await client.submit(member.keys.identity.sign(body)) == State.WITHDRAWN
