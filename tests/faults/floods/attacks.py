@@ -419,7 +419,7 @@ def main(name: str, target: str, seconds: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     until = time.monotonic() + float(seconds)
     done = ATTACKS[name](Target.load(Path(target)), lambda: time.monotonic() < until)
-    sys.stdout.write(json.dumps({"done": done}) + "\n")
+    sys.stdout.write(json.dumps({"done": done, "lines": Line.opened, "heard": Line.heard}) + "\n")
 
 
 if __name__ == "__main__":

@@ -43,13 +43,15 @@ async def endured(
         attacker = await asyncio.create_subprocess_exec(*arguments, cwd=_ROOT, stdout=asyncio.subprocess.PIPE)
         told, _ = await attacker.communicate()
     assert attacker.returncode == 0, "the attacker itself failed"
+    found = json.loads(told)
+    print(found, growth.processor_seconds)
     row = Row(
         f"flood: {fault or name}",
-        tries=json.loads(told)["done"],
+        tries=found["done"],
         stuck=len(served.failed),
         served=f"{served.done} of {served.all}",
         memory=f"+{growth.mebibytes} MiB (bound {bound})",
-        note=f"slowest {served.slowest:.1f} s",
+        note=f"slowest {served.slowest:.1f} s, server busy {growth.processor_seconds:.1f} s",
     )
     count(row)
     assert not served.failed, served.failed[:5]

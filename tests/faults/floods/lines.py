@@ -73,6 +73,9 @@ class Target:
 class Line:
     """One connection that says what it is told to, and drops what comes back."""
 
+    opened = 0
+    heard = 0  # bytes, by all of them
+
     def __init__(self, target: Target, context: ssl.SSLContext | None, *, listening: bool = True) -> None:
         plain = target.plain()
         self._line: socket.socket = plain
@@ -84,6 +87,7 @@ class Line:
                 raise
         self._listening = listening
         self.ended = False
+        Line.opened += 1
 
     def say(self, data: bytes) -> bool:
         """Send it all. False where the other side has closed, or takes nothing for three seconds."""
@@ -103,6 +107,7 @@ class Line:
             self._line.settimeout(0)
             while piece := self._line.recv(_PIECE):
                 got += piece
+                Line.heard += len(piece)
             self.ended = True
         except (BlockingIOError, ssl.SSLWantReadError):
             pass

@@ -5,6 +5,7 @@ The hostile member was admitted like any other and has its keys; its own node do
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,10 +96,20 @@ class Growth:
         self._pid = pid
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5): the peak begins anew
         self._before = self._read("VmRSS")
+        self._busy = self._spent()
 
     @property
     def mebibytes(self) -> int:
         return max(0, self._read("VmHWM") - self._before) // _MIB
+
+    @property
+    def processor_seconds(self) -> float:
+        """What the process was kept busy with since."""
+        return self._spent() - self._busy
+
+    def _spent(self) -> float:
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _read(self, name: str) -> int:
         for line in Path(f"/proc/{self._pid}/status").read_text().splitlines():
