@@ -42,6 +42,7 @@ __all__ = ["ATTACKS"]
 _METHOD = "/cordee.v1.Broker/Submit"
 _MANY = 2_000
 _HELD = 40  # connections of attacks that hold something on each
+_PAUSE = 0.3  # seconds
 _STREAMS = 2_000  # ids on one connection, before the next
 _KIB = 1024
 
@@ -73,7 +74,9 @@ def _lines(target: Target, going_on: Callable[[], bool], use: Callable[[Line], i
     return done
 
 
-def _hold(target: Target, going_on: Callable[[], bool], begin: Callable[[Line], bool], more: bytes, pause: float) -> int:
+def _hold(
+    target: Target, going_on: Callable[[], bool], begin: Callable[[Line], bool], more: bytes, pause: float
+) -> int:
     """Many connections at once, each kept alive with a little now and then; those that end are opened again."""
     context, done = target.context(), 0
     held: list[Line] = []
@@ -95,7 +98,7 @@ def _hold(target: Target, going_on: Callable[[], bool], begin: Callable[[Line], 
             line.close()
             held.remove(line)
         done += len(held)
-        time.sleep(pause)
+        time.sleep(_PAUSE)
     for line in held:
         line.close()
     return done
@@ -253,14 +256,14 @@ def garbage(target: Target, going_on: Callable[[], bool]) -> int:
 def held_streams(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls that are begun, as many as a connection takes, and never go on."""
     head = b"".join(frame(HEADERS, END_HEADERS, each, call_head(_METHOD)) for each in range(1, 129, 2))
-    return _hold(target, going_on, lambda line: line.say(opening() + head), b"", 0.3)
+    return _hold(target, going_on, lambda line: line.say(opening() + head), b"")
 
 
 @attack
 def slow_senders(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls whose message comes a byte at a time."""
     begun = frame(HEADERS, END_HEADERS, 1, call_head(_METHOD)) + frame(DATA, 0, 1, b"\0" + (4000).to_bytes(4, "big"))
-    return _hold(target, going_on, lambda line: line.say(opening() + begun), frame(DATA, 0, 1, b"s"), 0.3)
+    return _hold(target, going_on, lambda line: line.say(opening() + begun), frame(DATA, 0, 1, b"s"))
 
 
 @attack
@@ -272,7 +275,7 @@ def slow_readers(target: Target, going_on: Callable[[], bool]) -> int:
         + frame(DATA, END_STREAM, each, message(b""))
         for each in range(1, 65, 2)
     )
-    return _hold(target, going_on, lambda line: line.say(opening(settings) + begun), b"", 0.3)
+    return _hold(target, going_on, lambda line: line.say(opening(settings) + begun), b"")
 
 
 # ---- connections ----

@@ -1,4 +1,4 @@
-"""One flood: attackers in a process of their own, the honest beside them, the server's memory, and a row of the table."""
+"""One flood: attackers in a process of their own, the honest beside them, the server's memory, a row of the table."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ async def endured(
         told, _ = await attacker.communicate()
     assert attacker.returncode == 0, "the attacker itself failed"
     found = json.loads(told)
-    print(found, growth.processor_seconds)
     row = Row(
         f"flood: {fault or name}",
         tries=found["done"],

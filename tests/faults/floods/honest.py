@@ -1,4 +1,4 @@
-"""Whoever wants to work while it floods: a member at the directory, each call with the deadline of the product's own."""
+"""Whoever wants to work while it floods: a member at the directory, with the product's own client and deadlines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from cordee import statements
 from cordee.checkpoint import peek_checkpoint
-from cordee.errors import CordeeError
+from cordee.errors import CordeeError, Unreachable
 from cordee.ids import Digest
 from cordee.statements import Parties, TreeHead
 from cordee.summary import seal_summary
@@ -24,6 +24,7 @@ from tests.faults.floods.scene import Member
 __all__ = ["Served", "working"]
 
 _STEADY, _ANEW, _STEPS = 0.05, 0.2, 0.3  # seconds between two
+_AGAIN = 0.5
 _SUMMARY = v1.Summary(kind="transfer", purpose="relocation", sections=["needs"], need="hebergement")
 
 
@@ -35,6 +36,7 @@ class Served:
     done: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def all(self) -> int:
@@ -53,10 +55,11 @@ class Served:
         self.slowest = max(self.slowest, time.monotonic() - began)
 
     async def repeat(self, what: str, call: Callable[[], Awaitable[object]], *, every: float) -> None:
-        """For ever."""
-        while True:
+        """Until `over` is set. A call that is under way then is waited for: it counts."""
+        while not self.over.is_set():
             await self.once(what, call)
-            await asyncio.sleep(every)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), every)
 
 
 @asynccontextmanager
@@ -72,23 +75,28 @@ async def working(member: Member, other: Member, served: Served) -> AsyncIterato
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        served.over.set()
+        await asyncio.gather(*tasks)
         await client.close()
 
 
 async def _look(client: DirectoryClient) -> None:
     await client.checkpoint()
-    async for _ in client.own_transfers():
-        break
+    async for _ in client.entries(start=0):
+        pass
 
 
 async def _anew(member: Member) -> None:
+    """A connection that is refused is made again after a moment, as each loop of a node does."""
     client = member.client()
     try:
-        await client.checkpoint()
+        while True:
+            try:
+                await client.checkpoint()
+            except Unreachable:
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
     finally:
         await client.close()
 
