@@ -1,4 +1,4 @@
-"""What one member may ask of the directory besides calls (cordee/runtime/limits.py), so that none takes the others' share.
+"""What one member may ask of the directory besides calls (cordee/runtime/limits.py): none takes the others' share.
 
 All of them are far beyond what an association needs in its busiest week, and far below what would hurt.
 """

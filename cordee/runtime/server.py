@@ -31,7 +31,7 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.settings_timeout", 5_000),
     (
         "grpc.max_allowed_incoming_connections",
-        int(__import__("os").environ.get("CAP", "4096")),
+        2_048,
     ),  # refuses whoever is next: doorkeeper.py keeps far below it
     ("grpc.max_concurrent_streams", 32),
     ("grpc.max_connection_idle_ms", 600_000),

@@ -6,6 +6,7 @@ in one respect only: it runs at a lower priority than the server, since a real a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -75,13 +76,13 @@ def _lines(target: Target, going_on: Callable[[], bool], use: Callable[[Line], i
 
 
 def _hold(
-    target: Target, going_on: Callable[[], bool], begin: Callable[[Line], bool], more: bytes, pause: float
+    target: Target, going_on: Callable[[], bool], begin: Callable[[Line], bool], more: bytes, *, count: int = _HELD
 ) -> int:
     """Many connections at once, each kept alive with a little now and then; those that end are opened again."""
     context, done = target.context(), 0
     held: list[Line] = []
     while going_on():
-        while len(held) < _HELD and going_on():
+        while len(held) < count and going_on():
             try:
                 line = Line(target, context)
             except OSError:
@@ -413,6 +414,152 @@ def _client_hello(target: Target) -> bytes:
     with suppress(ssl.SSLWantReadError):
         made.do_handshake()
     return going.read()
+
+
+# ---- pages (HTTP/1.1) ----
+
+
+def _request(line: str, *headers: str, body: bytes = b"") -> bytes:
+    """A request as a page of the node's own would send it."""
+    own = ("Host: localhost", "Sec-Fetch-Site: same-origin", f"Content-Length: {len(body)}", *headers)
+    return "\r\n".join((line, *own, "", "")).encode() + body
+
+
+def _asking(target: Target, going_on: Callable[[], bool], request: bytes) -> int:
+    """The same request again and again, over several connections at once; each answer is waited for a moment."""
+    context, done = target.context(), 0
+
+    def ask() -> None:
+        nonlocal done
+        while going_on():
+            try:
+                line = Line(target, context)
+            except OSError:
+                time.sleep(0.05)
+                continue
+            while going_on() and line.say(request):
+                done += 1
+                line.closed_within(0.05)
+            line.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return done
+
+
+@attack
+def sign_ins(target: Target, going_on: Callable[[], bool]) -> int:
+    """Names and passwords of nobody: each costs the node 19 MiB and a tenth of a second. 300 wait at a time."""
+    form = ("Content-Type: application/x-www-form-urlencoded",)
+    bodies = (f"name=nobody-{number}&password=wrong-but-long-enough".encode() for number in range(10**9))
+    context, done = target.context(), 0
+    lines: list[Line] = []
+    while going_on():
+        while len(lines) < 300 and going_on():
+            try:
+                line = Line(target, context)
+            except OSError:
+                break
+            if line.say(_request("POST /sign-in HTTP/1.1", *form, body=next(bodies))):
+                done += 1
+            lines.append(line)
+        for line in list(lines):
+            if line.hear():  # an answer: the next
+                done += line.say(_request("POST /sign-in HTTP/1.1", *form, body=next(bodies)))
+            if line.ended:
+                line.close()
+                lines.remove(line)
+        time.sleep(0.02)
+    return done
+
+
+@attack
+def slow_heads(target: Target, going_on: Callable[[], bool]) -> int:
+    """Requests that come a byte at a time (slowloris), on as many connections as there is time to open."""
+    return _hold(
+        target, going_on, lambda line: line.say(_request("GET / HTTP/1.1")[:-2] + b"X-Slow: "), b"s", count=500
+    )
+
+
+@attack
+def slow_forms(target: Target, going_on: Callable[[], bool]) -> int:
+    """Forms, and files in parts, whose bodies come a byte at a time."""
+    form = _request("POST /sign-in HTTP/1.1", "Content-Type: application/x-www-form-urlencoded", body=bytes(5000))
+    parts = _request("POST /sign-in HTTP/1.1", "Content-Type: multipart/form-data; boundary=b", body=bytes(5000))
+    heads = [each[:-5000] + b"name=" for each in (form, parts)]
+    turn = iter(range(10**9))
+    return _hold(target, going_on, lambda line: line.say(heads[next(turn) % 2]), b"s", count=500)
+
+
+@attack
+def slow_readers_of_pages(target: Target, going_on: Callable[[], bool]) -> int:
+    """Pages asked for by the dozen, and never read."""
+    asked = _request("GET /sign-in HTTP/1.1") * 50
+    context, done = target.context(), 0
+    lines: list[Line] = []
+    while going_on():
+        if len(lines) < 200:
+            with suppress(OSError):
+                lines.append(Line(target, context, listening=False))
+                done += 50 * lines[-1].say(asked)
+        else:
+            time.sleep(0.2)
+    for line in lines:
+        line.close()
+    return done
+
+
+@attack
+def huge_heads(target: Target, going_on: Callable[[], bool]) -> int:
+    """Heads of many megabytes, as far as they are taken."""
+    context, done = target.context(), 0
+    while going_on():
+        with suppress(OSError):
+            line = Line(target, context)
+            line.say(_request("GET / HTTP/1.1")[:-2])
+            while going_on() and line.say(b"X-More: " + b"m" * 16_000 + b"\r\n"):
+                done += 1
+            line.close()
+        done += 1
+    return done
+
+
+@attack
+def many_cookies(target: Target, going_on: Callable[[], bool]) -> int:
+    """Sixty kilobytes of cookies with each request."""
+    return _asking(
+        target, going_on, _request("GET / HTTP/1.1", "Cookie: " + "; ".join(f"c{n}={n}" for n in range(4500)))
+    )
+
+
+@attack
+def huge_forms(target: Target, going_on: Callable[[], bool]) -> int:
+    """Forms as large as the door lets in, of fields without end."""
+    body = b"a=1&" * 900_000
+    form = "Content-Type: application/x-www-form-urlencoded"
+    return _asking(target, going_on, _request("POST /sign-in HTTP/1.1", form, body=body))
+
+
+@attack
+def many_parts(target: Target, going_on: Callable[[], bool]) -> int:
+    """Forms of tens of thousands of parts."""
+    body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 40_000 + b"--b--\r\n"
+    form = "Content-Type: multipart/form-data; boundary=b"
+    return _asking(target, going_on, _request("POST /sign-in HTTP/1.1", form, body=body))
+
+
+# ---- calls, as a member's own node would make them ----
+
+
+@attack
+def calls_without_end(target: Target, going_on: Callable[[], bool]) -> int:
+    """Real calls over the hybrid key exchange, as many as the line bears: answered, refused, and streams left open."""
+    from tests.faults.floods.greedy import calls
+
+    return asyncio.run(calls(target, going_on))
 
 
 def main(name: str, target: str, seconds: str) -> None:

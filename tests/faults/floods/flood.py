@@ -15,7 +15,7 @@ from tests.faults.tally import Row, count
 
 __all__ = ["SECONDS", "endured"]
 
-SECONDS = 4.0
+SECONDS = 3.0
 _ROOT = Path(__file__).parents[3]
 
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from cordee import statements
 from cordee.checkpoint import peek_checkpoint
-from cordee.errors import CordeeError, Unreachable
-from cordee.ids import Digest
+from cordee.errors import CordeeError, NotFound, Unreachable
+from cordee.ids import Digest, TransferId
 from cordee.statements import Parties, TreeHead
 from cordee.summary import seal_summary
 from cordee.transfer import State
 from cordee.v1 import statements_pb2 as v1
+from node.demo.stage import HANDLER
 from node.directory_client import DirectoryClient
-from tests.faults.floods.scene import Member
+from node.mailbox_line import MailboxLine
+from tests.faults.floods.scene import Member, Scene
+from tests.web.town import PASSWORD
 
-__all__ = ["Served", "working"]
+__all__ = ["Served", "asking", "handling", "working"]
 
 _STEADY, _ANEW, _STEPS = 0.05, 0.2, 0.3  # seconds between two
 _AGAIN = 0.5
@@ -48,7 +54,7 @@ class Served:
         try:
             async with asyncio.timeout(self.within):
                 await call()
-        except (CordeeError, TimeoutError, OSError) as failed:
+        except (CordeeError, TimeoutError, OSError, httpx.HTTPError) as failed:
             self.failed.append(f"{what}: {failed!s} after {time.monotonic() - began:.1f} s")
         else:
             self.done += 1
@@ -78,6 +84,76 @@ async def working(member: Member, other: Member, served: Served) -> AsyncIterato
         served.over.set()
         await asyncio.gather(*tasks)
         await client.close()
+
+
+@asynccontextmanager
+async def handling(scene: Scene, served: Served, *, signing_in: bool = False) -> AsyncIterator[None]:
+    """As long as the block lasts somebody reads pages, on one connection and on new ones, and others come in."""
+    trusted = ssl.create_default_context(cafile=str(scene.pages_root))
+    address = scene.helpline.pages
+    async with httpx.AsyncClient(base_url=address, cookies=scene.cookies, verify=trusted, timeout=None) as client:
+        tasks = [
+            asyncio.create_task(served.repeat("pages", lambda: _page(client, "/cases"), every=_ANEW)),
+            asyncio.create_task(served.repeat("a newcomer", lambda: _newcomer(address, trusted), every=_STEPS)),
+        ]
+        if signing_in:
+            tasks.append(asyncio.create_task(served.repeat("signing in", lambda: _in(address, trusted), every=_STEPS)))
+        try:
+            yield
+        finally:
+            served.over.set()
+            await asyncio.gather(*tasks)
+
+
+async def _page(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    if answer.status_code != 200:
+        raise OSError(f"status {answer.status_code}")
+
+
+async def _newcomer(address: str, trusted: ssl.SSLContext) -> None:
+    async with httpx.AsyncClient(base_url=address, verify=trusted, timeout=None) as client:
+        await _page(client, "/sign-in")
+
+
+async def _in(address: str, trusted: ssl.SSLContext) -> None:
+    """A name and its right password; the second step is asked for then."""
+    async with httpx.AsyncClient(base_url=address, verify=trusted, timeout=None) as client:
+        typed = {"name": HANDLER, "password": PASSWORD}
+        answer = await client.post("/sign-in", data=typed, headers={"Sec-Fetch-Site": "same-origin"})
+        if answer.status_code != 303:
+            raise OSError(f"status {answer.status_code}")
+
+
+@asynccontextmanager
+async def asking(member: Member, owner: Member, address: str, served: Served) -> AsyncIterator[None]:
+    """As long as the block lasts: a sender asks a node's own mailbox what it holds. Nothing is an answer too."""
+    client = member.client()
+
+    async def ask(line: MailboxLine) -> None:
+        with suppress(NotFound):
+            await line.waiting_bytes(TransferId(os.urandom(TransferId.length)))
+
+    async def anew() -> None:
+        while True:
+            async with client.channel_to(owner.id, address) as channel:
+                try:
+                    return await ask(MailboxLine(channel))
+                except Unreachable:
+                    await asyncio.sleep(_AGAIN)
+
+    async with client.channel_to(owner.id, address) as channel:
+        line = MailboxLine(channel)
+        tasks = [
+            asyncio.create_task(served.repeat("calls", lambda: ask(line), every=_ANEW)),
+            asyncio.create_task(served.repeat("a new connection", anew, every=_ANEW)),
+        ]
+        try:
+            yield
+        finally:
+            served.over.set()
+            await asyncio.gather(*tasks)
+    await client.close()
 
 
 async def _look(client: DirectoryClient) -> None:

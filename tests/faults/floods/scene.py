@@ -5,20 +5,28 @@ The hostile member was admitted like any other and has its keys; its own node do
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from cordee.ids import MemberId
-from cordee.runtime.tls import TransportKey
+from cordee.runtime.tls import TransportKey, server_name_of
 from node.demo import cases
 from node.demo.stage import House, Stage, until
 from node.directory_client import DirectoryClient
@@ -27,8 +35,9 @@ from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 from tests.faults.floods.lines import Target
+from tests.web.browsing import come_in
 
-__all__ = ["Growth", "Member", "Scene", "opened"]
+__all__ = ["Growth", "Member", "Scene", "opened", "self_signed"]
 
 _MIB = 1024 * 1024
 
@@ -61,6 +70,7 @@ class Scene:
     honest: Member
     hostile: Member
     folder: Path
+    own_mailbox: str
 
     @property
     def directory(self) -> int:
@@ -79,6 +89,28 @@ class Scene:
     def front(self, **changes: Any) -> Target:
         """The directory's port for anybody."""
         return self._target(self.hostile.membership.front, own=False, **changes)
+
+    def pages(self, **changes: Any) -> Target:
+        """The helpline's pages, from another machine's address than the honest handlers'."""
+        port = urlsplit(self.helpline.pages).port or 0
+        root = str(self.pages_root)
+        return Target(
+            **{"port": port, "root": root, "name": "localhost", "h2": False, "source": "127.0.0.2", **changes}
+        )
+
+    def mailbox(self, **changes: Any) -> Target:
+        """The helpline's own mailbox, as the hostile member."""
+        return self._target(self.own_mailbox, own=True, name=server_name_of(self.honest.id), **changes)
+
+    @property
+    def pages_root(self) -> Path:
+        """Whom browsers trust."""
+        return self.folder / "pages.pem"
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Of somebody who is in."""
+        return json.loads((self.folder / "cookies.json").read_text())
 
     def _target(self, address: str, *, own: bool, **changes: Any) -> Target:
         host, _, port = address.rpartition(":")
@@ -133,7 +165,15 @@ def opened(folder: Path) -> Iterator[Scene]:
                 stage.join(stage.house(name, profiles[name]))
             helpline = stage.houses["helpline"]
             honest, hostile = (member_of(stage, each) for each in stage.houses.values())
-            stage.start(helpline)
+            mailbox = f"127.0.0.1:{_free_port()}"
+            certificate, key = self_signed(folder)
+            stage.start(
+                helpline,
+                CORDEE_NODE_MAILBOX_LISTEN=mailbox,
+                CORDEE_NODE_MAILBOX_ENDPOINT=mailbox,
+                CORDEE_NODE_PAGES_CERTIFICATE=str(certificate),
+                CORDEE_NODE_PAGES_KEY=str(key),
+            )
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
         until(lambda: helpline.command("node", "status")["connected"], what="the helpline's connection")
@@ -141,7 +181,35 @@ def opened(folder: Path) -> Iterator[Scene]:
             pem = x509.load_der_x509_certificate(data).public_bytes(Encoding.PEM)
             (folder / f"{name}.pem").write_bytes(pem)
         (folder / "key.pem").write_bytes(hostile.transport.pem)
-        yield Scene(stage, helpline, honest, hostile, folder)
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        with httpx.Client(base_url=helpline.pages, timeout=60, verify=trusted) as client:
+            come_in(client, helpline)
+            (folder / "cookies.json").write_text(json.dumps(dict(client.cookies)))
+        yield Scene(stage, helpline, honest, hostile, folder, mailbox)
+
+
+def _free_port() -> int:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        return int(line.getsockname()[1])
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Of the pages: signed by itself, for localhost."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "pages.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "pages-key.pem").write_bytes(pem)
+    return folder / "pages.pem", folder / "pages-key.pem"
 
 
 def member_of(stage: Stage, house: House) -> Member:
