@@ -562,7 +562,7 @@ class TooManyRefusals(TooManyRequests):
     """The caller's last calls were refused, one after another: it is not listened to for a moment."""
 
     message = N_("Too many of the last requests were refused.")
-    remedy = N_("Wait a moment. If it happens again, look at what is refused: cordee node doctor.")
+    remedy = N_("Wait a moment. If it happens again, tell the network's administrators.")
 
 
 class TooManyOffers(TooManyRequests):
