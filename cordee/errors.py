@@ -19,6 +19,8 @@ __all__ = ["N_", "CordeeError", "ExitCode", "Problem", "by_reason", "filled"]
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _LEVELS = 2  # a problem may tell another problem, which has facts
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_LONGEST_WAIT = 3600.0  # seconds that another machine may ask us to wait
 _LONGEST = 1000  # characters of a fact with its facts: they may come from elsewhere, and name one another
 
 
@@ -528,12 +530,60 @@ class OffsetBeyondEnd(Conflict):
     remedy = N_("Go on from the bytes that it holds.")
 
 
+class TooManyOpenTransfers(QuotaExceeded):
+    """A member's transfers that have not ended: in all, or those to one recipient that it has not answered."""
+
+    message = N_("{open} transfers are open; the limit is {limit}.")
+    remedy = N_("Wait until they are answered, or withdraw some of them.")
+
+
 class TooManyRequests(Refused):
-    """The caller's rate limit is used up for now."""
+    """The caller's rate limit is used up for now. `seconds` says when to try again."""
 
     status = "RESOURCE_EXHAUSTED"
     message = N_("Too many requests at once.")
     remedy = N_("Wait a moment and try again.")
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which there is room again; 0 where nobody said."""
+        told = self.facts.get("seconds", "")
+        return min(float(told), _LONGEST_WAIT) if _SECONDS.fullmatch(told) else 0.0
+
+
+class TooManyCallsOpen(TooManyRequests):
+    """As many calls of the caller are under way as one may have, streams included."""
+
+    message = N_("{limit} calls are under way already.")
+    remedy = N_("Wait until one of them has ended.")
+
+
+class TooManyRefusals(TooManyRequests):
+    """The caller's last calls were refused, one after another: it is not listened to for a moment."""
+
+    message = N_("Too many of the last requests were refused.")
+    remedy = N_("Wait a moment. If it happens again, tell the network's administrators.")
+
+
+class TooManyOffers(TooManyRequests):
+    """More transfers were begun than one member may, those included that were taken back: each is kept for years."""
+
+    message = N_("Too many transfers were offered.")
+    remedy = N_("Nothing is lost: what waits is offered by itself, a few each minute.")
+
+
+class TooManyCards(TooManyRequests):
+    """The card was replaced too often: every other member fetches each."""
+
+    message = N_("The card was changed too often.")
+    remedy = N_("Wait a few minutes, then publish it again; nothing else has to wait.")
+
+
+class TooManyBytes(TooManyRequests):
+    """More was uploaded in a day than a member may, counting what was sent again."""
+
+    message = N_("Too much was sent to the mailbox in one day.")
+    remedy = N_("Nothing is lost: it goes on by itself. If it happens again, look at the line.")
 
 
 class CertificateExpired(Refused):

@@ -20,6 +20,7 @@ from cordee.errors import (
     NotFound,
     NotInThisState,
     StatementRefused,
+    TooManyOffers,
     TransferOver,
     WrongParty,
 )
@@ -45,7 +46,7 @@ from cordee.statements import (
 )
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2 as v1
-from directory import taking_back, transfers
+from directory import quotas, taking_back, transfers
 from directory.events import Events
 from directory.restoration import Restorations
 from directory.roster_store import RosterStore
@@ -112,6 +113,7 @@ class Broker:
         self._clock = clock
         self._crashpoints = crashpoints
         self._recall = Recall(_REMEMBERED)
+        self._offers = quotas.offers(clock)
         self._over = asyncio.Event()
         self.reached: list[Callable[[State], None]] = []
 
@@ -119,7 +121,7 @@ class Broker:
         """Take one step of a transfer. Returns the state that it made.
 
         Raises: what `cordee.statements` and `cordee.transfer` raise, WrongParty for somebody else's statement,
-        MemberIsSuspended for either party, QuotaExceeded, TooLarge, TransferOver.
+        MemberIsSuspended for either party, QuotaExceeded, TooManyOffers, TooLarge, TransferOver.
         """
         seen = peek(signed)
         author = seen.parties.sender if seen.kind in _BY_SENDER else seen.parties.recipient
@@ -151,6 +153,8 @@ class Broker:
         statement = self._parse(signed, seen.kind, roster, taken, now)
         if isinstance(statement, Shipment):
             await self._require_waiting(statement, taken)
+        if isinstance(statement, Offer):
+            self._offers.spend(statement.sender, error=TooManyOffers)
 
         def step(tx: Connection) -> State:
             present = transfers.find(tx, id_)

@@ -12,14 +12,14 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded
+from cordee.errors import N_, AnotherStatement, NotFound, QuotaExceeded, TooManyOpenTransfers
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.layout import MINIMUM_SIZE
 from cordee.runtime.prepared import prepared
 from cordee.signing import Signed, kept_statement
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, expires_at, next_state
-from directory import tally
+from directory import quotas, tally
 from directory.events import add_event
 from directory.store import micros, moment, table_of
 from directory.store.transfers import ErasureRow, StatementRow, TransferRow
@@ -64,6 +64,14 @@ _USED = prepared(
     select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
         _TRANSFER.c.sender == bindparam("member"), _TRANSFER.c.ends_at.is_not(None)
     )
+)
+_OPEN = prepared(
+    select(
+        func.count(),
+        func.count().filter(_TRANSFER.c.recipient == bindparam("to"), _TRANSFER.c.state == State.OFFERED.value),
+    )
+    .select_from(_TRANSFER)
+    .where(_TRANSFER.c.sender == bindparam("member"), _TRANSFER.c.ends_at.is_not(None))
 )
 _ADD = prepared(insert(_TRANSFER))
 _ADD_STATEMENT = prepared(insert(_STATEMENT))
@@ -247,11 +255,16 @@ def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
 
 
 def open_transfer(tx: Connection, offer: Offer, *, quota: int | None) -> Transfer:
-    """Begin a transfer; without a quota one that had begun before. Raises: QuotaExceeded, AnotherStatement."""
+    """Begin a transfer; without a quota one that had begun before.
+
+    Raises: QuotaExceeded, TooManyOpenTransfers, AnotherStatement.
+    """
     counted = max(offer.size_bound, MINIMUM_SIZE)  # so that announcing one byte does not make offers free
     used = used_by(tx, offer.sender)
     if quota is not None and used + counted > quota:
         raise QuotaExceeded(used=used, limit=quota)
+    if quota is not None:
+        _require_few_open(tx, offer.sender, offer.recipient)
     if tx.execute(_OF_TOKEN, {"token": offer.token.id}).first() is not None:
         raise AnotherStatement(statement=N_("offer"))  # a consent token is for one transfer
     ends = expires_at(State.OFFERED, offer_expires=offer.expires, token_expires=offer.token.expires)
@@ -280,6 +293,14 @@ def open_transfer(tx: Connection, offer: Offer, *, quota: int | None) -> Transfe
         offer_expires=offer.expires,
         token_expires=offer.token.expires,
     )
+
+
+def _require_few_open(tx: Connection, sender: MemberId, recipient: MemberId) -> None:
+    """Announced bytes alone would let a member have tens of thousands open, each of them a notice to somebody."""
+    everything, unanswered = tx.execute(_OPEN, {"member": sender, "to": recipient}).one()
+    for count, limit in ((everything, quotas.OPEN), (unanswered, quotas.UNANSWERED)):
+        if count >= limit:
+            raise TooManyOpenTransfers(open=count, limit=limit)
 
 
 def move(tx: Connection, transfer: Transfer, state: State, *, acceptance: Answer | None = None) -> None:

@@ -90,7 +90,10 @@ class Outbox:
         try:
             while not await self._try(transfer):
                 posted = self._posted
-                await asyncio.sleep(_LEAST_PAUSE)  # the attempt itself may have been the news
+                asked = self.refusal.retry_after if isinstance(self.refusal, TooManyRequests) else 0.0
+                await asyncio.sleep(
+                    max(_LEAST_PAUSE, min(asked, _LONGEST_PAUSE))
+                )  # the attempt itself may have been the news
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):  # `wait_for` may lose a cancellation that comes with the news
                         await posted.wait()

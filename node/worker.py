@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cordee.errors import CordeeError
+from cordee.errors import CordeeError, TooManyRequests
 from cordee.ids import TransferId
 from cordee.runtime.logs import logger
 from node import transfer_store
@@ -58,6 +58,8 @@ class Worker:
                     return
                 except CordeeError as waits:
                     log.info("job.waits", transfer=transfer.short, reason=waits.reason)
+                    if isinstance(waits, TooManyRequests):
+                        pause = max(pause, waits.retry_after)
                 except Exception as unforeseen:  # a full disk, say: it must neither spin nor stop the other jobs
                     log.error("job.waits", transfer=transfer.short, reason=type(unforeseen).__name__)
                 await self._house.clock.sleep(pause)

@@ -32,10 +32,13 @@ __all__ = [
     "Gate",
     "Observer",
     "StrongConnection",
+    "address_of",
     "caller",
 ]
 
 _ABORT_SECONDS = 1
+_WRONG = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "DATA_LOSS", "FAILED_PRECONDITION"})
+"""Refusals that an honest caller seldom meets. That something is not there, or there already, is none of them."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Gate(grpc.aio.ServerInterceptor):
         self._observers = tuple(observers)
         self._deadline = deadline
         self._idle = idle
+        self.met: Callable[[str, Hashable], None] | None = None
+        """Hears, at each call that the guard lets in, from which peer it comes and whose it is."""
 
     async def intercept_service(
         self,
@@ -169,10 +174,15 @@ class Gate(grpc.aio.ServerInterceptor):
             try:
                 if self._guard is not None:
                     who = await self._guard.identify(context)
+                    if self.met is not None:
+                        peer = context.peer()
+                        self.met(peer, who.member if who is not None else address_of(peer))
                 with self._counted(who, context), self._running(who):
                     return await proceed()
             except CordeeError as error:
                 code, reason = error.status, error.reason
+                if self._limits is not None and error.status in _WRONG:
+                    self._limits.refused(self._key(who, context))
                 await context.abort_with_status(to_status(error))
             except TimeoutError:
                 code = "DEADLINE_EXCEEDED"
@@ -203,11 +213,13 @@ class Gate(grpc.aio.ServerInterceptor):
     def _counted(self, who: Caller | None, context: Any) -> AbstractContextManager[None]:
         if self._limits is None:
             return nullcontext()
-        key: Hashable = who.member if who is not None else _address(context.peer())
-        return self._limits.taken(key)
+        return self._limits.taken(self._key(who, context))
+
+    def _key(self, who: Caller | None, context: Any) -> Hashable:
+        return who.member if who is not None else address_of(context.peer())
 
 
-def _address(peer: str) -> str:
+def address_of(peer: str) -> str:
     """ "ipv4:192.0.2.1:50000" without its port; of an IPv6 address the first half, since one host has all the rest."""
     address = peer.rpartition(":")[0]
     if address.startswith("ipv6:"):

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull
+from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull, TooManyBytes
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.durable import private_folder, sync_folder
 from cordee.runtime.guard import caller
+from cordee.runtime.limits import Budget
 from cordee.runtime.mailbox_wire import Piece
 from cordee.v1 import mailbox_pb2
 
@@ -361,16 +362,20 @@ class MailboxPolicy(Protocol):
 
 
 class MailboxServicer:
-    """The Mailbox service over a store, by a policy; `add_mailbox` hosts it. It stands behind a ConnectionGuard."""
+    """The Mailbox service over a store, by a policy; `add_mailbox` hosts it. It stands behind a ConnectionGuard.
 
-    def __init__(self, store: MailboxStore, policy: MailboxPolicy) -> None:
+    `bytes_a_day` counts what each member uploads: the policy bounds what waits, not how often it is sent anew.
+    """
+
+    def __init__(self, store: MailboxStore, policy: MailboxPolicy, bytes_a_day: Budget | None = None) -> None:
         self._store = store
         self._policy = policy
+        self._bytes = bytes_a_day
 
     async def Put(
         self, request_iterator: AsyncIterator[mailbox_pb2.PutRequest | Piece], context: Any
     ) -> mailbox_pb2.PutResponse:
-        """Append. Raises what `MailboxStore.append` and the policy raise, and InvalidInput."""
+        """Append. Raises what `MailboxStore.append` and the policy raise, InvalidInput, and TooManyBytes."""
         member = caller(context).member
         first = await anext(aiter(request_iterator), None)
         if first is None or isinstance(first, Piece) or not first.transfer_id:
@@ -381,12 +386,20 @@ class MailboxServicer:
         size = await self._store.append(
             transfer_id,
             first.offset,
-            _data(first, request_iterator),
+            self._counted(member, _data(first, request_iterator)),
             allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
             anew=first.anew,
             under_way=lambda: self._policy.under_way(transfer_id, anew=first.anew),
         )
         return mailbox_pb2.PutResponse(size=size)
+
+    async def _counted(
+        self, member: MemberId, pieces: AsyncIterator[bytes | memoryview]
+    ) -> AsyncIterator[bytes | memoryview]:
+        async for piece in pieces:
+            if self._bytes is not None:
+                self._bytes.spend(member, len(piece), error=TooManyBytes)
+            yield piece
 
     async def Get(self, request: mailbox_pb2.GetRequest, context: Any) -> AsyncIterator[Piece]:
         """Read to the end. Raises what `MailboxStore.read` and the policy raise."""

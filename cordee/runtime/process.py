@@ -1,10 +1,12 @@
-"""The process that serves: what it leaves behind when it dies."""
+"""The process that serves: what it leaves behind when it dies, and how many files it may open."""
 
 from __future__ import annotations
 
 import resource
 
-__all__ = ["forbid_core_dumps"]
+__all__ = ["allow_many_files", "forbid_core_dumps"]
+
+_FILES = 16_384
 
 
 def forbid_core_dumps() -> None:
@@ -15,3 +17,15 @@ def forbid_core_dumps() -> None:
     that program is told the limit: systemd-coredump keeps nothing then.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files as a flood of connections takes, as far as it may without privileges.
+
+    Many systems give 1,024 and let a program raise that: where connections have used them up, no database opens, and
+    no member gets in. Connections themselves are bounded far below (doorkeeper.py).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

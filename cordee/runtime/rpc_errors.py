@@ -1,4 +1,4 @@
-"""Our errors on the wire: `google.rpc.Status` with `ErrorInfo` and `BadRequest`, there and back.
+"""Our errors on the wire: `google.rpc.Status` with `ErrorInfo`, `BadRequest` and `RetryInfo`, there and back.
 
 The reason code and the facts travel; the text for people is made where they are. So facts that are texts travel as
 they are in the source, in English, with their facts beside them.
@@ -32,6 +32,7 @@ from cordee.errors import (
     Problem,
     Refused,
     RemoteFailure,
+    TooManyRequests,
     Unreachable,
     by_reason,
     filled,
@@ -83,6 +84,10 @@ def to_status(error: CordeeError) -> grpc.Status:
     _pack(status.details.add(), info)
     if bad.field_violations:
         _pack(status.details.add(), bad)
+    if isinstance(error, TooManyRequests) and error.retry_after:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(error.retry_after * 1000))
+        _pack(status.details.add(), retry)
     answer: grpc.Status = rpc_status.to_status(status)
     return answer
 
@@ -190,5 +195,7 @@ def _bounded(text: str, limit: int) -> str:
     return text.encode()[:limit].decode(errors="ignore")
 
 
-def _pack(detail: Any, message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> None:
+def _pack(
+    detail: Any, message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo
+) -> None:
     detail.Pack(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 import cordee.runtime.contract  # noqa: F401 - registers the bounds of the network's requests
 from cordee.runtime import LATE, bounds
+from cordee.runtime.doorkeeper import Bounds, Doorkeeper
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.logs import logger
 from cordee.runtime.memory import WINDOW
@@ -29,6 +32,10 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     *WINDOW,
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.http2.settings_timeout", 5_000),
+    (
+        "grpc.max_allowed_incoming_connections",
+        2_048,
+    ),  # refuses whoever is next: doorkeeper.py keeps far below it
     ("grpc.max_concurrent_streams", 32),
     ("grpc.max_connection_idle_ms", 600_000),
     ("grpc.max_connection_age_ms", 3_600_000),  # a connection outlives its certificates otherwise
@@ -43,12 +50,19 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 class Server:
-    """One listener's server: services behind a gate, health, orderly stop.
+    """One listener's server: services behind a gate, a keeper of its door, health, orderly stop.
 
-    `options` override those above: for tests, and for what a unix socket need not fear.
+    `options` override those above: for tests, and for what a unix socket need not fear. `connections` says how many.
     """
 
-    def __init__(self, gate: Gate, *, options: Sequence[tuple[str, int]] = (), reflect: bool = False) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        options: Sequence[tuple[str, int]] = (),
+        reflect: bool = False,
+        connections: Bounds | None = None,
+    ) -> None:
         merged = {**dict(SERVER_OPTIONS), **dict(options)}
         self._server = grpc.aio.server(
             interceptors=[gate], options=list(merged.items()), compression=grpc.Compression.NoCompression
@@ -56,6 +70,9 @@ class Server:
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._reflect = reflect
+        self.door = Doorkeeper(connections)
+        self._keeping: asyncio.Task[None] | None = None
+        gate.met = self.door.met
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def add(self, service: Any, register: Callable[[Any, Any], None], servicer: object) -> None:
@@ -80,6 +97,7 @@ class Server:
             port = 0
         if port == 0:
             raise OSError(f"cannot listen on {address}")
+        self.door.watch(port)
         return port
 
     def listen_on_socket(self, path: Path) -> None:
@@ -102,6 +120,7 @@ class Server:
         if self._reflect:
             reflection.enable_server_reflection([*self._names, reflection.SERVICE_NAME], self._server)
         await self._server.start()
+        self._keeping = asyncio.create_task(self.door.run())
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
@@ -115,6 +134,10 @@ class Server:
         """Tell health checks, take no new calls, give those under way `grace` seconds, then end them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeping
 
     async def wait(self) -> None:
         """Until the server has stopped."""

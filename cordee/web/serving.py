@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cordee.errors import N_, InvalidInput
+from cordee.web.entrance import Entrance
 
 __all__ = ["Listening", "Site", "serving"]
 
@@ -64,7 +65,27 @@ class Listening:
 
 
 class _Server(uvicorn.Server):
-    """The program owns the signals: uvicorn would end the process before the program has ended its work."""
+    """The program owns the signals: uvicorn would end the process before the program has ended its work.
+
+    It also lets people in itself (`Entrance`): uvicorn bounds neither handshakes nor the time that one takes.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config)
+        self._entrance = Entrance(listener, self._connection)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let in whoever comes."""
+        await super().startup(sockets=[])
+        self._entrance.open(self.config.ssl)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody any more; those who are in have a moment."""
+        await self._entrance.close()
+        await super().shutdown(sockets=[])
+
+    def _connection(self) -> _Connection:
+        return _Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -136,14 +157,14 @@ async def serving(where: Listening, site: Site) -> AsyncIterator[str]:
         ssl_certfile=where.certificate,
         ssl_keyfile=where.key,
     )
-    server = _Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
+    port = listener.getsockname()[1]
+    server = _Server(config, listener)
+    running = asyncio.create_task(server.serve(sockets=[]))
     try:
         while not server.started and not running.done():  # noqa: ASYNC110  # uvicorn tells nobody of it
             await asyncio.sleep(0.01)
         if running.done():
             running.result()
-        port = listener.getsockname()[1]
         yield f"{'https' if where.secure else 'http'}://{where.host}:{port}/"
     finally:
         server.should_exit = True

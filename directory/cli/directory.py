@@ -95,11 +95,12 @@ def serve(
     from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
     from cordee.runtime.metrics import Metrics, expose
     from cordee.runtime.output import to_json
-    from cordee.runtime.process import forbid_core_dumps
+    from cordee.runtime.process import allow_many_files, forbid_core_dumps
     from directory import app
 
     Output(ctx).for_real()
     forbid_core_dumps()
+    allow_many_files()
     keep_few_arenas()
     keep_freed_memory()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")

@@ -8,9 +8,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cordee.errors import Refused, WrongParty
+from cordee.errors import Refused, TooManyCards, WrongParty
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.interceptors import caller
+from cordee.runtime.limits import Budget
 from cordee.signing import MAX_BODY, Signed, parse_message
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
@@ -47,14 +48,17 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
 
 
 class RosterServicer(directory_pb2_grpc.RosterServicer):
-    """See `RosterStore`, `CardIndex` and `Knowledge`."""
+    """See `RosterStore`, `CardIndex` and `Knowledge`. `published` counts the cards of each member."""
 
-    def __init__(self, rosters: RosterStore, cards: CardIndex, events: Events, knowledge: Knowledge) -> None:
+    def __init__(
+        self, rosters: RosterStore, cards: CardIndex, events: Events, knowledge: Knowledge, published: Budget
+    ) -> None:
         self._rosters = rosters
         self._cards = cards
         self._events = events
         self._restorations = events.restorations
         self._knowledge = knowledge
+        self._published = published
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         """The newest checkpoint."""
@@ -86,7 +90,8 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
         return pb.TellHeldCheckpointResponse()
 
     async def PublishCard(self, request: pb.PublishCardRequest, context: Any) -> pb.PublishCardResponse:
-        """The caller's new card."""
+        """The caller's new card. Raises: TooManyCards, and what `CardIndex.publish` raises."""
+        self._published.spend(caller(context).member, error=TooManyCards)
         signed = Signed.from_message(request.card)
         revision = await self._cards.publish(caller(context).member, signed, request.profile)
         self._events.card_published(revision)

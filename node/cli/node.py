@@ -256,11 +256,12 @@ def serve(
     import asyncio
 
     from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
-    from cordee.runtime.process import forbid_core_dumps
+    from cordee.runtime.process import allow_many_files, forbid_core_dumps
     from node.cli.files import read_secret
     from node.vault import FILE, Vault
 
     forbid_core_dumps()
+    allow_many_files()
     keep_few_arenas()
     keep_freed_memory()
     # Before the node itself is imported: Argon2id takes its memory while little else is there.

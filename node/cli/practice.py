@@ -53,7 +53,7 @@ def serve(
     from cordee.runtime import logs
     from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
     from cordee.runtime.output import Output, to_json
-    from cordee.runtime.process import forbid_core_dumps
+    from cordee.runtime.process import allow_many_files, forbid_core_dumps
     from cordee.runtime.texts import text
     from node.practice.place import forget_settings, new_place
 
@@ -61,6 +61,7 @@ def serve(
     output.for_real()
     forget_settings(os.environ)
     forbid_core_dumps()
+    allow_many_files()
     keep_few_arenas()
     keep_freed_memory()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from cordee.ids import TokenId
+from cordee.errors import TooManyBytes
+from cordee.ids import MemberId, TokenId
+from cordee.runtime.limits import Budget
+from cordee.runtime.mailbox import MailboxServicer
 from cordee.signing import Signed
 from cordee.transfer import END_STATES, Kind, Party, State, kind_of, next_state
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import mailbox_pb2
 from cordee.v1 import statements_pb2 as v1
+from directory import quotas
+from directory.mailbox_policy import TransferMailboxPolicy
 from tests.directory.town import Node, Town, refused
 from tests.transfers import Story
 
@@ -451,3 +457,57 @@ async def test_no_end_state_leaves_a_byte_waiting(play: Play) -> None:
         if state not in END_STATES:
             await each.step("withdraw")
     assert await play.erased()
+
+
+async def test_open_transfers_of_one_member_are_bounded_and_one_that_ends_makes_room(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in (("UNANSWERED", 1), ("OPEN", 2)):
+        with monkeypatch.context() as fewer:
+            fewer.setattr(quotas, name, limit)
+            plays = [Play(play.town, play.paris, play.marseille) for _ in range(limit + 1)]
+            for each in plays[:-1]:
+                assert await each.step("offer") == State.OFFERED
+            with refused("TOO_MANY_OPEN_TRANSFERS"):
+                await plays[-1].step("offer")
+            back = Play(play.town, play.marseille, play.paris)
+            back.story = Story.between(play.town.network, "Marseille", "Paris")
+            assert await back.paris.submit(back.sign("offer")) == State.OFFERED, "the other has its own"
+            for each in plays[:-1]:
+                await each.step("withdraw")
+            assert await play.submit(plays[-1].story.statements[-1]) == State.OFFERED
+            await plays[-1].step("withdraw")
+
+
+async def test_offers_that_are_taken_back_at_once_are_counted_out(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play.town.directory.broker, "_offers", Budget(play.town.clock, rate=0.1, burst=2))
+    for _ in range(2):
+        await Play(play.town, play.paris, play.marseille).steps("offer", "withdraw")
+    late = Play(play.town, play.paris, play.marseille)
+    with refused("TOO_MANY_OFFERS"):
+        await late.step("offer")
+    back = Play(play.town, play.marseille, play.paris)
+    back.story = Story.between(play.town.network, "Marseille", "Paris")
+    assert await back.paris.submit(back.sign("offer")) == State.OFFERED, "the other has its own"
+    play.town.move(timedelta(seconds=10))
+    assert await play.submit(late.story.statements[-1]) == State.OFFERED
+
+
+async def test_what_is_uploaded_again_and_again_is_counted_out(play: Play) -> None:
+    await play.steps("offer", "accept")
+    service = MailboxServicer(
+        play.town.directory.mailbox,
+        TransferMailboxPolicy(play.town.directory.broker),
+        Budget(play.town.clock, rate=10_000, burst=150_000),
+    )
+    spent = service._counted(MemberId(play.paris.keys.id), _twice(CIPHERTEXT))
+    assert [len(each) async for each in spent] == [len(CIPHERTEXT)] * 2
+    with pytest.raises(TooManyBytes) as told:
+        [each async for each in service._counted(MemberId(play.paris.keys.id), _twice(CIPHERTEXT))]
+    assert told.value.retry_after > 0
+    assert [len(each) async for each in service._counted(MemberId(play.marseille.keys.id), _twice(b"x"))] == [1, 1]
+
+
+async def _twice(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+    yield data

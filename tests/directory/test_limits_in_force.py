@@ -12,14 +12,14 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from cordee.errors import TooManyRequests, WeakConnection
+from cordee.errors import TooManyRefusals, TooManyRequests, WeakConnection
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.server import SERVER_OPTIONS
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from tests.cordee.runtime.test_tls import h2_call, plain_context, raw_tls
-from tests.directory.town import Town
+from tests.directory.town import Town, refused
 
 A_MINUTE, AN_HOUR = 60_000, 3_600_000  # milliseconds
 
@@ -109,3 +109,41 @@ async def test_neither_listener_answers_without_the_hybrid_key_exchange(
         return received
 
     assert WeakConnection.reason.encode() in await asyncio.to_thread(call)
+
+
+async def test_a_card_is_not_replaced_without_end(town: Town) -> None:
+    greedy, modest = await town.join("Paris"), await town.join("Marseille")
+    with refused("TOO_MANY_CARDS"):
+        for number in range(2, 100):
+            await greedy.publish(town.card(greedy.keys, number=number), greedy.keys.profile)
+    assert number > 20, "an honest node is not in its way"
+    await modest.publish(town.card(modest.keys, number=2), modest.keys.profile)
+    town.clock.advance(61)
+    await greedy.publish(town.card(greedy.keys, number=number), greedy.keys.profile)
+
+
+async def test_a_member_that_is_refused_without_end_is_not_listened_to_and_the_others_are(town: Town) -> None:
+    greedy, modest = await town.join("Paris"), await town.join("Marseille")
+    refusals = 0
+
+    async def wrong(**options: Any) -> None:
+        nonlocal refusals
+        town.clock.advance(0.01)
+        try:
+            await greedy.broker.Submit(pb.SubmitRequest(), **options)
+        except grpc.aio.AioRpcError as answer:
+            if answer.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            refusals += 1
+
+    async def wrong_without_end() -> None:
+        for _ in range(2_000):
+            await wrong(timeout=10)
+
+    with pytest.raises(TooManyRefusals) as told, reaching("directory"):
+        await wrong_without_end()
+    assert refusals >= 300, "an honest node is not in its way"
+    assert told.value.retry_after > 0
+    assert (await modest.roster.GetCheckpoint(pb.GetCheckpointRequest(), timeout=5)).checkpoint
+    town.clock.advance(told.value.retry_after)
+    assert (await greedy.roster.GetCheckpoint(pb.GetCheckpointRequest(), timeout=5)).checkpoint

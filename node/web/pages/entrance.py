@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from cordee.errors import CordeeError
+from cordee.errors import CordeeError, TooManyRequests
 from cordee.runtime.texts import LANGUAGES, translate
-from cordee.web.request import LANGUAGE_COOKIE, inside, language_for
+from cordee.web.request import LANGUAGE_COOKIE, inside, language_for, status_of
+from cordee.web.turns import Turns, machine_of
 from node import people
 from node.web.rendering import page
 from node.web.site import ELSEWHERE, Page
@@ -31,7 +32,7 @@ _FIELDS = 8
 def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
     """What somebody who is not signed in may ask for."""
     cookie = cookie_name(secure=secure)
-    comparing = asyncio.Lock()  # one at a time: Argon2id takes much memory
+    comparing = Turns()  # one at a time: Argon2id takes much memory
 
     async def sign_in(request: Request) -> Response:
         language = language_for(request)
@@ -48,11 +49,13 @@ def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
             name, password = str(form.get("name", "")), str(form.get("password", ""))
             following = inside(str(form.get("next", "")))
         try:
-            async with comparing:
+            machine = machine_of(request.client.host if request.client is not None else None)
+            async with comparing.turn(machine):
                 token = await _token(node, name, password)
         except CordeeError as refused:
             told = " ".join(translate(refused, language))
-            return page("sign_in.html", language, status=401, visit=None, refused=told, name=name, next=following)
+            status = status_of(refused) if isinstance(refused, TooManyRequests) else 401
+            return page("sign_in.html", language, status=status, visit=None, refused=told, name=name, next=following)
         back = f"?next={following}" if following else ""
         answer = RedirectResponse(f"/second{back}", status_code=HTTPStatus.SEE_OTHER)
         answer.set_cookie(cookie, token, httponly=True, secure=secure, samesite="strict", path="/")

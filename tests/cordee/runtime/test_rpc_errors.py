@@ -174,3 +174,23 @@ def test_reaching_names_the_peer_that_cannot_be_reached() -> None:
     with pytest.raises(errors.Unreachable) as unreachable, reaching("The directory"):
         raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
     assert unreachable.value.facts["peer"] == "The directory"
+
+
+def test_who_has_to_wait_is_told_how_long_the_usual_way_too() -> None:
+    status = to_status(errors.TooManyRequests(seconds="1.5"))
+    details = status_pb2.Status.FromString(status.trailing_metadata[0][1]).details
+    retry = error_details_pb2.RetryInfo()
+    assert details[-1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1500
+    again = from_rpc_error(over_the_wire(status))
+    assert isinstance(again, errors.TooManyRequests)
+    assert again.retry_after == 1.5
+
+
+@pytest.mark.parametrize("told", ["", "-1", "1e9", "nan", "soon", "1_0"])
+def test_a_time_to_wait_that_is_none_is_passed_over(told: str) -> None:
+    assert errors.TooManyRequests(seconds=told).retry_after == 0
+
+
+def test_nobody_can_make_us_wait_for_days() -> None:
+    assert errors.TooManyRequests(seconds="999999").retry_after == 3600

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cordee.runtime.doorkeeper import Bounds, Connection, Doorkeeper, to_be_shut
+
+NOW = 1000.0
+FEW = Bounds(strangers=4, of_one=2, at_once=12, fresh=2.0, prattle=1000)
+
+
+def many(address: str, count: int, *, start: int = 0, **known: Any) -> list[Connection]:
+    return [
+        Connection(start + number, address, **{"since": NOW - 60 + number, "received": 500, **known})
+        for number in range(count)
+    ]
+
+
+def shut(*connections: Connection, bounds: Bounds = FEW) -> set[int]:
+    return {each.inode for each in to_be_shut(connections, now=NOW, bounds=bounds)}
+
+
+def test_nobody_goes_while_there_is_room() -> None:
+    assert not shut(*many("a", 4), *many("b", 2, start=10, caller="Paris"), *many("c", 2, start=20, caller="Marseille"))
+
+
+def test_a_member_that_works_keeps_its_connection_whoever_comes() -> None:
+    works = many("a", 2, caller="Paris", received=0, since=NOW - 3600)
+    assert not shut(*works, *many("a", 500, start=10)) & {0, 1}
+
+
+def test_of_a_member_with_too_many_the_oldest_go_and_nobody_elses() -> None:
+    assert shut(*many("a", 5, caller="Paris"), *many("a", 2, start=10, caller="Marseille")) == {0, 1, 2}
+
+
+def test_a_stranger_from_elsewhere_stays_while_one_address_floods() -> None:
+    elsewhere = many("b", 1, start=1000, received=0, since=NOW - 100)
+    gone = shut(*many("a", 50), *elsewhere)
+    assert len(gone) == 47
+    assert 1000 not in gone
+
+
+def test_from_one_address_whoever_said_least_goes_first() -> None:
+    shakes_hands = many("a", 1, start=1000, received=900, since=NOW - 100)
+    assert 1000 not in shut(*many("a", 50, received=0), *shakes_hands)
+
+
+def test_whoever_came_just_now_has_time_for_a_first_call() -> None:
+    assert not shut(*many("a", 10, since=NOW - 1))
+    assert len(shut(*many("a", 30, since=NOW - 1))) == 18, "not beyond what the port has in all"
+
+
+def test_a_stranger_who_talks_without_end_and_calls_nobody_goes_at_once() -> None:
+    assert shut(*many("a", 1, received=1001, since=NOW), *many("a", 1, start=1, received=1000, since=NOW)) == {0}
+
+
+def test_a_member_may_send_as_much_as_it_likes() -> None:
+    assert not shut(*many("a", 1, received=10**9, caller="Paris"))
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Of a server that takes every connection and answers none."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for line in lines:
+            line.close()
+
+
+async def opened(port: int, count: int, stack: ExitStack) -> list[socket.socket]:
+    lines = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+    await asyncio.sleep(0.1)
+    return lines
+
+
+def is_open(line: socket.socket) -> bool:
+    line.setblocking(False)
+    try:
+        return bool(line.recv(1))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+async def test_real_connections_are_shut_and_their_owners_hear_of_it(port: int) -> None:
+    now = [0.0]
+    door = Doorkeeper(FEW, clock=lambda: now[0])
+    door.watch(port)
+    with ExitStack() as stack:
+        lines = await opened(port, 10, stack)
+        lines[3].sendall(b"said something")
+        ours = lines[7].getsockname()
+        door.met(f"ipv4:{ours[0]}:{ours[1]}", "Paris")
+        assert door.look() == 0
+        now[0] = 10.0
+        assert door.look() == 5
+        await asyncio.sleep(0.1)
+        assert [is_open(lines[each]) for each in (3, 7)] == [True, True]
+        assert sum(map(is_open, lines)) == 5
+        assert door.look() == 0
+
+
+async def test_other_ports_of_the_process_are_left_alone(port: int) -> None:
+    now = [0.0]
+    door = Doorkeeper(FEW, clock=lambda: now[0])
+    door.watch(port + 1)
+    with ExitStack() as stack:
+        lines = await opened(port, 10, stack)
+        door.look()
+        now[0] = 10.0
+        assert door.look() == 0
+        assert all(map(is_open, lines))
+
+
+async def test_what_is_known_of_connections_ends_with_them(port: int) -> None:
+    door = Doorkeeper(FEW)
+    door.watch(port)
+    with ExitStack() as stack:
+        for line in await opened(port, 3, stack):
+            host, ours = line.getsockname()
+            door.met(f"ipv4:{host}:{ours}", "Paris")
+        door.look()
+        assert len(door._callers) == 3
+    await asyncio.sleep(0.1)
+    door.met("ipv4:127.0.0.1:1", "gone before it was seen")
+    door.look()
+    assert not door._callers

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cordee.web.entrance import Entrance
+from tests.faults.floods.scene import self_signed
+
+
+class Greeting(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"hello")
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+@pytest.fixture
+async def entrance(listener: socket.socket, tmp_path: Path) -> AsyncIterator[Entrance]:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    made = Entrance(listener, Greeting, of_one=4, at_once=6, seconds=30)
+    made.open(context)
+    yield made
+    await made.close()
+
+
+def silent(listener: socket.socket, stack: ExitStack, source: str, count: int) -> list[socket.socket]:
+    address = listener.getsockname()
+    return [stack.enter_context(socket.create_connection(address, source_address=(source, 0))) for _ in range(count)]
+
+
+async def greeted(listener: socket.socket, tmp_path: Path, *, source: str = "127.0.0.1") -> bytes:
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "pages.pem"))
+    host, port = listener.getsockname()
+    reader, writer = await asyncio.open_connection(
+        host, port, ssl=trusted, server_hostname="localhost", local_addr=(source, 0)
+    )
+    try:
+        return await asyncio.wait_for(reader.readexactly(5), 20)
+    finally:
+        writer.close()
+
+
+async def test_whoever_shakes_hands_is_let_in(entrance: Entrance, listener: socket.socket, tmp_path: Path) -> None:
+    assert await greeted(listener, tmp_path) == b"hello"
+    await asyncio.sleep(0.05)
+    assert not entrance.shaking
+
+
+async def test_of_one_machine_few_shake_hands_at_a_time_and_another_is_let_in(
+    entrance: Entrance, listener: socket.socket, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        lines = silent(listener, stack, "127.0.0.2", 40)
+        await asyncio.sleep(0.2)
+        assert entrance.shaking == {"127.0.0.2": 4}
+        lines[-1].settimeout(5)
+        with pytest.raises(ConnectionResetError):
+            lines[-1].recv(1)
+        assert await greeted(listener, tmp_path) == b"hello"
+
+
+async def test_where_all_together_are_too_many_whoever_has_the_most_makes_room(
+    entrance: Entrance, listener: socket.socket, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        for source, count in (("127.0.0.2", 4), ("127.0.0.3", 1), ("127.0.0.4", 1), ("127.0.0.5", 1)):
+            silent(listener, stack, source, count)
+            await asyncio.sleep(0.1)
+        assert entrance.shaking == {"127.0.0.2": 3, "127.0.0.3": 1, "127.0.0.4": 1, "127.0.0.5": 1}
+        assert await greeted(listener, tmp_path) == b"hello"
+
+
+async def test_a_handshake_that_does_not_come_is_given_up(listener: socket.socket, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    made = Entrance(listener, Greeting, seconds=0.2)
+    made.open(context)
+    with ExitStack() as stack:
+        (line,) = silent(listener, stack, "127.0.0.1", 1)
+        line.settimeout(10)
+        assert await asyncio.to_thread(_ended, line)
+        await asyncio.sleep(0.1)
+        assert not made.shaking
+    await made.close()
+
+
+def _ended(line: socket.socket) -> bool:
+    try:
+        return line.recv(1) == b""
+    except ConnectionResetError:
+        return True

@@ -1,0 +1,133 @@
+"""Floods: whoever wants Cordée to stop sends what costs the most, and whoever works beside it notices nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from node.mailbox_line import CALL_SECONDS
+from tests.faults.floods.flood import SECONDS, endured
+from tests.faults.floods.honest import Served, asking, handling, working
+from tests.faults.floods.scene import Scene, opened
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
+
+_BY_A_MEMBER = (
+    "oversized messages",
+    "compression bombs",
+    "metadata flood",
+    "continuation flood",
+    "rapid reset",
+    "ping flood",
+    "settings flood",
+    "empty frames",
+    "garbage",
+    "held streams",
+    "slow senders",
+    "slow readers",
+    "calls without end",
+)
+_BY_ANYBODY = (
+    "silent connections",
+    "handshakes begun",
+    "handshakes dropped",
+    "connections dropped",
+    "idle connections",
+)
+_AT_THE_FRONT = ("rapid reset", "held streams")
+_AT_A_MAILBOX = ("rapid reset", "idle connections")
+_AT_PAGES = (
+    "slow heads",
+    "slow forms",
+    "slow readers of pages",
+    "huge heads",
+    "many cookies",
+    "huge forms",
+    "many parts",
+    "sign ins",
+    "handshakes begun",
+)
+_BOUND, _BOUND_OF_CONNECTIONS = 64, 192  # MiB; 2,000 connections of TLS are 100 of them
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with opened(tmp_path_factory.mktemp("floods")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", _BY_A_MEMBER)
+async def test_a_hostile_members_flood_keeps_no_other_member_from_the_directory(scene: Scene, name: str) -> None:
+    served = Served(within=CALL_SECONDS)
+    await endured(
+        name,
+        scene.members(),
+        folder=scene.folder,
+        server=scene.directory,
+        honest=working(scene.honest, scene.hostile, served),
+        served=served,
+        bound=_BOUND,
+    )
+
+
+@pytest.mark.parametrize("name", _BY_ANYBODY)
+async def test_connections_without_end_keep_no_member_from_the_directory(scene: Scene, name: str) -> None:
+    """From the very address that the honest member has: nothing but what it does tells it from the flood."""
+    served = Served(within=CALL_SECONDS)
+    idle = name == "idle connections"  # for which a certificate is needed; the others come from anybody
+    await endured(
+        name,
+        scene.members() if idle else scene.members(certificate="", key=""),
+        folder=scene.folder,
+        server=scene.directory,
+        honest=working(scene.honest, scene.hostile, served),
+        served=served,
+        bound=_BOUND_OF_CONNECTIONS,
+        seconds=8.0 if idle else SECONDS,
+    )
+
+
+@pytest.mark.parametrize("name", _AT_THE_FRONT)
+async def test_a_strangers_flood_at_the_front_keeps_no_member_from_the_directory(scene: Scene, name: str) -> None:
+    served = Served(within=CALL_SECONDS)
+    await endured(
+        name,
+        scene.front(),
+        fault=f"{name}, at the front",
+        folder=scene.folder,
+        server=scene.directory,
+        honest=working(scene.honest, scene.hostile, served),
+        served=served,
+        bound=_BOUND,
+    )
+
+
+@pytest.mark.parametrize("name", _AT_A_MAILBOX)
+async def test_a_flood_at_a_nodes_own_mailbox_keeps_no_sender_from_it(scene: Scene, name: str) -> None:
+    served = Served(within=CALL_SECONDS)
+    await endured(
+        name,
+        scene.mailbox(),
+        fault=f"{name}, at a node's mailbox",
+        folder=scene.folder,
+        server=scene.node,
+        honest=asking(scene.honest, scene.honest, scene.own_mailbox, served),
+        served=served,
+        bound=_BOUND_OF_CONNECTIONS,
+    )
+
+
+@pytest.mark.parametrize("name", _AT_PAGES)
+async def test_a_flood_at_the_pages_keeps_no_handler_from_them(scene: Scene, name: str) -> None:
+    served = Served(within=CALL_SECONDS)
+    await endured(
+        name,
+        scene.pages(),
+        fault=f"{name}, at the pages",
+        folder=scene.folder,
+        server=scene.node,
+        honest=handling(scene, served, signing_in=name == "sign ins"),
+        served=served,
+        bound=_BOUND_OF_CONNECTIONS,
+    )
