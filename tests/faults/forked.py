@@ -16,11 +16,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -53,6 +55,7 @@ class Trial:
     module: str = ""
     text: str = ""
     stop: bool = True  # at the first failure
+    trace: str = ""  # a file: which of its lines each test runs
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Result:
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # the test itself failed: by what error
     errors: dict[str, str] = field(default_factory=dict)  # it could not be collected, set up or taken down
+    took: dict[str, float] = field(default_factory=dict)  # seconds
+    lines: dict[str, list[int]] = field(default_factory=dict)  # of the file that was traced; "" before any test
     late: bool = False
     seconds: float = 0.0
 
@@ -76,8 +81,31 @@ class Result:
 class _Recorder:
     """The plugin that writes down what pytest finds."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, traced: str = "") -> None:
         self.result = result
+        self._traced = traced
+        self._ran: dict[str, set[int]] = {"": set()}
+        self._now = self._ran[""]
+
+    def trace(self) -> None:
+        """Note, from here on, which lines of the file are run, by whom."""
+        threading.settrace(self._called)
+        sys.settrace(self._called)
+
+    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._line if frame.f_code.co_filename == self._traced else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            self._now.add(frame.f_lineno)
+        return self._line
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._now = self._ran.setdefault(nodeid, set())
+
+    def pytest_sessionfinish(self) -> None:
+        sys.settrace(None)
+        self.result.lines = {name: sorted(lines) for name, lines in self._ran.items() if lines}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -90,6 +118,7 @@ class _Recorder:
             where[name] = _told(call.excinfo.value if call.excinfo else None)
         elif report.when == "call":
             self.result.passed.append(name)
+        self.result.took[name] = round(self.result.took.get(name, 0.0) + call.duration, 3)
         return report  # type: ignore[return-value]
 
     @pytest.hookimpl(wrapper=True)
@@ -105,7 +134,7 @@ def _told(error: BaseException | None) -> str:
 
 
 def run(trials: Iterable[Trial], keep: Callable[[Result], None], *, jobs: int, seconds: float) -> None:
-    """Each trial in a fork of this process, `jobs` at a time, `seconds` at most; each result to `keep` when it is there.
+    """Each trial in a fork of this process, `jobs` at a time, for `seconds` at most; each result goes to `keep`.
 
     This process must have one thread only, and nothing of the product imported but the generated messages.
     """
@@ -175,7 +204,10 @@ def _in_child(trial: Trial, place: Path) -> None:
         result = Result(trial.name)
         options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short"]
         options += [f"--basetemp={place / 'tests'}", *(["-x"] if trial.stop else [])]
-        pytest.main([*options, *trial.tests], plugins=[_Recorder(result)])
+        recorder = _Recorder(result, str(ROOT / trial.trace))
+        if trial.trace:
+            recorder.trace()
+        pytest.main([*options, *trial.tests], plugins=[recorder])
         draft = place / "result.draft"
         draft.write_text(json.dumps(asdict(result)))
         draft.rename(place / "result.json")

@@ -38,13 +38,21 @@ def text_of(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
 
-def changed(file: str, changes: Sequence[tuple[str, str]]) -> str:
-    """The file's text with each first text replaced by the second. Raises NotThere."""
+def changed(file: str, patch: str) -> str:
+    """The file's text with a patch: whole lines that go (-), that come (+), that say where ( ); `@@` between places.
+
+    Raises: NotThere where such lines do not stand there, or more than once; ValueError for what is no patch.
+    """
     text = text_of(file)
-    for old, new in changes:
-        if text.count(old) != 1:
-            raise NotThere(f"{file} holds this {text.count(old)} times, not once:\n{old}")
-        text = text.replace(old, new)
+    for place in patch.strip("\n").split("\n@@\n"):
+        lines = [line or " " for line in place.split("\n")]
+        if any(line[:1] not in ("-", "+", " ") for line in lines) or all(line[:1] == " " for line in lines):
+            raise ValueError(f"no patch: {place}")
+        old = "".join(f"{line[1:]}\n" for line in lines if line[:1] in "- ")
+        new = "".join(f"{line[1:]}\n" for line in lines if line[:1] in "+ ")
+        if not old or f"\n{text}".count(f"\n{old}") != 1:
+            raise NotThere(f"{file} does not hold these lines once:\n{old}")
+        text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
     return text
 
 

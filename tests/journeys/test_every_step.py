@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,8 +14,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, text
 
+from cordee import content
 from cordee.errors import TransferOver
-from cordee.ids import TransferId
+from cordee.ids import Digest, TransferId
 from cordee.signing import Signed
 from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2 as v1
@@ -181,7 +183,7 @@ async def test_each_acceptance_has_a_key_of_its_own(nodes: tuple[Neighbour, Neig
         )
         keys.add(v1.Answer.FromString(signed.body).acceptance.one_time_key)
     assert len(keys) == 2
-    assert bytes() not in keys
+    assert b"" not in keys
 
 
 # ---- what comes to nothing ----
@@ -221,6 +223,20 @@ async def test_what_is_withdrawn_while_it_is_opened_is_not_imported(
     await asyncio.wait_for(opened.wait(), 30)
     await paris.reaches(transfer, State.WITHDRAWN)
     assert await marseille.state(transfer) is State.WITHDRAWN
+    assert await marseille.here.db.read(lambda tx: records.standing_of(tx, case_id)) is None
+    assert list((marseille.folder / "attachments").iterdir()) == []
+
+
+async def test_what_is_not_the_manifest_that_was_announced_is_refused(
+    nodes: tuple[Neighbour, Neighbour], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille = nodes
+    # The sender names another manifest than the one inside; whoever receives it takes the digest itself.
+    monkeypatch.setattr(content, "manifest_digest", lambda raw: Digest(hashlib.sha256(raw).digest()))
+    case_id, transfer = await offered(paris, marseille)
+    await marseille.here.receiving.accept(marseille.person, transfer)
+    await paris.reaches(transfer, State.REFUSED)
+    assert await marseille.state(transfer) is State.REFUSED
     assert await marseille.here.db.read(lambda tx: records.standing_of(tx, case_id)) is None
     assert list((marseille.folder / "attachments").iterdir()) == []
 
