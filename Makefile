@@ -52,6 +52,10 @@ faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, the
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
+mutants: ready ## Mutation testing of what guards a case, half an hour unless MINUTES says otherwise; it goes on where it stopped
+	$(PYTHON) -m tests.faults.mutants --minutes $(or $(MINUTES),30) $(ARGS)
+.PHONY: mutants
+
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

@@ -16,13 +16,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -84,28 +82,21 @@ class _Recorder:
     def __init__(self, result: Result, traced: str = "") -> None:
         self.result = result
         self._traced = traced
-        self._ran: dict[str, set[int]] = {"": set()}
-        self._now = self._ran[""]
-
-    def trace(self) -> None:
-        """Note, from here on, which lines of the file are run, by whom."""
-        threading.settrace(self._called)
-        sys.settrace(self._called)
-
-    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_filename == self._traced else None
-
-    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line":
-            self._now.add(frame.f_lineno)
-        return self._line
+        self._coverage = _coverage_of(traced) if traced else None
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._now = self._ran.setdefault(nodeid, set())
+        if self._coverage is not None:
+            self._coverage.switch_context(nodeid)
 
     def pytest_sessionfinish(self) -> None:
-        sys.settrace(None)
-        self.result.lines = {name: sorted(lines) for name, lines in self._ran.items() if lines}
+        if self._coverage is None:
+            return
+        self._coverage.stop()
+        lines: dict[str, list[int]] = {}
+        for line, tests in self._coverage.get_data().contexts_by_lineno(self._traced).items():
+            for test in tests:
+                lines.setdefault(test, []).append(line)
+        self.result.lines = lines
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -127,6 +118,15 @@ class _Recorder:
         if report.failed:
             self.result.errors[collector.nodeid] = str(report.longrepr)[-_LONGEST:]
         return report  # type: ignore[return-value]
+
+
+def _coverage_of(file: str) -> Any:
+    """Begins to note which lines of a file are run."""
+    from coverage import Coverage  # only where it is needed
+
+    started = Coverage(data_file=None, include=[file], config_file=False, messages=False)
+    started.start()
+    return started
 
 
 def _told(error: BaseException | None) -> str:
@@ -204,10 +204,8 @@ def _in_child(trial: Trial, place: Path) -> None:
         result = Result(trial.name)
         options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short"]
         options += [f"--basetemp={place / 'tests'}", *(["-x"] if trial.stop else [])]
-        recorder = _Recorder(result, str(ROOT / trial.trace))
-        if trial.trace:
-            recorder.trace()
-        pytest.main([*options, *trial.tests], plugins=[recorder])
+        traced = str(ROOT / trial.trace) if trial.trace else ""
+        pytest.main([*options, *trial.tests], plugins=[_Recorder(result, traced)])
         draft = place / "result.draft"
         draft.write_text(json.dumps(asdict(result)))
         draft.rename(place / "result.json")

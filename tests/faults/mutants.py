@@ -118,7 +118,7 @@ class Campaign:
     """One bounded run."""
 
     def __init__(self, *, seed: int, most: int, jobs: int, until: float, decisive: bool) -> None:
-        self.fates: list[Fate] = []
+        self.fates = list(_former())
         self.made: dict[str, int] = {}
         self._seed, self._most, self._jobs, self._until, self._decisive = seed, most, jobs, until, decisive
 
@@ -129,6 +129,10 @@ class Campaign:
                 return
             found = [each for each in mutants_of(text_of(file)) if each.decisive or not self._decisive]
             self.made[file] = len(found)
+            known = {(each.line, each.change) for each in self.fates if each.file == file}
+            found = [each for each in found if (each.line, each.told) not in known]
+            if not found:
+                continue
             # A shuffle of its own for each module: which ones are tried does not depend on the modules before.
             random.Random(f"{self._seed} {file}").shuffle(found)
             self._try_all(file, found[: self._most])
@@ -184,6 +188,13 @@ class Campaign:
             kept.write(json.dumps(asdict(fate), ensure_ascii=False) + "\n")
         if not killed:
             print(f"survived {file}:{fate.line} {fate.change} ({tests} tests)", flush=True)  # noqa: T201
+
+
+def _former() -> Iterator[Fate]:
+    """Of the runs before: a bounded run goes on where the last one ended, until build/mutants/ is removed."""
+    path = FOLDER / "fates.jsonl"
+    if path.exists():
+        yield from (Fate(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def report(campaign: Campaign) -> list[Fate]:

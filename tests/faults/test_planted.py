@@ -32,7 +32,7 @@ def test_what_a_defect_replaces_stands_there_once_and_what_it_puts_there_is_pyth
 
 
 def test_a_text_that_is_not_there_any_more_is_an_error() -> None:
-    for lines in ("-nothing of this kind", "-", " from __future__ import annotations\n-", "-    pass\n+    return"):
+    for lines in ("-nothing of this kind", "-", "+what comes, and nowhere", "-    pass\n+    return"):
         with pytest.raises(NotThere):
             changed("cordee/transfer.py", lines)
     for no_patch in ("from __future__ import annotations", " from __future__ import annotations", ""):
