@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Trial:
     module: str = ""
     text: str = ""
     stop: bool = True  # at the first failure
-    trace: str = ""  # a file: which of its lines each test runs
+    trace: tuple[str, ...] = ()  # files: which of their lines each test runs
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Result:
     failed: dict[str, str] = field(default_factory=dict)  # the test itself failed: by what error
     errors: dict[str, str] = field(default_factory=dict)  # it could not be collected, set up or taken down
     took: dict[str, float] = field(default_factory=dict)  # seconds
-    lines: dict[str, list[int]] = field(default_factory=dict)  # of the file that was traced; "" before any test
+    lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)  # of each file traced; "" before any test
     late: bool = False
     seconds: float = 0.0
 
@@ -79,7 +79,7 @@ class Result:
 class _Recorder:
     """The plugin that writes down what pytest finds."""
 
-    def __init__(self, result: Result, traced: str = "") -> None:
+    def __init__(self, result: Result, traced: Sequence[str] = ()) -> None:
         self.result = result
         self._traced = traced
         self._coverage = _coverage_of(traced) if traced else None
@@ -92,11 +92,12 @@ class _Recorder:
         if self._coverage is None:
             return
         self._coverage.stop()
-        lines: dict[str, list[int]] = {}
-        for line, tests in self._coverage.get_data().contexts_by_lineno(self._traced).items():
-            for test in tests:
-                lines.setdefault(test, []).append(line)
-        self.result.lines = lines
+        for file in self._traced:
+            lines: dict[str, list[int]] = {}
+            for line, tests in self._coverage.get_data().contexts_by_lineno(str(ROOT / file)).items():
+                for test in tests:
+                    lines.setdefault(test, []).append(line)
+            self.result.lines[file] = lines
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -120,11 +121,11 @@ class _Recorder:
         return report  # type: ignore[return-value]
 
 
-def _coverage_of(file: str) -> Any:
-    """Begins to note which lines of a file are run."""
+def _coverage_of(files: Sequence[str]) -> Any:
+    """Begins to note which lines of these files are run."""
     from coverage import Coverage  # only where it is needed
 
-    started = Coverage(data_file=None, include=[file], config_file=False, messages=False)
+    started = Coverage(data_file=None, include=[str(ROOT / file) for file in files], config_file=False, messages=False)
     started.start()
     return started
 
@@ -204,8 +205,7 @@ def _in_child(trial: Trial, place: Path) -> None:
         result = Result(trial.name)
         options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short"]
         options += [f"--basetemp={place / 'tests'}", *(["-x"] if trial.stop else [])]
-        traced = str(ROOT / trial.trace) if trial.trace else ""
-        pytest.main([*options, *trial.tests], plugins=[_Recorder(result, traced)])
+        pytest.main([*options, *trial.tests], plugins=[_Recorder(result, trial.trace)])
         draft = place / "result.draft"
         draft.write_text(json.dumps(asdict(result)))
         draft.rename(place / "result.json")

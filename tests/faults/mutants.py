@@ -7,6 +7,7 @@ quickest first. One that none of them notices has survived: a test is missing, o
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import re
@@ -138,10 +139,8 @@ class Campaign:
             self._try_all(file, found[: self._most])
 
     def _try_all(self, file: str, chosen: list[Mutant]) -> None:
-        before = self._once(Trial(file, TESTS[file], stop=False, trace=file), _BASELINE)
-        if before.failed or before.errors or before.late:
-            raise SystemExit(f"{file}: its tests fail as everything is: {before.failed or before.errors or 'late'}")
-        always = set(before.lines.get("", ()))
+        before = self._as_it_is(TESTS[file])
+        always = set(before.lines[file].get("", ()))
         under_way: dict[str, tuple[Mutant, tuple[str, ...]]] = {}
 
         def trials() -> Iterator[Trial]:
@@ -152,7 +151,7 @@ class Campaign:
                 if text is None:
                     self.made[file] -= 1
                     continue
-                tests = self._running(mutant, before, always)
+                tests = _running(mutant, file, before, always)
                 if not tests:
                     self._keep(file, mutant, 0, "", 0.0)
                     continue
@@ -166,19 +165,20 @@ class Campaign:
 
         run(trials(), ended, jobs=self._jobs, seconds=max(_LEAST, 3 * before.seconds))
 
-    def _running(self, mutant: Mutant, before: Result, always: set[int]) -> tuple[str, ...]:
-        """The tests that run a mutant's line, the quickest first; all of them for what is run on importing."""
-        last = mutant.line + mutant.old.count("\n")
-        lines = set(range(mutant.line, last + 1))
-        tests = [name for name, ran in before.lines.items() if name and not lines.isdisjoint(ran)]
-        if not tests and not lines.isdisjoint(always):
-            tests = list(before.passed)
-        return tuple(sorted(tests, key=lambda name: before.took.get(name, 0.0)))
-
-    def _once(self, trial: Trial, seconds: float) -> Result:
+    def _as_it_is(self, tests: tuple[str, ...]) -> Result:
+        """The tests pass, and which lines each of them runs; noted once for all modules that they are of."""
+        kept = FOLDER / f"{hashlib.sha256(repr(tests).encode()).hexdigest()[:16]}.json"
+        if kept.exists():
+            return Result(**json.loads(kept.read_text(encoding="utf-8")))
+        files = tuple(file for file, others in TESTS.items() if others == tests)
         found: list[Result] = []
-        run([trial], found.append, jobs=1, seconds=seconds)
-        return found[0]
+        run([Trial("as it is", tests, stop=False, trace=files)], found.append, jobs=1, seconds=_BASELINE)
+        before = found[0]
+        if before.failed or before.errors or before.late:
+            raise SystemExit(f"the tests fail as everything is: {before.failed or before.errors or 'late'}")
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(asdict(before)), encoding="utf-8")
+        return before
 
     def _keep(self, file: str, mutant: Mutant, tests: int, killed: str, seconds: float) -> None:
         fate = Fate(file, mutant.line, mutant.told, mutant.operator, mutant.decisive, tests, killed, seconds)
@@ -188,6 +188,15 @@ class Campaign:
             kept.write(json.dumps(asdict(fate), ensure_ascii=False) + "\n")
         if not killed:
             print(f"survived {file}:{fate.line} {fate.change} ({tests} tests)", flush=True)  # noqa: T201
+
+
+def _running(mutant: Mutant, file: str, before: Result, always: set[int]) -> tuple[str, ...]:
+    """The tests that run a mutant's line, the quickest first; all of them for what is run on importing."""
+    lines = set(range(mutant.line, mutant.line + mutant.old.count("\n") + 1))
+    tests = [name for name, ran in before.lines[file].items() if name and not lines.isdisjoint(ran)]
+    if not tests and not lines.isdisjoint(always):
+        tests = list(before.passed)
+    return tuple(sorted(tests, key=lambda name: before.took.get(name, 0.0)))
 
 
 def _former() -> Iterator[Fate]:
