@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -142,6 +143,7 @@ def run(trials: Iterable[Trial], keep: Callable[[Result], None], *, jobs: int, s
     for name in _LIBRARIES:
         importlib.import_module(name)
     waiting, under_way = iter(trials), dict[int, tuple[Trial, Path, float]]()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
     folder = Path(tempfile.mkdtemp(prefix="cordee-trials-"))
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(folder / "hypothesis")  # what a defect breaks is not kept
     try:
@@ -152,7 +154,7 @@ def run(trials: Iterable[Trial], keep: Callable[[Result], None], *, jobs: int, s
                 sys.stdout.flush()
                 pid = os.fork()
                 if pid == 0:
-                    _in_child(trial, place)
+                    _in_child(trial, place, seconds)
                 under_way[pid] = (trial, place, time.monotonic())
             if not under_way:
                 return
@@ -188,11 +190,13 @@ def _result(trial: Trial, place: Path, since: float, *, late: bool) -> Result:
     return result
 
 
-def _in_child(trial: Trial, place: Path) -> None:
+def _in_child(trial: Trial, place: Path, seconds: float) -> None:
     """Never returns."""
     code = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))  # should nobody be there any more
         output = os.open(place / "output", os.O_CREAT | os.O_WRONLY)
         for descriptor in (1, 2):
             os.dup2(output, descriptor)

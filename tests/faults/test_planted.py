@@ -13,7 +13,7 @@ from tests.faults.tally import Row, count
 
 JOBS = 3  # some wait for what a defect keeps from happening; two cores do the work
 _SECONDS = 240.0  # for one test, on a machine with other work
-_SOUND = "as everything is"
+PARTS = 6
 
 
 def test_there_are_at_least_twenty_in_as_many_places_and_each_says_whom_it_harms() -> None:
@@ -29,6 +29,11 @@ def test_there_are_at_least_twenty_in_as_many_places_and_each_says_whom_it_harms
 @pytest.mark.parametrize("defect", PLANTED, ids=lambda defect: defect.name)
 def test_what_a_defect_replaces_stands_there_once_and_what_it_puts_there_is_python(defect: Defect) -> None:
     compile(changed(defect.file, defect.patch), defect.file, "exec")
+
+
+def test_each_defect_is_in_one_part() -> None:
+    assert sorted(each.name for part in parts() for each in part) == sorted(each.name for each in PLANTED)
+    assert len(parts()) == PARTS
 
 
 def test_a_text_that_is_not_there_any_more_is_an_error() -> None:
@@ -56,23 +61,31 @@ def test_only_the_test_itself_failing_for_a_wrong_deed_is_a_catch() -> None:
     assert not caught(defect, Result("x", late=True))
 
 
+def parts() -> list[list[Defect]]:
+    """The list in a few parts of one length, each with the tests of few files."""
+    ordered = sorted(PLANTED, key=lambda each: each.caught_by)
+    length = -(-len(ordered) // PARTS)
+    return [ordered[start : start + length] for start in range(0, len(ordered), length)]
+
+
 @pytest.mark.fault
 @pytest.mark.timeout(1800)
-def test_every_defect_planted_by_hand_is_caught(tmp_path: Path) -> None:
+@pytest.mark.parametrize("defects", parts(), ids=lambda defects: f"{len(defects)} from {defects[0].name}")
+def test_every_defect_planted_by_hand_is_caught(tmp_path: Path, defects: list[Defect]) -> None:
+    tests = tuple(sorted({each.caught_by for each in defects}))
+    sound = Trial("as everything is", tests, stop=False)
     trials = [
-        Trial(each.name, (each.caught_by,), module_of(each.file), changed(each.file, each.patch)) for each in PLANTED
+        Trial(each.name, (each.caught_by,), module_of(each.file), changed(each.file, each.patch)) for each in defects
     ]
-    tests = tuple(sorted({each.caught_by for each in PLANTED}))
-    files = sorted({each.partition("::")[0] for each in tests})  # what a file sets up is set up once
-    halves = [tuple(each for each in tests if each.partition("::")[0] in part) for part in (files[::2], files[1::2])]
-    sound = [Trial(_SOUND, half, stop=False) for half in halves]
-    results = run_apart([*sound, *trials], jobs=JOBS, seconds=_SECONDS, folder=tmp_path)
-    before = [each for each in results if each.name == _SOUND]
-    assert [(each.failed, each.errors, each.skipped, each.late) for each in before] == [({}, {}, [], False)] * 2
-    assert {each.partition("[")[0] for found in before for each in found.passed} == set(tests)
+    before, *results = sorted(
+        run_apart([sound, *trials], jobs=JOBS, seconds=_SECONDS, folder=tmp_path),
+        key=lambda each: each.name != sound.name,
+    )
+    assert (before.failed, before.errors, before.skipped, before.late) == ({}, {}, [], False)
+    assert {each.partition("[")[0] for each in before.passed} == set(tests)
     of = {each.name: each for each in results}
-    missed = [each for each in PLANTED if not caught(each, of[each.name])]
-    count(Row("defects planted by hand", tries=len(PLANTED), stuck=len(missed)))
+    missed = [each for each in defects if not caught(each, of[each.name])]
+    count(Row("defects planted by hand", tries=len(defects), stuck=len(missed)))
     assert not missed, "\n".join(f"{each.name} ({each.caught_by}): {_told(of[each.name])}" for each in missed)
 
 
