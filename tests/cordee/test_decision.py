@@ -133,6 +133,14 @@ TABLE = [
     ),
     Given("moving into an area to avoid", agreement(), 1, False, "relocation", a_case(avoid=("63",)), missing="avoid"),
     Given(
+        "nothing is known of areas to avoid",
+        agreement(),
+        7,
+        True,
+        "relocation",
+        a_case().with_section("housing", {"shelter_need": "tonight"}),
+    ),
+    Given(
         "support in an area to avoid is told",
         agreement(),
         7,
@@ -198,6 +206,29 @@ TABLE = [
         missing="manager",
     ),
     Given(
+        "not completed when just a day has passed",
+        duty(validated_by_role="", decided_at="2026-08-31T12:00:00Z"),
+        4,
+        False,
+        "emergency_shelter",
+        missing="manager",
+    ),
+    Given(
+        "to be completed in the day's last second",
+        duty(validated_by_role="", decided_at="2026-08-31T12:00:01Z"),
+        4,
+        True,
+        "emergency_shelter",
+        flags=TOLD | {"complete_within_24h"},
+    ),
+    Given(
+        "past its review, a duty is no agreement though a parent agrees for a minor who cannot",
+        duty(minor("not_reached", "not_able"), holder("agrees"), review_due_at="2026-09-01T12:00:00Z"),
+        10,
+        False,
+        missing="review",
+    ),
+    Given(
         "parents not told, an empty reason",
         duty(information=information(parents="not_possible", reason=" ")),
         4,
@@ -237,6 +268,13 @@ TABLE = [
         5,
         False,
         record=(refusal(decided_at="2026-08-21T10:00:00Z", valid_until="2026-08-25T10:00:00Z"),),
+    ),
+    Given(
+        "a refusal that ran out, of the same moment as the agreement",
+        agreement(),
+        5,
+        False,
+        record=(refusal(valid_until="2026-08-25T10:00:00Z"),),
     ),
     Given(
         "a refusal that ran out before the agreement",
