@@ -118,8 +118,8 @@ def explained(page: Path = EXPLAINED) -> dict[tuple[str, str], str]:
 class Campaign:
     """One bounded run."""
 
-    def __init__(self, *, seed: int, most: int, jobs: int, until: float, decisive: bool) -> None:
-        self.fates = list(_former())
+    def __init__(self, *, seed: int, most: int, jobs: int, until: float, decisive: bool, again: bool = False) -> None:
+        self.fates = [each for each in _former() if each.killed or not again]
         self.made: dict[str, int] = {}
         self._seed, self._most, self._jobs, self._until, self._decisive = seed, most, jobs, until, decisive
 
@@ -132,10 +132,12 @@ class Campaign:
             self.made[file] = len(found)
             known = {(each.line, each.change) for each in self.fates if each.file == file}
             found = [each for each in found if (each.line, each.told) not in known]
+            survived = {(each.line, each.change) for each in _former() if each.file == file and not each.killed}
             if not found:
                 continue
             # A shuffle of its own for each module: which ones are tried does not depend on the modules before.
             random.Random(f"{self._seed} {file}").shuffle(found)
+            found.sort(key=lambda each: (each.line, each.told) not in survived)
             self._try_all(file, found[: self._most])
 
     def _try_all(self, file: str, chosen: list[Mutant]) -> None:
@@ -199,11 +201,12 @@ def _running(mutant: Mutant, file: str, before: Result, always: set[int]) -> tup
     return tuple(sorted(tests, key=lambda name: before.took.get(name, 0.0)))
 
 
-def _former() -> Iterator[Fate]:
+def _former() -> list[Fate]:
     """Of the runs before: a bounded run goes on where the last one ended, until build/mutants/ is removed."""
     path = FOLDER / "fates.jsonl"
-    if path.exists():
-        yield from (Fate(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines())
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    fates = (Fate(**json.loads(line)) for line in lines)
+    return list({(each.file, each.line, each.change): each for each in fates}.values())  # the last word counts
 
 
 def report(campaign: Campaign) -> list[Fate]:
@@ -233,6 +236,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=10_000, help="mutants of one module")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--decisive", action="store_true", help="only changes to what is decided")
+    parser.add_argument("--again", action="store_true", help="try those that survived before once more")
     chosen = parser.parse_args()
     files = chosen.files or list(TESTS)
     campaign = Campaign(
@@ -241,6 +245,7 @@ def main() -> int:
         jobs=chosen.jobs,
         until=time.monotonic() + 60 * chosen.minutes,
         decisive=chosen.decisive,
+        again=chosen.again,
     )
     campaign.go_through(files)
     left = report(campaign)
