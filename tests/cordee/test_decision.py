@@ -277,6 +277,22 @@ TABLE = [
         record=(refusal(valid_until="2026-08-25T10:00:00Z"),),
     ),
     Given(
+        "a refusal that ran out, and no act",
+        None,
+        10,
+        False,
+        record=(refusal(valid_until="2026-08-25T10:00:00Z"),),
+        missing="an act",
+    ),
+    Given(
+        "the minor cannot, and the holders disagree",
+        agreement(minor("not_reached", "not_able"), holder("agrees"), holder("refuses", FATHER)),
+        9,
+        False,
+        case=TWO,
+        flags=frozenset({"propose_ase_or_judge", "propose_path_b", "propose_path_c"}),
+    ),
+    Given(
         "a refusal that ran out before the agreement",
         agreement(),
         7,

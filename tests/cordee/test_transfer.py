@@ -284,3 +284,9 @@ def test_that_both_follow_a_case_is_told_of_none_that_was_not_received() -> None
     for state in set(State) - {State.RECEIVED}:
         for party in (Party.SENDER, Party.RECIPIENT):
             assert sentence(state, party, shared=True) == sentence(state, party)
+
+
+def test_what_was_withdrawn_before_it_was_received_is_no_request_to_erase() -> None:
+    taken = (Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.WITHDRAWAL)
+    for party in (Party.SENDER, Party.RECIPIENT):
+        assert sentence(State.WITHDRAWN, party, taken=taken) == sentence(State.WITHDRAWN, party)

@@ -169,10 +169,11 @@ class Campaign:
 
     def _as_it_is(self, tests: tuple[str, ...]) -> Result:
         """The tests pass, and which lines each of them runs; noted once for all modules that they are of."""
-        kept = FOLDER / f"{hashlib.sha256(repr(tests).encode()).hexdigest()[:16]}.json"
+        files = tuple(file for file, others in TESTS.items() if others == tests)
+        texts = "".join(text_of(each) for each in (*files, *tests))  # other tests, or other lines, are noted anew
+        kept = FOLDER / f"{hashlib.sha256(texts.encode()).hexdigest()[:16]}.json"
         if kept.exists():
             return Result(**json.loads(kept.read_text(encoding="utf-8")))
-        files = tuple(file for file, others in TESTS.items() if others == tests)
         found: list[Result] = []
         run([Trial("as it is", tests, stop=False, trace=files)], found.append, jobs=1, seconds=_BASELINE)
         before = found[0]
