@@ -124,7 +124,7 @@ class _Recorder:
 
 def _coverage_of(files: Sequence[str]) -> Any:
     """Begins to note which lines of these files are run."""
-    from coverage import Coverage  # only where it is needed
+    from coverage import Coverage  # installed by `make mutants` alone
 
     started = Coverage(data_file=None, include=[str(ROOT / file) for file in files], config_file=False, messages=False)
     started.start()
