@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -40,6 +41,7 @@ _LIBRARIES = (
     *("webauthn", "cordee.v1.statements_pb2", "cordee.v1.node_pb2", "cordee.v1.directory_pb2", "cordee.v1.mailbox_pb2"),
 )
 _TICK = 0.02
+_PDEATHSIG = 1  # prctl(2)
 _LONGEST = 300  # characters of a failure's text
 # A defect whose text is no code at all would be "caught" by anything.
 _BROKEN_CODE = ("SyntaxError", "ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError")
@@ -232,6 +234,7 @@ def run_apart(trials: Iterable[Trial], *, jobs: int, seconds: float, folder: Pat
 
 def main() -> None:
     """See the module."""
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)  # whoever asked is gone: nobody wants the rest
     parser = argparse.ArgumentParser(prog="python -m tests.faults.forked")
     parser.add_argument("trials", type=Path)
     parser.add_argument("results", type=Path)

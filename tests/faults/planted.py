@@ -113,8 +113,8 @@ _SENDING = (
         """
 -        decision.require()
 """,
-        "A case leaves although the minor refused.",
-        "tests/attacks/test_scope.py::test_a_whole_node_offers_nothing_beyond_an_act_that_allows_it",
+        "A case leaves for an association that the minor never agreed to.",
+        "tests/node/rpc/test_transfers_and_members.py::test_another_recipient_than_the_act_names_is_not_covered",
     ),
     Defect(
         "a case of a team is everybody's",
