@@ -251,6 +251,10 @@ def test_a_statement_too_large_is_refused_before_it_is_parsed() -> None:
 def test_a_body_is_parsed_only_as_what_it_is() -> None:
     with pytest.raises(MalformedStatement):
         parse_body(MARSEILLE.sign(withdrawal()), v1.Offer)
+    suspended = v1.MemberSuspended(member=bytes(16))  # its body would do for another kind as well
+    assert v1.MemberReinstated.FromString(suspended.SerializeToString()).member == bytes(16)
+    with pytest.raises(MalformedStatement, match="another kind"):
+        parse_body(MARSEILLE.sign(suspended), v1.MemberReinstated)
 
 
 def test_unknown_fields_are_refused_at_every_depth() -> None:
