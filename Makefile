@@ -54,6 +54,16 @@ faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, the
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
+MUTANTS_STAMP := $(VENV)/.mutants-installed
+$(MUTANTS_STAMP): requirements-mutants.lock $(STAMP)
+	pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements-mutants.lock
+	touch $@
+
+MINUTES := 30
+mutants: ready $(MUTANTS_STAMP) ## Mutation testing of what guards a case, for MINUTES=30; it goes on where it stopped
+	$(PYTHON) -m tests.faults.mutants --minutes $(MINUTES) $(ARGS)
+.PHONY: mutants
+
 FUZZ_STAMP := $(VENV)/.fuzz-installed
 $(FUZZ_STAMP): requirements-fuzz.lock $(STAMP)
 	pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements-fuzz.lock
@@ -104,6 +114,7 @@ format: ready ## Format the code
 lock: $(STAMP) ## Choose the newest versions again (needs uv)
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header requirements.in -o requirements.lock
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements-fuzz.in -o requirements-fuzz.lock
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header -c requirements.lock requirements-mutants.in -o requirements-mutants.lock
 
 clean: ## Remove what was built here
 	rm -rf $(VENV) cordee/v1 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -181,7 +181,10 @@ class Neighbour:
                     {each.id: each.state for each in transfer_store.all_transfers(tx)},
                 )
             )
-            return now.get(transfer) is state and transfer not in waits
+            found = now.get(transfer)
+            for_good = found in (State.RECEIVED, State.DECLINED, State.REFUSED) and found is not state
+            assert not for_good, f"{self.name}: {found} for good, never {state}"
+            return found is state and transfer not in waits
 
         await eventually(there, seconds=seconds, what=f"{self.name}: {state} (is {await self.state(transfer)})")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ("requirements.lock", "requirements-mutants.lock", "requirements-fuzz.lock")  # in the Makefile's order
 _PIP_INSTALL = re.compile(r"\bpip\b[^\n]* install [^\n]*")
 
 
-@pytest.mark.parametrize(("name", "fewest"), [("requirements.lock", 40), ("requirements-fuzz.lock", 1)])
+@pytest.mark.parametrize(("name", "fewest"), list(zip(LOCKS, (40, 5, 1), strict=True)))
 def test_every_package_of_the_lock_has_a_version_and_a_digest(name: str, fewest: int) -> None:
     lock = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     packages = [line for line in lock.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -23,7 +24,7 @@ def test_every_package_of_the_lock_has_a_version_and_a_digest(name: str, fewest:
 def test_pip_is_asked_for_digests_and_for_nothing_that_it_would_have_to_build() -> None:
     commands = _PIP_INSTALL.findall((ROOT / "Makefile").read_text(encoding="utf-8"))
     fetching = [each for each in commands if "--no-deps --no-build-isolation --editable ." not in each]
-    assert len(commands) == 3
-    assert len(fetching) == 2, "the other one installs this project and fetches nothing"
-    for each, name in zip(fetching, ("requirements.lock", "requirements-fuzz.lock"), strict=True):
+    assert len(commands) == len(LOCKS) + 1
+    assert len(fetching) == len(LOCKS), "the other one installs this project and fetches nothing"
+    for each, name in zip(fetching, LOCKS, strict=True):
         assert f"--require-hashes --only-binary :all: -r {name}" in each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import pytest
@@ -12,7 +13,12 @@ from cordee.content import CHUNK, ciphertext_size, size_bound
 from cordee.errors import ContentDamaged, TooLarge
 from cordee.layout import (
     MINIMUM_SIZE,
+    AttachmentData,
+    AttachmentEnd,
     ContentLimits,
+    ManifestRead,
+    PlaintextParser,
+    SectionRead,
     check_manifest,
     encode_manifest,
     manifest_digest,
@@ -99,3 +105,51 @@ def test_what_is_held_in_memory_has_limits() -> None:
         check_manifest(good, ContentLimits(manifest=good.ByteSize() - 1))
     with pytest.raises(TooLarge):
         check_manifest(good, ContentLimits(sections=999))
+
+
+# ---- the plaintext, read in pieces ----
+
+
+def plaintext_of(sections: dict[str, bytes], attachments: dict[str, bytes]) -> bytes:
+    written = v1.Manifest(
+        sections=[
+            v1.ManifestSection(name=name, size=len(data), sha256=hashlib.sha256(data).digest())
+            for name, data in sections.items()
+        ],
+        attachments=[
+            v1.ManifestAttachment(attachment_id=name, size=len(data), sha256=hashlib.sha256(data).digest())
+            for name, data in attachments.items()
+        ],
+    )
+    raw = encode_manifest(written)
+    content = len(raw).to_bytes(4, "big") + raw + b"".join(sections.values()) + b"".join(attachments.values())
+    return content + bytes(padded_size(written) - len(content))
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1_000, 2**20])
+def test_every_part_is_read_whole_in_whatever_pieces_it_comes(piece: int) -> None:
+    sections, attachments = {"identity": b"Lina, 14", "risk": bytes(range(250)) * 9}, {"a": b"scan " * 500}
+    plaintext = plaintext_of(sections, attachments)
+    parser = PlaintextParser(len(plaintext), ContentLimits())
+    released = [
+        each for start in range(0, len(plaintext), piece) for each in parser.take(plaintext[start : start + piece])
+    ]
+    assert parser.complete
+    assert {each.name: each.data for each in released if isinstance(each, SectionRead)} == sections
+    assert b"".join(each.data for each in released if isinstance(each, AttachmentData)) == attachments["a"]
+    assert not any("Lina" in repr(each) or "scan" in repr(each) for each in released)
+    assert not any("identity" in repr(each) for each in released if isinstance(each, ManifestRead))
+    assert not any("sha256" in repr(each) for each in released if isinstance(each, AttachmentEnd))
+
+
+def test_a_byte_behind_the_padding_is_refused() -> None:
+    plaintext = plaintext_of({"identity": b"Lina"}, {})
+    parser = PlaintextParser(len(plaintext), ContentLimits())
+    with pytest.raises(ContentDamaged):
+        list(parser.take(plaintext + b"\0"))
+
+
+def test_the_manifest_and_eight_mebibytes_of_sections_are_held_in_memory_and_no_more() -> None:
+    check_manifest(manifest({"a": 8 * 2**20}, {}), ContentLimits())
+    with pytest.raises(TooLarge):
+        check_manifest(manifest({"a": 8 * 2**20 + 1}, {}), ContentLimits())

@@ -284,7 +284,12 @@ def test_an_act_for_another_purpose_lets_nothing_leave() -> None:
 
 
 def test_what_does_not_exist_cannot_be_chosen() -> None:
-    for choice in ({"ticked": {"diary"}}, {"unticked": {"identity.no_such"}}, {"unticked": {"diary"}}):
+    for choice in (
+        {"ticked": {"diary"}},
+        {"ticked": {"identity.first_name"}},
+        {"unticked": {"identity.no_such"}},
+        {"unticked": {"diary"}},
+    ):
         with pytest.raises(InvalidInput):
             minimise(CASE, purpose="relocation", act=an_act(), **choice)
     with pytest.raises(InvalidInput):
@@ -335,6 +340,27 @@ def test_attachments_that_came_must_be_in_scope_and_described() -> None:
         check_scope(twice, [FIRST], purpose="relocation", act=act, taken=taken)
 
 
+@pytest.mark.parametrize(("extra", "told"), [(SECOND, f"attachment {SECOND}"), ("Marqueur", "an attachment")])
+def test_an_attachment_that_the_act_does_not_name_is_refused_though_it_is_described(extra: str, told: str) -> None:
+    act = an_act(attachment_ids=[FIRST])
+    package = minimise(CASE, purpose="relocation", act=act, attachments=[FIRST])
+    described = package["attachments"] + [package["attachments"][0] | {"attachment_id": extra}]
+    with pytest.raises(OutOfScope) as caught:
+        check_scope(
+            package | {"attachments": described}, [FIRST, extra], purpose="relocation", act=act, taken=tuple(package)
+        )
+    assert filled(caught.value.facts["item"], caught.value.facts) == told
+
+
+def test_an_attachment_that_came_twice_is_refused_though_it_is_described_twice() -> None:
+    act = an_act(attachment_ids=[FIRST])
+    package = minimise(CASE, purpose="relocation", act=act, attachments=[FIRST])
+    twice = package | {"attachments": package["attachments"] * 2}
+    with pytest.raises(OutOfScope) as caught:
+        check_scope(twice, [FIRST, FIRST], purpose="relocation", act=act, taken=tuple(package))
+    assert filled(caught.value.facts["item"], caught.value.facts) == f"attachment {FIRST}"
+
+
 # ---- the recipient's check ----
 
 
@@ -351,6 +377,8 @@ def test_the_refusal_names_the_place_and_no_value() -> None:
     assert refused(package | {"Marqueur": {}}, act) == "an unknown section"
     assert refused(package | {"identity": package["identity"] | {"last_name": "Marqueur"}}, act) == "identity.last_name"
     assert refused(package | {"identity": package["identity"] | {"Marqueur": 1}}, act) == "identity: an unlisted field"
+    listed = next(name for name in package if name in LIST_SECTIONS)
+    assert refused(package | {listed: [*package[listed], {"Marqueur": 1}]}, act) == listed
     assert refused(package | {"housing": package["housing"] | {"address": "Marqueur"}}, act) == "housing.address"
     family = copy.deepcopy(package["family"])
     family[1]["x_secret"] = "Marqueur"

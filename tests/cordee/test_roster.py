@@ -493,6 +493,12 @@ def test_a_genesis_has_sound_values(network: Network, change: dict[str, Any], ru
     assert_no_genesis(refounded(network, genesis), rule)
 
 
+def test_a_certificate_of_just_the_limit_is_taken(network: Network) -> None:
+    genesis = genesis_of(network)
+    genesis.ca_certificate = bytes(16 * 1024)
+    assert apply(None, refounded(network, genesis)).ca_certificate == genesis.ca_certificate
+
+
 def test_a_genesis_gives_each_key_to_one_holder(network: Network) -> None:
     genesis = genesis_of(network)
     genesis.directory_key.CopyFrom(genesis.administrators[0])

@@ -251,6 +251,10 @@ def test_a_statement_too_large_is_refused_before_it_is_parsed() -> None:
 def test_a_body_is_parsed_only_as_what_it_is() -> None:
     with pytest.raises(MalformedStatement):
         parse_body(MARSEILLE.sign(withdrawal()), v1.Offer)
+    suspended = v1.MemberSuspended(member=bytes(16))  # its body would do for another kind as well
+    assert v1.MemberReinstated.FromString(suspended.SerializeToString()).member == bytes(16)
+    with pytest.raises(MalformedStatement, match="another kind"):
+        parse_body(MARSEILLE.sign(suspended), v1.MemberReinstated)
 
 
 def test_unknown_fields_are_refused_at_every_depth() -> None:
@@ -262,6 +266,7 @@ def test_unknown_fields_are_refused_at_every_depth() -> None:
         v1.Genesis.FromString(good.SerializeToString() + unknown_field()),
         v1.Genesis(policy=in_policy),
         v1.Genesis(administrators=[MARSEILLE.public.to_message(), in_key]),
+        v1.Genesis(nonce=bytes(32), origin="a log", policy=in_policy),  # behind fields that hold no message
     ):
         with pytest.raises(MalformedStatement, match="does not know"):
             parse_message(bad.SerializeToString(), v1.Genesis)
@@ -294,6 +299,22 @@ def test_an_entry_is_signed_by_several_hands() -> None:
     short = v1.Signature(signer=signature.signer, ed25519_signature=b"x" * 64, mldsa65_signature=b"")
     with pytest.raises(MalformedStatement):
         verify_signature(short, "cordee.v1.MemberAdmitted", body, LILLE.public)
+    more = v1.Signature.FromString(signature.SerializeToString() + unknown_field())
+    with pytest.raises(MalformedStatement, match="does not know"):
+        verify_signature(more, "cordee.v1.MemberAdmitted", body, LILLE.public)
+    in_anothers_name = v1.Signature()
+    in_anothers_name.CopyFrom(signature)
+    in_anothers_name.signer = MARSEILLE.public.key_id
+    with pytest.raises(BadSignature):
+        verify_signature(in_anothers_name, "cordee.v1.MemberAdmitted", body, LILLE.public)
+
+
+def test_a_body_has_64_kibibytes_at_most() -> None:
+    largest = v1.Reason(text="é" * 32_766).SerializeToString()
+    assert len(largest) == 65_536
+    assert parse_message(largest, v1.Reason).SerializeToString() == largest
+    with pytest.raises(MalformedStatement, match="65537 bytes"):
+        parse_message(largest + b"\0", v1.Reason)
 
 
 @settings(max_examples=40)

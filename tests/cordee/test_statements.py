@@ -353,6 +353,7 @@ LIES: list[tuple[str, str, Callable[[Story, Any], object], type[CordeeError]]] =
     ("offer", "another root", lambda s, b: setattr(b.checkpoint, "root", bytes(32)), SplitView),
     ("offer", "a longer log", lambda s, b: setattr(b.checkpoint, "size", 99), RosterBehind),
     ("offer", "a log without them", lambda s, b: setattr(b.checkpoint, "size", 1), NotAMember),
+    ("offer", "an empty log", lambda s, b: setattr(b.checkpoint, "size", 0), MalformedStatement),
     ("acceptance", "no such key", lambda s, b: setattr(b.acceptance, "one_time_key", b"\xff" * 1216), MalformedKey),
     (
         "acceptance",
@@ -370,6 +371,7 @@ LIES: list[tuple[str, str, Callable[[Story, Any], object], type[CordeeError]]] =
     ("acceptance", "no host", lambda s, b: setattr(b.acceptance, "mailbox", "here"), MalformedStatement),
     ("acceptance", "a host and more", lambda s, b: setattr(b.acceptance, "mailbox", "a:1\n"), MalformedStatement),
     ("acceptance", "a longer log", lambda s, b: setattr(b.checkpoint, "size", 99), RosterBehind),
+    ("acceptance", "an empty log", lambda s, b: setattr(b.checkpoint, "size", 0), MalformedStatement),
     ("acceptance", "another root", lambda s, b: setattr(b.checkpoint, "root", bytes(32)), SplitView),
     ("acceptance", "unpadded", lambda s, b: setattr(b.acceptance, "sealed_sections", b"x"), MalformedStatement),
     ("refusal", "another root", lambda s, b: setattr(b.checkpoint, "root", bytes(32)), SplitView),

@@ -258,3 +258,35 @@ def test_every_state_is_told_to_both_in_one_sentence_of_its_own() -> None:
     assert all(text.endswith(".") and text.count(".") == 1 for text in told)
     with pytest.raises(ValueError, match="sender or the recipient"):
         sentence(State.OFFERED, Party.BROKER)
+
+
+@pytest.mark.parametrize(
+    ("taken", "shared", "to_the_sender", "to_the_recipient"),
+    [
+        ((), False, "the case is theirs now", "the case is yours now"),
+        ((), True, "you both follow the case now", "you both follow the case now"),
+        ((Kind.WITHDRAWAL,), False, "they were asked to erase it", "you are asked to erase it"),
+        ((Kind.WITHDRAWAL,), True, "they were asked to erase it", "you are asked to erase it"),
+        ((Kind.WITHDRAWAL, Kind.ERASURE), False, "read their answer", "you have answered the request"),
+        ((Kind.ERASURE,), False, "the case is yours again", "the case is theirs again"),
+        ((Kind.ERASURE,), True, "erased what you shared", "what they shared is erased here"),
+    ],
+)
+def test_who_has_the_case_after_it_was_received_is_told_by_what_came_afterwards(
+    taken: tuple[Kind, ...], shared: bool, to_the_sender: str, to_the_recipient: str
+) -> None:
+    before = (Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.RECEIPT_TAKEN)
+    for party, words in ((Party.SENDER, to_the_sender), (Party.RECIPIENT, to_the_recipient)):
+        assert words in sentence(State.RECEIVED, party, taken=(*before, *taken), shared=shared)
+
+
+def test_that_both_follow_a_case_is_told_of_none_that_was_not_received() -> None:
+    for state in set(State) - {State.RECEIVED}:
+        for party in (Party.SENDER, Party.RECIPIENT):
+            assert sentence(state, party, shared=True) == sentence(state, party)
+
+
+def test_what_was_withdrawn_before_it_was_received_is_no_request_to_erase() -> None:
+    taken = (Kind.OFFER, Kind.ACCEPTANCE, Kind.SHIPMENT, Kind.WITHDRAWAL)
+    for party in (Party.SENDER, Party.RECIPIENT):
+        assert sentence(State.WITHDRAWN, party, taken=taken) == sentence(State.WITHDRAWN, party)

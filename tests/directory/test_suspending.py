@@ -11,14 +11,17 @@ import pytest
 from grpc._cython import cygrpc
 
 from cordee.checkpoint import open_checkpoint
+from cordee.members import MemberState
 from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
+from directory import transfers
 from directory.events import Growth
 from tests.builders import Network
 from tests.directory.town import ORIGIN, Node, Town, refused
 from tests.tls_sessions import plain_context, resuming_channel, shake_hands
+from tests.transfers import Story
 
 # ---- the hint ----
 
@@ -123,3 +126,25 @@ async def test_only_what_ends_a_standing_ends_sessions(town: Town, tmp_path: Pat
     await town.append(network.suspend(marseille.keys) if kind is v1.MemberSuspended else network.remove(marseille.keys))
     resumed, _ = await shake_hands(port, context, session)
     assert not resumed
+
+
+async def test_a_step_that_was_read_before_a_suspension_is_not_written_after_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paris, marseille = await town.join("Paris"), await town.join("Marseille")
+    story = Story.between(town.network, "Paris", "Marseille")
+    story.now = town.clock.now()
+    offer = story.offer().statements[-1]
+    directory, read = town.directory, town.directory.broker._parse
+
+    def suspended_meanwhile(*arguments: Any) -> Any:
+        statement = read(*arguments)
+        town.network.suspend(marseille.keys)
+        monkeypatch.setattr(directory.rosters, "_roster", town.network.roster)
+        return statement
+
+    monkeypatch.setattr(directory.broker, "_parse", suspended_meanwhile)
+    with refused("MEMBER_IS_SUSPENDED"):
+        await paris.submit(offer)
+    assert town.network.member(marseille.keys).state is MemberState.SUSPENDED, "the statement was read before"
+    assert await directory.db.read(lambda tx: transfers.find(tx, story.parties.transfer_id)) is None

@@ -16,6 +16,7 @@ import pytest
 from cordee.errors import ContentDamaged
 from node.attachments import PIECE, AttachmentStore, StoredAttachment, Written
 from node.vault import DataKey
+from tests.flushing import Flushed
 
 KEY = DataKey(bytes(range(32)))
 MEBIBYTE = 1024 * 1024
@@ -207,3 +208,12 @@ def test_a_full_disk_is_told_and_leaves_no_file(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "attachments")], check=False)
     assert done.returncode == 0
+
+
+def test_what_is_finished_was_flushed_before(
+    store: AttachmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = Flushed(monkeypatch)
+    written = store.write(KEY, "a1", [os.urandom(100_000)])
+    assert flushed.whole(tmp_path / "attachments" / written.file_id)
+    assert flushed.whole(tmp_path / "attachments")

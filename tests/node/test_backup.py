@@ -139,6 +139,28 @@ def test_nothing_of_what_was_under_way_is_in_a_backup(house: Path, tmp_path: Pat
     assert rows(tmp_path / "there", "SELECT * FROM session") == []
 
 
+def test_neither_sessions_nor_keys_of_what_was_under_way_are_written_into_a_backup(
+    house: Path, tmp_path: Path, chance: Chance
+) -> None:
+    under_way = (
+        "INSERT INTO transfer (id, outgoing, peer, state, token_id, opened_at, updated_at, expires_at, hands_over,"
+        " sealed_terms, sealed_content_key, sealed_one_time_seed, job, total_bytes) VALUES"
+        " (x'aa', 1, x'bb', 'accepted', x'cc', :now, :now, :now, 1, x'dd', x'4b4559', x'53454544', 'ship', 0)"
+    )
+    with closing(sqlite3.connect(house / "node.db")) as connection:
+        connection.execute(under_way, {"now": NOW.isoformat()})
+        connection.commit()
+    source = io.BytesIO(saved(house, chance))
+    head = read_head(source)
+    written = tmp_path / "written"
+    written.mkdir()
+    backup.extract(source, head, Vault.open(house / "vault.json", PASSPHRASE), written)
+    assert rows(written, "SELECT count(*) FROM session") == [(0,)]
+    kept = "SELECT state, sealed_content_key, sealed_one_time_seed, job FROM transfer"
+    assert rows(written, kept) == [("accepted", None, None, None)]
+    assert rows(house, "SELECT job FROM transfer") == [("ship",)], "the node itself goes on"
+
+
 def test_a_backup_shows_nothing_in_clear_and_leaves_no_copy_behind(house: Path, chance: Chance) -> None:
     before = {path.name for path in house.rglob("*")}
     data = saved(house, chance)

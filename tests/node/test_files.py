@@ -8,6 +8,7 @@ import pytest
 
 from node import files
 from node.store import NodeTable
+from tests.flushing import Flushed
 
 
 def test_a_new_file_is_private_whole_and_never_written_over(tmp_path: Path) -> None:
@@ -59,3 +60,12 @@ def test_whoever_makes_the_database_knows_every_table() -> None:
     modules = {path.stem for path in Path(files.__file__).parent.glob("store/*.py")} - {"__init__", "migrations"}
     known = {mapper.class_.__module__.rsplit(".", 1)[1] for mapper in NodeTable._sa_registry.mappers}
     assert known == modules
+
+
+def test_a_file_is_flushed_before_it_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = Flushed(monkeypatch)
+    files.write_new(tmp_path / "key", b"a key")
+    files.replace(tmp_path / "key", b"another key")
+    assert flushed.too_early == []
+    assert flushed.whole(tmp_path / "key")
+    assert flushed.whole(tmp_path), "nor does its name get lost"

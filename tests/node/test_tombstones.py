@@ -8,6 +8,7 @@ import pytest
 
 from cordee.errors import TombstonesDamaged
 from node.tombstones import CASE, TRANSFER, Tombstones
+from tests.flushing import Flushed
 
 from .conftest import NOW
 
@@ -91,3 +92,10 @@ def test_nothing_but_an_id_goes_into_the_file(path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="only"):
         stones.add(CASE, name, NOW)
     assert path.read_bytes() == b""
+
+
+def test_a_tombstone_is_on_the_disk_when_it_is_said_to_be_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = Flushed(monkeypatch)
+    _fill(path, count=1)
+    assert flushed.whole(path)
+    assert flushed.whole(path.parent)

@@ -21,6 +21,7 @@ from cordee.runtime.mailbox import MailboxServicer, MailboxStore
 from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.rpc_errors import reaching
 from cordee.v1 import mailbox_pb2, mailbox_pb2_grpc
+from tests.flushing import Flushed
 
 TRANSFER = TransferId(bytes(range(16)))
 CHUNK = 1_048_576
@@ -495,3 +496,10 @@ async def test_what_is_dropped_is_gone_also_for_who_still_writes(store: MailboxS
         await writing
     assert store.names() == frozenset()
     assert await store.size(TRANSFER) == 0
+
+
+async def test_what_is_acknowledged_was_flushed_before(store: MailboxStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = Flushed(monkeypatch)
+    assert await put(store, CONTENT) == len(CONTENT)
+    assert flushed.whole(store._folder / TRANSFER.hex())
+    assert flushed.whole(store._folder)
