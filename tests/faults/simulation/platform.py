@@ -1,0 +1,39 @@
+"""What of the platform is exchanged for the simulation, all in one place: sockets, threads, the disk.
+
+The code that runs is the product's. Where it asks the system for a channel, a server, a thread or a write, it gets the
+simulation's. This is done once in a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+from typing import Any
+
+from cordee.runtime import database
+from directory import app as directory_app
+from node import directory_client, feed, front_desk, giving_back, joining, rejoining, spool
+
+from . import disk, threads
+from .network import Channel, SimServer
+
+__all__ = ["install"]
+
+
+def _dial(target: str, *, root: bytes, key: Any = None, certificate: bytes | None = None, **_options: Any) -> Channel:
+    """In the place of `cordee.runtime.tls.channel`."""
+    return Channel(SimServer.network, target, certificate)
+
+
+def install() -> bool:
+    """Exchange it. False where SQLite's own writes cannot be watched on this machine."""
+    for module in (directory_client, front_desk, giving_back, joining, rejoining):
+        module.channel = _dial  # type: ignore[attr-defined]
+    directory_app.Server = SimServer  # type: ignore[misc, assignment]
+    directory_app.rotating_server_credentials = lambda *_args, **_options: None  # type: ignore[assignment]
+    database.threading = SimpleNamespace(Thread=threads.Thread)  # type: ignore[assignment]
+    database.queue = SimpleNamespace(SimpleQueue=threads.SimpleQueue, Empty=queue.Empty)  # type: ignore[assignment]
+    database.Future = threads.Future  # type: ignore[misc, assignment]
+    spool.threading = SimpleNamespace(Condition=threads.Condition)  # type: ignore[assignment]
+    feed.SimpleQueue = threads.SimpleQueue  # type: ignore[misc, assignment]
+    return disk.install()

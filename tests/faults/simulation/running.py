@@ -1,0 +1,199 @@
+"""Many seeds, each in a process of its own that begins as all the others did: forked from one that has all it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import pickle
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from tests.faults.tally import Row, count
+
+__all__ = ["FAULT", "run"]
+
+FAULT = "simulated network, disks, clocks and kills"
+_MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+_LONGEST = 120  # seconds of processor time, for a seed that goes round in circles
+
+
+def run(options: Namespace) -> int:
+    """All that was asked for. 1 where something was wrong."""
+    with _place() as folder:
+        template = _founded(folder)
+        if options.seed is not None:
+            return _one(options, template, folder)
+        return _many(options, template, folder)
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="cordee-simulation-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _founded(folder: Path) -> Any:
+    """The template, founded by another process, so that each seed begins with nothing of that one's."""
+
+    def found(answer: IO[bytes]) -> None:
+        from . import template
+
+        pickle.dump(template.found(folder), answer)
+
+    from . import platform
+
+    _quiet()
+    if not platform.install():
+        print("SQLite's own writes cannot be watched here: disks fail between its calls only", file=sys.stderr)
+    with _child(found) as answer:
+        template = pickle.load(answer)
+    from . import seed  # noqa: F401  # what every seed needs is imported once
+
+    gc.collect()
+    gc.freeze()
+    return template
+
+
+def _quiet() -> None:
+    from cordee.runtime import logs
+
+    logs.configure(level="error", stream=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def _child(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
+    """What another process answers. It ends without any of Python's own clearing up."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        code = 1
+        try:
+            with os.fdopen(writing, "wb") as answer:
+                work(answer)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        yield answer
+    os.waitpid(pid, 0)
+
+
+def _played(number: int, template: Any, folder: Path, told: Callable[[str], None]) -> dict[str, Any]:
+    """One seed, in a process of its own."""
+
+    def play(answer: IO[bytes]) -> None:
+        from .seed import play
+
+        gc.disable()  # a `finally` of a process that has died must not run
+        resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
+        own = folder / f"seed-{number}"
+        own.mkdir()
+        try:
+            outcome = asdict(play_safely(play, own))
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        answer.write(json.dumps(outcome | {"seconds": used.ru_utime + used.ru_stime}).encode())
+
+    def play_safely(play: Any, own: Path) -> Any:
+        return play(number, template, own, told=told)
+
+    with _child(play) as answer:
+        raw = answer.read()
+    if not raw:
+        return {"seed": number, "wrong": [{"kind": "stuck", "what": "the simulation itself failed"}], "seconds": 0.0}
+    found: dict[str, Any] = json.loads(raw)
+    return found
+
+
+def _one(options: Namespace, template: Any, folder: Path) -> int:
+    def told(line: str) -> None:
+        if options.trace:
+            sys.stdout.write(line + "\n")
+
+    outcome = _played(options.seed, template, folder, told)
+    print(json.dumps(outcome, ensure_ascii=False))
+    return 1 if outcome["wrong"] else 0
+
+
+def _many(options: Namespace, template: Any, folder: Path) -> int:
+    first = options.first if options.first >= 0 else int.from_bytes(os.urandom(4), "big")
+    print(f"seeds from {first} on")
+    wrong: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    began = time.monotonic()
+
+    def share(job: int) -> Callable[[IO[bytes]], None]:
+        def work(answer: IO[bytes]) -> None:
+            number = first + job
+            while options.seeds == 0 or number < first + options.seeds:
+                outcome = _played(number, template, folder, lambda _: None)
+                answer.write(json.dumps(outcome).encode() + b"\n")
+                answer.flush()
+                number += options.jobs
+
+        return work
+
+    with contextlib.ExitStack() as open_pipes:
+        answers = [open_pipes.enter_context(_child(share(job))) for job in range(options.jobs)]
+        for outcome in _merged(answers):
+            for each in outcome["wrong"]:
+                wrong[each["kind"]] += 1
+                print(f"seed {outcome['seed']}: {each['kind']}: {each['what']}", flush=True)
+            totals["seeds"] += 1
+            for name in ("deaths", "steps", "calls", "received", "transfers", "seconds"):
+                totals[name] += outcome.get(name, 0)
+            if not outcome["wrong"]:
+                totals["well"] += 1
+    seconds = time.monotonic() - began
+    print(
+        f"{totals['seeds']} seeds in {seconds:.0f} s ({totals['seconds'] / max(1, totals['seeds']):.3f} s of processor "
+        f"each): {totals['well']} well; {totals['transfers']} transfers, {totals['received']} received, "
+        f"{totals['deaths']} deaths, {totals['calls']} calls, {totals['steps']} steps said to be done"
+    )
+    if options.count:
+        count(Row(FAULT, totals["seeds"], **{name: wrong[name] for name in ("lost", "twice", "leaked", "stuck")}))
+    if wrong:
+        print("again: python -m tests.faults.simulation --trace --seed N")
+    return 1 if wrong else 0
+
+
+def _merged(answers: list[IO[bytes]]) -> Iterator[dict[str, Any]]:
+    """Whatever comes first."""
+    import selectors
+
+    with selectors.DefaultSelector() as selector:
+        for each in answers:
+            selector.register(each, selectors.EVENT_READ)
+        rest = {each: b"" for each in answers}
+        while rest:
+            for key, _ in selector.select():
+                pipe: Any = key.fileobj
+                data = os.read(pipe.fileno(), 1 << 16)
+                if not data:
+                    selector.unregister(pipe)
+                    del rest[pipe]
+                    continue
+                *lines, rest[pipe] = (rest[pipe] + data).split(b"\n")
+                yield from map(json.loads, lines)
