@@ -7,6 +7,7 @@ delivers a request twice, and clogs or cuts a line in one direction or in both. 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from random import Random
@@ -66,7 +67,7 @@ class Network:
     def cut(self, one: str, other: str) -> None:
         """Nothing comes through any more in this direction; connections notice by their pings."""
         self.line(one, other).cut = True
-        self.loop.call_later(_KEEPALIVE, self._notice)
+        self.later(_KEEPALIVE, self._notice)
 
     def _notice(self) -> None:
         for server in self.servers.values():
@@ -93,6 +94,10 @@ class Network:
         for each in self._lines.values():
             each.cut = False
             each.clog(False)
+
+    def later(self, seconds: float, what: Callable[..., Any], *arguments: Any) -> None:
+        """The network's own doing: it does not end with whoever is the cause of it."""
+        self.loop.call_later(seconds, what, *arguments, context=contextvars.Context())
 
     def delay(self) -> float:
         return 0.0005 + self.chance.random() ** 3 * self.slow
@@ -356,7 +361,7 @@ class _Call:
         if self._pump is not None:
             self._pump.cancel()
         if self._work is not None and not self._work.done():
-            self.network.loop.call_later(self.network.delay(), self._work.cancel)  # the server hears of it
+            self.network.later(self.network.delay(), self._work.cancel)  # the server hears of it
         if self._server is not None:
             self._server.running.discard(self)
 
@@ -401,18 +406,18 @@ class _Call:
         twin.__dict__.update(self.__dict__)
         twin._over, twin._answers, twin._requests = self.network.loop.create_future(), deque(), deque([first, None])
         twin._came = asyncio.Event()
-        self.network.loop.call_later(self.network.delay() * 3, twin._serve, server)
+        self.network.later(self.network.delay() * 3, twin._serve, server)
 
     def broken(self) -> None:
         """The server is gone."""
         if not self._over.done():
-            self.network.loop.call_later(self.network.delay(), self._break)
+            self.network.later(self.network.delay(), self._break)
 
     def end(self) -> None:
         """The connection is gone, and both ends know."""
         self._break()
         if self._work is not None:
-            self.network.loop.call_later(self.network.delay(), self._work.cancel)
+            self.network.later(self.network.delay(), self._work.cancel)
 
     def _break(self) -> None:
         if not self._over.done():
