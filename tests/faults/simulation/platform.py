@@ -10,6 +10,10 @@ import queue
 from types import SimpleNamespace
 from typing import Any
 
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
+
 from cordee.runtime import database
 from directory import app as directory_app
 from node import directory_client, feed, front_desk, giving_back, joining, rejoining, spool
@@ -25,6 +29,29 @@ def _dial(target: str, *, root: bytes, key: Any = None, certificate: bytes | Non
     return Channel(SimServer.network, target, certificate)
 
 
+class _Dialect(SQLiteDialect_pysqlite):
+    """All of them are alike, as far as compiling is concerned."""
+
+    supports_statement_cache = True
+
+    def __hash__(self) -> int:
+        return hash(_Dialect)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Dialect)
+
+
+_COMPILED: LRUCache[Any, Any] = LRUCache(2000)
+
+
+def _engine(*arguments: Any, **options: Any) -> Engine:
+    """In the place of `create_engine`: what one engine has compiled, the others need not compile again."""
+    engine = create_engine(*arguments, **options)
+    engine.dialect.__class__ = _Dialect
+    engine._compiled_cache = _COMPILED
+    return engine
+
+
 def install() -> bool:
     """Exchange it. False where SQLite's own writes cannot be watched on this machine."""
     for module in (directory_client, front_desk, giving_back, joining, rejoining):
@@ -33,6 +60,7 @@ def install() -> bool:
     directory_app.rotating_server_credentials = lambda *_args, **_options: None  # type: ignore[assignment]
     database.threading = SimpleNamespace(Thread=threads.Thread)  # type: ignore[assignment]
     database.queue = SimpleNamespace(SimpleQueue=threads.SimpleQueue, Empty=queue.Empty)  # type: ignore[assignment]
+    database.create_engine = _engine
     database.Future = threads.Future  # type: ignore[misc, assignment]
     spool.threading = SimpleNamespace(Condition=threads.Condition)  # type: ignore[assignment]
     feed.SimpleQueue = threads.SimpleQueue  # type: ignore[misc, assignment]

@@ -26,6 +26,7 @@ __all__ = ["FAULT", "run"]
 
 FAULT = "simulated network, disks, clocks and kills"
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+_WARM_UPS = 2
 _LONGEST = 120  # seconds of processor time, for a seed that goes round in circles
 
 
@@ -62,11 +63,24 @@ def _founded(folder: Path) -> Any:
         print("SQLite's own writes cannot be watched here: disks fail between its calls only", file=sys.stderr)
     with _child(found) as answer:
         template = pickle.load(answer)
-    from . import seed  # noqa: F401  # what every seed needs is imported once
-
     gc.collect()
+    gc.disable()  # a `finally` of a process that has died must not run
+    _warm_up(template, folder)
     gc.freeze()
     return template
+
+
+def _warm_up(template: Any, folder: Path) -> None:
+    """What every seed compiles and parses once, it inherits."""
+    from . import threads
+    from .seed import play
+
+    for number in range(_WARM_UPS):
+        own = folder / f"warm-up-{number}"
+        own.mkdir()
+        play(-1 - number, template, own, told=lambda _: None)
+        threads.forget()
+        shutil.rmtree(own)
 
 
 def _quiet() -> None:
@@ -105,7 +119,6 @@ def _played(number: int, template: Any, folder: Path, told: Callable[[str], None
     def play(answer: IO[bytes]) -> None:
         from .seed import play
 
-        gc.disable()  # a `finally` of a process that has died must not run
         resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
         own = folder / f"seed-{number}"
         own.mkdir()

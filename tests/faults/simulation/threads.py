@@ -19,7 +19,7 @@ from greenlet import getcurrent, greenlet
 
 from .owner import PROCESS, Died, Owner
 
-__all__ = ["Condition", "Future", "SimpleQueue", "Thread", "bury", "start"]
+__all__ = ["Condition", "Future", "SimpleQueue", "Thread", "bury", "forget", "start"]
 
 
 
@@ -37,6 +37,11 @@ def bury(owner: Owner) -> None:
     """No thread of this process goes on."""
     for thread in [each for each in _parked if each.home.get(PROCESS) is owner]:
         del _parked[thread]
+
+
+def forget() -> None:
+    """Of another simulation."""
+    _parked.clear()
 
 
 def start(loop: Any, work: Callable[[], None]) -> greenlet:
