@@ -198,16 +198,22 @@ class Arrivals:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again."""
+        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again; where
+        a withdrawal or time had ended it before we declined, it ended so for all three.
+        """
         house = self._house
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
             drop_statement(tx, transfer, kind, refused, now=now)
-            if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is not State.OFFERED:
+            if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is None:
                 return
             present = transfer_store.read_transfer(tx, transfer)
-            if present.state in (State.ACCEPTED, State.DECLINED):
+            if present.state is State.DECLINED and at_broker in (State.WITHDRAWN, State.EXPIRED):
+                transfer_store.end(tx, transfer, at_broker, now=now, sealed_reason=None)
+                if at_broker is State.EXPIRED:  # a withdrawal is journalled when it comes
+                    journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
+            elif at_broker is State.OFFERED and present.state in (State.ACCEPTED, State.DECLINED):
                 fields = {"state": State.OFFERED, "sealed_one_time_seed": None, "sealed_reason": None}
                 transfer_store.set_fields(tx, transfer, now=now, **fields)
 
