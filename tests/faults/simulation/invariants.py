@@ -71,7 +71,11 @@ class Ledger:
     def _states(self, place: Any) -> dict[TransferId, State]:
         if place.is_directory:
             return {each.id: each.state for each in self._at_broker().values()}
-        return {each.id: each.state for each in place.here.db.read_sync(transfer_store.all_transfers)}
+        kept, waits = place.here.db.read_sync(
+            lambda tx: (transfer_store.all_transfers(tx), transfer_store.waiting(tx))
+        )
+        # As long as its own last word waits, a node does not know whether that ends it.
+        return {each.id: each.state for each in kept if each.id not in waits}
 
     def _seen(self, name: str, transfer: TransferId, state: State) -> None:
         before = self._ended.get((name, transfer))
