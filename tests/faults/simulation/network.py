@@ -85,7 +85,7 @@ class Network:
                 continue
             for call in list(server.running):
                 if call.channel.owner is owner:
-                    server.running.discard(call)
+                    server.running.pop(call, None)
                     call.end()
 
     def heal(self) -> None:
@@ -132,7 +132,7 @@ class SimServer:
         self._handlers: dict[str, Any] = {}
         self._address = ""
         self.owner: Any = PROCESS.get()
-        self.running: set[_Call] = set()
+        self.running: dict[_Call, None] = {}  # in the order in which they came
         self.serving = True
 
     def add(self, service: Any, register: Callable[[Any, Any], None], servicer: object) -> None:
@@ -222,7 +222,7 @@ class Channel:
         pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM) if certificate else b""
         self.certificate = pem
         self.number = sum(self.place.encode()) % 250
-        self._calls: set[_Call] = set()
+        self._calls: dict[_Call, None] = {}
 
     async def __aenter__(self) -> Channel:
         return self
@@ -237,8 +237,8 @@ class Channel:
     def _maker(self, method: str, request_serializer: Any, response_deserializer: Any, up: bool, down: bool) -> Any:
         def make(request: Any, timeout: float | None = None) -> _Call:
             call = _Call(self, method, request, request_serializer, response_deserializer, timeout, up, down)
-            self._calls.add(call)
-            call.task.add_done_callback(lambda _: self._calls.discard(call))
+            self._calls[call] = None
+            call.task.add_done_callback(lambda _: self._calls.pop(call, None))
             return call
 
         return make
@@ -363,7 +363,7 @@ class _Call:
         if self._work is not None and not self._work.done():
             self.network.later(self.network.delay(), self._work.cancel)  # the server hears of it
         if self._server is not None:
-            self._server.running.discard(self)
+            self._server.running.pop(self, None)
 
     async def _through(self) -> None:
         network, place = self.network, self.channel.place
@@ -382,7 +382,7 @@ class _Call:
             self._tell("twice")
             self._twin(server, first)
         self._server = server
-        server.running.add(self)
+        server.running[self] = None
         if self._up:
             self._pump = asyncio.get_running_loop().create_task(self._pump_up(there))
         elif first is not None:

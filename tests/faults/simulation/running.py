@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import json
 import os
 import pickle
@@ -119,18 +120,22 @@ def _played(number: int, template: Any, folder: Path, told: Callable[[str], None
     def play(answer: IO[bytes]) -> None:
         from .seed import play
 
+        trace = hashlib.sha256()
+
+        def heard(line: str) -> None:
+            trace.update(line.encode() + b"\n")
+            told(line)
+
         resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
         own = folder / f"seed-{number}"
         own.mkdir()
         try:
-            outcome = asdict(play_safely(play, own))
+            outcome = asdict(play(number, template, own, told=heard))
         finally:
             shutil.rmtree(own, ignore_errors=True)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        answer.write(json.dumps(outcome | {"seconds": used.ru_utime + used.ru_stime}).encode())
-
-    def play_safely(play: Any, own: Path) -> Any:
-        return play(number, template, own, told=told)
+        outcome |= {"seconds": used.ru_utime + used.ru_stime, "trace": trace.hexdigest()}
+        answer.write(json.dumps(outcome).encode())
 
     with _child(play) as answer:
         raw = answer.read()
@@ -174,6 +179,8 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
             for each in outcome["wrong"]:
                 wrong[each["kind"]] += 1
                 print(f"seed {outcome['seed']}: {each['kind']}: {each['what']}", flush=True)
+            if options.trace:
+                print(f"seed {outcome['seed']}: {outcome.get('trace')}", flush=True)
             totals["seeds"] += 1
             for name in ("deaths", "steps", "calls", "received", "transfers", "seconds"):
                 totals[name] += outcome.get(name, 0)
