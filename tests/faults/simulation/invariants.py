@@ -48,6 +48,14 @@ class Ledger:
         self.received = self.transfers = 0
         self._ended: dict[tuple[str, TransferId], State] = {}
         self._sizes: dict[str, int] = {}
+        self._restored: dict[str, float] = {}  # since which time a place may have forgotten something
+
+    def restored(self, name: str, made: float) -> None:
+        """A place goes on from a backup of that time: what it knew later, others tell it, or nobody does."""
+        self._restored[name] = made
+        self._sizes.pop(name, None)
+        for key in [each for each in self._ended if each[0] == name]:
+            del self._ended[key]
 
     def blame(self, kind: str, what: str, *, many: int = 1) -> None:
         self.world.trace(f"WRONG ({kind}): {what}")
@@ -71,9 +79,7 @@ class Ledger:
     def _states(self, place: Any) -> dict[TransferId, State]:
         if place.is_directory:
             return {each.id: each.state for each in self._at_broker().values()}
-        kept, waits = place.here.db.read_sync(
-            lambda tx: (transfer_store.all_transfers(tx), transfer_store.waiting(tx))
-        )
+        kept, waits = place.here.db.read_sync(lambda tx: (transfer_store.all_transfers(tx), transfer_store.waiting(tx)))
         # As long as its own last word waits, a node does not know whether that ends it.
         return {each.id: each.state for each in kept if each.id not in waits}
 
@@ -108,7 +114,8 @@ class Ledger:
                 elif each.job is not None and not each.over:
                     found.append(f"{place.name}: {each.id.hex()[:8]} has the job {each.job}")
             found += [
-                f"{place.name}: a statement of {each.hex()[:8]} waits" for each in node.db.read_sync(transfer_store.waiting)
+                f"{place.name}: a statement of {each.hex()[:8]} waits"
+                for each in node.db.read_sync(transfer_store.waiting)
             ]
         if over:
             for each in self._at_broker().values():
@@ -131,7 +138,7 @@ class Ledger:
         names = {bytes(self.template.members[name]): name for name in NAMES}
         for id_, known in at_broker.items():
             ends = rows[names[bytes(known.sender)]].get(id_), rows[names[bytes(known.recipient)]].get(id_)
-            self._same_end(id_, known, *ends)
+            self._same_end(id_, known, *ends, forgot=names[bytes(known.sender)] in self._restored)
             self.received += known.state is State.RECEIVED
         for name, kept in rows.items():
             for each in kept.values():
@@ -145,8 +152,10 @@ class Ledger:
             node.db.read_sync(lambda tx, node=node: journal.verify(tx, node.identity_public))
         await asyncio.sleep(0)
 
-    def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any) -> None:
+    def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any, *, forgot: bool) -> None:
         short = id_.hex()[:8]
+        if sent is None and forgot:
+            return  # it is journalled with whom to ask
         if sent is None or came is None:
             self.blame("lost", f"{short} is known to the broker, not to {'sender' if sent is None else 'recipient'}")
             return
@@ -166,7 +175,7 @@ class Ledger:
         """Nobody has lost what it was told was done."""
         for word in self.people.words:
             kept = rows[word.node].get(word.transfer)
-            if kept is None:
+            if kept is None and word.at < self._restored.get(word.node, word.at + 1):
                 self.blame("lost", f"{word.node} said that it did “{word.step}” {word.transfer.hex()[:8]}, unknown now")
 
     def _imports(self, rows: dict[str, dict[TransferId, Any]]) -> None:
@@ -178,7 +187,7 @@ class Ledger:
                 if each.outgoing:
                     continue
                 times, wanted = count[each.id.hex()], int(each.state is State.RECEIVED)
-                if times != wanted:
+                if times != wanted and (times > 1 or place.name not in self._restored):
                     kind = "twice" if times > wanted else "lost"
                     self.blame(kind, f"{place.name}: {each.id.hex()[:8]} is {each.state}, imported {times} times")
 
@@ -186,7 +195,11 @@ class Ledger:
         for name in NAMES:
             for known in self.template.cases[name]:
                 holders = [each.name for each in self.world.nodes if self._holds(each, known.case_id)]
-                if len(holders) != 1:
+                if (
+                    not holders
+                    or len(set(holders) - set(self._restored)) > 1
+                    or (len(holders) > 1 and not self._restored)
+                ):
                     self.blame("twice" if holders else "lost", f"a case of {name}'s is held by {holders or 'nobody'}")
 
     def _holds(self, place: Any, case_id: str) -> bool:
@@ -209,5 +222,3 @@ class Ledger:
                 data = path.read_bytes()
                 if any(each in data for each in CANARIES):
                     self.blame("leaked", f"a word of a case is in the directory's {path.name}")
-
-

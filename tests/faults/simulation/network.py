@@ -244,22 +244,38 @@ class Channel:
         return make
 
     def unary_unary(
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: Any = None
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = None,
     ) -> Any:
         return self._maker(method, request_serializer, response_deserializer, False, False)
 
     def unary_stream(
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: Any = None
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = None,
     ) -> Any:
         return self._maker(method, request_serializer, response_deserializer, False, True)
 
     def stream_unary(
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: Any = None
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = None,
     ) -> Any:
         return self._maker(method, request_serializer, response_deserializer, True, False)
 
     def stream_stream(
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, _registered_method: Any = None
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: Any = None,
     ) -> Any:
         return self._maker(method, request_serializer, response_deserializer, True, True)
 

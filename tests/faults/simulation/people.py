@@ -167,5 +167,3 @@ class People:
         done, _ = await self.does(place, f"{step} {one.id.hex()[:8]}", act)
         if done:
             self._word(place, step, one.id)
-
-

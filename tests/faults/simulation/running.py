@@ -34,7 +34,7 @@ _LONGEST = 120  # seconds of processor time, for a seed that goes round in circl
 def run(options: Namespace) -> int:
     """All that was asked for. 1 where something was wrong."""
     with _place() as folder:
-        template = _founded(folder)
+        template = _founded(folder, options.plant)
         if options.seed is not None:
             return _one(options, template, folder)
         return _many(options, template, folder)
@@ -49,7 +49,7 @@ def _place() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _founded(folder: Path) -> Any:
+def _founded(folder: Path, defect: str | None = None) -> Any:
     """The template, founded by another process, so that each seed begins with nothing of that one's."""
 
     def found(answer: IO[bytes]) -> None:
@@ -64,6 +64,10 @@ def _founded(folder: Path) -> Any:
         print("SQLite's own writes cannot be watched here: disks fail between its calls only", file=sys.stderr)
     with _child(found) as answer:
         template = pickle.load(answer)
+    if defect:
+        from .planted import plant
+
+        plant(defect)
     gc.collect()
     gc.disable()  # a `finally` of a process that has died must not run
     _warm_up(template, folder)
@@ -206,7 +210,7 @@ def _merged(answers: list[IO[bytes]]) -> Iterator[dict[str, Any]]:
     with selectors.DefaultSelector() as selector:
         for each in answers:
             selector.register(each, selectors.EVENT_READ)
-        rest = {each: b"" for each in answers}
+        rest = dict.fromkeys(answers, b"")
         while rest:
             for key, _ in selector.select():
                 pipe: Any = key.fileobj

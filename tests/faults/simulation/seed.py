@@ -17,7 +17,7 @@ from .world import Place, World
 
 __all__ = ["Outcome", "play"]
 
-_STORM = 60.0  # seconds of simulated time in which things go wrong
+_STORM = 45.0  # seconds of simulated time in which things go wrong
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
@@ -56,7 +56,7 @@ class _Seed:
             world.settle(name, template.folder / name, template.vault(name))
         self.people = People(world, template)
         self.ledger = Ledger(world, template, self.people)
-        self.nemesis = Nemesis(world)
+        self.nemesis = Nemesis(world, template, self.ledger)
         world.trace(f"seed {self.number}: {', '.join(self.nemesis.kinds)}; lossy {world.network.lossy}")
         self.patient = False
         keepers = [asyncio.create_task(self._keep(each)) for each in world.places.values()]
@@ -86,7 +86,7 @@ class _Seed:
         while True:
             if place.life is None:
                 await asyncio.sleep(0.1 if self.patient else self.world.chance.uniform(0.2, 10))
-                if place.life is None:
+                if place.life is None and not place.held:
                     place.start()
             await place.life.ended.wait() if place.life is not None else None
 
@@ -102,11 +102,11 @@ class _Seed:
             await asyncio.sleep(world.chance.uniform(2, 20))
             await self.nemesis.strike()
             self.ledger.look()
-        await asyncio.wait(workers)
+        await asyncio.gather(*workers)
 
     async def _work(self, place: Place, ends: float) -> None:
         while self.world.loop.time() < ends:
-            await asyncio.sleep(self.world.chance.uniform(1, 12))
+            await asyncio.sleep(self.world.chance.uniform(1, 10))
             await self.people.one_thing(place)
 
     async def _come_to_rest(self, when: str, *, leap: bool) -> None:
@@ -123,5 +123,3 @@ class _Seed:
                 self.ledger.blame("stuck", f"{when}: {restless[0]}", many=len(restless))
                 return
             await asyncio.sleep(2)
-
-

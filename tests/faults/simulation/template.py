@@ -241,7 +241,4 @@ async def _attach(world: World, node: Any, case_id: str, random: Any) -> str:
 def synthetic_id(random: Any) -> str:
     """A UUID of this chance's."""
 
-
     return str(uuid.UUID(bytes=random(16), version=4))
-
-

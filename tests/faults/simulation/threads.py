@@ -22,7 +22,6 @@ from .owner import PROCESS, Died, Owner
 __all__ = ["Condition", "Future", "SimpleQueue", "Thread", "bury", "forget", "start"]
 
 
-
 class _Thread(greenlet):
     """One of them; `home` is the context in which it runs."""
 

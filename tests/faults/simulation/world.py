@@ -131,6 +131,8 @@ class Place:
         self.clock = SimClock(world, self)
         self.life: Life | None = None
         self.lives = 0
+        self.held = False
+        """Whoever watches over it does not start it again just now."""
 
     def next_folder(self) -> Path:
         self.lives += 1
@@ -252,5 +254,3 @@ class World:
     @property
     def directory(self) -> Place:
         return self.places["directory"]
-
-
