@@ -49,10 +49,12 @@ class Ledger:
         self._ended: dict[tuple[str, TransferId], State] = {}
         self._sizes: dict[str, int] = {}
         self._restored: dict[str, float] = {}  # since which time a place may have forgotten something
+        self.mailbox_lost = False
+        """The directory's disk went with what waited there: what was shipped and not fetched then ends with its time."""
 
     def restored(self, name: str, made: float) -> None:
         """A place goes on from a backup of that time: what it knew later, others tell it, or nobody does."""
-        self._restored[name] = made
+        self._restored[name] = min(made, self._restored.get(name, made))
         self._sizes.pop(name, None)
         for key in [each for each in self._ended if each[0] == name]:
             del self._ended[key]
@@ -111,7 +113,7 @@ class Ledger:
             for each in node.db.read_sync(transfer_store.all_transfers):
                 if over and not each.over:
                     found.append(f"{place.name}: {each.id.hex()[:8]} is {each.state}")
-                elif each.job is not None and not each.over:
+                elif each.job is not None and not each.over and not (each.job == "fetch" and self.mailbox_lost):
                     found.append(f"{place.name}: {each.id.hex()[:8]} has the job {each.job}")
             found += [
                 f"{place.name}: a statement of {each.hex()[:8]} waits"
@@ -195,11 +197,9 @@ class Ledger:
         for name in NAMES:
             for known in self.template.cases[name]:
                 holders = [each.name for each in self.world.nodes if self._holds(each, known.case_id)]
-                if (
-                    not holders
-                    or len(set(holders) - set(self._restored)) > 1
-                    or (len(holders) > 1 and not self._restored)
-                ):
+                # A node from a backup may hold what it had handed on since: that is journalled with whom to ask.
+                sure = set(holders) - set(self._restored)
+                if not holders or len(sure) > 1 or (len(holders) > 1 and not self._restored):
                     self.blame("twice" if holders else "lost", f"a case of {name}'s is held by {holders or 'nobody'}")
 
     def _holds(self, place: Any, case_id: str) -> bool:

@@ -149,6 +149,7 @@ class Nemesis:
         shutil.move(copy, place.folder / "directory.db")
         if world.chance.random() < 0.5:
             shutil.rmtree(place.folder / "mailbox")
+            self.ledger.mailbox_lost = True
         world.trace("the directory is restored")
         self.ledger.restored(place.name, made)
         place.held = False

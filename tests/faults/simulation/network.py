@@ -234,7 +234,7 @@ class Channel:
         for each in list(self._calls):
             each.cancel()
 
-    def _maker(self, method: str, request_serializer: Any, response_deserializer: Any, up: bool, down: bool) -> Any:
+    def _maker(self, method: str, request_serializer: Any, response_deserializer: Any, *, up: bool, down: bool) -> Any:
         def make(request: Any, timeout: float | None = None) -> _Call:
             call = _Call(self, method, request, request_serializer, response_deserializer, timeout, up, down)
             self._calls[call] = None
@@ -243,41 +243,17 @@ class Channel:
 
         return make
 
-    def unary_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = None,
-    ) -> Any:
-        return self._maker(method, request_serializer, response_deserializer, False, False)
+    def unary_unary(self, method: str, request_serializer: Any, response_deserializer: Any, **_options: Any) -> Any:
+        return self._maker(method, request_serializer, response_deserializer, up=False, down=False)
 
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = None,
-    ) -> Any:
-        return self._maker(method, request_serializer, response_deserializer, False, True)
+    def unary_stream(self, method: str, request_serializer: Any, response_deserializer: Any, **_options: Any) -> Any:
+        return self._maker(method, request_serializer, response_deserializer, up=False, down=True)
 
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = None,
-    ) -> Any:
-        return self._maker(method, request_serializer, response_deserializer, True, False)
+    def stream_unary(self, method: str, request_serializer: Any, response_deserializer: Any, **_options: Any) -> Any:
+        return self._maker(method, request_serializer, response_deserializer, up=True, down=False)
 
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: Any = None,
-    ) -> Any:
-        return self._maker(method, request_serializer, response_deserializer, True, True)
+    def stream_stream(self, method: str, request_serializer: Any, response_deserializer: Any, **_options: Any) -> Any:
+        return self._maker(method, request_serializer, response_deserializer, up=True, down=True)
 
 
 class _Call:
@@ -359,9 +335,9 @@ class _Call:
 
     # -- the way there and back --
 
-    async def _run(self, timeout: float | None) -> None:
+    async def _run(self, seconds: float | None) -> None:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await self._through()
         except TimeoutError:
             self._tell("DEADLINE_EXCEEDED")

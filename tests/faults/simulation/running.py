@@ -40,6 +40,11 @@ def run(options: Namespace) -> int:
         return _many(options, template, folder)
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="cordee-simulation-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
@@ -61,7 +66,7 @@ def _founded(folder: Path, defect: str | None = None) -> Any:
 
     _quiet()
     if not platform.install():
-        print("SQLite's own writes cannot be watched here: disks fail between its calls only", file=sys.stderr)
+        _say("SQLite's own writes cannot be watched here: disks fail between its calls only")
     with _child(found) as answer:
         template = pickle.load(answer)
     if defect:
@@ -155,13 +160,13 @@ def _one(options: Namespace, template: Any, folder: Path) -> int:
             sys.stdout.write(line + "\n")
 
     outcome = _played(options.seed, template, folder, told)
-    print(json.dumps(outcome, ensure_ascii=False))
+    _say(json.dumps(outcome, ensure_ascii=False))
     return 1 if outcome["wrong"] else 0
 
 
 def _many(options: Namespace, template: Any, folder: Path) -> int:
     first = options.first if options.first >= 0 else int.from_bytes(os.urandom(4), "big")
-    print(f"seeds from {first} on")
+    _say(f"seeds from {first} on")
     wrong: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     began = time.monotonic()
@@ -182,16 +187,16 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
         for outcome in _merged(answers):
             for each in outcome["wrong"]:
                 wrong[each["kind"]] += 1
-                print(f"seed {outcome['seed']}: {each['kind']}: {each['what']}", flush=True)
+                _say(f"seed {outcome['seed']}: {each['kind']}: {each['what']}")
             if options.trace:
-                print(f"seed {outcome['seed']}: {outcome.get('trace')}", flush=True)
+                _say(f"seed {outcome['seed']}: {outcome.get('trace')}")
             totals["seeds"] += 1
             for name in ("deaths", "steps", "calls", "received", "transfers", "seconds"):
                 totals[name] += outcome.get(name, 0)
             if not outcome["wrong"]:
                 totals["well"] += 1
     seconds = time.monotonic() - began
-    print(
+    _say(
         f"{totals['seeds']} seeds in {seconds:.0f} s ({totals['seconds'] / max(1, totals['seeds']):.3f} s of processor "
         f"each): {totals['well']} well; {totals['transfers']} transfers, {totals['received']} received, "
         f"{totals['deaths']} deaths, {totals['calls']} calls, {totals['steps']} steps said to be done"
@@ -199,7 +204,7 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
     if options.count:
         count(Row(FAULT, totals["seeds"], **{name: wrong[name] for name in ("lost", "twice", "leaked", "stuck")}))
     if wrong:
-        print("again: python -m tests.faults.simulation --trace --seed N")
+        _say("again: python -m tests.faults.simulation --trace --seed N")
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""One seed: a network from the template, people at work, faults; then everything is well, and all must come to an end."""
+"""One seed: a network, people at work, faults; then everything is well, and all must come to an end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Seed:
             await place.life.ended.wait() if place.life is not None else None
 
     async def _all_up(self) -> None:
-        while not all(each.up for each in self.world.places.values()):
+        while not all(each.up for each in self.world.places.values()):  # noqa: ASYNC110  # it costs no time
             await asyncio.sleep(0.05)
 
     async def _storm(self) -> None:

@@ -104,7 +104,7 @@ async def _found(folder: Path) -> Template:
     for name in NAMES:
         here = world.places[name].here
         await here.listener.caught_up.wait()
-        while len([each for each in here.roster.members() if each.card_expires]) < len(NAMES):
+        while len([each for each in here.roster.members() if each.card_expires]) < len(NAMES):  # noqa: ASYNC110
             await asyncio.sleep(1)
     members = {name: world.places[name].here.member for name in NAMES}
     cases = {name: await _cases(world, name, profiles) for name in NAMES}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -47,10 +48,8 @@ def start(loop: Any, work: Callable[[], None]) -> greenlet:
     """Run it as a thread would be: soon, until it waits for something, and again when that has come."""
 
     def body() -> None:
-        try:
+        with contextlib.suppress(Died):
             work()
-        except Died:
-            pass
 
     thread = _Thread(body)
     thread.home = thread.gr_context = copy_context()
