@@ -50,7 +50,7 @@ class Ledger:
         self._sizes: dict[str, int] = {}
         self._restored: dict[str, float] = {}  # since which time a place may have forgotten something
         self.mailbox_lost = False
-        """The directory's disk went with what waited there: what was shipped and not fetched then ends with its time."""
+        """The directory's disk went with what waited there: what was shipped and not fetched ends with its time."""
 
     def restored(self, name: str, made: float) -> None:
         """A place goes on from a backup of that time: what it knew later, others tell it, or nobody does."""
