@@ -49,8 +49,13 @@ browser: ## Install the browser of the pages' tests, where that can be done
 faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, then a table
 	rm -rf build/faults
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
+	$(PYTHON) -m tests.faults.simulation --seeds 2000 --jobs 2 --count
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
+
+soak: ready ## The simulation of faults, with other seeds each time, until Ctrl-C
+	$(PYTHON) -m tests.faults.simulation --first -1 --seeds 0 --jobs 2
+.PHONY: soak
 
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .

@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--trace", action="store_true", help="tell everything that happens")
     parser.add_argument("--count", action="store_true", help="add a row to the table of `make faults`")
+    parser.add_argument("--until-wrong", action="store_true", help="no more seeds once something was wrong")
     parser.add_argument("--plant", help="with one of the defects of planted.py, which is to be found")
     options = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in _FIXED.items()):

@@ -10,6 +10,7 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -111,6 +112,8 @@ def _child(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
             with os.fdopen(writing, "wb") as answer:
                 work(answer)
             code = 0
+        except (KeyboardInterrupt, BrokenPipeError):
+            pass  # nobody wants to know any more
         except BaseException:
             traceback.print_exc()
         finally:
@@ -118,9 +121,12 @@ def _child(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
             sys.stdout.flush()
             os._exit(code)
     os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        yield answer
-    os.waitpid(pid, 0)
+    try:
+        with os.fdopen(reading, "rb") as answer:
+            yield answer
+    finally:
+        os.kill(pid, signal.SIGKILL)  # it has said all, or nobody wants to hear the rest
+        os.waitpid(pid, 0)
 
 
 def _played(number: int, template: Any, folder: Path, told: Callable[[str], None]) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
 
     with contextlib.ExitStack() as open_pipes:
         answers = [open_pipes.enter_context(_child(share(job))) for job in range(options.jobs)]
-        for outcome in _merged(answers):
+        for outcome in _until_interrupted(_merged(answers)):
             for each in outcome["wrong"]:
                 wrong[each["kind"]] += 1
                 _say(f"seed {outcome['seed']}: {each['kind']}: {each['what']}")
@@ -193,8 +199,9 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
             totals["seeds"] += 1
             for name in ("deaths", "steps", "calls", "received", "transfers", "seconds"):
                 totals[name] += outcome.get(name, 0)
-            if not outcome["wrong"]:
-                totals["well"] += 1
+            totals["well"] += not outcome["wrong"]
+            if outcome["wrong"] and options.until_wrong:
+                break
     seconds = time.monotonic() - began
     _say(
         f"{totals['seeds']} seeds in {seconds:.0f} s ({totals['seconds'] / max(1, totals['seeds']):.3f} s of processor "
@@ -206,6 +213,11 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
     if wrong:
         _say("again: python -m tests.faults.simulation --trace --seed N")
     return 1 if wrong else 0
+
+
+def _until_interrupted(outcomes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from outcomes
 
 
 def _merged(answers: list[IO[bytes]]) -> Iterator[dict[str, Any]]:
