@@ -119,12 +119,45 @@ class Ledger:
                 f"{place.name}: a statement of {each.hex()[:8]} waits"
                 for each in node.db.read_sync(transfer_store.waiting)
             ]
+        found += self._unfinished()
         if over:
             for each in self._at_broker().values():
                 if each.state not in END_STATES:
                     found.append(f"directory: {each.id.hex()[:8]} is {each.state}")
             found += [f"directory: {each.hex()[:8]} has bytes" for each in self.world.directory.here.mailbox.names()]
         return found
+
+    def _unfinished(self) -> list[str]:
+        """What the three say differently, and what was accepted and goes on nowhere."""
+        found, rows, names = [], self._rows(), self._names()
+        for id_, known in self._at_broker().items():
+            sender, recipient = names[bytes(known.sender)], names[bytes(known.recipient)]
+            sent, came = rows[sender].get(id_), rows[recipient].get(id_)
+            if self._forgotten(sent, came, sender, recipient, known.state) or self.mailbox_lost:
+                continue
+            states = [known.state, *(each.state if each is not None else None for each in (sent, came))]
+            told = f"{id_.hex()[:8]} is {', '.join(map(str, states))} (broker, sender, recipient)"
+            held = sent is not None and sent.held
+            if len(set(states)) > 1 or (known.state in (State.ACCEPTED, State.SHIPPED) and not held):
+                found.append(told)
+        return found
+
+    def _forgotten(self, sent: Any, came: Any, sender: str, recipient: str, state: State) -> bool:
+        """A restored node does not know of it any more: an offer of its own is journalled with whom to ask, and what
+        never came to it is nothing to it.
+        """
+        if sent is None:
+            return sender in self._restored
+        return came is None and recipient in self._restored and state is not State.RECEIVED
+
+    def _rows(self) -> dict[str, dict[TransferId, Any]]:
+        return {
+            place.name: {each.id: each for each in place.here.db.read_sync(transfer_store.all_transfers)}
+            for place in self.world.nodes
+        }
+
+    def _names(self) -> dict[bytes, str]:
+        return {bytes(self.template.members[name]): name for name in NAMES}
 
     # ---- the end ----
 
@@ -133,14 +166,12 @@ class Ledger:
         self.look()
         at_broker = self._at_broker()
         self.transfers = len(at_broker)
-        rows = {
-            place.name: {each.id: each for each in place.here.db.read_sync(transfer_store.all_transfers)}
-            for place in self.world.nodes
-        }
-        names = {bytes(self.template.members[name]): name for name in NAMES}
+        rows, names = self._rows(), self._names()
         for id_, known in at_broker.items():
-            ends = rows[names[bytes(known.sender)]].get(id_), rows[names[bytes(known.recipient)]].get(id_)
-            self._same_end(id_, known, *ends, forgot=names[bytes(known.sender)] in self._restored)
+            sender, recipient = names[bytes(known.sender)], names[bytes(known.recipient)]
+            ends = rows[sender].get(id_), rows[recipient].get(id_)
+            if not self._forgotten(*ends, sender, recipient, known.state):
+                self._same_end(id_, known, *ends)
             self.received += known.state is State.RECEIVED
         for name, kept in rows.items():
             for each in kept.values():
@@ -154,10 +185,8 @@ class Ledger:
             node.db.read_sync(lambda tx, node=node: journal.verify(tx, node.identity_public))
         await asyncio.sleep(0)
 
-    def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any, *, forgot: bool) -> None:
+    def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any) -> None:
         short = id_.hex()[:8]
-        if sent is None and forgot:
-            return  # it is journalled with whom to ask
         if sent is None or came is None:
             self.blame("lost", f"{short} is known to the broker, not to {'sender' if sent is None else 'recipient'}")
             return

@@ -101,11 +101,13 @@ def _quiet() -> None:
 
 
 @contextlib.contextmanager
-def _child(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
-    """What another process answers. It ends without any of Python's own clearing up."""
+def _child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator[IO[bytes]]:
+    """What another process answers. It ends without any of Python's own clearing up; a `group` with its own children."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
+        if group:
+            os.setpgid(0, 0)
         os.close(reading)
         code = 1
         try:
@@ -125,7 +127,8 @@ def _child(work: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
         with os.fdopen(reading, "rb") as answer:
             yield answer
     finally:
-        os.kill(pid, signal.SIGKILL)  # it has said all, or nobody wants to hear the rest
+        with contextlib.suppress(ProcessLookupError):  # it has said all, or nobody wants to hear the rest
+            (os.killpg if group else os.kill)(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
@@ -189,7 +192,7 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
         return work
 
     with contextlib.ExitStack() as open_pipes:
-        answers = [open_pipes.enter_context(_child(share(job))) for job in range(options.jobs)]
+        answers = [open_pipes.enter_context(_child(share(job), group=True)) for job in range(options.jobs)]
         for outcome in _until_interrupted(_merged(answers)):
             for each in outcome["wrong"]:
                 wrong[each["kind"]] += 1

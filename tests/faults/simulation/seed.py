@@ -99,7 +99,7 @@ class _Seed:
         ends = world.loop.time() + _STORM
         workers = [asyncio.create_task(self._work(each, ends)) for each in world.nodes]
         while world.loop.time() < ends:
-            await asyncio.sleep(world.chance.uniform(2, 20))
+            await asyncio.sleep(world.chance.uniform(1, 9))
             await self.nemesis.strike()
             self.ledger.look()
         await asyncio.gather(*workers)
