@@ -27,7 +27,7 @@ from .world import World
 
 __all__ = ["Ledger", "Wrong"]
 
-CANARIES = (b"une note confidentielle",)
+_ATTACHED = b"une note confidentielle"
 _LATE = {State.WITHDRAWN, State.EXPIRED, State.REFUSED}  # that a late receipt may still turn into RECEIVED
 
 
@@ -246,8 +246,9 @@ class Ledger:
                 left = [each.name[:8] for each in (place.folder / folder).glob("*")]
                 if left:
                     self.blame("leaked", f"{place.name}: {folder} holds {left}")
+        secret = {_ATTACHED, *(known.words for cases in self.template.cases.values() for known in cases)}
         for path in self.world.directory.folder.rglob("*"):
             if path.is_file():
                 data = path.read_bytes()
-                if any(each in data for each in CANARIES):
+                if any(each in data for each in secret):
                     self.blame("leaked", f"a word of a case is in the directory's {path.name}")

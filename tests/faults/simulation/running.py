@@ -102,7 +102,7 @@ def _quiet() -> None:
 
 @contextlib.contextmanager
 def _child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator[IO[bytes]]:
-    """What another process answers. It ends without any of Python's own clearing up; a `group` with its own children."""
+    """What another process answers. It ends without Python's clearing up; a `group` with its own children."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -6,6 +6,8 @@ A directory, three associations that know each other, and for each of them cases
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,6 +57,8 @@ class Known:
     case_id: str
     attachment: str
     acts: dict[str, str]
+    words: bytes
+    """Of what is told in it: nobody but the two associations may ever have them in clear."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,7 @@ async def _cases(world: World, name: str, profiles: dict[str, dict[str, Any]]) -
                 act = parse_act(document)
                 await node.db.write(lambda tx, act=act: acts.record_act(tx, node.vault, act, by="camille", now=now))
                 allowed[other] = act.act_id
-        made.append(Known(case.case_id, attachment, allowed))
+        made.append(Known(case.case_id, attachment, allowed, _words_of(record)))
     return made
 
 
@@ -236,6 +240,12 @@ async def _attach(world: World, node: Any, case_id: str, random: Any) -> str:
     now = node.clock.now()
     await node.db.write(lambda tx: records.add_attachment(tx, node.vault, case_id, attachment, by="camille", now=now))
     return attachment_id
+
+
+def _words_of(record: Any) -> bytes:
+    """The longest run of plain letters in a case."""
+    texts = re.findall(r"[a-z ,.]{12,}", json.dumps(record, ensure_ascii=False))
+    return max(texts, key=len).encode()
 
 
 def synthetic_id(random: Any) -> str:
