@@ -198,8 +198,8 @@ class Arrivals:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again; where
-        a withdrawal or time had ended it before we declined, it ended so for all three.
+        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again; a
+        withdrawal, or time, that had ended it before we declined has ended it for all three.
         """
         house = self._house
 

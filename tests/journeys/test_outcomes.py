@@ -459,6 +459,22 @@ async def test_offer_and_withdrawal_wait_for_a_recipient_that_is_away(
     await nothing_is_left(street, transfer, paris, marseille)
 
 
+async def test_an_offer_that_waits_goes_out_before_its_withdrawal_whatever_the_clock_said(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    await cut_off(paris)
+    record = await paris.case()
+    transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+    street.clock.advance(timedelta(minutes=-2))
+    await paris.here.sending.withdraw(paris.person, transfer)
+    street.clock.advance(timedelta(minutes=2))
+    await restart(paris)
+    await marseille.reaches(transfer, State.WITHDRAWN)
+    await paris.reaches(transfer, State.WITHDRAWN)
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
 async def test_a_withdrawal_that_overtakes_its_offer_is_remembered(
     street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
 ) -> None:

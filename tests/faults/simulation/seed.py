@@ -17,7 +17,7 @@ from .world import Place, World
 
 __all__ = ["Outcome", "play"]
 
-_STORM = 45.0  # seconds of simulated time in which things go wrong
+_STORM = 32.0  # seconds of simulated time in which things go wrong
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
