@@ -225,6 +225,8 @@ class Ledger:
     def _holders(self) -> None:
         for name in NAMES:
             for known in self.template.cases[name]:
+                if known.kind == "referral":
+                    continue  # both follow it
                 holders = [each.name for each in self.world.nodes if self._holds(each, known.case_id)]
                 # A node from a backup may hold what it had handed on since: that is journalled with whom to ask.
                 sure = set(holders) - set(self._restored)

@@ -18,7 +18,7 @@ from cordee.transfer import State
 from node import transfer_store
 from node.transfer_store import Transfer
 
-from .template import PURPOSE, Template
+from .template import PURPOSES, Template
 from .world import PERSON, Place, World
 
 __all__ = ["People", "Word"]
@@ -89,17 +89,19 @@ class People:
         if came and chance.random() < 0.8:
             await self.answer(place, chance.choice(came))
             return
-        doing = chance.randrange(20)
-        if doing < 12:
+        doing = chance.randrange(24)
+        if doing < 9:
             await self.offer(place)
-        elif doing < 14:
+        elif doing < 11:
             await self.withdraw(place, [each for each in kept if each.outgoing and not each.over])
-        elif doing < 16:
+        elif doing < 13:
             await self.withdraw(place, [each for each in kept if each.outgoing and each.state is State.RECEIVED])
         elif doing < 18:
             await self.give_back(place, [each for each in kept if not each.outgoing and each.state is State.RECEIVED])
-        else:
+        elif doing < 20:
             await self.let_go(place, [each for each in kept if each.held])
+        else:
+            await self.update(place, [each for each in kept if each.state is State.RECEIVED and not each.hands_over])
 
     async def offer(self, place: Place) -> None:
         chance = self.world.chance
@@ -113,7 +115,8 @@ class People:
                 PERSON,
                 case_id=known.case_id,
                 recipient=self.template.members[to],
-                purpose=PURPOSE,
+                purpose=PURPOSES[known.kind],
+                kind=known.kind,
                 act_id=known.acts[to],
                 attachments=[known.attachment] if attached else [],
                 hold=hold,
@@ -134,6 +137,16 @@ class People:
         if chosen:
             one = self.world.chance.choice(chosen)
             await self._said(place, "withdraw", one, lambda node: node.sending.withdraw(PERSON, one.id))
+
+    async def update(self, place: Place, chosen: list[Transfer]) -> None:
+        """Tell the other association, or be told, what is new in a case that both follow."""
+        if chosen:
+            first = self.world.chance.choice(chosen)
+            done, transfer = await self.does(
+                place, f"updates {first.id.hex()[:8]}", lambda node: node.sending.update(PERSON, first.id)
+            )
+            if done:
+                self._word(place, "update", transfer)
 
     async def let_go(self, place: Place, chosen: list[Transfer]) -> None:
         if chosen:

@@ -40,13 +40,14 @@ from .loop import Loop
 from .platform import _dial
 from .world import BEGINS, FRONT, MEMBERS, World, drawing
 
-__all__ = ["NAMES", "PURPOSE", "Template", "found"]
+__all__ = ["NAMES", "PURPOSES", "Template", "found"]
 
 NAMES = ("Paris", "Marseille", "Lille")
-PURPOSE = "relocation"
+PURPOSES = {"transfer": "relocation", "referral": "joint_followup"}
 _PASSPHRASE = b"une phrase de passe de test"
 _ORIGIN = "cordee.example/simulation"
-_CASES = 2
+_KINDS = ("transfer", "transfer", "referral")
+"""What each association's cases are for, one after the other: to be handed over, or to be shared."""
 _FOUNDED = BEGINS - timedelta(days=1)
 
 
@@ -55,6 +56,7 @@ class Known:
     """A case of the template, and the act that allows it to go to each of the others."""
 
     case_id: str
+    kind: str
     attachment: str
     acts: dict[str, str]
     words: bytes
@@ -197,7 +199,8 @@ async def _settle(world: World, town: Town, folder: Path, name: str, number: int
 async def _cases(world: World, name: str, profiles: dict[str, dict[str, Any]]) -> list[Known]:
     place, made = world.places[name], []
     node, now, random = place.here, place.clock.now(), drawing(f"cases/{name}")
-    for record in synthetic.cases(now=now, owner=profiles[name]["org_id"], random=random)[:_CASES]:
+    records_of = synthetic.cases(now=now, owner=profiles[name]["org_id"], random=random)
+    for record, kind in zip(records_of, _KINDS, strict=False):
         case = case_of(record)
         await node.db.write(
             lambda tx, case=case: records.create_case(tx, node.vault, case, by="camille", now=now, random=random)
@@ -208,7 +211,7 @@ async def _cases(world: World, name: str, profiles: dict[str, dict[str, Any]]) -
             if other != name:
                 document = synthetic.act(
                     record,
-                    purpose=PURPOSE,
+                    purpose=PURPOSES[kind],
                     recipients=[profiles[other]["org_id"]],
                     attachments=[attachment],
                     now=now,
@@ -217,7 +220,7 @@ async def _cases(world: World, name: str, profiles: dict[str, dict[str, Any]]) -
                 act = parse_act(document)
                 await node.db.write(lambda tx, act=act: acts.record_act(tx, node.vault, act, by="camille", now=now))
                 allowed[other] = act.act_id
-        made.append(Known(case.case_id, attachment, allowed, _words_of(record)))
+        made.append(Known(case.case_id, kind, attachment, allowed, _words_of(record)))
     return made
 
 
