@@ -17,7 +17,8 @@ from .world import Place, World
 
 __all__ = ["Outcome", "play"]
 
-_STORM = 32.0  # seconds of simulated time in which things go wrong
+_STORM = 26.0  # seconds of simulated time in which things go wrong
+_AFTERMATH = 8.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
@@ -64,6 +65,7 @@ class _Seed:
         await self._storm()
         await self.nemesis.heal()
         self.patient = True
+        await self._aftermath()
         await self._come_to_rest("after the storm", leap=False)
         world.offset += _LEAP
         world.trace("time leaps")
@@ -97,16 +99,22 @@ class _Seed:
     async def _storm(self) -> None:
         world = self.world
         ends = world.loop.time() + _STORM
-        workers = [asyncio.create_task(self._work(each, ends)) for each in world.nodes]
+        workers = [asyncio.create_task(self._work(each, ends, 8)) for each in world.nodes]
         while world.loop.time() < ends:
             await asyncio.sleep(world.chance.uniform(1, 9))
             await self.nemesis.strike()
             self.ledger.look()
         await asyncio.gather(*workers)
 
-    async def _work(self, place: Place, ends: float) -> None:
+    async def _aftermath(self) -> None:
+        """People find what has come meanwhile, and go on."""
+        await self._all_up()
+        ends = self.world.loop.time() + _AFTERMATH
+        await asyncio.gather(*(self._work(each, ends, 3) for each in self.world.nodes))
+
+    async def _work(self, place: Place, ends: float, longest: float) -> None:
         while self.world.loop.time() < ends:
-            await asyncio.sleep(self.world.chance.uniform(1, 10))
+            await asyncio.sleep(self.world.chance.uniform(0.5, longest))
             await self.people.one_thing(place)
 
     async def _come_to_rest(self, when: str, *, leap: bool) -> None:
