@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,36 +102,36 @@ class Ledger:
 
     # ---- has everything come to rest? ----
 
-    def restless(self, *, over: bool) -> list[str]:
+    def restless(self, *, over: bool) -> Iterator[str]:
         """What is still under way; with `over`, also what has not ended."""
-        found = []
         for place in self.world.nodes:
             node = place.here
             if not node.listener.caught_up.is_set():
-                found.append(f"{place.name} is not connected")
+                yield f"{place.name} is not connected"
             if node.roster.alarm is not None:
-                found.append(f"{place.name} has an alarm: {node.roster.alarm.reason}")
-            for each in node.db.read_sync(transfer_store.all_transfers):
+                yield f"{place.name} has an alarm: {node.roster.alarm.reason}"
+            for each in node.db.read_sync(transfer_store.waiting):
+                yield f"{place.name}: a statement of {each.hex()[:8]} waits"
+        rows = self._rows()
+        for name, kept in rows.items():
+            for each in kept.values():
                 if over and not each.over:
-                    found.append(f"{place.name}: {each.id.hex()[:8]} is {each.state}")
+                    yield f"{name}: {each.id.hex()[:8]} is {each.state}"
                 elif each.job is not None and not each.over and not (each.job == "fetch" and self.mailbox_lost):
-                    found.append(f"{place.name}: {each.id.hex()[:8]} has the job {each.job}")
-            found += [
-                f"{place.name}: a statement of {each.hex()[:8]} waits"
-                for each in node.db.read_sync(transfer_store.waiting)
-            ]
-        found += self._unfinished()
+                    yield f"{name}: {each.id.hex()[:8]} has the job {each.job}"
+        at_broker = self._at_broker()
+        yield from self._unfinished(rows, at_broker)
         if over:
-            for each in self._at_broker().values():
+            for each in at_broker.values():
                 if each.state not in END_STATES:
-                    found.append(f"directory: {each.id.hex()[:8]} is {each.state}")
-            found += [f"directory: {each.hex()[:8]} has bytes" for each in self.world.directory.here.mailbox.names()]
-        return found
+                    yield f"directory: {each.id.hex()[:8]} is {each.state}"
+            for each in self.world.directory.here.mailbox.names():
+                yield f"directory: {each.hex()[:8]} has bytes"
 
-    def _unfinished(self) -> list[str]:
+    def _unfinished(self, rows: dict[str, dict[TransferId, Any]], at_broker: dict[TransferId, Any]) -> Iterator[str]:
         """What the three say differently, and what was accepted and goes on nowhere."""
-        found, rows, names = [], self._rows(), self._names()
-        for id_, known in self._at_broker().items():
+        names = self._names()
+        for id_, known in at_broker.items():
             sender, recipient = names[bytes(known.sender)], names[bytes(known.recipient)]
             sent, came = rows[sender].get(id_), rows[recipient].get(id_)
             if self._forgotten(sent, came, sender, recipient, known.state) or self.mailbox_lost:
@@ -139,8 +140,7 @@ class Ledger:
             told = f"{id_.hex()[:8]} is {', '.join(map(str, states))} (broker, sender, recipient)"
             held = sent is not None and sent.held
             if len(set(states)) > 1 or (known.state in (State.ACCEPTED, State.SHIPPED) and not held):
-                found.append(told)
-        return found
+                yield told
 
     def _forgotten(self, sent: Any, came: Any, sender: str, recipient: str, state: State) -> bool:
         """A restored node does not know of it any more: an offer of its own is journalled with whom to ask, and what

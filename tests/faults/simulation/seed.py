@@ -123,11 +123,11 @@ class _Seed:
         ends = world.loop.time() + _CALM
         while True:
             await self._all_up()
-            restless = self.ledger.restless(over=leap)
-            if not restless:
+            if next(self.ledger.restless(over=leap), None) is None:
                 world.trace(f"at rest {when}")
                 return
             if world.loop.time() > ends:
+                restless = list(self.ledger.restless(over=leap))
                 self.ledger.blame("stuck", f"{when}: {restless[0]}", many=len(restless))
                 return
             await asyncio.sleep(2)
