@@ -27,7 +27,8 @@ from tests.faults.tally import Row, count
 __all__ = ["FAULT", "run"]
 
 FAULT = "simulated network, disks, clocks and kills"
-_MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+_MEMORY = Path("/dev/shm")  # a file system in memory, where there is one, and
+_ROOM = 200_000_000  # bytes of it
 _WARM_UPS = 2
 _LONGEST = 120  # seconds of processor time, for a seed that goes round in circles
 
@@ -48,7 +49,8 @@ def _say(line: str) -> None:
 
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cordee-simulation-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM
+    folder = Path(tempfile.mkdtemp(prefix="cordee-simulation-", dir=_MEMORY if in_memory else None))
     try:
         yield folder
     finally:

@@ -17,8 +17,8 @@ from .world import Place, World
 
 __all__ = ["Outcome", "play"]
 
-_STORM = 26.0  # seconds of simulated time in which things go wrong
-_AFTERMATH = 8.0  # and in which people go on afterwards
+_STORM = 16.0  # seconds of simulated time in which things go wrong
+_AFTERMATH = 5.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
@@ -87,7 +87,7 @@ class _Seed:
         """Whoever watches over a process: starts it again when it has ended."""
         while True:
             if place.life is None:
-                await asyncio.sleep(0.1 if self.patient else self.world.chance.uniform(0.2, 10))
+                await asyncio.sleep(0.1 if self.patient else self.world.chance.uniform(0.2, 4))
                 if place.life is None and not place.held:
                     place.start()
             await place.life.ended.wait() if place.life is not None else None
@@ -99,9 +99,9 @@ class _Seed:
     async def _storm(self) -> None:
         world = self.world
         ends = world.loop.time() + _STORM
-        workers = [asyncio.create_task(self._work(each, ends, 8)) for each in world.nodes]
+        workers = [asyncio.create_task(self._work(each, ends, 6)) for each in world.nodes]
         while world.loop.time() < ends:
-            await asyncio.sleep(world.chance.uniform(1, 9))
+            await asyncio.sleep(world.chance.uniform(0.5, 5))
             await self.nemesis.strike()
             self.ledger.look()
         await asyncio.gather(*workers)

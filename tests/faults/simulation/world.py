@@ -136,7 +136,10 @@ class Place:
 
     def next_folder(self) -> Path:
         self.lives += 1
-        return self.folder.with_name(f"{self.name}-{self.lives}")
+        return self._folder_of(self.lives)
+
+    def _folder_of(self, number: int) -> Path:
+        return self.folder.with_name(f"{self.name}-{number}" if number else self.name)
 
     @property
     def is_directory(self) -> bool:
@@ -155,6 +158,8 @@ class Place:
     def start(self) -> Life:
         """Begin a life. It is open once its event says so."""
         assert self.life is None
+        for number in range(self.lives):  # what earlier lives left: nobody comes back to it
+            shutil.rmtree(self._folder_of(number), ignore_errors=True)
         life = self.life = Life(self.world, self)
         self.world.trace(f"{self.name} starts")
         life.task = self.world.loop.spawn(life, self._live(life))
