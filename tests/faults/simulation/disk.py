@@ -33,16 +33,19 @@ class Disk:
         self.full = False
         self.fails = 0  # of 1000 changes
         self.dies_in: int | None = None
-        self.changes = 0
         self._unsynced: dict[str, list[tuple[int, bytes, int]]] = {}  # of SQLite's files, since it is to die
         self._made: set[int] = set()
         self._synced: dict[int, int] = {}
 
     # -- each change --
 
+    @property
+    def watched(self) -> bool:
+        """Whether anything may go wrong with it just now."""
+        return self.full or self.fails > 0 or self.dies_in is not None
+
     def due(self) -> bool:
         """One change more. Whether it is the one at which the process dies."""
-        self.changes += 1
         if self.dies_in is None:
             return False
         self.dies_in -= 1
@@ -129,12 +132,14 @@ class Watching:
             return 0
         if not owner.alive:
             return sqlite_vfs.IOERR
+        disk = owner.disk
+        if not disk.watched:
+            return 0
         try:
             owner.touches_disk("sqlite", grows=bool(size))
         except OSError as failed:
             return sqlite_vfs.FULL if failed.errno == errno.ENOSPC else sqlite_vfs.IOERR
-        disk = _disk()
-        if size and disk is not None:
+        if size:
             disk.wrote(path, offset, size)
         return 0
 

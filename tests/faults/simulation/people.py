@@ -23,7 +23,7 @@ from .world import PERSON, Place, World
 
 __all__ = ["People", "Word"]
 
-_PATIENCE = 45.0  # seconds until somebody gives up waiting for a page
+_PATIENCE = 20.0  # seconds until somebody gives up waiting for a page
 
 
 @dataclass(frozen=True)

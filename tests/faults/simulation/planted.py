@@ -19,15 +19,15 @@ def _repeats_refused() -> None:
 
 
 def _key_first() -> None:
-    """The recipient destroys the one-time key, and only then imports and signs the receipt."""
-    usual = Fetching._import
+    """The recipient destroys the one-time key as soon as it fetches, and only then imports and signs the receipt."""
+    usual = Fetching._attempt
 
-    async def erasing(self: Any, job: Any, chain: Any, arrival: Any) -> None:
+    async def erasing(self: Any, job: Any, chain: Any) -> bool:
         now = self._house.clock.now()
         await self._house.db.write(lambda tx: transfer_store.set_fields(tx, job.id, now=now, sealed_one_time_seed=None))
-        await usual(self, job, chain, arrival)
+        return await usual(self, job, chain)
 
-    Fetching._import = erasing  # type: ignore[method-assign]
+    Fetching._attempt = erasing  # type: ignore[method-assign]
 
 
 def _no_retry() -> None:

@@ -17,8 +17,8 @@ from .world import Place, World
 
 __all__ = ["Outcome", "play"]
 
-_STORM = 16.0  # seconds of simulated time in which things go wrong
-_AFTERMATH = 5.0  # and in which people go on afterwards
+_STORM = 12.0  # seconds of simulated time in which things go wrong
+_AFTERMATH = 4.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
@@ -99,7 +99,7 @@ class _Seed:
     async def _storm(self) -> None:
         world = self.world
         ends = world.loop.time() + _STORM
-        workers = [asyncio.create_task(self._work(each, ends, 6)) for each in world.nodes]
+        workers = [asyncio.create_task(self._work(each, ends, 9)) for each in world.nodes]
         while world.loop.time() < ends:
             await asyncio.sleep(world.chance.uniform(0.5, 5))
             await self.nemesis.strike()
@@ -110,11 +110,11 @@ class _Seed:
         """People find what has come meanwhile, and go on."""
         await self._all_up()
         ends = self.world.loop.time() + _AFTERMATH
-        await asyncio.gather(*(self._work(each, ends, 3) for each in self.world.nodes))
+        await asyncio.gather(*(self._work(each, ends, 4) for each in self.world.nodes))
 
     async def _work(self, place: Place, ends: float, longest: float) -> None:
         while self.world.loop.time() < ends:
-            await asyncio.sleep(self.world.chance.uniform(0.5, longest))
+            await asyncio.sleep(self.world.chance.uniform(longest / 6, longest))
             await self.people.one_thing(place)
 
     async def _come_to_rest(self, when: str, *, leap: bool) -> None:
