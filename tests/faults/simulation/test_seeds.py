@@ -37,6 +37,6 @@ def test_a_seed_tells_the_same_story_each_time() -> None:
 @pytest.mark.fault
 @pytest.mark.parametrize("defect", list(PLANTS))
 def test_a_planted_defect_is_found(defect: str) -> None:
-    done = simulated("--plant", defect, "--seeds", "120", "--jobs", "2", "--until-wrong")
+    done = simulated("--plant", defect, "--seeds", "400", "--jobs", "2", "--until-wrong")
     assert done.returncode == 1, done.stdout
     assert "seed " in done.stdout
