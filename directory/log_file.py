@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from cordee.errors import N_, InvalidRecord
 from cordee.v1 import statements_pb2 as v1
-from directory.files import read_whole
+from directory.files import read_whole, replace
 
 __all__ = ["append_entries", "encode_entries", "read_entries"]
 
@@ -52,12 +51,9 @@ def read_entries(path: Path) -> list[v1.Entry]:
 
 
 def append_entries(path: Path, before: Sequence[v1.Entry], entries: Sequence[v1.Entry]) -> None:
-    """Add entries, durably, after those that were read; an incomplete one that a crash left is overwritten."""
-    whole = len(encode_entries(before))
-    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "r+b") as file:
-        file.truncate(whole)
-        file.seek(whole)
-        file.write(encode_entries(entries))
-        file.flush()
-        os.fsync(file.fileno())
+    """Add entries, durably, after those that were read. After a crash there are those before, or all.
+
+    The file is written anew: where it only grew, a power cut could leave its new length filled with zeros, which are
+    entries of their own to whoever reads it.
+    """
+    replace(path, encode_entries([*before, *entries]))

@@ -92,7 +92,8 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     with directory_database(target / house.database.name) as copy:
         copy.write_sync(lambda tx: mark_copy(tx, SystemClock().now()))
     files = [house.database]
-    for each in (house.founding_file, *(house.secrets if with_keys else ())):
+    # The founding last, as where a directory is made: it says that the rest is there. Without it, nothing starts.
+    for each in (*(house.secrets if with_keys else ()), house.founding_file):
         if each.exists():
             write_new(target / each.name, read_whole(each))
             files.append(each)

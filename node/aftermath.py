@@ -21,7 +21,7 @@ from cordee.runtime.logs import logger
 from cordee.signing import Signed
 from cordee.statements import Erasure, Offer, Receipt, peek
 from cordee.summary import RETURN_REASONS, Reason, Report, open_summary, seal_reason, seal_report
-from cordee.transfer import Kind, State
+from cordee.transfer import END_STATES, Kind, State
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
 from node.answers import Answers
@@ -31,6 +31,7 @@ from node.directory_client import DirectoryClient
 from node.house import House
 from node.returning import Returning, bury
 from node.sending import end_sent
+from node.tombstones import TRANSFER
 from node.transfer_store import Transfer
 
 __all__ = ["HANDED_ON", "Aftermath"]
@@ -39,6 +40,8 @@ log = logger("node.aftermath")
 
 HANDED_ON: Final = "restored.handed_on"
 """In the journal: a case went away after the backup, and this node does not know which."""
+LOST: Final = "restored.lost"
+"""In the journal: a case that was to be kept despite a request to erase came after the backup, and is gone."""
 
 _FACTS = frozenset({Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED, Kind.ERASURE})  # they tell what has happened
 _BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
@@ -75,10 +78,11 @@ class Aftermath:
     async def _take_over(self, transfer: TransferId, state: State, count: int) -> None:
         house = self._house
         known, kinds = house.db.look(lambda tx: (_find(tx, transfer), transfer_store.kinds(tx, transfer)))
-        if known is not None and known.over and known.state is state and len(kinds) == count:
+        gone = house.db.look(lambda tx: self._is_gone(tx, transfer))
+        if known is not None and known.over and known.state is state and len(kinds) == count and not gone:
             return
-        if known is None and state is not State.RECEIVED:
-            return  # it has come to nothing
+        if known is None and state not in END_STATES:
+            return  # it was offered since the network knows of the restore
         kept = [Signed.from_message(each) for each in (await self._client.transfer(transfer)).statements]
         try:
             chain = _read(house, kept)
@@ -89,6 +93,8 @@ class Aftermath:
             return
         offer = chain.offer
         if known is None and offer.sender == house.member:
+            if not _may_be_there(chain, state):
+                return  # it has come to nothing
             # Which case it was, only the other association can tell: the log says whom to ask.
             facts = {"peer": offer.recipient.hex()}
             await house.db.write(lambda tx: self._note(tx, transfer, HANDED_ON, str(state), facts))
@@ -111,7 +117,10 @@ class Aftermath:
         now = self._house.clock.now()
         waiting = [kind for kind, waits in transfer_store.kinds(tx, present.id) if waits]
         told = [kind for kind in waiting if kind in _FACTS and kind not in chain.kinds]
-        transfer_store.forget_waiting(tx, present.id, [kind for kind in waiting if kind not in told])
+        withdrawn = transfer_store.statement(tx, present.id, Kind.WITHDRAWAL) is not None and present.outgoing
+        transfer_store.forget_waiting(tx, present.id, [k for k in waiting if k not in (*told, Kind.WITHDRAWAL)])
+        if withdrawn:
+            transfer_store.give_up_sending(tx, present.id, Kind.WITHDRAWAL)
         for kind, signed in chain.kept.items():
             if transfer_store.statement(tx, present.id, kind) is None:
                 ours = (kind in _BY_SENDER) == present.outgoing
@@ -119,6 +128,8 @@ class Aftermath:
                 transfer_store.mark_taken(tx, present.id, kind)
         if Kind.RECEIPT_TAKEN in told:
             state = State.RECEIVED  # it was imported here, and the backup says so
+        if withdrawn and state is State.RECEIVED and not {Kind.WITHDRAWAL, Kind.ERASURE} & set(chain.kinds):
+            transfer_store.send_again(tx, present.id, Kind.WITHDRAWAL)  # somebody's decision: now a request to erase
         if present.state is not state:
             self._note(tx, present.id, f"transfer.{state}", "restored")
         if present.outgoing:
@@ -130,7 +141,8 @@ class Aftermath:
         house = self._house
         received = state is State.RECEIVED and present.state is not State.RECEIVED
         fields: dict[str, object] = {}
-        if state is State.RECEIVED and Kind.WITHDRAWAL in chain.kinds and present.erasure is None:
+        withdrawn = transfer_store.statement(tx, present.id, Kind.WITHDRAWAL) is not None
+        if state is State.RECEIVED and withdrawn and present.erasure is None:
             fields["erasure"] = "asked"
         erasure = _erasure(house, chain) if Kind.ERASURE in chain.kinds else None
         answered = erasure is not None and present.erasure in (None, "asked")
@@ -146,12 +158,17 @@ class Aftermath:
     def _end_come(self, tx: Connection, present: Transfer, chain: Chain, state: State, now: datetime) -> list[str]:
         fields: dict[str, object] = {}
         files: list[str] = []
-        here = records.imported_as(tx, present.id) is not None
+        gone = Kind.ERASURE not in chain.kinds and self._is_gone(tx, present.id)
+        here = records.imported_as(tx, present.id) is not None and not gone
         if state is State.RECEIVED and Kind.ERASURE in chain.kinds:
             erasure = _erasure(self._house, chain)
             fields["erasure"] = _outcome(erasure)
-            if erasure.erased and here and present.erasure not in ("done", "returned"):
+            imported = records.imported_as(tx, present.id) is not None
+            if erasure.erased and imported and present.erasure not in ("done", "returned"):
                 _, files = self._returning.erased(tx, present, now=now)
+            elif not erasure.erased and not here:
+                facts = {"peer": present.peer.hex()}
+                self._note(tx, present.id, LOST, "kept", facts)  # it can be given back no more: people must say so
         elif state is State.RECEIVED and not here:
             if self._give_back(tx, present, chain, now):
                 fields["erasure"] = "returned"
@@ -159,6 +176,11 @@ class Aftermath:
             fields["erasure"] = "asked"
         transfer_store.end(tx, present.id, state, now=now, **fields)
         return files
+
+    def _is_gone(self, tx: Connection, transfer: TransferId) -> bool:
+        """Its tombstone says that it was erased here under signature, and the signature was lost with the machine."""
+        signed = transfer_store.statement(tx, transfer, Kind.ERASURE) is not None
+        return not signed and self._house.tombstones.contains(TRANSFER, transfer.hex())
 
     def _give_back(self, tx: Connection, present: Transfer, chain: Chain, now: datetime) -> bool:
         """It came after the backup and is lost here. False where its sender is gone, so that nobody can be told."""
@@ -260,6 +282,11 @@ def _erasure(house: House, chain: Chain) -> Erasure:
     signed = chain.kept[Kind.ERASURE]
     before = chain.shipment if Erasure.follows(signed) is Kind.SHIPMENT else chain.withdrawal
     return Erasure.parse(signed, house.roster.roster, before=before, now=house.clock.now(), history=True)
+
+
+def _may_be_there(chain: Chain, state: State) -> bool:
+    """They have it, or were sent it and may still say so: a receipt is never too late."""
+    return state is State.RECEIVED or (state is not State.REFUSED and Kind.SHIPMENT in chain.kinds)
 
 
 def _outcome(erasure: Erasure) -> str:

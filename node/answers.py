@@ -19,7 +19,7 @@ from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, RE
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
-from node.chain import Chain, drop_statement
+from node.chain import Chain, drop_statement, note_dropped
 from node.house import House
 from node.receiving import REASON_PLACE
 from node.sending import KEY_PLACE, end_sent, write_withdrawal
@@ -30,6 +30,8 @@ __all__ = ["Answers"]
 
 log = logger("node.answers")
 
+_GIVEN_UP = (Kind.SHIPMENT, Kind.WITHDRAWAL)
+"""Steps that are kept when they are not sent any more: the other's answer to them may still come."""
 
 ANSWER_BEFORE = register("node.answer.before_write")
 ANSWER_AFTER = register("node.answer.after_write")
@@ -75,6 +77,7 @@ class Answers:
                 return []  # heard before, or overtaken by our own withdrawal
             then = State.DECLINED if first else next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
+            transfer_store.mark_taken(tx, transfer, Kind.OFFER)  # they have answered it
             journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
             if then is State.DECLINED:
                 end_sent(
@@ -172,6 +175,7 @@ class Answers:
                 return []
             then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
+            transfer_store.mark_taken(tx, transfer, Kind.SHIPMENT)  # they have answered it
             reason = None
             if kind is Kind.RECEIPT_REFUSED:
                 about = chain.shipment.digest
@@ -179,6 +183,8 @@ class Answers:
             withdrawn = Kind.WITHDRAWAL in taken
             fields: dict[str, object] = {"sealed_reason": reason} if reason else {}
             if withdrawn and then is State.RECEIVED:
+                # The broker may have found it too late, before it knew that they have the case: it is sent once more.
+                transfer_store.send_again(tx, transfer, Kind.WITHDRAWAL)
                 fields["erasure"] = "asked"
             end_sent(house, tx, present, then, now=now, **fields)
             journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
@@ -231,6 +237,8 @@ class Answers:
             transfer_store.keep_cursor(tx, sequence)
             if not transfer_store.add_statement(tx, transfer, Kind.ERASURE, signed, ours=False, now=now):
                 return
+            if not erasure.returned:
+                transfer_store.mark_taken(tx, transfer, Kind.WITHDRAWAL)  # they have answered it
             present = transfer_store.read_transfer(tx, transfer)
             fields: dict[str, object] = {"erasure": outcome}
             if erasure.sealed_reason is not None:
@@ -259,8 +267,8 @@ class Answers:
             present = transfer_store.read_transfer(tx, transfer)
             if present.over:
                 return
-            transfer_store.give_up_sending(tx, transfer, Kind.SHIPMENT)
-            transfer_store.forget_waiting(tx, transfer, [Kind.WITHDRAWAL])
+            for each in _GIVEN_UP:
+                transfer_store.give_up_sending(tx, transfer, each)
             end_sent(house, tx, present, State.EXPIRED, now=now)
             journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
 
@@ -278,19 +286,25 @@ class Answers:
 
         def step(tx: Connection) -> bool:
             now = house.clock.now()
-            drop_statement(tx, transfer, kind, refused, now=now)
+            if kind in _GIVEN_UP and transfer_store.statement(tx, transfer, Kind.ERASURE) is None:
+                # A late receipt can still follow the shipment, and then the withdrawal stands as a request to erase.
+                transfer_store.give_up_sending(tx, transfer, kind)
+                note_dropped(tx, transfer, kind, refused, now=now)
+            else:
+                drop_statement(tx, transfer, kind, refused, now=now)
             present = transfer_store.read_transfer(tx, transfer)
             if kind is Kind.WITHDRAWAL and present.state is State.WITHDRAWN and at_broker is State.EXPIRED:
                 transfer_store.end(tx, transfer, State.EXPIRED, now=now)
                 journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
-            if refused is None or present.over:
-                return present.over
-            reason = statements_pb2.Reason(code=refused.reason.lower())
-            sealed = house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)
+                return True
+            if present.over:
+                return True
             if kind is Kind.OFFER and at_broker is None:
+                # It never came there, whatever it was refused for; time may have ended it on its way.
                 then = State.EXPIRED if present.expires_at <= now else State.WITHDRAWN
-                end_sent(house, tx, present, then, now=now, sealed_reason=sealed)
-            elif kind is Kind.SHIPMENT and at_broker is State.ACCEPTED:
+                end_sent(house, tx, present, then, now=now, **self._refusal(transfer, refused))
+            elif kind is Kind.SHIPMENT and at_broker is State.ACCEPTED and refused is not None:
+                sealed = self._refusal(transfer, refused)["sealed_reason"]
                 transfer_store.set_fields(tx, transfer, now=now, state=State.ACCEPTED, sealed_reason=sealed)
                 write_withdrawal(house, tx, transfer_store.read_transfer(tx, transfer), actor="node", now=now)
             return transfer_store.read_transfer(tx, transfer).over
@@ -301,6 +315,14 @@ class Answers:
         house.changes.tell(transfer)
 
     # ---- helpers ----
+
+    def _refusal(self, transfer: TransferId, refused: CordeeError | None) -> dict[str, object]:
+        """Why the broker would not have it, for this node's own eyes; nothing where it was only overtaken."""
+        if refused is None:
+            return {}
+        reason = statements_pb2.Reason(code=refused.reason.lower())
+        house = self._house
+        return {"sealed_reason": house.vault.seal(reason.SerializeToString(), place=REASON_PLACE, row=transfer)}
 
     def _chain(self, transfer: TransferId) -> Chain:
         return self._house.db.look(lambda tx: Chain.read(self._house, tx, transfer))

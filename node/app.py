@@ -19,6 +19,7 @@ from cordee.ids import MemberId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.durable import private_folder
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey
@@ -281,8 +282,7 @@ async def _sweep(house: House) -> None:
         house.attachments.erase(file_id)
     transfers = await house.db.read(transfer_store.all_transfers)
     running = {each.id.hex() for each in transfers if each.state not in END_STATES}
-    spool = house.data_dir / "spool"
-    for path in spool.iterdir() if spool.exists() else ():
+    for path in private_folder(house.data_dir / "spool").iterdir():
         if path.stem not in running:
             path.unlink()
     if house.mailbox is not None:

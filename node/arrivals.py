@@ -198,8 +198,9 @@ class Arrivals:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again; a
-        withdrawal, or time, that had ended it before we declined has ended it for all three.
+        """The broker refused an answer of ours for good. While the offer still stands there, it stands here again,
+        unless its time is over: nobody would tell us so any more. A withdrawal, or time, that had ended it before we
+        declined has ended it for all three.
         """
         house = self._house
 
@@ -213,7 +214,12 @@ class Arrivals:
                 transfer_store.end(tx, transfer, at_broker, now=now, sealed_reason=None)
                 if at_broker is State.EXPIRED:  # a withdrawal is journalled when it comes
                     journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
-            elif at_broker is State.OFFERED and present.state in (State.ACCEPTED, State.DECLINED):
+                return
+            if at_broker is not State.OFFERED or present.state not in (State.ACCEPTED, State.DECLINED):
+                return
+            if present.expires_at <= now:  # by our own clock; right after a restore the broker ends nothing yet
+                transfer_store.end(tx, transfer, State.EXPIRED, now=now, sealed_reason=None)
+            else:
                 fields = {"state": State.OFFERED, "sealed_one_time_seed": None, "sealed_reason": None}
                 transfer_store.set_fields(tx, transfer, now=now, **fields)
 

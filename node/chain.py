@@ -17,7 +17,7 @@ from cordee.transfer import Kind, State
 from node import journal, transfer_store
 from node.house import House
 
-__all__ = ["Chain", "drop_statement"]
+__all__ = ["Chain", "drop_statement", "note_dropped"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,13 @@ def drop_statement(
     if kind is None:
         return
     transfer_store.forget_waiting(tx, transfer, [kind])
+    note_dropped(tx, transfer, kind, refused, now=now)
+
+
+def note_dropped(
+    tx: Connection, transfer: TransferId, kind: Kind, refused: CordeeError | None, *, now: datetime
+) -> None:
+    """Journal why a step of ours is not sent any more."""
     journal.append(
         tx,
         now=now,

@@ -12,6 +12,7 @@ from cordee.ids import Digest, MemberId, NetworkId, TransferId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.durable import private_folder
 from cordee.runtime.mailbox import MailboxStore
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey, SigningPublicKey, member_id_of
@@ -160,7 +161,8 @@ class House:
     def spool(self, transfer: TransferId, *, outgoing: bool) -> Path:
         """Where this node keeps a transfer's ciphertext while it is under way."""
         folder = self.data_dir / "spool"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.exists():
+            private_folder(folder)
         return folder / f"{transfer.hex()}.{'out' if outgoing else 'in'}"
 
     def drop_spool(self, transfer: TransferId) -> None:

@@ -17,11 +17,12 @@ from nacl.secret import Aead
 from cordee.errors import N_, CannotOpen
 from cordee.frame import Label, frame
 from cordee.runtime.clock import Clock
-from node.files import private_folder, sync_folder, write_new
+from node.files import private_folder, replace, sync_folder, write_new
 
 __all__ = ["InFlight"]
 
 _KEY_BYTES = 32
+_DESTROYED = bytes(_KEY_BYTES)
 _DAY_BYTES = 4
 _SUFFIX = ".key"
 
@@ -85,11 +86,16 @@ class InFlight:
             path = self._folder / f"{day.isoformat()}{_SUFFIX}"
             if make and not path.exists():
                 write_new(path, self._random(_KEY_BYTES))
+            elif make:
+                sync_folder(self._folder)  # whoever made it may have been killed before its name was durable
             try:
                 key = path.read_bytes()
             except FileNotFoundError as destroyed:
                 raise CannotOpen(what=N_("in-flight key of {day}"), day=day) from destroyed
-            if len(key) != _KEY_BYTES:
+            if make and key == _DESTROYED:  # a power cut came before its name went, and then the clock went back
+                key = self._random(_KEY_BYTES)
+                replace(path, key)
+            if len(key) != _KEY_BYTES or key == _DESTROYED:
                 raise CannotOpen(what=N_("in-flight key of {day}"), day=day)
             return self._keys.setdefault(day, Aead(key))
 
@@ -97,7 +103,7 @@ class InFlight:
 def _destroy(path: Path) -> None:
     """Overwrite, then unlink: on a disk that writes in place the key is gone, elsewhere it is at least unreachable."""
     with path.open("r+b") as file:
-        file.write(bytes(_KEY_BYTES))
+        file.write(_DESTROYED)
         file.flush()
         os.fsync(file.fileno())
     path.unlink()

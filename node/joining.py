@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,6 +53,7 @@ __all__ = ["Membership", "initialise", "last_known", "open_keys", "request", "st
 
 DATABASE = "node.db"
 VAULT = FILE
+_UNUSED = f".{VAULT}.unused"
 MEMBERSHIP = "membership.json"
 CERTIFICATE = "certificate.der"
 PROGRESS = "joining.json"
@@ -100,11 +102,14 @@ class Membership:
 def initialise(data_dir: Path, *, passphrase: bytes, random: Callable[[int], bytes], clock: Clock) -> SigningPublicKey:
     """Make a node's house: vault, database, keys. The public identity key is returned.
 
-    Raises: AlreadyExists where there is one; nothing of it is touched.
+    What an attempt that was cut off has left is made anew. Raises: AlreadyExists where there is a node; nothing of it
+    is touched.
     """
     private_folder(data_dir)
     if (data_dir / VAULT).exists():
-        raise AlreadyExists(what=N_("node"))
+        if not _half_made(data_dir):
+            raise AlreadyExists(what=N_("node"))
+        (data_dir / VAULT).replace(data_dir / _UNUSED)
     vault = Vault.create(data_dir / VAULT, passphrase, random=random)
     identity = SigningKey.generate(random)
     sealing = SealingKey.generate(random)
@@ -119,6 +124,19 @@ def initialise(data_dir: Path, *, passphrase: bytes, random: Callable[[int], byt
     with node_database(data_dir / DATABASE) as db:
         db.write_sync(keep)
     return identity.public
+
+
+def _half_made(data_dir: Path) -> bool:
+    """Whether the power went between the vault and the keys: the vault then opens nothing, and nobody has used it."""
+    database = {DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    kept = {path.name for path in data_dir.iterdir()}
+    if not kept <= {VAULT, _UNUSED, f".{VAULT}.draft"} | database:
+        return False
+    if DATABASE not in kept:
+        return True
+    with contextlib.closing(sqlite3.connect(data_dir / DATABASE, timeout=5)) as connection:
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'secret'").fetchone()
+        return not made or not connection.execute("SELECT 1 FROM secret LIMIT 1").fetchone()
 
 
 def open_keys(tx: Connection, vault: Vault) -> tuple[Keys, TransportKey]:

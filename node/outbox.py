@@ -25,6 +25,7 @@ from cordee.errors import (
     Unreachable,
 )
 from cordee.ids import TransferId
+from cordee.members import MemberState
 from cordee.runtime.logs import logger
 from cordee.statements import redate, time_of, withdraw
 from cordee.transfer import Kind
@@ -125,7 +126,11 @@ class Outbox:
                 self.refusal = refused
                 return waiting.kind in _GIVEN_UP and await self._drop(waiting, refused)
             return await self._sign_again(waiting)  # the identity key was replaced while it waited
-        except (Unreachable, NotAMember, CardExpired, RosterStale, QuotaExceeded, TooManyRequests) as wait:
+        except NotAMember as gone:
+            self.refusal = gone
+            log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=gone.reason)
+            return waiting.kind is Kind.OFFER and self._removed(waiting) and await self._drop(waiting, gone)
+        except (Unreachable, CardExpired, RosterStale, QuotaExceeded, TooManyRequests) as wait:
             self.refusal = wait
             log.info("outbox.waits", transfer=waiting.transfer.short, kind=str(waiting.kind), reason=wait.reason)
             return False
@@ -152,6 +157,12 @@ class Outbox:
         await house.db.write(taken)
         house.changes.tell(waiting.transfer)
         return True
+
+    def _removed(self, waiting: Waiting) -> bool:
+        """By our own verified log its recipient is no member any more, nor ever will be: no broker takes this offer."""
+        members = self._house.roster.roster.members
+        found = members.get(self._house.db.look(lambda tx: transfer_store.read_transfer(tx, waiting.transfer)).peer)
+        return found is not None and found.state is MemberState.REMOVED
 
     async def _overtaken(self, waiting: Waiting, other: Conflict | NotFound) -> bool:
         if isinstance(other, Conflict):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cordee.runtime.bulk import BlockReader, WriteBehind, Written
 from cordee.runtime.contract import CHUNK
+from cordee.runtime.durable import sync_folder
 
 __all__ = [
     "FAST",
@@ -204,7 +205,7 @@ def write(path: Path, parts: Iterable[bytes], *, grown: Written = lambda size, b
             behind.write(part)
         behind.flush()
         os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return size
 
 
@@ -257,11 +258,3 @@ async def growing_pieces(path: Path, growth: Growth) -> AsyncIterator[bytes]:
 
 async def _read(reader: BlockReader, offset: int) -> bytes:
     return b"".join(await asyncio.to_thread(reader.read, offset, piece=PIECE))
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -43,12 +43,10 @@ class Tombstones:
         self._stones: dict[tuple[str, str], Tombstone] = {}
         self._last = _START
         whole = self._load()
-        new = not path.exists()
         self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, whole)
         os.fsync(self._fd)
-        if new:
-            sync_folder(path.parent)
+        sync_folder(path.parent)  # also of an older one: who made it may have been killed before its name was durable
 
     def close(self) -> None:
         """Close the file."""

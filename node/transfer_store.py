@@ -42,6 +42,7 @@ __all__ = [
     "put_aside_so_far",
     "read_transfer",
     "replace_statement",
+    "send_again",
     "set_fields",
     "statement",
     "statements",
@@ -322,6 +323,11 @@ def give_up_sending(tx: Connection, transfer: TransferId, kind: Kind) -> None:
     before, and then the other's answer to it can still be read.
     """
     mark_taken(tx, transfer, kind)
+
+
+def send_again(tx: Connection, transfer: TransferId, kind: Kind) -> None:
+    """Let a statement that was given up wait for the broker once more, which answers what it took as the first time."""
+    tx.execute(_TAKEN, {"transfer": bytes(transfer), "step": str(kind), "waits": True})
 
 
 def replace_statement(tx: Connection, waiting: Waiting, fresh: Signed) -> bool:

@@ -20,6 +20,7 @@ from cordee.act import parse_act
 from cordee.case import case_of
 from cordee.ids import MemberId, TransferId
 from cordee.invitation import Invitation
+from cordee.runtime.crashpoint import Crashpoints
 from cordee.signing import SigningPublicKey
 from cordee.transfer import State
 from cordee.v1 import statements_pb2 as v1
@@ -84,6 +85,7 @@ class Neighbour:
                 parts=parts,
                 mail=mail,
                 door=door,
+                crashpoints=self.street.crashpoints(self.name),
             )
         )
         self.member = self.node.member
@@ -192,6 +194,8 @@ class Street:
     clock: LiveClock
     folder: Path
     neighbours: dict[str, Neighbour] = field(default_factory=dict)
+    crashpoints: Callable[[str], Crashpoints | None] = lambda name: None
+    """Of the node with that name; without them, those of the environment."""
 
     async def invite(self, name: str, number: int, *, secrecy: bool = True) -> tuple[SigningPublicKey, dict[str, Any]]:
         """A node's folder, and its invitation and profile beside it."""

@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from cordee.errors import N_, DatabaseTooNew, InvalidInput, StorageFull
 from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.durable import sync_folder
 from cordee.runtime.prepared import Connection
 
 __all__ = ["Database", "Migration"]
@@ -106,7 +107,7 @@ class Database:
         Raises: DatabaseTooNew, StorageFull.
         """
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         connection = Connection(self._writing)
         with connection, connection.begin():
             self._upgrade(connection)
@@ -174,7 +175,7 @@ class Database:
             connection.execute("VACUUM INTO ?", (str(target),))
         finally:
             connection.close()
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     # ---- the writer thread ----
 
@@ -314,11 +315,3 @@ def _path_of(url: str | Path) -> Path:
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise InvalidInput(field="database_url", problem=N_("only sqlite:///path is supported"))
     return Path(parsed.database)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from cordee.errors import N_, AlreadyExists, CordeeError, InvalidInput, SheetRefused, WordsRefused
+from cordee.runtime.durable import private_folder, write_new
 from cordee.runtime.kit_sheets import Purpose, printed
 from cordee.runtime.output import Output
 from cordee.runtime.texts import text, translate, why
@@ -123,11 +123,10 @@ def _show(output: Output, sheet: Sheet, count: int) -> None:
 def _write(sheets: Sequence[Sheet], purpose: Purpose, folder: Path) -> list[str]:
     files = []
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         for each in sheets:
             path = folder / f"kit-{each.kit}-{each.number}.pdf"
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(printed(each, purpose))
+            write_new(path, printed(each, purpose))
             files.append(str(path))
     except OSError as error:
         raise InvalidInput(field="--folder", problem=why(error, N_("it cannot be written"))) from error

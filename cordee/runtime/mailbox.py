@@ -23,6 +23,7 @@ from cordee.ids import MemberId, TransferId
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.durable import private_folder, sync_folder
 from cordee.runtime.guard import caller
 from cordee.runtime.mailbox_wire import Piece
 from cordee.v1 import mailbox_pb2
@@ -48,8 +49,7 @@ class MailboxStore:
     """
 
     def __init__(self, folder: Path, *, crashpoints: Crashpoints | None = None, threads: int = 4) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._folder = folder
+        self._folder = private_folder(folder)
         self._crashpoints = crashpoints or Crashpoints()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mailbox")
         self._durable: dict[TransferId, int] = {}
@@ -244,13 +244,14 @@ class MailboxStore:
                 if offset:
                     raise OffsetBeyondEnd(held=0, offset=offset) from None
                 descriptor = os.open(path, flags | os.O_CREAT, 0o600)
-                self._sync_folder()
+                sync_folder(self._folder)
         try:
             size = os.fstat(descriptor).st_size
             if offset > size:
                 raise OffsetBeyondEnd(held=size, offset=offset)
             if transfer_id not in self._durable:  # what an earlier process left may not be on disk yet
                 os.fsync(descriptor)
+                sync_folder(self._folder)  # nor its name
                 self._durable[transfer_id] = size
         except BaseException:
             os.close(descriptor)
@@ -304,6 +305,7 @@ class MailboxStore:
             return 0
         try:
             os.fsync(descriptor)
+            sync_folder(self._folder)
             return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
@@ -320,22 +322,16 @@ class MailboxStore:
             os.close(descriptor)
         if wanted:
             path.replace(to)
+            sync_folder(to.parent)  # first: between the two it has both names, never none
         else:
             path.unlink()
-        self._sync_folder()
+        sync_folder(self._folder)
         return wanted
 
     def _unlink(self, transfer_id: TransferId) -> None:
         with suppress(FileNotFoundError):
             self._path(transfer_id).unlink()
-            self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            sync_folder(self._folder)
 
 
 class MailboxPolicy(Protocol):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cordee.errors import N_, AlreadyExists, InvalidInput
+from cordee.runtime.durable import sync_folder
 from cordee.runtime.texts import why
 
 __all__ = [
@@ -73,6 +74,8 @@ def parse_json(data: bytes, *, where: str) -> Any:
     """JSON, with `where` naming its source in errors."""
     try:
         return json.loads(data)
+    except RecursionError:
+        raise InvalidInput(field=where, problem=N_("it nests too deep")) from None
     except UnicodeDecodeError as error:
         raise InvalidInput(field=where, problem=N_("it is no text in UTF-8")) from error
     except json.JSONDecodeError as error:
@@ -99,6 +102,7 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InvalidInput(field=str(path), problem=why(error, N_("it cannot be written"))) from error

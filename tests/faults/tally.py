@@ -24,6 +24,8 @@ FOLDER = Path(__file__).parents[2] / "build" / "faults"
 EXPECTED: frozenset[str] = frozenset(
     {
         "simulated network, disks, clocks and kills",
+        "transfer, every order of steps (model)",
+        "power cut at each system call",
     }
 )
 """The faults that the table must hold, so that a suite that did not run is not taken for one that found nothing."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -35,9 +36,23 @@ def test_a_draft_that_a_crash_left_is_no_obstacle_and_a_link_is_not_followed(tmp
     victim = tmp_path / "victim"
     victim.write_bytes(b"kept")
     (tmp_path / ".other.draft").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic"):
-        files.write_new(tmp_path / "other", b"new")
+    files.write_new(tmp_path / "other", b"new")
     assert victim.read_bytes() == b"kept"
+    assert not (tmp_path / "other").is_symlink()
+
+
+def test_a_draft_that_is_the_file_itself_under_a_second_name_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    files.write_new(path, b"first")
+    os.link(path, tmp_path / ".key.draft")  # the power went between the link and the end of the draft
+    with pytest.raises(FileExistsError):
+        files.write_new(path, b"second")
+    assert path.read_bytes() == b"first"
+    os.link(path, tmp_path / ".key.draft")
+    kept = path.open("rb")
+    files.replace(path, b"third")
+    assert kept.read() == b"first"  # the old bytes were left alone until the new ones were in place
+    assert path.read_bytes() == b"third"
 
 
 def test_whoever_makes_the_database_knows_every_table() -> None:

@@ -50,6 +50,20 @@ def test_there_is_one_private_key_file_a_day(in_flight: InFlight, tmp_path: Path
     assert files[0].read_bytes() != files[1].read_bytes()
 
 
+def test_a_key_whose_destruction_a_power_cut_ended_is_no_key_and_seals_nothing(
+    in_flight: InFlight, tmp_path: Path, clock: ManualClock, chance: Callable[[int], bytes]
+) -> None:
+    sealed = _seal(in_flight)
+    (tmp_path / "inflight" / "2026-03-14.key").write_bytes(bytes(32))  # overwritten; its name came back
+    again = InFlight(tmp_path / "inflight", clock=clock, random=chance)  # and the clock went back to that day
+    with pytest.raises(CannotOpen):
+        again.unseal(sealed, place="transfer.seed", row=b"1")
+    anew = _seal(again)
+    assert (tmp_path / "inflight" / "2026-03-14.key").read_bytes() != bytes(32)
+    third = InFlight(tmp_path / "inflight", clock=clock, random=chance)
+    assert third.unseal(anew, place="transfer.seed", row=b"1") == b"one-time seed"
+
+
 def test_pruning_destroys_only_old_keys_that_nothing_uses(
     in_flight: InFlight, tmp_path: Path, clock: ManualClock
 ) -> None:

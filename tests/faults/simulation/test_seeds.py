@@ -27,11 +27,11 @@ def story_of(seed: int) -> tuple[list[str], dict[str, Any]]:
 
 
 def test_a_seed_tells_the_same_story_each_time() -> None:
-    lines, outcome = story_of(11)
+    lines, outcome = story_of(20)
     assert outcome["wrong"] == []
     assert outcome["deaths"] > 0
     assert any("accept" in line and line.endswith("done") for line in lines)
-    assert story_of(11) == (lines, outcome)
+    assert story_of(20) == (lines, outcome)
 
 
 @pytest.mark.fault
