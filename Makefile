@@ -51,6 +51,7 @@ faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, the
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
 	$(PYTHON) -m tests.faults.model --jobs 2
 	$(PYTHON) -m tests.faults.power_cuts --jobs 2
+	$(PYTHON) -m tests.faults.simulation --seeds 2000 --jobs 2 --count
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
@@ -63,6 +64,10 @@ MINUTES := 30
 mutants: ready $(MUTANTS_STAMP) ## Mutation testing of what guards a case, for MINUTES=30; it goes on where it stopped
 	$(PYTHON) -m tests.faults.mutants --minutes $(MINUTES) $(ARGS)
 .PHONY: mutants
+
+soak: ready ## The simulation of faults, with other seeds each time, until Ctrl-C
+	$(PYTHON) -m tests.faults.simulation --first -1 --seeds 0 --jobs 2
+.PHONY: soak
 
 FUZZ_STAMP := $(VENV)/.fuzz-installed
 $(FUZZ_STAMP): requirements-fuzz.lock $(STAMP)

@@ -47,6 +47,7 @@ from cordee.statements import (
 from cordee.transfer import END_STATES, Kind, Party, State, next_state
 from cordee.v1 import statements_pb2 as v1
 from directory import quotas, taking_back, transfers
+from directory.commands import SKEW
 from directory.events import Events
 from directory.restoration import Restorations
 from directory.roster_store import RosterStore
@@ -189,7 +190,8 @@ class Broker:
         it stands, None where it is not known, and how many statements were added: none where there was no restore.
 
         Each is read as history, for it was taken once: signed by a key of its author's, in one chain with the others.
-        One that is later than the restore comes as any other step does.
+        One that is later than the restore comes as any other step does; by its author's own clock, which may be as far
+        ahead of ours as it was when the statement was taken.
 
         Raises: WrongParty, InvalidInput, and what reading the statements raises.
         """
@@ -207,7 +209,7 @@ class Broker:
         earlier = {
             each.kind: signed
             for each, signed in zip(peeked, given, strict=True)
-            if restored is not None and each.time <= restored.at
+            if restored is not None and each.time <= restored.at + SKEW
         }
         kinds = taking_back.fitting([each.kind for each in taken], list(earlier))
         if not kinds:

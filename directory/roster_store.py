@@ -361,12 +361,15 @@ class RosterStore:
         return last if timedelta(0) < last - now <= _SKEW else now
 
     async def sign_if_due(self) -> bool:
-        """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less."""
+        """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less; or
+        where it is dated so far ahead, by a clock that was put right since, that members refuse it.
+        """
         if self._roster is None or self._checkpoint is None:
             return False
         last = self._checkpoint[1]
         due = min(timedelta(hours=1), self._roster.policy.freshness_limit / 8)
-        if last.size == self._tree.size and self._clock.now() - last.time < due:
+        age = self._clock.now() - last.time
+        if last.size == self._tree.size and -_SKEW <= age < due:
             return False
         async with self._appending:
             await self.sign()

@@ -71,9 +71,11 @@ class Answers:
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
             taken = [each for each, _ in transfer_store.kinds(tx, transfer)]
-            if kind in taken or present.over:
+            # Where the directory took a refusal, our withdrawal came too late for it: all three end as it says.
+            first = kind is Kind.REFUSAL and present.state is State.WITHDRAWN and Kind.ACCEPTANCE not in taken
+            if kind in taken or (present.over and not first):
                 return []  # heard before, or overtaken by our own withdrawal
-            then = next_state(present.state, kind, Party.RECIPIENT, taken=taken)
+            then = State.DECLINED if first else next_state(present.state, kind, Party.RECIPIENT, taken=taken)
             transfer_store.add_statement(tx, transfer, kind, signed, ours=False, now=now)
             transfer_store.mark_taken(tx, transfer, Kind.OFFER)  # they have answered it
             journal.append(tx, now=now, actor="node", action=f"transfer.{then}", subject=transfer.hex())
@@ -277,7 +279,9 @@ class Answers:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused a step of ours for good: say why, and end what can no longer go on."""
+        """The broker refused a step of ours for good: say why, and end what can no longer go on. A withdrawal that
+        time has overtaken was none: the transfer expired, for all three.
+        """
         house = self._house
 
         def step(tx: Connection) -> bool:
@@ -289,6 +293,10 @@ class Answers:
             else:
                 drop_statement(tx, transfer, kind, refused, now=now)
             present = transfer_store.read_transfer(tx, transfer)
+            if kind is Kind.WITHDRAWAL and present.state is State.WITHDRAWN and at_broker is State.EXPIRED:
+                transfer_store.end(tx, transfer, State.EXPIRED, now=now)
+                journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
+                return True
             if present.over:
                 return True
             if kind is Kind.OFFER and at_broker is None:

@@ -199,17 +199,23 @@ class Arrivals:
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
         """The broker refused an answer of ours for good. While the offer still stands there, it stands here again,
-        unless its time is over: nobody would tell us so any more.
+        unless its time is over: nobody would tell us so any more. A withdrawal, or time, that had ended it before we
+        declined has ended it for all three.
         """
         house = self._house
 
         def step(tx: Connection) -> None:
             now = house.clock.now()
             drop_statement(tx, transfer, kind, refused, now=now)
-            if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is not State.OFFERED:
+            if kind not in (Kind.ACCEPTANCE, Kind.REFUSAL) or at_broker is None:
                 return
             present = transfer_store.read_transfer(tx, transfer)
-            if present.state not in (State.ACCEPTED, State.DECLINED):
+            if present.state is State.DECLINED and at_broker in (State.WITHDRAWN, State.EXPIRED):
+                transfer_store.end(tx, transfer, at_broker, now=now, sealed_reason=None)
+                if at_broker is State.EXPIRED:  # a withdrawal is journalled when it comes
+                    journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
+                return
+            if at_broker is not State.OFFERED or present.state not in (State.ACCEPTED, State.DECLINED):
                 return
             if present.expires_at <= now:  # by our own clock; right after a restore the broker ends nothing yet
                 transfer_store.end(tx, transfer, State.EXPIRED, now=now, sealed_reason=None)

@@ -98,7 +98,7 @@ _WAITING = prepared(select(_STATEMENT.c.transfer_id).where(_STATEMENT.c.waits).o
 _NEXT_WAITING = prepared(
     select(_STATEMENT)
     .where(_STATEMENT.c.waits, _OF_THIS, _STATEMENT.c.kind != bindparam("but"))
-    .order_by(*_IN_TURN)
+    .order_by(_STATEMENT.c.position)  # not by time: a clock that was set back must not turn them round
     .limit(1)
 )
 _TAKEN = prepared(update(_STATEMENT).where(_THIS_KIND))
@@ -291,7 +291,9 @@ def waiting(tx: Connection) -> list[TransferId]:
 
 
 def next_waiting(tx: Connection, transfer: TransferId, *, after: Kind | None = None) -> Waiting | None:
-    """Of one transfer, our first statement that the broker has not taken, of another kind than `after`; or None."""
+    """Of one transfer, our first statement, as we made them, that the broker has not taken, of another kind than
+    `after`; or None.
+    """
     row = tx.execute(_NEXT_WAITING, {"transfer": bytes(transfer), "but": str(after or "")}).one_or_none()
     return None if row is None else _waiting(row)
 

@@ -146,6 +146,17 @@ async def test_a_clock_that_is_put_right_by_a_little_makes_no_later_time_under_a
     assert signed_at() == town.clock.now().replace(microsecond=0)
 
 
+async def test_what_was_signed_while_the_clock_was_far_ahead_is_signed_again_once_it_is_right(town: Town) -> None:
+    rosters = town.directory.rosters
+    town.clock.advance(timedelta(days=3))
+    assert await rosters.sign_if_due()
+    town.clock.advance(timedelta(days=-3))
+    assert await rosters.sign_if_due(), "members refuse what is dated in the future: they would wait for three days"
+    found = open_checkpoint(rosters.checkpoint, town.network.roster.directory_key, town.network.roster.origin)
+    assert found.time == town.clock.now().replace(microsecond=0)
+    assert not await rosters.sign_if_due()
+
+
 async def test_a_member_rotates_its_identity_itself_and_nobody_elses(town: Town) -> None:
     paris, marseille = await town.join("Paris"), await town.join("Marseille")
     entry = town.network.rotate(paris.keys)

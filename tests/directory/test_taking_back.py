@@ -220,9 +220,17 @@ async def test_without_a_restore_nothing_is_given_back(town_of: Town, tmp_path: 
 async def test_what_is_later_than_the_restore_comes_as_any_other_step(town_of: Town, tmp_path: Path) -> None:
     play = await played(town_of, tmp_path, "offer", "accept")
     async with town_of.open():
-        play.story.now = town_of.clock.now() + timedelta(seconds=1)
+        play.story.now = town_of.clock.now() + timedelta(minutes=5, seconds=1)
         play.story.ship()
         assert await play.gives(play.paris) == ("accepted", 1)
+
+
+async def test_what_was_dated_by_a_clock_a_little_ahead_is_taken_back_as_well(town_of: Town, tmp_path: Path) -> None:
+    play = await played(town_of, tmp_path, "offer accept ship", "")
+    async with town_of.open():
+        play.story.now = town_of.clock.now() + timedelta(minutes=4)  # it was taken just before the disk was lost
+        play.story.receive()
+        assert await play.gives(play.marseille) == ("received", 1)
 
 
 async def test_a_third_party_a_stranger_to_the_chain_and_a_mixed_lot_are_refused(town_of: Town, tmp_path: Path) -> None:

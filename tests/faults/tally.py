@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parents[2] / "build" / "faults"
 
 EXPECTED: frozenset[str] = frozenset(
     {
+        "simulated network, disks, clocks and kills",
         "transfer, every order of steps (model)",
         "power cut at each system call",
         "Byzantine directory",

@@ -459,6 +459,22 @@ async def test_offer_and_withdrawal_wait_for_a_recipient_that_is_away(
     await nothing_is_left(street, transfer, paris, marseille)
 
 
+async def test_an_offer_that_waits_goes_out_before_its_withdrawal_whatever_the_clock_said(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    await cut_off(paris)
+    record = await paris.case()
+    transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+    street.clock.advance(timedelta(minutes=-2))
+    await paris.here.sending.withdraw(paris.person, transfer)
+    street.clock.advance(timedelta(minutes=2))
+    await restart(paris)
+    await marseille.reaches(transfer, State.WITHDRAWN)
+    await paris.reaches(transfer, State.WITHDRAWN)
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
 async def test_a_withdrawal_that_overtakes_its_offer_is_remembered(
     street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
 ) -> None:
@@ -476,6 +492,40 @@ async def test_a_withdrawal_that_overtakes_its_offer_is_remembered(
     await marseille.reaches(transfer, State.WITHDRAWN)
     with pytest.raises(NotInThisState):
         await accept(marseille, transfer)
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
+async def test_a_refusal_that_the_directory_took_first_ends_an_offer_that_was_withdrawn_meanwhile(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    _, _, (transfer,) = await offered(paris, marseille)
+    await cut_off(paris)
+    await marseille.here.receiving.decline(marseille.person, transfer, code="no_capacity")
+    await answer_is_out(marseille, transfer)
+    await paris.here.sending.withdraw(paris.person, transfer)
+    assert await paris.state(transfer) is State.WITHDRAWN
+    await restart(paris)
+    await paris.reaches(transfer, State.DECLINED)
+    reason = await paris.here.transfers.reason(paris.person, transfer)
+    assert reason is not None
+    assert reason.code == "no_capacity"
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
+async def test_a_withdrawal_that_the_directory_took_first_ends_an_offer_that_was_declined_meanwhile(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    _, _, (transfer,) = await offered(paris, marseille)
+    await cut_off(marseille)
+    await paris.here.sending.withdraw(paris.person, transfer)
+    await paris.reaches(transfer, State.WITHDRAWN)
+    await marseille.here.receiving.decline(marseille.person, transfer, code="no_capacity")
+    assert await marseille.state(transfer) is State.DECLINED
+    await restart(marseille)
+    await marseille.reaches(transfer, State.WITHDRAWN)
+    assert await marseille.here.transfers.reason(marseille.person, transfer) is None
     await nothing_is_left(street, transfer, paris, marseille)
 
 
@@ -539,6 +589,20 @@ async def test_an_offer_that_nobody_answers_runs_out(
     assert await one_holder(case_id_of(record), *nodes) is paris
     again = await paris.offer(record, marseille, act_id)
     await marseille.reaches(again, State.OFFERED)
+
+
+async def test_an_offer_that_ran_out_before_it_was_withdrawn_has_run_out(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    _, _, (transfer,) = await offered(paris, marseille, expires_in=timedelta(hours=1))
+    await cut_off(paris)
+    street.clock.advance(timedelta(hours=1, seconds=1))
+    await marseille.reaches(transfer, State.EXPIRED)
+    await paris.here.sending.withdraw(paris.person, transfer)
+    await restart(paris)
+    await paris.reaches(transfer, State.EXPIRED)
+    await nothing_is_left(street, transfer, paris, marseille)
 
 
 async def test_an_offer_that_never_left_runs_out_at_home(

@@ -1,0 +1,133 @@
+"""One seed: a network, people at work, faults; then everything is well, and all must come to an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from .invariants import Ledger, Wrong
+from .loop import Loop
+from .nemesis import Nemesis
+from .people import People
+from .template import NAMES, Template
+from .world import Place, World
+
+__all__ = ["Outcome", "play"]
+
+_STORM = 12.0  # seconds of simulated time in which things go wrong
+_AFTERMATH = 4.0  # and in which people go on afterwards
+_CALM = 240.0  # and after which, at most, everything has come to rest
+_LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
+
+
+@dataclass
+class Outcome:
+    """What came of a seed."""
+
+    seed: int
+    wrong: list[Wrong] = field(default_factory=list)
+    deaths: int = 0
+    steps: int = 0
+    calls: int = 0
+    received: int = 0
+    transfers: int = 0
+
+
+def play(seed: int, template: Template, folder: Path, *, told: Callable[[str], None]) -> Outcome:
+    """Play one seed in an empty folder. Once for each process of the system's."""
+    loop = Loop()
+    loop.set_exception_handler(lambda _loop, _context: None)
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(_Seed(seed, template, folder, told).play())
+
+
+class _Seed:
+    def __init__(self, seed: int, template: Template, folder: Path, told: Callable[[str], None]) -> None:
+        self.number, self.template = seed, template
+        self._folder, self._told = folder, told
+
+    async def play(self) -> Outcome:
+        world = self.world = World(str(self.number), self._folder, told=self._told)
+        template = self.template
+        world.settle("directory", template.folder / "directory")
+        for name in NAMES:
+            world.settle(name, template.folder / name, template.vault(name))
+        self.people = People(world, template)
+        self.ledger = Ledger(world, template, self.people)
+        self.nemesis = Nemesis(world, template, self.ledger)
+        world.trace(f"seed {self.number}: {', '.join(self.nemesis.kinds)}; lossy {world.network.lossy}")
+        self.patient = False
+        keepers = [asyncio.create_task(self._keep(each)) for each in world.places.values()]
+        await self._all_up()
+        await self._storm()
+        await self.nemesis.heal()
+        self.patient = True
+        await self._aftermath()
+        await self._come_to_rest("after the storm", leap=False)
+        world.offset += _LEAP
+        world.trace("time leaps")
+        await self._come_to_rest("after the leap", leap=True)
+        await self.ledger.close()
+        for each in keepers:
+            each.cancel()
+        return Outcome(
+            self.number,
+            self.ledger.wrong,
+            deaths=world.deaths,
+            steps=len(self.people.words),
+            calls=world.network.calls,
+            received=self.ledger.received,
+            transfers=self.ledger.transfers,
+        )
+
+    async def _keep(self, place: Place) -> None:
+        """Whoever watches over a process: starts it again when it has ended."""
+        while True:
+            if place.life is None:
+                await asyncio.sleep(0.1 if self.patient else self.world.chance.uniform(0.2, 4))
+                if place.life is None and not place.held:
+                    place.start()
+            await place.life.ended.wait() if place.life is not None else None
+
+    async def _all_up(self) -> None:
+        while not all(each.up for each in self.world.places.values()):  # noqa: ASYNC110  # it costs no time
+            await asyncio.sleep(0.05)
+
+    async def _storm(self) -> None:
+        world = self.world
+        ends = world.loop.time() + _STORM
+        workers = [asyncio.create_task(self._work(each, ends, 9)) for each in world.nodes]
+        while world.loop.time() < ends:
+            await asyncio.sleep(world.chance.uniform(0.5, 5))
+            await self.nemesis.strike()
+            self.ledger.look()
+        await asyncio.gather(*workers)
+
+    async def _aftermath(self) -> None:
+        """People find what has come meanwhile, and go on."""
+        await self._all_up()
+        ends = self.world.loop.time() + _AFTERMATH
+        await asyncio.gather(*(self._work(each, ends, 4) for each in self.world.nodes))
+
+    async def _work(self, place: Place, ends: float, longest: float) -> None:
+        while self.world.loop.time() < ends:
+            await asyncio.sleep(self.world.chance.uniform(longest / 6, longest))
+            await self.people.one_thing(place)
+
+    async def _come_to_rest(self, when: str, *, leap: bool) -> None:
+        """Until nothing is under way any more: no statement waits, no job is left; after the leap, all is over."""
+        world = self.world
+        ends = world.loop.time() + _CALM
+        while True:
+            await self._all_up()
+            if next(self.ledger.restless(over=leap), None) is None:
+                world.trace(f"at rest {when}")
+                return
+            if world.loop.time() > ends:
+                restless = list(self.ledger.restless(over=leap))
+                self.ledger.blame("stuck", f"{when}: {restless[0]}", many=len(restless))
+                return
+            await asyncio.sleep(2)

@@ -1,0 +1,40 @@
+"""The same seed is the same story, in whatever process; and a defect in the code is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.faults.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+
+
+def story_of(seed: int) -> tuple[list[str], dict[str, Any]]:
+    done = simulated("--seed", str(seed), "--trace")
+    *lines, outcome = done.stdout.splitlines()
+    return lines, {name: value for name, value in json.loads(outcome).items() if name != "seconds"}
+
+
+def test_a_seed_tells_the_same_story_each_time() -> None:
+    lines, outcome = story_of(20)
+    assert outcome["wrong"] == []
+    assert outcome["deaths"] > 0
+    assert any("accept" in line and line.endswith("done") for line in lines)
+    assert story_of(20) == (lines, outcome)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("defect", ["repeats-refused", "no-retry"])
+def test_a_planted_defect_is_found(defect: str) -> None:
+    done = simulated("--plant", defect, "--seeds", "400", "--jobs", "2", "--until-wrong")
+    assert done.returncode == 1, done.stdout
+    assert "seed " in done.stdout
