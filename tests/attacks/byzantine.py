@@ -85,7 +85,7 @@ def _reason_of(error: grpc.aio.AioRpcError) -> str:
     return info.reason
 
 
-@dataclass
+@dataclass(eq=False)
 class Deal:
     """One transfer, as a plain model: the statements that were taken, and how many bytes wait."""
 

@@ -184,6 +184,13 @@ class Mallory(RuleBasedStateMachine):
         everybody = [*self.yard.deals, None]
         self.does(self._puts(everybody[number % len(everybody)], offset, size, anew))
 
+    @precondition(lambda self: any(deal.state is State.ACCEPTED for deal in self.own))
+    @rule(size=st.sampled_from([1, 1000]))
+    def puts_where_something_is_expected(self, size: int) -> None:
+        """Right at the end of what waits: only who sends may."""
+        for deal in [each for each in self.own if each.state is State.ACCEPTED]:
+            self.does(self._puts(deal, deal.held, size, False))
+
     async def _puts(self, deal: Deal | None, offset: int, size: int, anew: bool) -> None:
         yard = self.yard
         transfer = deal.id if deal is not None else os.urandom(16)
