@@ -79,7 +79,7 @@ def log_model(name: str, *, restores: int, planted: str = "") -> Model:
             return
         if view.alarm or view.entries == at.shown:
             return
-        yield Move(f"the {node} synchronises", {node: _shown(view, at.shown, planted)})
+        yield Move(f"the {node} synchronises", {node: _shown(view, at.shown)})
 
     rules = [Rule(("directory",), directory)]
     for node in _NODES:
@@ -108,12 +108,10 @@ def _may_give(at: Directory, view: View) -> bool:
     return _continues(view.entries, at.entries) and _continues(view.entries, at.last_signed)
 
 
-def _shown(view: View, shown: Log, planted: str) -> View:
+def _shown(view: View, shown: Log) -> View:
     """`RosterSync`: a log that does not continue ours is an alarm, and what was known stays."""
     if _continues(shown, view.entries):
         return view._replace(entries=shown)
-    if planted == "a shorter log is believed":
-        return view._replace(entries=shown, wrong="a node's log got shorter")
     return view._replace(alarm=True)
 
 

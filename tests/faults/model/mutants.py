@@ -139,7 +139,6 @@ _LOG = (
     Mutant("last-signed comes back from the backup as well", scenes.LOG),
     Mutant("what was signed is not looked at", scenes.LOG),
     Mutant("signed before the file is written", scenes.LOG),
-    Mutant("a shorter log is believed", scenes.LOG),
 )
 
 MUTANTS: Sequence[Mutant] = (*_TABLE, *_BROKER, *_SENDER, *_RECIPIENT, *_RESTORED, *_LOG)
