@@ -15,7 +15,7 @@ from tests.faults.tally import Row, count
 
 __all__ = ["SECONDS", "endured"]
 
-SECONDS = 3.0
+SECONDS = 2.5
 _ROOT = Path(__file__).parents[3]
 
 
