@@ -52,10 +52,14 @@ def read_whole(path: Path, *, limit: int = 1 << 20) -> bytes:
 def _draft(path: Path, data: bytes, mode: int) -> Path:
     draft = path.with_name(f".{path.name}.draft")
     flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(draft, flags, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(os.open(draft, flags, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # half a file must not hold the room that the next attempt needs
+        draft.unlink(missing_ok=True)
+        raise
     return draft
 
 

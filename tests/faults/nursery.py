@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from node.demo.processes import Program
+from node.demo.processes import Program, answer
 
 _HEARD = 60.0  # seconds
+_COMMAND_SECONDS = 600.0
 _MODULES = (
     "cordee.runtime.command",
     "directory.app",
@@ -78,6 +79,7 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
+            start_new_session=True,  # Ctrl-C is for the test, which ends it
         )
 
     def __enter__(self) -> Self:
@@ -89,8 +91,10 @@ class Nursery:
                 stream.close()
         self._process.wait(_HEARD)
 
-    def fork(self, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path) -> Child:
-        """Start `cordee` with these arguments; its errors go to the end of `log`."""
+    def fork(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, code: Path | None = None
+    ) -> Child:
+        """Start `cordee` with these arguments; its errors go to the end of `log`, what it ends with to `code`."""
         with self._lock:
             self._made += 1
             pipe = self._folder / str(self._made)
@@ -101,6 +105,7 @@ class Nursery:
                 "environment": dict(environment),
                 "log": str(log),
                 "stdout": str(pipe),
+                "code": "" if code is None else str(code),
             }
             if self._process.stdin is None or self._process.stdout is None:
                 raise RuntimeError("the nursery has no pipes")
@@ -110,6 +115,17 @@ class Nursery:
             os.set_blocking(reading, True)
             pipe.unlink()
         return Child(pid, os.fdopen(reading, "rb"))
+
+    def run(self, *arguments: str, environment: Mapping[str, str], expect: int = 0) -> Any:
+        """As `node.demo.processes.run`, without input. Raises: CommandFailed."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            log, code = Path(folder, "log"), Path(folder, "code")
+            child = self.fork(("--output", "json", *arguments), environment=environment, log=log, code=code)
+            with child.stdout:
+                out = child.stdout.read()
+            child.wait(_COMMAND_SECONDS)
+            ended = int(code.read_text()) if code.exists() else -signal.SIGKILL
+            return answer(arguments, ended, out, log.read_bytes(), expect=expect)
 
 
 @dataclass
@@ -172,13 +188,16 @@ def _become(order: dict[str, Any], out: int) -> None:
     os.environ.update(order["environment"])
     from cordee.runtime.command import main
 
+    code = 1
     try:
         main(order["arguments"])
     except SystemExit as ended:
-        sys.stdout.flush()
-        os._exit(ended.code if isinstance(ended.code, int) else 1)
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
-        os._exit(1)
+        sys.stdout.flush()
+        if order["code"]:
+            Path(order["code"]).write_text(str(code))
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ _PURPOSE = "relocation"
 
 
 @contextmanager
-def small_stage(folder: Path) -> Iterator[Stage]:
-    """A directory and two associations, everything running."""
-    stage = Stage(folder)
+def small_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """A directory and two associations, everything running. The options are the Stage's."""
+    stage = Stage(folder, **options)
     with stage.open():
         stage.found()
         profiles = cases.profiles(now=datetime.now(UTC))

@@ -198,7 +198,7 @@ def _one(house: House, query: str, *values: object) -> Any:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with small_stage(tmp_path_factory.mktemp("stage")) as made, nursery() as place:
+    with nursery() as place, small_stage(tmp_path_factory.mktemp("stage"), run_command=place.run) as made:
         made.directory = forked(made.directory, place)
         made.directory.start()
         for house in made.houses.values():
