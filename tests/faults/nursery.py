@@ -45,22 +45,32 @@ class Child:
         self.stdout = stdout
         self.returncode: int | None = None
         self._handle = os.pidfd_open(pid)
+        self._lock = threading.Lock()
 
     def poll(self) -> int | None:
         """None while it runs; how it ended is not known here, so it is as if it had been killed."""
-        if self.returncode is None and select.select([self._handle], [], [], 0)[0]:
-            self.returncode = -signal.SIGKILL
-        return self.returncode
+        return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None and not select.select([self._handle], [], [], timeout)[0]:
+        code = self._ended(timeout)
+        if code is None:
             raise subprocess.TimeoutExpired("a child of the nursery", timeout or 0)
-        self.returncode = -signal.SIGKILL
-        return self.returncode
+        return code
+
+    def _ended(self, seconds: float | None) -> int | None:
+        with self._lock:
+            if self.returncode is None:
+                waiting = select.poll()  # unlike `select`, for any number of open files
+                waiting.register(self._handle, select.POLLIN)
+                if not waiting.poll(None if seconds is None else seconds * 1000):
+                    return None
+                os.close(self._handle)
+                self.returncode = -signal.SIGKILL
+            return self.returncode
 
     def send_signal(self, number: int) -> None:
         """No other process that has its number by now gets it."""
-        if self.poll() is None:
+        if self._ended(0) is None:
             signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:

@@ -7,20 +7,14 @@ processes die at several points, one after the other; what a scene did not reach
 from __future__ import annotations
 
 import importlib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from typing import Any
 
 import pytest
 
 from cordee.runtime.crashpoint import registered
-from cordee.transfer import State
-from node.demo.processes import CommandFailed
-from node.demo.stage import House, Stage, until
+from node.demo.stage import Stage
 from tests.faults.killing import Killing, Order, Point
-from tests.faults.nursery import forked, nursery
-from tests.faults.scenes import FirstTransfer, small_stage
+from tests.faults.scenes import Scene, quick_stage
 from tests.faults.slow_line import slow_line
 from tests.faults.tally import Row, count
 
@@ -118,92 +112,9 @@ DECLINING = (
 )
 
 
-class Scene(FirstTransfer):
-    """A first transfer whose databases are looked at before a command is started, which takes half a second."""
-
-    def _line(self, house: House) -> dict[str, Any] | None:
-        return super()._line(house) if self.kept(house) else None
-
-    def _state(self, house: House) -> str | None:
-        state = self.kept(house)
-        return super()._state(house) if state in (State.RECEIVED, State.DECLINED, State.WITHDRAWN) else state
-
-    def kept(self, house: House) -> str | None:
-        """The state in that node's database."""
-        return _one(house, "SELECT state FROM transfer WHERE id = ?", bytes.fromhex(self.transfer))
-
-    def offered(self) -> None:
-        """And arrived."""
-        self.transfer = self._offered()
-        until(lambda: self._line(self.marseille), seconds=120)
-
-    def types(self, house: House, *command: str, done: Callable[[], bool]) -> None:
-        """A command that meets a dead process is typed again, as a person would, unless it turns out to be done."""
-
-        def try_it() -> bool:
-            if done():
-                return True
-            try:
-                house.command(*command)
-            except CommandFailed as failed:
-                if failed.code not in (6, 7):
-                    raise
-                return False
-            return True
-
-        until(try_it, seconds=120)
-
-    def declined(self) -> None:
-        self.types(
-            self.marseille,
-            *("transfer", "decline", self.transfer, "--code", "no_capacity"),
-            done=lambda: self.kept(self.marseille) == State.DECLINED,
-        )
-        until(lambda: self._state(self.helpline) == State.DECLINED, seconds=120)
-        until(lambda: self._state(self.marseille) == State.DECLINED, seconds=60)
-
-    def withdrawn(self) -> None:
-        """After it was received: the recipient is asked to erase."""
-        self.types(
-            self.helpline,
-            *("transfer", "withdraw", self.transfer),
-            done=lambda: self._kinds(self.helpline).count("withdrawal") == 1,
-        )
-        until(lambda: (self._line(self.marseille) or {}).get("erasure") == "asked", seconds=120)
-        until(lambda: (self._line(self.helpline) or {"waits": True})["waits"] is False, seconds=60)
-
-    def stands_still(self, *kinds: str) -> None:
-        """Both keep these statements and no others, and each is journalled once."""
-        for house in (self.helpline, self.marseille):
-            assert self._kinds(house) == list(kinds)
-            for action, times in _all(
-                house, "SELECT action, count(*) FROM journal WHERE subject = ? GROUP BY action", self.transfer
-            ):
-                assert times == 1, action
-
-    def _kinds(self, house: House) -> list[str]:
-        query = "SELECT kind FROM statement WHERE transfer = ? ORDER BY position"
-        return [row[0] for row in _all(house, query, bytes.fromhex(self.transfer))]
-
-
-def _all(house: House, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)) as db:
-        return db.execute(query, values).fetchall()
-
-
-def _one(house: House, query: str, *values: object) -> Any:
-    rows = _all(house, query, *values)
-    return rows[0][0] if rows else None
-
-
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with nursery() as place, small_stage(tmp_path_factory.mktemp("stage"), run_command=place.run) as made:
-        made.directory = forked(made.directory, place)
-        made.directory.start()
-        for house in made.houses.values():
-            house.program = forked(house.program, place)
-            house.program.start()
+    with quick_stage(tmp_path_factory.mktemp("stage")) as made:
         yield made
 
 
