@@ -17,7 +17,7 @@ __all__ = ["hold_back", "lasting"]
 log = logger("node.lasting")
 
 _PAUSE = 5.0
-_EVERY = 60.0
+_EVERY = 20.0
 
 
 async def lasting(part: Callable[[], Coroutine[Any, Any, None]], *, clock: Clock) -> None:

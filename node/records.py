@@ -22,6 +22,7 @@ from cordee.errors import (
     CaseExists,
     Conflict,
     CordeeError,
+    DatabaseDamaged,
     InvalidInput,
     NotFound,
     RecordClosed,
@@ -113,6 +114,7 @@ _SET = prepared(update(_CASE).where(_CASE.c.id == bindparam("case")))
 
 _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
+_STATES, _HOLDERS = frozenset({_OPEN, _CLOSED, _ERASED}), frozenset({_HERE, _HANDED_OVER, _SHARED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,6 +466,8 @@ def _row(tx: Connection, case_id: str) -> Row[tuple[Any, ...]]:
     row = tx.execute(_READ, {"case": case_id}).one_or_none()
     if row is None or row.state == _ERASED:
         raise NotFound(what=N_("case"))
+    if row.state not in _STATES or row.holder not in _HOLDERS:  # no word that was ever written here
+        raise DatabaseDamaged(what=N_("the database"))
     return row
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from cordee.errors import N_, DatabaseTooNew, DiskFailed, InvalidInput, StorageFull
+from cordee.errors import N_, DatabaseDamaged, DatabaseTooNew, DiskFailed, InvalidInput, StorageFull
 from cordee.runtime.ballast import Ballast
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.exhausted import told
@@ -199,11 +199,19 @@ class Database:
         return not busy
 
     def backup(self, target: Path) -> None:
-        """Write a consistent copy to `target` (0600), which must not exist, while the database is in use."""
+        """Write a consistent copy to `target` (0600), which must not exist, while the database is in use.
+
+        Raises: DatabaseDamaged where the file is not what SQLite wrote; StorageFull, and what else is told of a disk.
+        """
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, timeout=5)
         try:
+            # A damaged file is not to take the place of a backup that is whole.
+            if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+                raise DatabaseDamaged(what=N_("the database"))
             connection.execute("VACUUM INTO ?", (str(target),))
+        except sqlite3.Error as error:
+            raise _typed(error) from error
         finally:
             connection.close()
         _sync_folder(target.parent)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 FAULT = "500 nodes reconnect"
 _NODES = 500
 _SECONDS = 240.0  # for all of them, on a slow machine: nodes wait half a minute at most
-_FILES = 24  # file descriptors that the directory may have for itself
+_FILES = 100  # file descriptors that the directory may have for itself
 _MIB = 1 << 20
 _MEMORY = 512 * _MIB  # of the directory, at its highest
 
