@@ -102,7 +102,8 @@ async def opened(
     """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
     Where more was signed than the database has, it waits for those who give it back (`RosterStore.behind`).
 
-    Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
+    Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew,
+    DatabaseDamaged.
     """
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
@@ -111,6 +112,7 @@ async def opened(
     authorities = Authorities(folder, founding.ca_certificate)
     ballast = Ballast(folder / BALLAST)
     with directory_database(house.database, crashpoints=crashpoints, ballast=ballast) as db:
+        await asyncio.to_thread(db.check)
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(

@@ -40,7 +40,7 @@ from node.house import House
 from node.identity import Identity
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
-from node.lasting import hold_back, lasting
+from node.lasting import hold_back, lasting, watch_over
 from node.listening import Listener
 from node.mailing import Server
 from node.notices import EVERY, Notices
@@ -241,6 +241,7 @@ async def opened(
         running = [after(lasting(each, clock=clock)) for each in network]
         running += [after(prefetching.run()), lasting(announcement.run, clock=clock)]
         running += [lasting(upkeep.scrub, clock=clock), hold_back(ballast, clock=clock)]
+        running.append(lasting(partial(watch_over, db, clock=clock), clock=clock))
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)

@@ -9,15 +9,17 @@ from typing import Any
 from cordee.errors import N_, Unreachable
 from cordee.runtime.ballast import Ballast
 from cordee.runtime.clock import Clock
+from cordee.runtime.database import Database
 from cordee.runtime.exhausted import told
 from cordee.runtime.logs import logger
 
-__all__ = ["hold_back", "lasting"]
+__all__ = ["hold_back", "lasting", "watch_over"]
 
 log = logger("node.lasting")
 
 _PAUSE = 5.0
 _EVERY = 20.0
+_A_DAY = 86_400.0
 
 
 async def lasting(part: Callable[[], Coroutine[Any, Any, None]], *, clock: Clock) -> None:
@@ -48,3 +50,12 @@ async def hold_back(ballast: Ballast, *, clock: Clock) -> None:
         if not held:
             log.warning("disk.little_room")
         await clock.sleep(_EVERY)
+
+
+async def watch_over(db: Database, *, clock: Clock) -> None:
+    """Until cancelled: look at the whole file at each start, and once a day. Raises: DatabaseDamaged, and so the node
+    stops: what a damaged index hides looks to people as if it had never been.
+    """
+    while True:
+        await asyncio.to_thread(db.check)
+        await clock.sleep(_A_DAY)

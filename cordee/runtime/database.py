@@ -28,7 +28,7 @@ from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.exhausted import told
 from cordee.runtime.prepared import Connection
 
-__all__ = ["Database", "Migration"]
+__all__ = ["Database", "Migration", "require_whole"]
 
 T = TypeVar("T")
 Step = Callable[[Connection], T]
@@ -198,6 +198,19 @@ class Database:
         connection.close()
         return not busy
 
+    def check(self) -> None:
+        """Read the whole file: its pages, and its indexes against its tables. Run it in a thread; it holds up nobody.
+
+        Raises: DatabaseDamaged.
+        """
+        connection = sqlite3.connect(self.path, timeout=5)
+        try:
+            require_whole(connection)
+        except sqlite3.Error as error:
+            raise _typed(error) from error
+        finally:
+            connection.close()
+
     def backup(self, target: Path) -> None:
         """Write a consistent copy to `target` (0600), which must not exist, while the database is in use.
 
@@ -207,8 +220,7 @@ class Database:
         connection = sqlite3.connect(self.path, timeout=5)
         try:
             # A damaged file is not to take the place of a backup that is whole.
-            if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
-                raise DatabaseDamaged(what=N_("the database"))
+            require_whole(connection)
             connection.execute("VACUUM INTO ?", (str(target),))
         except sqlite3.Error as error:
             raise _typed(error) from error
@@ -271,6 +283,12 @@ class Database:
         for migration in self._migrations[found - 1 :]:
             migration(tx)
         tx.exec_driver_sql("UPDATE schema_version SET version = ?", (known,))
+
+
+def require_whole(connection: sqlite3.Connection) -> None:
+    """Raises: DatabaseDamaged where SQLite finds anything amiss; sqlite3.Error."""
+    if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+        raise DatabaseDamaged(what=N_("the database"))
 
 
 def _run(connection: Connection, pending: _Pending) -> _Outcome:

@@ -22,6 +22,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _NO_MORE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _LOW_BYTE = 0xFF  # of an extended result code: what it is a case of (https://sqlite.org/rescode.html)
+_UNREADABLE = "Could not decode to UTF-8"  # the driver's words for a text column that holds no text
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -59,7 +60,7 @@ def exhausted(what: str) -> Iterator[None]:
 def _of_sqlite(error: sqlite3.Error, what: str) -> CordeeError | None:
     code = getattr(error, "sqlite_errorcode", None)  # the driver's own misuse errors have none
     if code is None:
-        return None
+        return DatabaseDamaged(what=what) if str(error).startswith(_UNREADABLE) else None
     kind = code & _LOW_BYTE
     if kind == sqlite3.SQLITE_FULL:
         return StorageFull(what=what)
