@@ -34,7 +34,7 @@ def told(error: BaseException, *, what: str) -> CordeeError | None:
     if isinstance(origin, sqlite3.Error):
         return _of_sqlite(origin, what)
     if isinstance(origin, MemoryError):
-        return NothingLeft(what="ENOMEM")
+        return NothingLeft(what=errno.errorcode[errno.ENOMEM])
     if isinstance(origin, OSError) and origin.errno is not None:
         if origin.errno in FULL:
             return StorageFull(what=what)
@@ -67,9 +67,9 @@ def _of_sqlite(error: sqlite3.Error, what: str) -> CordeeError | None:
     if kind in _DAMAGED:
         return DatabaseDamaged(what=what)
     if kind == sqlite3.SQLITE_NOMEM:
-        return NothingLeft(what="ENOMEM")
+        return NothingLeft(what=errno.errorcode[errno.ENOMEM])
     if kind == sqlite3.SQLITE_CANTOPEN:
-        return NothingLeft(what="EMFILE")
+        return NothingLeft(what=errno.errorcode[errno.EMFILE])
     if kind == sqlite3.SQLITE_IOERR:
         # Beyond a quota, or where its shared memory finds no room, SQLite says no more than that a write failed.
         return DiskFailed(what=what)
