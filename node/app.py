@@ -207,7 +207,7 @@ async def opened(
             random=random,
             in_flight=InFlight(data_dir / "inflight", clock=clock, random=random),
             attachments=AttachmentStore(data_dir / "attachments", random=random, crashpoints=crashpoints),
-            tombstones=Tombstones(data_dir / "tombstones"),
+            tombstones=Tombstones(data_dir / "tombstones", ballast=ballast),
             roster=roster,
             crashpoints=crashpoints,
             endpoint=door.endpoint if door is not None else "",
