@@ -167,6 +167,31 @@ class StorageFull(Unreachable):
     remedy = N_("Nothing is lost. Make room on that disk; what waits goes on by itself.")
 
 
+class DiskFailed(Unreachable):
+    """The disk refused a write or a read: no room within a quota, or the disk itself fails. It was not done."""
+
+    status = "UNAVAILABLE"
+    message = N_("The disk of {what} refused what was asked of it.")
+    remedy = N_(
+        "Nothing is lost. See whether that disk or its quota is full, and whether the system reports errors on it."
+    )
+
+
+class NothingLeft(Unreachable):
+    """The process has no file descriptors or no memory left; what was asked for was not done."""
+
+    status = "RESOURCE_EXHAUSTED"
+    message = N_("This computer has nothing left to work with ({what}).")
+    remedy = N_("Nothing is lost. Try again; if it stays, raise the service’s limits or give the computer more memory.")
+
+
+class DatabaseDamaged(IntegrityFailure):
+    """The database's file is not what was written: a failing disk, or somebody changed it."""
+
+    message = N_("The file of {what} is damaged.")
+    remedy = N_("Stop, keep the file as it is, and bring everything back from the last backup on another disk.")
+
+
 class DatabaseTooNew(InvalidInput):
     """A newer version of the software has already changed this database."""
 

@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import directory.store.transfers  # noqa: F401  # the tables must be known befor
 from cordee.errors import N_, InvalidInput
 from cordee.ids import Digest, MemberId
 from cordee.members import MemberState, Roster, authority_digest
+from cordee.runtime.ballast import BALLAST, Ballast
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
@@ -82,6 +84,7 @@ class Directory:
     restorations: Restorations
     recovery: Recovery
     yearbook: Yearbook
+    ballast: Ballast
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,17 @@ async def opened(
     """Everything but the network: the database open and, with `load`, the log replayed and signed, erasures made good.
     Where more was signed than the database has, it waits for those who give it back (`RosterStore.behind`).
 
-    Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew.
+    Raises: NotFound before `init`; LogBehind, EntryRefused where the database is not what was signed; DatabaseTooNew,
+    DatabaseDamaged.
     """
     crashpoints = crashpoints or Crashpoints.from_environment()
     house = House(folder)
     founding = house.founding()
     log_keys = LogKeys(folder, crashpoints)
     authorities = Authorities(folder, founding.ca_certificate)
-    with directory_database(house.database, crashpoints=crashpoints) as db:
+    ballast = Ballast(folder / BALLAST)
+    with directory_database(house.database, crashpoints=crashpoints, ballast=ballast) as db:
+        await asyncio.to_thread(db.check)
         mailbox = MailboxStore(house.mailbox, crashpoints=crashpoints)
         try:
             rosters = RosterStore(
@@ -148,6 +154,7 @@ async def opened(
                 restorations=restorations,
                 recovery=Recovery(db, rosters, restorations, clock),
                 yearbook=Yearbook(db, clock, house.closed_years),
+                ballast=ballast,
             )
             rosters.also += [directory.membership.on_entry, cards.on_entry, broker.on_entry]
             rosters.also.append(directory.knowledge.on_entry)
@@ -259,6 +266,7 @@ async def running(
         await front.start()
         upkeep = Upkeep(directory.rosters, directory.broker, directory.events, clock, tell=tell)
         upkeep.then.append(directory.yearbook.close_due)
+        upkeep.then.append(partial(_hold_back, directory.ballast))
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
@@ -267,6 +275,12 @@ async def running(
                 yield Listening(directory, _with(listen_members, ports[0]), _with(listen_front, ports[1]))
             finally:
                 await asyncio.gather(members.stop(), front.stop())
+
+
+async def _hold_back(ballast: Ballast) -> None:
+    """Room, as soon as there is some: the disk may have been full."""
+    if not await asyncio.to_thread(ballast.keep):
+        log.warning("disk.little_room")
 
 
 async def _measure(directory: Directory, metrics: Metrics) -> None:

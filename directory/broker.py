@@ -308,8 +308,8 @@ class Broker:
             self._over.clear()
             try:
                 await self.sweep()
-            except OSError as failed:  # the marks stay: the next round of upkeep tries again
-                log.error("mailbox.erasure_failed", reason=type(failed).__name__)
+            except Exception as failed:  # a full disk, say. The marks stay: the next round of upkeep tries again
+                log.error("mailbox.erasure_failed", reason=getattr(failed, "reason", type(failed).__name__))
             await self._over.wait()
 
     async def sweep(self) -> int:

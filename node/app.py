@@ -16,6 +16,7 @@ from typing import Any
 
 from cordee.errors import RosterStale
 from cordee.ids import MemberId
+from cordee.runtime.ballast import BALLAST, Ballast
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
@@ -41,6 +42,7 @@ from node.house import House
 from node.identity import Identity
 from node.inflight import InFlight
 from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
+from node.lasting import hold_back, lasting, watch_over
 from node.listening import Listener
 from node.mailing import Server
 from node.notices import EVERY, Notices
@@ -174,7 +176,8 @@ async def opened(
     parts = parts or Parts()
     membership = Membership.load(data_dir)
     certificate = data_dir / CERTIFICATE
-    with node_database(data_dir / DATABASE, crashpoints=crashpoints) as db:
+    ballast = Ballast(data_dir / BALLAST)
+    with node_database(data_dir / DATABASE, crashpoints=crashpoints, ballast=ballast) as db:
         keys, transport = await db.read(lambda tx: open_keys(tx, vault))
         certified = certificate.read_bytes()
         transport = await db.write(lambda tx: transport_in_use(tx, vault, transport, certified))
@@ -206,7 +209,7 @@ async def opened(
             random=random,
             in_flight=InFlight(data_dir / "inflight", clock=clock, random=random),
             attachments=AttachmentStore(data_dir / "attachments", random=random, crashpoints=crashpoints),
-            tombstones=Tombstones(data_dir / "tombstones"),
+            tombstones=Tombstones(data_dir / "tombstones", ballast=ballast),
             roster=roster,
             crashpoints=crashpoints,
             endpoint=door.endpoint if door is not None else "",
@@ -235,9 +238,12 @@ async def opened(
         upkeep = Upkeep(house, publishing, identity, Comparing(house, client, listener), certificate)
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
-        network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]
-        network.append(Acknowledging(house, client).run())
-        running = [*map(after, network), announcement.run(), upkeep.scrub()]
+        acknowledging = Acknowledging(house, client)
+        network = [listener.run, outbox.run, worker.run, upkeep.run, trust.run, acknowledging.run]
+        running = [after(lasting(each, clock=clock)) for each in network]
+        running += [after(prefetching.run()), lasting(announcement.run, clock=clock)]
+        running += [lasting(upkeep.scrub, clock=clock), hold_back(ballast, clock=clock)]
+        running.append(lasting(partial(watch_over, db, clock=clock), clock=clock))
         running += [] if notices is None else [notices.run()]
         filling = asyncio.create_task(_fill(house))
         loops = tuple(asyncio.create_task(each) for each in running)

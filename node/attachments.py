@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -13,10 +12,11 @@ from pathlib import Path
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 
-from cordee.errors import N_, ContentDamaged, StorageFull
+from cordee.errors import N_, ContentDamaged
 from cordee.frame import Label, frame
 from cordee.runtime.bulk import BlockReader, WriteBehind
 from cordee.runtime.crashpoint import Crashpoints, register
+from cordee.runtime.exhausted import exhausted, told
 from node.files import private_folder, sync_folder
 from node.vault import DataKey
 
@@ -120,9 +120,7 @@ class AttachmentWriter:
 
     def _give_up(self, failed: OSError) -> None:
         self.abandon()
-        if failed.errno == errno.ENOSPC:
-            raise StorageFull(what=N_("the attachments")) from failed
-        raise failed
+        raise told(failed, what=N_("the attachments")) or failed from failed
 
 
 class AttachmentStore:
@@ -143,7 +141,8 @@ class AttachmentStore:
         `digest` is the SHA-256 where the caller itself checks that the bytes have it; it is then not taken again.
         """
         file_id = self._random(16).hex()
-        return AttachmentWriter(self._folder, data_key, attachment_id, file_id, self._crashpoints, digest=digest)
+        with exhausted(N_("the attachments")):
+            return AttachmentWriter(self._folder, data_key, attachment_id, file_id, self._crashpoints, digest=digest)
 
     def write(self, data_key: DataKey, attachment_id: str, chunks: Iterable[bytes]) -> Written:
         """Seal a whole stream. Whatever `chunks` raises leaves no file behind. Raises StorageFull."""

@@ -54,6 +54,7 @@ _TOLD = {
     Kind.ERASURE: {Kind.ERASURE},
 }
 """What this node was told to do, or has done, and what shows, where the broker has it, that it is settled."""
+_FOR_EACH_MEMBER = 0.02  # seconds: fifty nodes a second come back to a directory that was away
 
 _SENT_BY_RECIPIENT = frozenset({Kind.ACCEPTANCE, Kind.REFUSAL, Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED, Kind.ERASURE})
 
@@ -109,8 +110,11 @@ class Listener:
             yield event
 
     def _spread(self, pause: float) -> float:
-        """Half of the pause at random, so that a directory that restarts is not met by everybody at once."""
-        return pause * (0.5 + self._house.random(1)[0] / 510)
+        """At random, so that a directory that restarts is not met by everybody at once: half of the pause, and a time
+        that grows with the network. Every node's stream ends in the same moment, however short the pause is.
+        """
+        part = int.from_bytes(self._house.random(2), "big") / 65_535
+        return pause / 2 + part * (pause / 2 + self._house.roster.crowd * _FOR_EACH_MEMBER)
 
     async def _hear_all(self, events: list[directory_pb2.Event]) -> None:
         """What came together. Transfers do not wait for one another; within one, order is kept. The cursor passes

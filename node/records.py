@@ -22,6 +22,7 @@ from cordee.errors import (
     CaseExists,
     Conflict,
     CordeeError,
+    DatabaseDamaged,
     InvalidInput,
     NotFound,
     RecordClosed,
@@ -113,6 +114,7 @@ _SET = prepared(update(_CASE).where(_CASE.c.id == bindparam("case")))
 
 _OPEN, _CLOSED, _ERASED = "open", "closed", "erased"
 _HERE, _HANDED_OVER, _SHARED = "here", "handed_over", "shared"
+_STATES, _HOLDERS = frozenset({_OPEN, _CLOSED, _ERASED}), frozenset({_HERE, _HANDED_OVER, _SHARED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +466,14 @@ def _row(tx: Connection, case_id: str) -> Row[tuple[Any, ...]]:
     row = tx.execute(_READ, {"case": case_id}).one_or_none()
     if row is None or row.state == _ERASED:
         raise NotFound(what=N_("case"))
+    _require_words(row)
     return row
+
+
+def _require_words(row: Row[tuple[Any, ...]]) -> None:
+    """Raises: DatabaseDamaged for a word that was never written here."""
+    if row.state not in _STATES or row.holder not in _HOLDERS:
+        raise DatabaseDamaged(what=N_("the database"))
 
 
 def _changeable(tx: Connection, case_id: str, expected_version: int | None) -> None:
@@ -539,6 +548,8 @@ def _next_change(tx: Connection) -> int:
 
 def _line(tx: Connection, vault: Vault, row: Row[*tuple[Any, ...]]) -> CaseLine:
     key = sealing.unwrap(vault, row.id, row.sealed_key)
+
+    _require_words(row)
 
     def opened() -> Case:
         return sealing.open_body(key, row.id, _row(tx, row.id).sealed_body)

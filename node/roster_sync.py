@@ -195,6 +195,11 @@ class RosterSync:
         return self._roster
 
     @property
+    def crowd(self) -> int:
+        """How many members there are, as last verified: so many nodes there may be. 0 before the first look."""
+        return len(self._roster.members) if self._roster is not None else 0
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """The newest checkpoint that verified. Raises RosterStale before the first one."""
         if self._checkpoint is None:

@@ -17,6 +17,7 @@ from cordee.case import PURPOSES, capacity_summary, minimise
 from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, StaleRecord, TooLarge
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.profile import Profile
+from cordee.runtime.crashpoint import register
 from cordee.statements import Parties, new_token, new_transfer_id
 from cordee.summary import seal_summary
 from cordee.transfer import Kind, Party, State, next_state
@@ -34,6 +35,10 @@ from node.transfer_store import Transfer
 from node.updating import Ground, ground_of
 
 __all__ = ["KEY_PLACE", "Preview", "Sending"]
+
+OFFER_BEFORE = register("node.offer.before_write")
+OFFER_AFTER = register("node.offer.after_write")
+WITHDRAWAL_AFTER = register("node.withdrawal.after_write")
 
 KEY_PLACE = "transfer.sealed_content_key"
 _TOKEN_GRACE = timedelta(hours=72)  # an answer may come at the offer's last minute
@@ -159,9 +164,9 @@ class Sending:
             plan = replace(plan, terms=replace(plan.terms, hold=hold))
             self._keep_offer(tx, handler, transfer, plan, case_id, act_id, expires_in, now)
 
-        house.crashpoints.reach("node.offer.before_write")
+        house.crashpoints.reach(OFFER_BEFORE)
         await house.db.write(step)
-        house.crashpoints.reach("node.offer.after_write")
+        house.crashpoints.reach(OFFER_AFTER)
         house.changes.tell(transfer)
         return transfer
 
@@ -191,9 +196,9 @@ class Sending:
             plan = self._plan_update(tx, handler, ground, sections, attachments, nonce)
             self._keep_offer(tx, handler, transfer, plan, ground.case_id, ground.act.act_id, None, now)
 
-        house.crashpoints.reach("node.offer.before_write")
+        house.crashpoints.reach(OFFER_BEFORE)
         await house.db.write(step)
-        house.crashpoints.reach("node.offer.after_write")
+        house.crashpoints.reach(OFFER_AFTER)
         house.changes.tell(transfer)
         return transfer
 
@@ -489,7 +494,7 @@ class Sending:
     # ---- withdrawing ----
 
     def _after_withdrawal(self, withdrawn: Collection[TransferId]) -> None:
-        self._house.crashpoints.reach("node.withdrawal.after_write")
+        self._house.crashpoints.reach(WITHDRAWAL_AFTER)
         for transfer in withdrawn:
             self._house.drop_spool(transfer)
             self._house.changes.tell(transfer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from threading import Lock
 
 from cordee.errors import TombstonesDamaged
 from cordee.frame import Label, blake2b_256
+from cordee.runtime.ballast import Ballast
+from cordee.runtime.exhausted import FULL
 from node.files import private_folder, sync_folder
 
 __all__ = ["CASE", "TRANSFER", "Tombstone", "Tombstones"]
@@ -35,8 +38,11 @@ class Tombstones:
     A line that a crash cut off was never acknowledged and is removed; any other damage is refused.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the file, or start an empty one beside an existing or new folder. Raises TombstonesDamaged."""
+    def __init__(self, path: Path, *, ballast: Ballast | None = None) -> None:
+        """Read the file, or start an empty one beside an existing or new folder. `ballast` is given up where there is
+        no room: erasing is how people make some. Raises TombstonesDamaged.
+        """
+        self._ballast = ballast
         private_folder(path.parent)
         self._path = path
         self._lock = Lock()
@@ -65,16 +71,25 @@ class Tombstones:
             text = f"{kind} {id} {stone.at.isoformat(timespec='microseconds')}"
             chained = _chain(self._last, text)
             line = f"{text} {chained.hex()}\n".encode("ascii")
-            before = os.fstat(self._fd).st_size
             try:
-                if os.write(self._fd, line) != len(line):
-                    raise OSError("the line was not written whole")
-                os.fsync(self._fd)
-            except OSError:
-                os.ftruncate(self._fd, before)  # half a line must not stand before the next one
-                raise
+                self._append(line)
+            except OSError as failed:
+                if failed.errno not in FULL or self._ballast is None or not self._ballast.release():
+                    raise
+                self._append(line)
             self._last = chained
             self._stones[kind, id] = stone
+
+    def _append(self, line: bytes) -> None:
+        before = os.fstat(self._fd).st_size
+        try:
+            written = os.write(self._fd, line)
+            if written != len(line):  # the rest finds no room
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, before)  # half a line must not stand before the next one
+            raise
 
     def contains(self, kind: str, id: str) -> bool:
         """Whether this was erased or withdrawn."""

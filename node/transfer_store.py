@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from cordee.errors import N_, Conflict, NotFound, OfferAlreadyOpen
+from cordee.errors import N_, Conflict, DatabaseDamaged, NotFound, OfferAlreadyOpen
 from cordee.ids import MemberId, TokenId, TransferId
 from cordee.runtime.prepared import prepared
 from cordee.signing import Signed, kept_statement
@@ -160,7 +160,10 @@ def _transfer(row: Row[tuple[object, ...]]) -> Transfer:
     values["id"] = TransferId(values["id"])
     values["peer"] = MemberId(values["peer"])
     values["token_id"] = TokenId(values["token_id"])
-    values["state"] = State(values["state"])
+    try:
+        values["state"] = State(values["state"])
+    except ValueError as unknown:  # no word that was ever written here
+        raise DatabaseDamaged(what=N_("the database")) from unknown
     return Transfer(**values)
 
 

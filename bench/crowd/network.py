@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,21 @@ class Crowd:
     def empty_event(self) -> float:
         """Seconds until an event that asks for nothing has reached all of them, over the same streams."""
         return asyncio.run(self._empty_event())
+
+    def restarted(self, end: Callable[[], None], *, seconds: float) -> tuple[list[float], list[float]]:
+        """`end` the directory's process and start it again: when the nodes asked it for something, sorted, and when
+        each was back, in seconds from the end on.
+        """
+        listening = ("--listen-members", self.members, "--listen-front", self.front)
+        self.directory.arguments = (*self.directory.arguments[:4], *listening)
+        began = time.monotonic()
+        end()
+        self.directory.start()
+        for each in self.processes:
+            each.order(order="back", since=began, seconds=seconds)
+        told = [each.answer() for each in self.processes]
+        asked, back = ([at - began for one in told for at in one[what]] for what in ("asked", "back"))
+        return sorted(asked), sorted(back)
 
     def hear_offers(self, offers: Sequence[bytes]) -> list[str]:
         """Hand an offer to each node: the reason why it is refused, or nothing."""

@@ -57,8 +57,19 @@ class _HearingClient(DirectoryClient):
     heard = 0
     heard_at = 0.0
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.asked: list[float] = []  # when it asked for the checkpoint: first of all, each time it comes back
+        self.back: list[float] = []  # when each of its streams said that it was ready
+
+    async def checkpoint(self) -> str:
+        self.asked.append(time.monotonic())
+        return await super().checkpoint()
+
     async def events(self, *, cursor: int) -> AsyncIterator[directory_pb2.Event]:
         async for event in super().events(cursor=cursor):
+            if event.WhichOneof("kind") == "stream_ready":
+                self.back.append(time.monotonic())
             if event.WhichOneof("kind") == "card_published":
                 self.heard += 1
                 self.heard_at = time.monotonic()
@@ -155,6 +166,11 @@ class _Crowd:
             case "hear":  # when did the last hear its n-th event that asks for nothing
                 await self._wait(lambda node: node.client.heard >= order["count"])
                 return {"last": max(node.client.heard_at for node in self._nodes)}
+            case "back":  # when each asked, and when each was there, since a time
+                since = float(order["since"])
+                await self._wait(lambda node: bool(node.client.back) and node.client.back[-1] > since, order["seconds"])
+                asked = [each for node in self._nodes for each in node.client.asked if each > since]
+                return {"asked": asked, "back": [node.client.back[-1] for node in self._nodes]}
             case "offers":
                 offers = [Signed.from_bytes(bytes.fromhex(each)) for each in order["offers"]]
                 return {"reasons": [await node.hears(each) for node, each in zip(self._nodes, offers, strict=True)]}
@@ -173,9 +189,9 @@ class _Crowd:
         await self._wait(found)
         return {"last": max(node.decided_at for node in self._nodes)}
 
-    async def _wait(self, done: Callable[[LightNode], bool]) -> None:
+    async def _wait(self, done: Callable[[LightNode], bool], seconds: float = _SECONDS) -> None:
         waiting = self._nodes
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             while waiting:
                 waiting = [node for node in waiting if not done(node)]
                 await asyncio.sleep(_LOOK)

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["BLOCK", "Appender", "BlockReader", "WriteBehind", "Written", "write_all"]
+__all__ = ["BLOCK", "Appender", "BlockReader", "WriteBehind", "Written", "room", "write_all"]
 
 BLOCK = 1_048_576
 """Bytes of one block."""
 
+_SPARE = 32 << 20  # bytes that bulk leaves free, and of a small disk no more than a sixteenth
 _ALIGNED = 4096  # bytes: what offsets, lengths and memory must be multiples of, on every disk that we know of
 _DIRECT = getattr(os, "O_DIRECT", 0)  # Linux
 _REFUSED = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
@@ -40,8 +41,11 @@ class Appender:
         self._memory: mmap | None = None
 
     def append(self, parts: Sequence[Buffer], *, position: int) -> None:
-        """Write all of it at the file's end, which is at `position`. Raises: OSError, as where the disk is full."""
+        """Write all of it at the file's end, which is at `position`. Raises: OSError, as where the disk is full but for
+        what the databases beside it may need.
+        """
         size = sum(map(len, parts))
+        _require_room(self._descriptor, size)
         if not self._able or size > BLOCK or position % _ALIGNED or size % _ALIGNED:
             self._switch(direct=False)
             write_all(self._descriptor, parts)
@@ -57,6 +61,7 @@ class Appender:
 
     def append_block(self, block: memoryview, *, position: int) -> None:
         """As `append`, of memory that begins at a page."""
+        _require_room(self._descriptor, len(block))
         done = 0
         if not position % _ALIGNED and not len(block) % _ALIGNED and self._switch(direct=True):
             try:
@@ -229,6 +234,18 @@ class BlockReader:
             if not more or more % _ALIGNED:  # the end
                 break
         return got
+
+
+def room(folder: Path | int) -> int:
+    """Bytes that bulk may still take on the disk of a folder or an open file."""
+    disk = os.statvfs(folder)
+    spare = min(_SPARE, disk.f_blocks * disk.f_frsize // 16)
+    return max(disk.f_bavail * disk.f_frsize - spare, 0)
+
+
+def _require_room(descriptor: int, size: int) -> None:
+    if size > room(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def write_all(descriptor: int, parts: Sequence[Buffer]) -> None:

@@ -54,4 +54,5 @@ class Crashpoints:
             return
         self._left[name] -= 1
         if self._left[name] == 0:
+            os.write(2, f"killed at {name}\n".encode())  # of several that were armed, which it was
             os.kill(os.getpid(), signal.SIGKILL)

@@ -22,12 +22,14 @@ from sqlalchemy import Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from cordee.errors import N_, DatabaseTooNew, InvalidInput, StorageFull
+from cordee.errors import N_, DatabaseDamaged, DatabaseTooNew, DiskFailed, InvalidInput, StorageFull
+from cordee.runtime.ballast import Ballast
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.durable import sync_folder
+from cordee.runtime.exhausted import told
 from cordee.runtime.prepared import Connection
 
-__all__ = ["Database", "Migration"]
+__all__ = ["Database", "Migration", "require_whole"]
 
 T = TypeVar("T")
 Step = Callable[[Connection], T]
@@ -80,15 +82,19 @@ class Database:
         migrations: Sequence[Migration] = (),
         readers: int = 4,
         batch: int = 64,
+        ballast: Ballast | None = None,
     ) -> None:
+        """`ballast` is given up where the disk is full."""
         self.path = _path_of(url)
         self._metadata = metadata
         self._migrations = tuple(migrations)
         self._crashpoints = crashpoints or Crashpoints()
         self._batch = batch
+        self._ballast = ballast
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writing = _engine(self.path, begin="BEGIN IMMEDIATE", size=1)
         self._reading = _engine(self.path, begin="BEGIN", size=readers, pragmas=("PRAGMA query_only = ON",))
+        self._readers_count = readers
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
         self._writer: threading.Thread | None = None
 
@@ -104,15 +110,38 @@ class Database:
     def create(self) -> None:
         """Make or open the file (0600), bring its schema up to date and start the writer.
 
-        Raises: DatabaseTooNew, StorageFull.
+        Raises: DatabaseTooNew, StorageFull, DatabaseDamaged, and what else is told of a disk.
         """
+        try:
+            self._open()
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            if self._ballast is None or not self._ballast.release():
+                raise _typed(error) from error
+            self._open_again(error)
+        self._writer = threading.Thread(target=self._write_for_ever, name="database-writer", daemon=True)
+        self._writer.start()
+
+    def _open_again(self, first: Exception) -> None:
+        """There is room now that was held back."""
+        if not isinstance(_typed(first), StorageFull | DiskFailed):
+            raise _typed(first) from first
+        self._writing.dispose()
+        try:
+            self._open()
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise _typed(error) from error
+
+    def _open(self) -> None:
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         sync_folder(self.path.parent)
         connection = Connection(self._writing)
         with connection, connection.begin():
             self._upgrade(connection)
-        self._writer = threading.Thread(target=self._write_for_ever, name="database-writer", daemon=True)
-        self._writer.start()
+        # All of them now: a process that has run out of file descriptors can still read and write what it has open.
+        reading = [self._reading.connect() for _ in range(self._readers_count)]
+        for each in reading:
+            with each, each.begin():
+                each.exec_driver_sql("SELECT version FROM schema_version").all()
 
     def close(self) -> None:
         """Finish the steps that wait, then close everything."""
@@ -146,9 +175,12 @@ class Database:
 
     def read_sync(self, query: Step[T]) -> T:
         """`read` in the caller's own thread."""
-        connection = Connection(self._reading)
-        with connection, connection.begin():
-            return query(connection)
+        try:
+            connection = Connection(self._reading)
+            with connection, connection.begin():
+                return query(connection)
+        except (DBAPIError, sqlite3.Error) as error:
+            raise _typed(error) from error
 
     def look(self, query: Step[T]) -> T:
         """`read` in the event loop itself, for a few rows found by an index: they cost less than the way to a thread.
@@ -167,12 +199,32 @@ class Database:
         connection.close()
         return not busy
 
+    def check(self) -> None:
+        """Read the whole file: its pages, and its indexes against its tables. Run it in a thread; it holds up nobody.
+
+        Raises: DatabaseDamaged.
+        """
+        connection = sqlite3.connect(self.path, timeout=5)
+        try:
+            require_whole(connection)
+        except sqlite3.Error as error:
+            raise _typed(error) from error
+        finally:
+            connection.close()
+
     def backup(self, target: Path) -> None:
-        """Write a consistent copy to `target` (0600), which must not exist, while the database is in use."""
+        """Write a consistent copy to `target` (0600), which must not exist, while the database is in use.
+
+        Raises: DatabaseDamaged where the file is not what SQLite wrote; StorageFull, and what else is told of a disk.
+        """
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, timeout=5)
         try:
+            # A damaged file is not to take the place of a backup that is whole.
+            require_whole(connection)
             connection.execute("VACUUM INTO ?", (str(target),))
+        except sqlite3.Error as error:
+            raise _typed(error) from error
         finally:
             connection.close()
         sync_folder(target.parent)
@@ -210,7 +262,10 @@ class Database:
                 self._crashpoints.reach(BEFORE_COMMIT)
         except BaseException as error:  # BEGIN, a savepoint or COMMIT failed: nothing of this batch is durable
             connection.invalidate()  # a failed COMMIT leaves the transaction open; a new connection surely has none
-            return [_Outcome(pending, error=_typed(error)) for pending in batch]
+            known = _typed(error)
+            if isinstance(known, StorageFull | DiskFailed) and self._ballast is not None:
+                self._ballast.release()  # who asks again finds room
+            return [_Outcome(pending, error=known) for pending in batch]
         self._crashpoints.reach(AFTER_COMMIT)
         return outcomes
 
@@ -224,9 +279,17 @@ class Database:
             return
         if found > known:
             raise DatabaseTooNew(found=found, known=known)
+        if found == known:
+            return  # nothing is written, so that it opens on a full disk too
         for migration in self._migrations[found - 1 :]:
             migration(tx)
         tx.exec_driver_sql("UPDATE schema_version SET version = ?", (known,))
+
+
+def require_whole(connection: sqlite3.Connection) -> None:
+    """Raises: DatabaseDamaged where SQLite finds anything amiss; sqlite3.Error."""
+    if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+        raise DatabaseDamaged(what=N_("the database"))
 
 
 def _run(connection: Connection, pending: _Pending) -> _Outcome:
@@ -267,10 +330,7 @@ def _resolve(outcomes: list[_Outcome]) -> None:
 
 
 def _typed(error: BaseException) -> BaseException:
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(origin, sqlite3.OperationalError) and origin.sqlite_errorcode == sqlite3.SQLITE_FULL:
-        return StorageFull(what=N_("the database"))
-    return error
+    return told(error, what=N_("the database")) or error
 
 
 def _engine(path: Path, *, begin: str, size: int, pragmas: tuple[str, ...] = ()) -> Engine:

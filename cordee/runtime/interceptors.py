@@ -17,9 +17,10 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from cordee.errors import CordeeError
+from cordee.errors import N_, CordeeError
 from cordee.ids import MemberId
 from cordee.runtime import bounds
+from cordee.runtime.exhausted import told
 from cordee.runtime.guard import Caller, ConnectionGuard, Guard, StrongConnection, caller
 from cordee.runtime.limits import CallerLimits
 from cordee.runtime.rpc_errors import to_status
@@ -196,6 +197,10 @@ class Gate(grpc.aio.ServerInterceptor):
                 code = _code_of(context)
                 raise
             except Exception as error:
+                known = told(error, what=N_("the server"))
+                if known is not None:  # a full disk, say: whoever asked is to know that asking again is safe
+                    code, reason = known.status, known.reason
+                    await context.abort_with_status(to_status(known))
                 # Its text may hold what was in the request: nobody outside, and no log, sees it.
                 code, fault = "INTERNAL", _where(error)
                 await context.abort(grpc.StatusCode.INTERNAL, "")

@@ -6,6 +6,7 @@ a value of another form, not through another library's message, of which only th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -74,9 +75,11 @@ class _Sink:
         self.stream: TextIO | None = None
 
     def write(self, line: str) -> None:
+        """Or lose it: a disk without room for the log must not end what is being logged."""
         stream = self.stream or sys.stderr
-        stream.write(line + "\n")
-        stream.flush()
+        with contextlib.suppress(OSError):
+            stream.write(line + "\n")
+            stream.flush()
 
     debug = info = warning = error = exception = critical = write
 

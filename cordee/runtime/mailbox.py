@@ -7,23 +7,23 @@ connection leaves a shorter file, from whose end the sender goes on.
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from cordee.errors import N_, InvalidInput, NotFound, OffsetBeyondEnd, StorageFull, TooManyBytes
+from cordee.errors import N_, CordeeError, InvalidInput, NotFound, OffsetBeyondEnd, TooManyBytes
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.durable import private_folder, sync_folder
+from cordee.runtime.exhausted import exhausted
 from cordee.runtime.guard import caller
 from cordee.runtime.limits import Budget
 from cordee.runtime.mailbox_wire import Piece
@@ -40,7 +40,6 @@ _LARGE = 4 * 1024 * 1024  # bytes, and
 _SLOW = 2.0  # seconds: who may read along is told of uploads that have brought so much and take so long
 _ASK_EVERY = 1.0  # seconds for which a policy's answer holds
 _NAME = re.compile(r"[0-9a-f]{32}")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class MailboxStore:
@@ -238,7 +237,7 @@ class MailboxStore:
             self._durable.pop(transfer_id, None)
             path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        with _typed():
+        with exhausted(N_("the mailbox")):
             try:
                 descriptor = os.open(path, flags)
             except FileNotFoundError:
@@ -272,9 +271,9 @@ class MailboxStore:
             raise OffsetBeyondEnd(held=size, offset=position)
         rest = memoryview(chunk)[size - position :]
         try:
-            with _typed():
+            with exhausted(N_("the mailbox")):
                 appender.append([rest], position=size)
-        except StorageFull:
+        except CordeeError:
             os.ftruncate(descriptor, self._durable.get(transfer_id, 0))
             raise
 
@@ -282,7 +281,7 @@ class MailboxStore:
         """Make the file durable and close it. None if it was erased."""
         try:
             self._crashpoints.reach(BEFORE_FSYNC)
-            with _typed():
+            with exhausted(N_("the mailbox")):
                 os.fsync(descriptor)
             self._crashpoints.reach(AFTER_FSYNC)
             state = os.fstat(descriptor)
@@ -468,13 +467,3 @@ async def _data(
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if data := request.data:
             yield data
-
-
-@contextmanager
-def _typed() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(what=N_("the mailbox")) from None
-        raise

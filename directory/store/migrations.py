@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cordee.runtime.ballast import Ballast
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database, Migration
 from cordee.runtime.prepared import Connection
@@ -60,6 +61,8 @@ MIGRATIONS: tuple[Migration, ...] = (_who_knows, _joining, _refusals, _figures, 
 """In order; what is appended makes the next version."""
 
 
-def directory_database(path: Path, *, crashpoints: Crashpoints | None = None) -> Database:
+def directory_database(
+    path: Path, *, crashpoints: Crashpoints | None = None, ballast: Ballast | None = None
+) -> Database:
     """The directory's database, made or brought up to date when it is opened."""
-    return Database(path, DirectoryTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS)
+    return Database(path, DirectoryTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS, ballast=ballast)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CommandFailed", "Program", "command_line", "peak_memory", "run"]
+__all__ = ["CommandFailed", "Program", "answer", "command_line", "peak_memory", "run"]
 
 _READY_SECONDS = 180.0  # a slow machine, with other work, has time too
 _STOP_SECONDS = 60.0
@@ -53,9 +53,14 @@ def run(
         timeout=_COMMAND_SECONDS,
         check=False,
     )
-    if done.returncode != expect:
-        raise CommandFailed(arguments, done.returncode, done.stderr.decode(errors="replace").strip())
-    text = done.stderr.decode() if expect else done.stdout.decode()
+    return answer(arguments, done.returncode, done.stdout, done.stderr, expect=expect)
+
+
+def answer(arguments: Sequence[str], code: int, out: bytes, err: bytes, *, expect: int) -> Any:
+    """What a command printed, parsed; its error, where another code than 0 was expected. Raises: CommandFailed."""
+    if code != expect:
+        raise CommandFailed(arguments, code, err.decode(errors="replace").strip())
+    text = err.decode() if expect else out.decode()
     lines = [line for line in text.strip().splitlines() if line.startswith(("{", "["))]
     if not lines:
         return None

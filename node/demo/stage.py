@@ -42,6 +42,7 @@ class House:
     run: Path
     member: str = ""
     words: list[str] = field(default_factory=list)
+    run_command: Callable[..., Any] = processes.run
 
     @property
     def data_dir(self) -> Path:
@@ -81,7 +82,7 @@ class House:
 
     def command(self, *arguments: str, expect: int = 0) -> Any:
         """A command of this association's people, as they type it."""
-        return processes.run("--yes", *arguments, environment=self.environment, expect=expect)
+        return self.run_command("--yes", *arguments, environment=self.environment, expect=expect)
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         """One transfer, as this node sees it now."""
@@ -92,8 +93,16 @@ class House:
 class Stage:
     """A network of a few associations on this machine, in one folder."""
 
-    def __init__(self, folder: Path, *, administrators: Sequence[str] = ("bureau-1", "bureau-2")) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        administrators: Sequence[str] = ("bureau-1", "bureau-2"),
+        run_command: Callable[..., Any] = processes.run,
+    ) -> None:
+        """`run_command` runs what people type, where that is done in another way than usual."""
         self.folder = folder
+        self._run_command = run_command
         self.administrators = tuple(administrators)
         self.houses: dict[str, House] = {}
         self.network = ""
@@ -177,7 +186,7 @@ class Stage:
                 "CORDEE_ADMIN_KEY": str(self.folder / "office" / who),
                 "CORDEE_ADMIN_PASSPHRASE_FILE": str(self.passphrase),
             }
-        return processes.run("--yes", *arguments, environment=environment, expect=expect)
+        return self._run_command("--yes", *arguments, environment=environment, expect=expect)
 
     def join(self, house: House) -> list[str]:
         """Invite, ask, compare the six words on both sides, sign by every administrator, fetch the certificate."""
@@ -236,7 +245,7 @@ class Stage:
             environment=environment_of(folder, self.run / name / "s"),
             log=self.folder / "logs" / f"{name}.log",
         )
-        house = House(name=name, folder=folder, profile=profile, program=program, run=self.run)
+        house = House(name, folder, profile, program, self.run, run_command=self._run_command)
         made = house.command("node", "init", "--administrator", ADMINISTRATOR, "--password-file", str(self.password))
         house.member = made["member"]
         self.houses[name] = house

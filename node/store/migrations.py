@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cordee.runtime.ballast import Ballast
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.prepared import Connection
@@ -139,6 +140,6 @@ MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices, _evi
 """In order; what is appended makes the next version."""
 
 
-def node_database(path: Path, *, crashpoints: Crashpoints | None = None) -> Database:
+def node_database(path: Path, *, crashpoints: Crashpoints | None = None, ballast: Ballast | None = None) -> Database:
     """The node's database, not yet open. Whoever opens it brings it up to date."""
-    return Database(path, NodeTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS)
+    return Database(path, NodeTable.metadata, crashpoints=crashpoints, migrations=MIGRATIONS, ballast=ballast)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from node.demo import cases
 from node.demo.evidence import Evidence
 from node.demo.processes import CommandFailed, Program
 from node.demo.stage import ADMINISTRATOR, House, Stage, until
+from tests.faults.nursery import forked, nursery
 
 _PURPOSE = "relocation"
 
 
 @contextmanager
-def small_stage(folder: Path) -> Iterator[Stage]:
-    """A directory and two associations, everything running."""
-    stage = Stage(folder)
+def small_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """A directory and two associations, everything running. The options are the Stage's."""
+    stage = Stage(folder, **options)
     with stage.open():
         stage.found()
         profiles = cases.profiles(now=datetime.now(UTC))
@@ -36,6 +37,18 @@ def small_stage(folder: Path) -> Iterator[Stage]:
         for house in stage.houses.values():
             until(lambda house=house: len([m for m in house.command("members", "list") if m["card_expires"]]) == 2)
         yield stage
+
+
+@contextmanager
+def quick_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """The same, with processes that are forked from a nursery: for who starts them again and again."""
+    with nursery() as place, small_stage(folder, run_command=place.run, **options) as made:
+        made.directory = forked(made.directory, place)
+        made.directory.start()
+        for house in made.houses.values():
+            house.program = forked(house.program, place)
+            house.program.start()
+        yield made
 
 
 class FirstTransfer:
@@ -246,3 +259,81 @@ class FirstTransfer:
         until(lambda: not any(path.is_file() for path in mailbox.rglob(f"*{self.transfer}*")), seconds=20)
         here.journal()
         there.journal()
+
+
+class Scene(FirstTransfer):
+    """A first transfer whose databases are looked at before a command is started, which takes half a second."""
+
+    def _line(self, house: House) -> dict[str, Any] | None:
+        return super()._line(house) if self.kept(house) else None
+
+    def _state(self, house: House) -> str | None:
+        state = self.kept(house)
+        return super()._state(house) if state in (State.RECEIVED, State.DECLINED, State.WITHDRAWN) else state
+
+    def kept(self, house: House) -> str | None:
+        """The state in that node's database."""
+        return one_of(house, "SELECT state FROM transfer WHERE id = ?", bytes.fromhex(self.transfer))
+
+    def offered(self) -> None:
+        """And arrived."""
+        self.transfer = self._offered()
+        until(lambda: self._line(self.marseille), seconds=120)
+
+    def types(self, house: House, *command: str, done: Callable[[], bool]) -> None:
+        """A command that meets a dead process is typed again, as a person would, unless it turns out to be done."""
+
+        def try_it() -> bool:
+            if done():
+                return True
+            try:
+                house.command(*command)
+            except CommandFailed as failed:
+                if failed.code not in (6, 7):
+                    raise
+                return False
+            return True
+
+        until(try_it, seconds=120)
+
+    def declined(self) -> None:
+        self.types(
+            self.marseille,
+            *("transfer", "decline", self.transfer, "--code", "no_capacity"),
+            done=lambda: self.kept(self.marseille) == State.DECLINED,
+        )
+        until(lambda: self._state(self.helpline) == State.DECLINED, seconds=120)
+        until(lambda: self._state(self.marseille) == State.DECLINED, seconds=60)
+
+    def withdrawn(self) -> None:
+        """After it was received: the recipient is asked to erase."""
+        self.types(
+            self.helpline,
+            *("transfer", "withdraw", self.transfer),
+            done=lambda: self.kinds(self.helpline).count("withdrawal") == 1,
+        )
+        until(lambda: (self._line(self.marseille) or {}).get("erasure") == "asked", seconds=120)
+        until(lambda: (self._line(self.helpline) or {"waits": True})["waits"] is False, seconds=60)
+
+    def stands_still(self, *kinds: str) -> None:
+        """Both keep these statements and no others, and each is journalled once."""
+        for house in (self.helpline, self.marseille):
+            assert self.kinds(house) == list(kinds)
+            for action, times in all_of(
+                house, "SELECT action, count(*) FROM journal WHERE subject = ? GROUP BY action", self.transfer
+            ):
+                assert times == 1, action
+
+    def kinds(self, house: House) -> list[str]:
+        query = "SELECT kind FROM statement WHERE transfer_id = ? ORDER BY position"
+        return [row[0] for row in all_of(house, query, bytes.fromhex(self.transfer))]
+
+
+def all_of(house: House, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)) as db:
+        return db.execute(query, values).fetchall()
+
+
+def one_of(house: House, query: str, *values: object) -> Any:
+    rows = all_of(house, query, *values)
+    return rows[0][0] if rows else None

@@ -62,6 +62,13 @@ EXPECTED: frozenset[str] = frozenset(
         "flood: sign ins, at the pages",
         "flood: handshakes begun, at the pages",
         "defects planted by hand",
+        "kill -9 at each point × each restart order",
+        "disk full at each write",
+        "partition",
+        "reply lost after commit",
+        "500 nodes reconnect",
+        "out of file descriptors or memory",
+        "bytes flipped on disk",
     }
 )
 """The faults that the table must hold, so that a suite that did not run is not taken for one that found nothing."""
