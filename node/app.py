@@ -19,6 +19,7 @@ from cordee.ids import MemberId
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.interceptors import Observer
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey
@@ -235,10 +236,14 @@ async def opened(
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
         network = [listener.run(), outbox.run(), worker.run(), prefetching.run(), upkeep.run(), trust.run()]
         network.append(Acknowledging(house, client).run())
+        names = ["listening", "outbox", "worker", "prefetching", "upkeep", "trust", "acknowledging"]
+        names += ["announcement", "scrubbing"]
         running = [*map(after, network), announcement.run(), upkeep.scrub()]
-        running += [] if notices is None else [notices.run()]
+        if notices is not None:
+            names.append("notices")
+            running.append(notices.run())
         filling = asyncio.create_task(_fill(house))
-        loops = tuple(asyncio.create_task(each) for each in running)
+        loops = tuple(asyncio.create_task(each, name=name) for name, each in zip(names, running, strict=True))
         node = Node(
             house=house,
             sending=Sending(house),
@@ -312,8 +317,10 @@ async def serve(
     pages: Callable[[Node], AbstractAsyncContextManager[str]] | None = None,
     mail: Mail | None = None,
     door: Door | None = None,
+    status: str = "",
 ) -> None:
-    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer.
+    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer. On `status`, a
+    loopback address, it tells how it is, where one is given.
 
     A part that ends by itself has failed: the node then stops, so that whatever watches it starts it again.
     """
@@ -325,8 +332,15 @@ async def serve(
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
         async with contextlib.AsyncExitStack() as open_doors:
-            path = await open_doors.enter_async_context(served(node, socket or default_socket(data_dir)))
-            facts = {"ready": True, "socket": str(path), "member": node.member.hex()}
+            observers: tuple[Observer, ...] = ()
+            facts: dict[str, Any] = {"ready": True}
+            if status:
+                from node.watched import watched  # Prometheus' library is not for those who do not watch
+
+                observers, facts["status"] = await open_doors.enter_async_context(watched(node, status))
+            api = served(node, socket or default_socket(data_dir), observers=observers)
+            path = await open_doors.enter_async_context(api)
+            facts |= {"socket": str(path), "member": node.member.hex()}
             if pages is not None:
                 facts["pages"] = await open_doors.enter_async_context(pages(node))
             ready(facts)

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
@@ -20,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from cordee.errors import ClockSkew, CordeeError, StorageFull
 from cordee.runtime.doctor import Finding, sorted_findings
 from node.findings import NODE
-from node.folder_check import DISK_FULL, disk_findings, plain_swaps
+from node.folder_check import disk_findings, plain_swaps
 from node.health import health_of
 from node.restored import incarnations
 from node.store import table_of

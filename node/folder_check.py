@@ -208,15 +208,15 @@ def _vault(path: Path, passphrase_file: str) -> Iterator[Finding]:
     secret = Path(passphrase_file)
     try:
         if stat.S_IMODE(secret.stat().st_mode) & 0o077:
-            yield NODE.found("passphrase_file", file=secret, problem="others may read it")
+            yield NODE.found("passphrase_file", file=secret, problem=N_("others may read it"))
         passphrase = secret.read_bytes().split(b"\n", 1)[0].removesuffix(b"\r")
         Vault.open(path, passphrase)
     except VaultLocked:
         yield NODE.found("vault_locked", file=secret)
     except FileNotFoundError:
-        yield NODE.found("passphrase_file", file=secret, problem="it is not there")
+        yield NODE.found("passphrase_file", file=secret, problem=N_("it is not there"))
     except (OSError, InvalidInput):
-        yield NODE.found("passphrase_file", file=secret, problem="it cannot be read")
+        yield NODE.found("passphrase_file", file=secret, problem=N_("it cannot be read"))
 
 
 def _certificate(path: Path, now: datetime) -> Iterator[Finding]:

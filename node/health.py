@@ -12,6 +12,7 @@ from cryptography import x509
 from cordee.errors import CordeeError
 from node import journal, transfer_store
 from node.backup import last_backup
+from node.folder_check import DISK_LOW
 from node.joining import CERTIFICATE
 from node.notices import Condition
 from node.recovery import Standing, standing
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Health", "health_of"]
 
-_LITTLE = 5 * 1024**3  # bytes: some dozens of the largest cases
 _UNSIGNED = timedelta(hours=3)  # it is signed once an hour, the first time soon after the start
 _SAVED_LATELY = timedelta(days=8)  # once a week, and a day
 _SOON = timedelta(days=7)  # certificates and cards are renewed at two thirds of their life: this near, it failed
@@ -99,7 +99,7 @@ async def health_of(node: Node) -> Health:
         card_well=card is not None and card - now > _SOON,
         disk_free=disk.free,
         disk_total=disk.total,
-        disk_well=disk.free > _LITTLE,
+        disk_well=disk.free > DISK_LOW,
         waiting=waiting,
         journal_lines=last[0].line if last else 0,
         journal_signed_at=signed[0].at if signed else None,

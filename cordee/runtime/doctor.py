@@ -64,7 +64,7 @@ class Ailments:
             raise ValueError("two ailments of one code")
 
     def found(self, code: str, **facts: object) -> Finding:
-        """A finding. Raises KeyError for a code that is not on the list."""
+        """A finding; a fact `problem` is a marked text. Raises KeyError for a code that is not on the list."""
         return Finding(self.by_code[code], {name: str(value) for name, value in facts.items()})
 
 
@@ -87,11 +87,12 @@ def exit_code(findings: Iterable[Finding]) -> ExitCode:
 def shape(finding: Finding, language: str) -> dict[str, Any]:
     """`{finding, severity, message, remedy, facts: {}}`."""
     facts = finding.facts
+    told = {name: text(value, language) if name == "problem" else value for name, value in facts.items()}
     return {
         "finding": finding.ailment.code,
         "severity": finding.ailment.severity.value,
-        "message": text(finding.ailment.words, language).format(**facts),
-        "remedy": text(finding.ailment.remedy, language).format(**facts),
+        "message": text(finding.ailment.words, language).format(**told),
+        "remedy": text(finding.ailment.remedy, language).format(**told),
         "facts": dict(facts),
     }
 

@@ -114,7 +114,11 @@ class SecretNetwork(MarkedNetwork):
         begun = self._drawn_by(self.marseille)
         super().receive_and_erase()
         new = self._drawn_by(self.marseille)[len(begun) :]
-        self.erased += [Secret(_DATA_KEY, each.value) for each in new if each.who.startswith("node.vault/") and len(each.value) == 32]
+        self.erased += [
+            Secret(_DATA_KEY, each.value)
+            for each in new
+            if each.who.startswith("node.vault/") and len(each.value) == 32
+        ]
 
     # ---- what must be gone ----
 
@@ -161,7 +165,9 @@ class SecretNetwork(MarkedNetwork):
         for program in self.stage.programs:
             yield in_running(program.pid, program.name)
 
-    def _left(self, state: str, where: str, places: Callable[[], Iterable[Place]], secrets: Iterable[Secret]) -> set[tuple[str, str, str]]:
+    def _left(
+        self, state: str, where: str, places: Callable[[], Iterable[Place]], secrets: Iterable[Secret]
+    ) -> set[tuple[str, str, str]]:
         """What is still found when time is over. What was gone once is gone."""
         begun, left = time.monotonic(), list(secrets)
         while True:
