@@ -74,9 +74,7 @@ NODE: Final = Ailments(
             "database_damaged",
             _BROKEN,
             N_("The database is damaged: SQLite finds {count} faults in {file}."),
-            N_(
-                "Stop the node, keep a copy of the folder, and bring it back from the newest backup: cordee node restore."
-            ),
+            N_("Stop the node, keep a copy of its folder, and restore the newest backup: cordee node restore."),
             ExitCode.INTEGRITY,
         ),
         Ailment(

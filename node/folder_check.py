@@ -33,6 +33,7 @@ DISK_FULL: Final = 32 * 1024**2
 _PROBE = 64 * 1024
 _SOON = timedelta(days=7)
 _FOLDERS = ("attachments", "spool", "inflight", "mailbox", "run")
+_LOCK_SECONDS = 2.0
 _UNIT: Final = "cordee-node.service"
 
 
@@ -177,7 +178,7 @@ def _database(path: Path) -> Iterator[Finding]:
             yield NODE.found("database_damaged", file=path, count=1)
             return
     try:
-        with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as db:
+        with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("ROLLBACK")
     except sqlite3.OperationalError as failed:
@@ -186,7 +187,7 @@ def _database(path: Path) -> Iterator[Finding]:
 
 
 def _reading(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_SECONDS)
 
 
 def _is_lock(failed: sqlite3.Error) -> bool:

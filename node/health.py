@@ -74,11 +74,7 @@ async def health_of(node: Node) -> Health:
     now, status = node.clock.now(), node.roster.status()
     disk = shutil.disk_usage(node.data_dir)
     certificate = _certificate_ends(node)
-    try:
-        card: datetime | None = node.roster.card(node.member, now=now).card.expire_time
-        limit = node.roster.roster.policy.freshness_limit
-    except CordeeError:
-        card, limit = None, timedelta(0)
+    card, limit = _card_ends(node), _freshness_limit(node)
     waiting = await node.db.read(lambda tx: len(transfer_store.waiting(tx)))
     last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
     first = await node.db.read(lambda tx: journal.entries(tx, limit=1))
@@ -106,6 +102,21 @@ async def health_of(node: Node) -> Health:
         journal_well=all(now - each.at < _UNSIGNED for each in (signed or first)),
         mail=None if node.notices is None else node.notices.condition,
     )
+
+
+def _card_ends(node: Node) -> datetime | None:
+    """Also of a card that ran out: that it did is no matter of the roster's age."""
+    try:
+        return node.roster.own_card().card.expire_time
+    except CordeeError:
+        return None
+
+
+def _freshness_limit(node: Node) -> timedelta:
+    try:
+        return node.roster.roster.policy.freshness_limit
+    except CordeeError:  # none was ever verified
+        return timedelta(0)
 
 
 def _certificate_ends(node: Node) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What can be wrong with a server, each with its words and what to do: for `doctor`, for readiness, for the handbook."""
+"""What can be wrong with a server, each with its words and what to do: for `doctor`, readiness, the handbook."""
 
 from __future__ import annotations
 

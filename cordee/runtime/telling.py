@@ -1,4 +1,4 @@
-"""What a server tells of itself over HTTP on this machine: /metrics, /healthz, /readyz. Nothing else, and to nobody else.
+"""What a server tells of itself over HTTP, on this machine alone: /metrics, /healthz, /readyz.
 
 Three answers to GET need no framework, and a directory shall not carry one for them.
 """
