@@ -17,9 +17,10 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from cordee.errors import ClockSkew, CordeeError, StorageFull
+from cordee.runtime.checkup import plain_swaps
 from cordee.runtime.doctor import Finding, sorted_findings
 from node.findings import NODE
-from node.folder_check import disk_findings, plain_swaps
+from node.folder_check import room_findings
 from node.health import health_of
 from node.restored import incarnations
 from node.store import table_of
@@ -53,7 +54,7 @@ _CODES = {
 async def examine(node: Node, *, thorough: bool = False) -> list[Finding]:
     """Everything that is wrong now, the worst first. `thorough` reads the whole database, which may take a while."""
     found = [NODE.found("loop_dead", loop=each.get_name()) for each in node.loops if each.done()]
-    found += await asyncio.to_thread(lambda: list(disk_findings(node.data_dir)))
+    found += await asyncio.to_thread(lambda: list(room_findings(node.data_dir)))
     found += [each async for each in _database(node, thorough=thorough)]
     if any(each.ailment.code.startswith("database_") for each in found):
         return sorted_findings(found)  # what follows is read from there

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from cordee.errors import N_, ExitCode
+from cordee.runtime.checkup import COMMON
 from cordee.runtime.doctor import Ailment, Ailments, Severity
 
 __all__ = ["NODE"]
 
-_BROKEN, _SOON, _ADVICE = Severity.BROKEN, Severity.SOON, Severity.ADVICE
+_BROKEN, _SOON, _ADVICE = Severity
 
 NODE: Final = Ailments(
     [
+        *COMMON,
         # ---- the folder, whether the node runs or not ----
         Ailment(
             "not_initialised",
@@ -35,60 +37,10 @@ NODE: Final = Ailments(
             N_("See how far it has come, and who must act next: cordee node status."),
         ),
         Ailment(
-            "open_to_others",
-            _BROKEN,
-            N_("Other accounts of this machine may read or enter {path} (mode {mode})."),
-            N_("Take their rights away: chmod go-rwx {path}"),
-        ),
-        Ailment(
-            "another_owner",
-            _BROKEN,
-            N_("{path} belongs to the account {owner}, the folder to {account}."),
-            N_("Give it back: chown {account} {path} – and run every command as that account."),
-        ),
-        Ailment(
-            "read_only",
-            _BROKEN,
-            N_("Nothing can be written in {folder} ({reason})."),
-            N_("Look at the disk: mounted read-only after a fault, or the rights of the folder."),
-        ),
-        Ailment(
-            "disk_full",
-            _BROKEN,
-            N_("The disk is full: {free} left in {folder}."),
-            N_("Make room on that disk; the node goes on by itself. Nothing that was acknowledged is lost."),
-        ),
-        Ailment(
-            "disk_low",
-            _SOON,
-            N_("Little room is left on the disk: {free} in {folder}."),
-            N_("Make room, or give the node a larger disk, before the next large case comes."),
-        ),
-        Ailment(
             "spool_full",
             _SOON,
             N_("Transfers under way take {size} on this disk, more than is left ({free})."),
             N_("Make room; answer or withdraw transfers that wait: cordee transfer list."),
-        ),
-        Ailment(
-            "database_damaged",
-            _BROKEN,
-            N_("The database is damaged: SQLite finds {count} faults in {file}."),
-            N_("Stop the node, keep a copy of its folder, and restore the newest backup: cordee node restore."),
-            ExitCode.INTEGRITY,
-        ),
-        Ailment(
-            "database_locked",
-            _BROKEN,
-            N_("Another program holds the database {file}: nothing can be written."),
-            N_("End the program that has it open (a backup tool, sqlite3); fuser {file} names it."),
-            ExitCode.CONFLICT,
-        ),
-        Ailment(
-            "database_too_new",
-            _BROKEN,
-            N_("The database was written by newer software (version {found}; this one knows {known})."),
-            N_("Install the newer software again, or restore a backup made before the upgrade."),
         ),
         Ailment(
             "vault_damaged",
@@ -139,34 +91,10 @@ NODE: Final = Ailments(
             ExitCode.CONFLICT,
         ),
         Ailment(
-            "unit_failed",
-            _BROKEN,
-            N_("systemd has given up on {unit}: {state}."),
-            N_("Read why (journalctl -u {unit} -n 50), mend it, then: systemctl restart {unit}"),
-        ),
-        Ailment(
-            "unit_not_enabled",
-            _SOON,
-            N_("{unit} does not start with this machine."),
-            N_("systemctl enable {unit}"),
-        ),
-        Ailment(
             "other_version",
             _SOON,
             N_("The node that runs is version {running}; version {installed} is installed."),
             N_("Start it again, so that the installed version runs: systemctl restart cordee-node"),
-        ),
-        Ailment(
-            "loop_dead",
-            _BROKEN,
-            N_("A part of the node has ended: {loop}."),
-            N_("Start the node again: systemctl restart cordee-node. Tell its maintainers what its log says."),
-        ),
-        Ailment(
-            "swap_plain",
-            _ADVICE,
-            N_("This machine may write memory to {device}, which is not encrypted."),
-            N_("Encrypt the swap (crypttab: swap), or switch it off: swapoff -a."),
         ),
         Ailment(
             "freed_memory_kept",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from cordee.errors import CordeeError
+from cordee.runtime.checkup import DISK_LOW
 from node import journal, transfer_store
 from node.backup import last_backup
-from node.folder_check import DISK_LOW
 from node.joining import CERTIFICATE
 from node.notices import Condition
 from node.recovery import Standing, standing

@@ -37,15 +37,6 @@ class Metrics:
         self.transfers = Counter(
             "cordee_transfers", "Steps of transfers, by the state reached.", ("state",), registry=of_directory
         )
-        self.transfer_bytes = Counter(
-            "cordee_transfer_bytes", "Ciphertext that went through.", ("direction",), registry=of_directory
-        )
-        self.transfer_seconds = Histogram(
-            "cordee_transfer_seconds",
-            "From offer to receipt.",
-            buckets=(1, 10, 60, 600, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 14 * 86400),
-            registry=of_directory,
-        )
         self.mailbox_pending = Gauge(
             "cordee_mailbox_pending", "Transfers whose ciphertext waits.", registry=of_directory
         )
@@ -55,7 +46,6 @@ class Metrics:
             "When this server's certificate runs out.",
             registry=of_directory,
         )
-        self.audit_entries = Counter("cordee_audit_entries", "Lines of the audit journal.", registry=of_directory)
         Gauge("cordee_build_info", "Always 1; the version is the label.", ("version",), registry=registry).labels(
             version
         ).set(1)

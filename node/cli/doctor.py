@@ -63,11 +63,12 @@ def doctor(
     """
     import asyncio
 
+    from cordee.runtime.checkup import unit_findings
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.doctor import tell
     from cordee.runtime.output import Output
     from node.findings import NODE
-    from node.folder_check import Settings, check_folder, unit_findings
+    from node.folder_check import UNIT, Settings, check_folder
     from node.rpc.address import default_socket
 
     settings = Settings(
@@ -84,7 +85,7 @@ def doctor(
     found += check_folder(data_dir, settings=settings, now=SystemClock().now(), running=running)
     if not running and all(each.ailment.code not in ("not_initialised", "not_joined") for each in found):
         found.append(NODE.found("not_running", socket=where))
-    found += unit_findings()
+    found += unit_findings(UNIT, known=NODE)
     ctx.exit(int(tell(found, Output(ctx))))
 
 

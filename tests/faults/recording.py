@@ -31,7 +31,7 @@ def recording(path: str, real: Callable[[int], bytes]) -> Callable[[int], bytes]
 def _who() -> str:
     """The module of ours that asked, innermost first, past the pure rooms: `cordee.sealing/node.receiving`."""
     found: list[str] = []
-    frame = sys._getframe(2)  # noqa: SLF001  # there is no other way to know who asked
+    frame = sys._getframe(2)  # there is no other way to know who asked
     for _ in range(_DEPTH):
         name = str(frame.f_globals.get("__name__", ""))
         if name.startswith(("node.", "cordee.", "directory.")) and name not in found:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -57,7 +54,6 @@ def test_nothing_of_them_is_in_memory(network: SecretNetwork) -> None:
 
 
 def test_there_was_something_to_search_for(network: SecretNetwork) -> None:
-    print(network.late, network.kinds, network.searches, file=sys.stderr)
     assert network.kinds >= {
         "one-time seed",
         "one-time seed, ML-KEM",

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cordee.runtime.checkup import disk_findings, plain_swaps, unit_findings
 from cordee.runtime.clock import ManualClock
 from node import joining
-from node.folder_check import Settings, check_folder, disk_findings, plain_swaps, unit_findings
+from node.findings import NODE
+from node.folder_check import UNIT, Settings, check_folder
 from node.store.migrations import node_database
 
 from .ill import certificate_until, codes, small_disk
@@ -98,18 +100,18 @@ def test_a_file_that_belongs_to_another_account(folder: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; see the read-only file system")
 def test_a_folder_that_cannot_be_written(folder: Path) -> None:
     folder.chmod(0o500)
-    assert "read_only" in codes(disk_findings(folder))
+    assert "read_only" in codes(disk_findings(folder, known=NODE))
     folder.chmod(0o700)
 
 
 def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", size="48m") as disk:
-        assert "disk_full" not in codes(disk_findings(disk))
+        assert "disk_full" not in codes(disk_findings(disk, known=NODE))
         (disk / "filler").write_bytes(bytes(30 << 20))
-        assert "disk_full" in codes(disk_findings(disk))
+        assert "disk_full" in codes(disk_findings(disk, known=NODE))
         (disk / "filler").unlink()
         os.system(f"mount -o remount,ro {disk}")  # a folder of this test's own
-        assert codes(disk_findings(disk)) == {"read_only"}
+        assert codes(disk_findings(disk, known=NODE)) == {"read_only"}
 
 
 def test_a_damaged_database(folder: Path) -> None:
@@ -208,8 +210,8 @@ def test_swap_that_is_not_encrypted(tmp_path: Path) -> None:
 def test_what_systemd_says_of_the_unit(tmp_path: Path, shown: str, told: set[str]) -> None:
     said = tmp_path / "said"
     said.write_text(shown)
-    assert codes(unit_findings(command=("sh", "-c", f"cat {said}"))) == told
+    assert codes(unit_findings(UNIT, known=NODE, command=("sh", "-c", f"cat {said}"))) == told
 
 
 def test_a_machine_without_systemd_has_nothing_to_say() -> None:
-    assert codes(unit_findings(command=("no-such-program-here",))) == set()
+    assert codes(unit_findings(UNIT, known=NODE, command=("no-such-program-here",))) == set()

@@ -32,47 +32,52 @@ async def ask(address: str, path: str, *, method: str = "GET") -> tuple[int, str
 
 
 async def test_it_is_ready_until_the_directory_is_away_and_again_when_it_is_back(tmp_path: Path) -> None:
-    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
-        async with watched(paris.here, "127.0.0.1:0") as (_, address):
-            assert await ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
-            assert codes(await examine(paris.here, thorough=True)) - MACHINE == set()
-            transfer = await paris.offers(await paris.case(), marseille)
-            await marseille.reaches(transfer, State.OFFERED)
-            status, told = await ask(address, "/metrics")
-            assert status == 200
-            assert 'cordee_node_transfers{direction="out",state="offered"} 1.0' in told
-            assert "cordee_node_ready 1.0" in told
-            assert transfer.hex() not in told
-            assert transfer.short not in told
-            assert marseille.here.member.hex() not in told
-            assert told.endswith("# EOF\n")
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)),
+        watched(paris.here, "127.0.0.1:0") as (_, address),
+    ):
+        assert await ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
+        assert codes(await examine(paris.here, thorough=True)) - MACHINE == set()
+        record = await paris.case()
+        transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+        await marseille.reaches(transfer, State.OFFERED)
+        status, told = await ask(address, "/metrics")
+        assert status == 200
+        assert 'cordee_node_transfers{direction="out",state="offered"} 1.0' in told
+        assert "cordee_node_ready 1.0" in told
+        assert transfer.hex() not in told
+        assert transfer.short not in told
+        assert marseille.here.member.hex() not in told
+        assert told.endswith("# EOF\n")
 
-            listening = next(each for each in paris.here.loops if each.get_name() == "listening")
-            listening.cancel()
-            await asyncio.wait([listening])
-            assert (await ask(address, "/healthz"))[0] == 503
-            status, told = await ask(address, "/readyz")
-            assert status == 503
-            assert set(json.loads(told)["broken"]) == {"directory_away", "loop_dead"}
-            assert "cordee_node_ready 0.0" in (await ask(address, "/metrics"))[1]
+        listening = next(each for each in paris.here.loops if each.get_name() == "listening")
+        listening.cancel()
+        await asyncio.wait([listening])
+        assert (await ask(address, "/healthz"))[0] == 503
+        status, told = await ask(address, "/readyz")
+        assert status == 503
+        assert set(json.loads(told)["broken"]) == {"directory_away", "loop_dead"}
+        assert "cordee_node_ready 0.0" in (await ask(address, "/metrics"))[1]
 
 
 async def test_a_directory_that_is_away_is_told_and_is_forgotten_when_it_is_back(tmp_path: Path) -> None:
-    async with neighbourhood(tmp_path, "Paris") as (street, (paris,)):
-        async with watched(paris.here, "127.0.0.1:0") as (_, address):
-            assert (await ask(address, "/readyz"))[0] == 200
-            await street.town.listening.directory.guard.revoke(paris.here.member)
+    async with (
+        neighbourhood(tmp_path, "Paris") as (street, (paris,)),
+        watched(paris.here, "127.0.0.1:0") as (_, address),
+    ):
+        assert (await ask(address, "/readyz"))[0] == 200
+        await street.town.listening.directory.guard.revoke(paris.here.member)
 
-            async def told() -> bool:
-                return json.loads((await ask(address, "/readyz"))[1])["broken"] == ["directory_away"]
+        async def told() -> bool:
+            return json.loads((await ask(address, "/readyz"))[1])["broken"] == ["directory_away"]
 
-            await eventually(told, what="the connection's end")
-            assert (await ask(address, "/healthz"))[0] == 200
+        await eventually(told, what="the connection's end")
+        assert (await ask(address, "/healthz"))[0] == 200
 
-            async def again() -> bool:
-                return (await ask(address, "/readyz"))[0] == 200
+        async def again() -> bool:
+            return (await ask(address, "/readyz"))[0] == 200
 
-            await eventually(again, seconds=60, what="the connection")
+        await eventually(again, seconds=60, what="the connection")
 
 
 async def test_a_node_whose_database_is_held_says_so_and_measures_what_it_can(tmp_path: Path) -> None:

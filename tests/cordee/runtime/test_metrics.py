@@ -43,16 +43,12 @@ def test_refused_callers_are_counted_without_saying_who(registry: CollectorRegis
 
 def test_the_names_are_those_that_are_documented(registry: CollectorRegistry, metrics: Metrics) -> None:
     metrics.transfers.labels("received").inc()
-    metrics.transfer_bytes.labels("in").inc(12)
     text = render(registry).decode()
     for name in (
         "cordee_transfers_total",
-        "cordee_transfer_bytes_total",
-        "cordee_transfer_seconds_bucket",
         "cordee_mailbox_pending",
         "cordee_relay_bytes",
         "cordee_certificate_expiry_timestamp_seconds",
-        "cordee_audit_entries_total",
         'cordee_build_info{version="1.2.3"}',
     ):
         assert name in text
