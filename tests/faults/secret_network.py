@@ -93,12 +93,16 @@ class SecretNetwork(MarkedNetwork):
     def ended(self, state: str) -> None:
         """A transfer has come to this end: nothing of its secrets is anywhere, soon."""
         self.ends.append(state)
+        print(time.strftime("%X"), state, flush=True)
         secrets = self._gone()
         self.kinds |= {each.kind for each in secrets}
         self.searches["disk"] += len(secrets)
         self.searches["memory"] += len(secrets) * len(self.stage.programs)
+        print(time.strftime("%X"), len(secrets), flush=True)
         self.on_disk |= self._left(state, "disk", self._disk, secrets)
+        print(time.strftime("%X"), self.on_disk, flush=True)
         self.in_memory |= self._left(state, "memory", self._memory, secrets)
+        print(time.strftime("%X"), self.in_memory, flush=True)
 
     def erase_at_the_sender(self, name: str) -> None:
         """A lead destroys a case for good."""
@@ -116,6 +120,22 @@ class SecretNetwork(MarkedNetwork):
             for each in new
             if each.who.startswith("node.vault/") and len(each.value) == 32
         ]
+
+    def prepare(self) -> None:
+        """As usual, without the cases that nobody sends here: each command takes its time."""
+        super().prepare()
+        for name in ("shared", "kept"):
+            del self.records[name]
+
+    def end(self) -> None:
+        """The offer that nobody answered is over; a proof and a backup are made, which are searched too."""
+        for house in self.stage.houses.values():
+            self._wait(house, self.outcomes["expired"], "expired")
+        proofs = self.stage.folder / "proofs"
+        proofs.mkdir()
+        self.helpline.command("transfer", "proof", self.outcomes["received"], "--file", str(proofs / "received"))
+        data = str(self.stage.folder / "directory")
+        self.stage.office("directory", "backup", "--data-dir", data, "--to", str(self.stage.folder / "backup"))
 
     def _line(self, house: House, transfer: str) -> dict[str, Any]:
         """Read from the node's database: to ask by a command would take half a second of a processor each time."""

@@ -25,14 +25,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretNetwork]
         made = SecretNetwork(stage, temporary, 0)
         with stage.open():
             made.prepare()
-            made.accounts()
             made.write()
             made.expire_later()
             for state, play in (
                 ("declined", made.decline),
                 ("withdrawn after acceptance", made.withdraw),
                 ("received, then erased", made.receive_and_erase),
-                ("received and kept", made.receive_and_keep),
                 ("refused whole", made.cheat),
                 ("expired", made.end),
             ):
