@@ -5,14 +5,12 @@ No label tells of a case, a person or a pair of associations: counts by pair wou
 
 from __future__ import annotations
 
-import ipaddress
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from cordee.runtime.interceptors import Finished
 
-__all__ = ["Metrics", "expose", "render"]
+__all__ = ["Metrics", "render"]
 
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "NOT_A_MEMBER", "MEMBER_IS_SUSPENDED", "WRONG_PASSWORD"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -26,6 +24,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, *, version: str, transfers: bool = True) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
+        self.registry = registry
         rpc = ("grpc_service", "grpc_method")
         self._started = Counter("grpc_server_started", "Calls begun.", rpc, registry=registry)
         self._handled = Counter("grpc_server_handled", "Calls answered.", (*rpc, "grpc_code"), registry=registry)
@@ -75,11 +74,3 @@ def render(registry: CollectorRegistry) -> bytes:
     """The metrics as OpenMetrics text."""
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no annotation there
     return text
-
-
-def expose(registry: CollectorRegistry, *, address: str = "127.0.0.1", port: int) -> int:
-    """Serve the metrics over HTTP on a loopback address; returns the port. Raises: ValueError for any other address."""
-    if not ipaddress.ip_address(address).is_loopback:
-        raise ValueError("metrics are served on a loopback address only")
-    server, _ = start_http_server(port, addr=address, registry=registry)
-    return int(server.server_port)

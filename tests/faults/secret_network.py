@@ -28,6 +28,7 @@ WIPING: Mapping[str, str] = {
 _SEED, _CONTENT_KEY, _DATA_KEY = "one-time seed", "content key", "data key of an erased case"
 _SECONDS = 20.0  # in which a slow machine, too, has emptied its log and let go of what it worked with
 _PAUSE = 0.5
+_KEY_BYTES = 32
 
 
 class RecordedStage(Stage):
@@ -85,6 +86,8 @@ class SecretNetwork(MarkedNetwork):
     ends: list[str] = field(default_factory=list)
     late: dict[str, float] = field(default_factory=dict)  # seconds until nothing was left
     erased: list[Secret] = field(default_factory=list)
+    at_first: dict[str, int] = field(default_factory=lambda: {"disk": 0, "memory": 0})
+    """Secrets that were still there when the first look was taken, right after the end state."""
     _given_up: set[Secret] = field(default_factory=set)  # waited for once in vain: not again
 
     def search(self, moment: str, *, running: bool = True) -> None:
@@ -93,16 +96,12 @@ class SecretNetwork(MarkedNetwork):
     def ended(self, state: str) -> None:
         """A transfer has come to this end: nothing of its secrets is anywhere, soon."""
         self.ends.append(state)
-        print(time.strftime("%X"), state, flush=True)
         secrets = self._gone()
         self.kinds |= {each.kind for each in secrets}
         self.searches["disk"] += len(secrets)
         self.searches["memory"] += len(secrets) * len(self.stage.programs)
-        print(time.strftime("%X"), len(secrets), flush=True)
         self.on_disk |= self._left(state, "disk", self._disk, secrets)
-        print(time.strftime("%X"), self.on_disk, flush=True)
         self.in_memory |= self._left(state, "memory", self._memory, secrets)
-        print(time.strftime("%X"), self.in_memory, flush=True)
 
     def erase_at_the_sender(self, name: str) -> None:
         """A lead destroys a case for good."""
@@ -146,6 +145,16 @@ class SecretNetwork(MarkedNetwork):
         db.close()
         return {"state": row[0], "erasure": row[1], "waits": waits > 0} if row else {}
 
+    def there(self) -> set[tuple[str, str]]:
+        """What has to be there, found by the same search: the key of the day, in memory and in its file."""
+        found = set()
+        for house in self.stage.houses.values():
+            drawn = (each.value for each in self._drawn_by(house) if each.who.startswith("node.inflight"))
+            keys = [Secret("key of the day", each) for each in drawn if len(each) == _KEY_BYTES]
+            for place, _ in found_in([*in_folder(house.data_dir), in_running(house.program.pid, "the node")], keys):
+                found.add((house.name, place.partition("/")[2].partition("/")[0] or place))
+        return found
+
     # ---- what must be gone ----
 
     def _gone(self) -> list[Secret]:
@@ -157,7 +166,7 @@ class SecretNetwork(MarkedNetwork):
                     continue  # the key of the day lives on for a day or two, in a file of its own
                 if "cordee.sealing" in each.who and "node.receiving" in each.who:
                     found += Secret(_SEED, each.value).with_halves()
-                elif len(each.value) == 32 and ("node.answers" in each.who or "node.shipping" in each.who):
+                elif len(each.value) == _KEY_BYTES and ("node.answers" in each.who or "node.shipping" in each.who):
                     found.append(Secret(_CONTENT_KEY, each.value))
         return [*found, *self._typed()]
 
@@ -195,9 +204,12 @@ class SecretNetwork(MarkedNetwork):
         self, state: str, where: str, places: Callable[[], Iterable[Place]], secrets: Iterable[Secret]
     ) -> set[tuple[str, str, str]]:
         """What is still found when time is over. What was gone once is gone."""
-        begun, left = time.monotonic(), list(secrets)
+        begun, left, looks = time.monotonic(), list(secrets), 0
         while True:
             found = found_in(places(), left)
+            looks += 1
+            if looks == 1:
+                self.at_first[where] += len({secret for _, secret in found})
             passed = time.monotonic() - begun
             still = {secret for _, secret in found}
             if passed > _SECONDS or still <= self._given_up:
