@@ -1,16 +1,19 @@
-"""What was erased leaves the write-ahead log too, also where something is in the way; and upkeep outlives a full disk."""
+"""What was erased leaves the write-ahead log too, whatever is in the way; upkeep outlives a full disk."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from cordee.errors import StorageFull
 from cordee.runtime.clock import SystemClock
 from node import journal
 from node.upkeep import Upkeep
+from tests.neighbours import eventually
 
 from .ill import lone_node
 
@@ -39,9 +42,7 @@ async def test_what_was_deleted_while_somebody_read_leaves_the_log_when_they_are
         nothing: Any = SimpleNamespace()
         upkeep = Upkeep(_with_clock(house), nothing, nothing, tmp_path / "certificate.der")
         scrubbing = asyncio.create_task(upkeep.scrub())
-        async with asyncio.timeout(30):
-            while in_the_log(node.db.path):
-                await asyncio.sleep(0.1)
+        await eventually(lambda: not in_the_log(node.db.path), seconds=30, what="the log's end")
         scrubbing.cancel()
         assert MARK not in node.db.path.read_bytes()
 
@@ -69,7 +70,7 @@ async def test_one_part_of_the_upkeep_that_fails_does_not_keep_the_others_from_t
 
         def full(_: object) -> None:
             tried.append("full")
-            raise sqlite3.OperationalError("database or disk is full")
+            raise StorageFull(what="the database")
 
         publishing: Any = SimpleNamespace(
             resume_transport=renewed, publish=renewed, renew_certificate=renewed, forget_old_keys=full
@@ -82,6 +83,4 @@ async def test_one_part_of_the_upkeep_that_fails_does_not_keep_the_others_from_t
 
 
 def _with_clock(house: Any) -> Any:
-    from dataclasses import replace
-
     return replace(house, clock=SystemClock())
