@@ -53,7 +53,7 @@ NODE: Final = Ailments(
             "passphrase_file",
             _BROKEN,
             N_("The passphrase’s file {file} cannot be used: {problem}."),
-            N_("Correct CORDEE_NODE_PASSPHRASE_FILE; the file belongs to the node’s account, mode 600."),
+            N_("Correct the setting; the file belongs to the node’s account, mode 600."),
         ),
         Ailment(
             "vault_locked",
