@@ -52,6 +52,19 @@ faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, the
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
+FUZZ_STAMP := $(VENV)/.fuzz-installed
+$(FUZZ_STAMP): requirements-fuzz.lock $(STAMP)
+	pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements-fuzz.lock
+	touch $@
+
+fuzz-quick: ready $(FUZZ_STAMP) ## Throw odd bytes at every parser for five minutes of processor time
+	$(PYTHON) -m tests.fuzz --seconds 300 --jobs 2
+
+HOURS := 1
+fuzz: ready $(FUZZ_STAMP) ## The same for HOURS=1 hours on two cores, from another seed each day
+	$(PYTHON) -m tests.fuzz --seconds $$(( $(HOURS) * 7200 )) --jobs 2 --seed $$(date +%Y%m%d)
+.PHONY: fuzz fuzz-quick
+
 check: ready ## Lint, format, types, layers, contract, translations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -89,6 +102,7 @@ format: ready ## Format the code
 
 lock: $(STAMP) ## Choose the newest versions again (needs uv)
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header requirements.in -o requirements.lock
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements-fuzz.in -o requirements-fuzz.lock
 
 clean: ## Remove what was built here
 	rm -rf $(VENV) cordee/v1 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from typing import Self
 from cordee.errors import N_, InvalidRecord
 from cordee.frame import Label, blake2b_256
 from cordee.ids import NetworkId
+from cordee.jsonform import parsed_json
 
 __all__ = ["Invitation", "secret_digest"]
 
@@ -67,7 +68,7 @@ class Invitation:
         if len(data) > _MAX_BYTES:
             raise InvalidRecord(path=N_("invitation"), problem=N_("it has more than {limit} bytes"), limit=_MAX_BYTES)
         try:
-            plain = json.loads(data)
+            plain = parsed_json(data)
         except ValueError as malformed:
             raise InvalidRecord(path=N_("invitation"), problem=N_("it is no JSON file")) from malformed
         if not isinstance(plain, dict) or plain.get("format") not in (_FORMAT, _FOR_PRACTICE):
@@ -86,7 +87,7 @@ class Invitation:
                 legal_name=_text(plain, "legal_name"),
                 registration_number=_text(plain, "registration_number"),
                 bound_by_secrecy=plain["bound_by_secrecy"] is True,
-                expires=datetime.fromisoformat(plain["expires"]),
+                expires=_moment(plain["expires"]),
                 practice=plain["format"] == _FOR_PRACTICE,
             )
         except (ValueError, TypeError) as malformed:
@@ -103,6 +104,13 @@ def _unpacked(text: bytes) -> bytes:
     if not unpacking.eof and len(data) <= _MAX_BYTES:
         raise InvalidRecord(path=N_("invitation"), problem=N_("the link is not whole"))
     return data
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 def _text(plain: dict[str, object], name: str) -> str:

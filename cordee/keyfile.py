@@ -6,6 +6,7 @@ import base64
 import json
 
 from cordee.errors import N_, InvalidRecord, MalformedKey
+from cordee.jsonform import parsed_json
 from cordee.signing import SigningPublicKey
 
 __all__ = ["FORMAT", "public_file", "read_public_file"]
@@ -23,7 +24,7 @@ def public_file(key: SigningPublicKey) -> bytes:
 def read_public_file(data: bytes) -> SigningPublicKey:
     """Read what `public_file` gave. Raises: InvalidRecord."""
     try:
-        plain = json.loads(data)
+        plain = parsed_json(data)
         if plain["format"] not in _FORMATS:
             raise ValueError("another format")
         halves = {name: base64.b64decode(plain["public"][name], validate=True) for name in ("ed25519", "mldsa65")}

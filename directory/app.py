@@ -364,7 +364,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
 @contextlib.asynccontextmanager
 async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[tuple[asyncio.Task[None], ...]]:
     """Tasks that run as long as the block, named by what they do; one that fails is raised at its end."""
-    tasks = [asyncio.create_task(each, name=each.__name__) for each in loops]
+    tasks = [asyncio.create_task(each, name=getattr(each, "__name__", "part")) for each in loops]
     try:
         yield tuple(tasks)
     finally:

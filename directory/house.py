@@ -13,6 +13,7 @@ from typing import Self
 from cordee.card import is_endpoint
 from cordee.checkpoint import is_origin
 from cordee.errors import N_, AlreadyExists, InvalidInput, InvalidRecord, MalformedKey, NotFound
+from cordee.jsonform import parsed_json
 from cordee.runtime.tls import CertificateAuthority, TransportKey
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import private_folder, read_whole, write_new
@@ -48,7 +49,7 @@ class Founding:
     def parse(cls, data: bytes) -> Self:
         """Raises: InvalidRecord."""
         try:
-            plain = json.loads(data)
+            plain = parsed_json(data)
             if plain["format"] != _FORMAT:
                 raise ValueError("another format")
             key = plain["directory_key"]

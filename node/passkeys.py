@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from cordee.errors import N_, InvalidInput, NotFound, PasskeyRefused
+from cordee.jsonform import parsed_json
 from node import journal, people
 from node.people import Stage
 from node.second_factor import Outcome, refused
@@ -244,7 +245,7 @@ def _verified(mine: Passkey, place: Place, credential: str, challenge: bytes) ->
 
 def _credential_of(credential: str) -> bytes:
     try:
-        text = str(json.loads(credential)["rawId"])
+        text = str(parsed_json(credential)["rawId"])
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (ValueError, KeyError, TypeError):
         return b""

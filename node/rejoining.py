@@ -7,7 +7,6 @@ card itself. Nothing of what it knew is needed for that but its vault.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlalchemy import Connection, delete, select
 from cordee.card import make_card
 from cordee.errors import N_, BadSignature, InvalidRecord, NotFound, Unreachable
 from cordee.ids import MemberId, NetworkId
+from cordee.jsonform import parsed_json
 from cordee.runtime.clock import Clock
 from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.tls import TransportKey, channel, spki_digest
@@ -54,7 +54,7 @@ class WayBack:
     def parse(cls, data: bytes) -> Self:
         """Read what an administrator made (cordee admin recover --out). Raises: InvalidRecord."""
         try:
-            plain = json.loads(data)
+            plain = parsed_json(data)
             if plain["format"] != _FORMAT:
                 raise ValueError("another format")
             return cls(

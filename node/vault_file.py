@@ -18,6 +18,7 @@ from nacl.secret import Aead
 
 from cordee.errors import N_, CannotOpen, InvalidInput, KitUnknown, NotFound, VaultLocked
 from cordee.frame import Label, frame
+from cordee.jsonform import parsed_json
 
 __all__ = ["KEY_BYTES", "MEMLIMIT", "OPSLIMIT", "VaultFile"]
 
@@ -119,13 +120,13 @@ class VaultFile:
     def parse(cls, data: bytes) -> VaultFile:
         """Raises: CannotOpen for what is no vault's file."""
         try:
-            plain = json.loads(data)
+            plain = parsed_json(data)
             kits = plain.get("kits", [])
             known = plain["format"] == _FORMAT and len(kits) <= _MOST_KITS
             if not known or any(not 0 < len(str(each["kit"])) <= _LONGEST_KIT for each in kits):
                 raise ValueError("another format")
             return cls(_Lock.parse(plain), tuple((str(each["kit"]), _Lock.parse(each)) for each in kits))
-        except (ValueError, KeyError, TypeError, AttributeError) as malformed:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as malformed:
             raise CannotOpen(what=N_("the vault's file")) from malformed
 
     @classmethod

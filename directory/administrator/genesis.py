@@ -12,6 +12,7 @@ from typing import Self
 from cordee.entries import add_signature, network_id, propose
 from cordee.errors import N_, InvalidRecord, MalformedStatement, NotAnAdministrator
 from cordee.ids import KeyId, NetworkId
+from cordee.jsonform import parsed_json
 from cordee.policy import Policy
 from cordee.roster import apply
 from cordee.signing import MAX_SIGNED, SigningKey, SigningPublicKey, parse_message, verify_signature
@@ -84,7 +85,7 @@ class Draft:
         Raises: InvalidRecord, BadSignature, NotAnAdministrator, EntryRefused for a complete one that breaks a rule.
         """
         try:
-            plain = json.loads(data)
+            plain = parsed_json(data)
             if plain["format"] != _FORMAT:
                 raise ValueError("another format")
             founding = Founding.parse(json.dumps(plain["founding"]).encode())

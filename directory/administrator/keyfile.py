@@ -20,6 +20,7 @@ from nacl.pwhash import argon2id
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
+from cordee.jsonform import parsed_json
 from cordee.keyfile import public_file, read_public_file
 from cordee.signing import SigningKey, SigningPublicKey
 from directory.files import read_whole, write_new
@@ -117,7 +118,7 @@ def load_public(path: Path) -> SigningPublicKey:
 def read_public(data: bytes, *, what: str) -> SigningPublicKey:
     """A public half, from the bytes of such a file; `what` names it. Raises: InvalidRecord."""
     try:
-        plain = json.loads(data)
+        plain = parsed_json(data)
         return _read_public(plain["public"]) if plain["format"] == _FORMAT else read_public_file(data)
     except (ValueError, KeyError, TypeError, MalformedKey, InvalidRecord) as error:
         raise InvalidRecord(path=what, problem=N_("it is no administrator's public key of Cordée")) from error

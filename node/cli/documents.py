@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cordee.errors import N_, InvalidInput, InvalidRecord, Problem
+from cordee.jsonform import parsed_json
 from node.cli.files import parse_json, read_bytes
 
 __all__ = ["checked", "documents", "merge_patch"]
@@ -35,7 +36,7 @@ def documents(file: Path) -> list[tuple[str, bytes]]:
     """
     data = read_bytes(str(file), limit=_IMPORT_LIMIT)
     try:
-        whole = json.loads(data)
+        whole = parsed_json(data)
     except ValueError:
         whole = None
     if isinstance(whole, dict):

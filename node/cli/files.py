@@ -73,6 +73,8 @@ def parse_json(data: bytes, *, where: str) -> Any:
     """JSON, with `where` naming its source in errors."""
     try:
         return json.loads(data)
+    except RecursionError:
+        raise InvalidInput(field=where, problem=N_("it nests too deep")) from None
     except UnicodeDecodeError as error:
         raise InvalidInput(field=where, problem=N_("it is no text in UTF-8")) from error
     except json.JSONDecodeError as error:

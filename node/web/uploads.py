@@ -29,12 +29,13 @@ _FORBIDDEN = re.compile(r'[<>:"|?*]')
 
 def safe_name(given: str) -> str:
     """A file's name without folders, without characters that nobody sees, and no longer than file systems take."""
-    name = _PARTS_OF_PATH.split(given)[-1]
-    name = _FORBIDDEN.sub("_", _UNSEEN.sub("", name)).encode("utf-8", "replace").decode().strip(" .")
+    # Half a surrogate pair becomes a question mark, so it goes before what forbids those.
+    name = _PARTS_OF_PATH.split(given.encode("utf-8", "replace").decode())[-1]
+    name = _FORBIDDEN.sub("_", _UNSEEN.sub("", name)).strip(" .")
     if len(name) > _LONGEST_NAME:
         stem, dot, ending = name.rpartition(".")
         name = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 12 else name
-    return name[:_LONGEST_NAME] or _UNNAMED
+    return name[:_LONGEST_NAME].strip(" .") or _UNNAMED
 
 
 class Upload:

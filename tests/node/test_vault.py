@@ -56,6 +56,13 @@ def test_a_file_that_is_no_vault_is_refused(tmp_path: Path, text: str | bytes) -
         Vault.open(path, b"correct horse")
 
 
+def test_a_number_beyond_all_bounds_is_no_vault(vault: Vault, tmp_path: Path) -> None:
+    path = tmp_path / "vault.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"opslimit": float("inf")}))
+    with pytest.raises(CannotOpen):
+        Vault.open(path, b"correct horse")
+
+
 def test_a_vault_file_that_asks_for_all_memory_is_refused(vault: Vault, tmp_path: Path) -> None:
     path = tmp_path / "vault.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"memlimit": 2**44}))

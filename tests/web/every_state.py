@@ -4,7 +4,8 @@ themes. What a page is for and whether it does it is tested elsewhere.
 The states are in two parts, so that two workers share them: `test_states_of_sending.py`, `test_states_of_cases.py`.
 What runs where:
 
-- in both languages every state goes through every rule of axe at each width and in both themes, as `matrix.py` tells;
+- every state goes through every rule of axe at each width and in both themes, as `matrix.py` tells; in the language
+  that comes second, one with the same elements and other words goes through every rule once;
 - states that differ from one before by nothing but words, ids and values go through them once in each language, and are
   asked each time whether their words have room;
 - in French every such state is loaded in a browser with its script, its console listened to; in English those are that
@@ -133,7 +134,7 @@ def heads(all_shown: Iterable[Shown]) -> int:
 
 def wrong_with(all_shown: Sequence[Shown], pages: Mapping[str, str], open_page: Open) -> list[str]:
     """What the console says of these states and axe finds in them; `pages` maps a house to its pages' address."""
-    states, by_script, wrong = list[Drawn](), set[tuple[str, ...]](), list[str]()
+    states, by_script, wrong, other_languages = list[Drawn](), set[tuple[str, ...]](), list[str](), set[str]()
     for language in LANGUAGES:
         seen, first = set[str](), {id(each) for each in one_of_each_route(all_shown, language)}
         watched = {
@@ -142,16 +143,17 @@ def wrong_with(all_shown: Sequence[Shown], pages: Mapping[str, str], open_page: 
         }
         for shown in (each for each in all_shown if each.language == language):
             elements, whole, here = _elements(shown), id(shown) in first, watched[shown.house]
-            known = elements in seen
+            known, once = elements in seen, elements in other_languages
             seen.add(elements)
             if known or (language != LANGUAGES[0] and _same(shown) not in by_script):
-                states.append(Drawn(str(shown), language, shown.html, whole, room=known))
+                states.append(Drawn(str(shown), language, shown.html, whole, once, room=known))
                 continue
             show(here.page, here.origin, shown)
-            states.append(drawn(here.page, str(shown), whole=whole))
+            states.append(drawn(here.page, str(shown), whole=whole, once=once))
             wrong += [f"{shown}: {each}" for each in here.heard()]
             if here.page.evaluate(_CHANGED, shown.html):
                 by_script.add(_same(shown))
+        other_languages |= seen
     page = open_page()
     show(page, pages[all_shown[0].house], all_shown[0])
     return [*wrong, *complaints(page, states)]

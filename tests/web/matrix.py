@@ -11,6 +11,9 @@ What runs where, for each state in each language:
 - at each of the three widths, in the dark theme, the rules that axe itself files under colour ("cat.color"). The others
   ask for elements, names, order, sizes and places, and the dark theme replaces the values of colours and nothing else
   (`tests/node/web/test_style.py`), so their answers cannot differ; with `whole` they are asked all the same;
+- a state that has the same elements in the other language, and nothing but other words: every rule at the narrowest
+  width, where words have the least room, in the light theme. What is asked again at other widths and in the dark
+  (colours, sizes, order) is asked of elements, and theirs were looked at;
 - folded, opened, at 200 % and with letters twice as large: whether anything sticks out.
 
 A menu that is open lies over what follows it, and axe does not complain of what it cannot see. So the menu is folded
@@ -51,7 +54,7 @@ _AT_ONCE = 20
 _TOP = re.compile(r'<header class="top">.*?</header>', re.DOTALL)
 _UNSEEN = re.compile(r' (?:value|data-[a-z-]+)="[^"]*"')
 
-_LOOK = """async ([states, all, colours, theme, width]) => {
+_LOOK = """async ([states, all, colours, theme, width, narrowest]) => {
   const wide = () => {
     const room = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= room) return [];
@@ -65,7 +68,7 @@ _LOOK = """async ([states, all, colours, theme, width]) => {
       say(at, `axe: ${rule.id} (${rule.impact}): ${rule.help}: ${where}${how}`);
     }
   };
-  for (const { at, language, body, whole, room, menu } of states) {
+  for (const { at, language, body, whole, once, room, menu } of states) {
     const read = new DOMParser().parseFromString(body, "text/html");
     document.documentElement.lang = language;
     document.body.replaceWith(document.adoptNode(read.body));
@@ -78,7 +81,7 @@ _LOOK = """async ([states, all, colours, theme, width]) => {
     }
     for (const each of details) each.open = true;
     if (theme === "light") wide().forEach((each) => say(at, `scrolls sideways, all of it opened: ${each}`));
-    if (room) continue;
+    if (room || (once && (theme !== "light" || width !== narrowest))) continue;
     if (menu) await ask(at, { include: [".top"] }, rules, ", in the menu");
     for (const each of top) each.open = false;
     await ask(at, document, rules, "");
@@ -109,13 +112,14 @@ class Drawn:
     language: str
     body: str
     whole: bool = False  # every rule in the dark theme too
+    once: bool = False  # looked at in another language: every rule at the narrowest width, in the light
     room: bool = False  # its elements were looked at in another state; whether its words have room is all that is new
 
 
-def drawn(page: Page, name: str, *, whole: bool = False) -> Drawn:
+def drawn(page: Page, name: str, *, whole: bool = False, once: bool = False) -> Drawn:
     """The page that is open, as it is now."""
     language, body = page.evaluate("[document.documentElement.lang, document.body.outerHTML]")
-    return Drawn(name, language, body, whole)
+    return Drawn(name, language, body, whole, once)
 
 
 def complaints(page: Page, states: Sequence[Drawn]) -> Iterator[str]:
@@ -128,7 +132,7 @@ def complaints(page: Page, states: Sequence[Drawn]) -> Iterator[str]:
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two
             for some in _in_parts(given):
-                for at, text in page.evaluate(_LOOK, [some, _ALL, _COLOURS, theme, width]):
+                for at, text in page.evaluate(_LOOK, [some, _ALL, _COLOURS, theme, width, WIDTHS[0]]):
                     yield f"{states[at].name}: {text}"
     # At 200 % a window of 1280 pixels has half as many; and with letters alone twice as large.
     for width, size, how in ((640, "", "at 200 %"), (1280, "212.5%", "with letters twice as large")):

@@ -115,6 +115,12 @@ def test_with_whole_the_dark_theme_has_every_rule(ask: Ask) -> None:
     assert where(found) == {f"{theme}, {width}" for theme in THEMES for width in WIDTHS}
 
 
+def test_what_was_looked_at_in_another_language_is_asked_every_rule_once(ask: Ask) -> None:
+    found = ask(Drawn("planted", "en", body("<input name='x'>"), once=True))
+    assert [each for each in found if "axe: label " in each] == [found[0]]
+    assert "(light, 320)" in found[0]
+
+
 def test_axe_files_no_other_rule_of_ours_under_colour(ask: Ask, open_page: Open) -> None:
     """Those that the dark theme has are all that can answer otherwise in it."""
     from tests.web import matrix
