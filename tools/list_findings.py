@@ -3,6 +3,7 @@
 The words come from the code; what stands around them is here.
 """
 
+# ruff: noqa: E501 - tables of Markdown
 from __future__ import annotations
 
 from collections.abc import Iterator
