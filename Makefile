@@ -105,6 +105,7 @@ docs: ready ## Draw the pictures of docs/ again
 	$(PYTHON) tools/draw_states.py
 	$(PYTHON) tools/draw_parts.py
 	$(PYTHON) tools/list_reasons.py
+	$(PYTHON) -m tools.list_findings
 	LC_ALL=C.UTF-8 $(VENV)/bin/cordee demo --picture docs/demo.svg
 
 pictures: ready browser ## Take the pictures of the pages in docs/pictures/ again

@@ -94,6 +94,8 @@ class Listening:
     directory: Directory
     members: str  # host:port
     front: str  # host:port
+    upkeep: Upkeep
+    loops: tuple[asyncio.Task[None], ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -270,9 +272,10 @@ async def running(
         if metrics is not None:
             directory.broker.reached.append(lambda state: metrics.transfers.labels(state.value).inc())
             upkeep.then.append(lambda: _measure(directory, metrics))
-        async with _beside(upkeep.run(), directory.broker.erase_for_ever()):
+        async with _beside(upkeep.run(), directory.broker.erase_for_ever()) as loops:
             try:
-                yield Listening(directory, _with(listen_members, ports[0]), _with(listen_front, ports[1]))
+                members_at, front_at = _with(listen_members, ports[0]), _with(listen_front, ports[1])
+                yield Listening(directory, members_at, front_at, upkeep, loops)
             finally:
                 await asyncio.gather(members.stop(), front.stop())
 
@@ -302,22 +305,33 @@ async def serve(
     observers: Sequence[Observer] = (),
     metrics: Metrics | None = None,
     reflect: bool = False,
+    status: str = "",
 ) -> None:
-    """Run until SIGTERM or SIGINT. `ready` hears once where it listens."""
+    """Run until SIGTERM or SIGINT. `ready` hears once where it listens. On `status`, a loopback address, it tells how
+    it is, where one is given.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    async with running(
-        folder,
-        clock=clock,
-        listen_members=listen_members,
-        listen_front=listen_front,
-        observers=observers,
-        metrics=metrics,
-        reflect=reflect,
-    ) as listening:
-        ready({"ready": True, "members": listening.members, "front": listening.front})
+    async with (
+        running(
+            folder,
+            clock=clock,
+            listen_members=listen_members,
+            listen_front=listen_front,
+            observers=observers,
+            metrics=metrics,
+            reflect=reflect,
+        ) as listening,
+        contextlib.AsyncExitStack() as open_doors,
+    ):
+        facts = {"ready": True, "members": listening.members, "front": listening.front}
+        if status and metrics is not None:
+            from directory.measures import watched
+
+            facts["status"] = await open_doors.enter_async_context(watched(listening, metrics, status))
+        ready(facts)
         await stop.wait()
         log.info("directory.stopping")
 
@@ -365,11 +379,11 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Tasks that run as long as the block; one that fails is raised at its end."""
-    tasks = [asyncio.create_task(each) for each in loops]
+async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[tuple[asyncio.Task[None], ...]]:
+    """Tasks that run as long as the block, named by what they do; one that fails is raised at its end."""
+    tasks = [asyncio.create_task(each, name=getattr(each, "__name__", "part")) for each in loops]
     try:
-        yield
+        yield tuple(tasks)
     finally:
         for task in tasks:
             task.cancel()

@@ -101,6 +101,16 @@ class RosterStore:
         return self._roster is not None
 
     @property
+    def signed_at(self) -> datetime | None:
+        """When the newest note was signed; None before the first."""
+        return self._checkpoint[1].time if self._checkpoint is not None else None
+
+    @property
+    def was_signed(self) -> int:
+        """How many entries were ever signed, also those that are not here."""
+        return self._last_signed.size
+
+    @property
     def behind(self) -> bool:
         """More was signed than is here: nothing is signed or served until it has come back."""
         return self._behind

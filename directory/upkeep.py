@@ -37,6 +37,8 @@ class Upkeep:
         self._clock = clock
         self._tell = tell
         self._swept: datetime | None = None
+        self.failing = ""
+        """Why the last round failed; empty where it did not."""
         self.then: list[Callable[[], Awaitable[None]]] = []
 
     async def run(self) -> None:
@@ -48,8 +50,10 @@ class Upkeep:
             except Exception as failed:  # whatever it was: time goes on, and health checks say that something is wrong
                 well = False
                 await self._tell(False)
-                log.error("upkeep.failed", reason=getattr(failed, "reason", type(failed).__name__))
+                self.failing = getattr(failed, "reason", type(failed).__name__)
+                log.error("upkeep.failed", reason=self.failing)
             else:
+                self.failing = ""
                 if not well:
                     await self._tell(True)
                 well = True

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.durable import private_folder
+from cordee.runtime.interceptors import Observer
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
 from cordee.signing import SigningPublicKey
@@ -239,14 +240,25 @@ async def opened(
         notices = None if mail is None else Notices(house, mail.server, every=mail.every)
         after = announcement.before  # nothing goes out and nothing is heard before a restored node has said so
         acknowledging = Acknowledging(house, client)
-        network = [listener.run, outbox.run, worker.run, upkeep.run, trust.run, acknowledging.run]
-        running = [after(lasting(each, clock=clock)) for each in network]
-        running += [after(prefetching.run()), lasting(announcement.run, clock=clock)]
-        running += [lasting(upkeep.scrub, clock=clock), hold_back(ballast, clock=clock)]
-        running.append(lasting(partial(watch_over, db, clock=clock), clock=clock))
-        running += [] if notices is None else [notices.run()]
+        started: dict[str, Coroutine[Any, Any, None]] = {}
+        for name, run in (
+            ("listening", listener.run),
+            ("outbox", outbox.run),
+            ("worker", worker.run),
+            ("upkeep", upkeep.run),
+            ("trust", trust.run),
+            ("acknowledging", acknowledging.run),
+        ):
+            started[name] = after(lasting(run, clock=clock))
+        started["prefetching"] = after(prefetching.run())
+        started["announcement"] = lasting(announcement.run, clock=clock)
+        started["scrubbing"] = lasting(upkeep.scrub, clock=clock)
+        started["ballast"] = hold_back(ballast, clock=clock)
+        started["watching over the database"] = lasting(partial(watch_over, db, clock=clock), clock=clock)
+        if notices is not None:
+            started["notices"] = notices.run()
         filling = asyncio.create_task(_fill(house))
-        loops = tuple(asyncio.create_task(each) for each in running)
+        loops = tuple(asyncio.create_task(each, name=name) for name, each in started.items())
         node = Node(
             house=house,
             sending=Sending(house),
@@ -319,8 +331,10 @@ async def serve(
     pages: Callable[[Node], AbstractAsyncContextManager[str]] | None = None,
     mail: Mail | None = None,
     door: Door | None = None,
+    status: str = "",
 ) -> None:
-    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer.
+    """Run the node until SIGTERM or SIGINT; `ready` is told once, when the API and the pages answer. On `status`, a
+    loopback address, it tells how it is, where one is given.
 
     A part that ends by itself has failed: the node then stops, so that whatever watches it starts it again.
     """
@@ -332,8 +346,15 @@ async def serve(
         for part in node.loops:
             part.add_done_callback(lambda _: stop.set())
         async with contextlib.AsyncExitStack() as open_doors:
-            path = await open_doors.enter_async_context(served(node, socket or default_socket(data_dir)))
-            facts = {"ready": True, "socket": str(path), "member": node.member.hex()}
+            observers: tuple[Observer, ...] = ()
+            facts: dict[str, Any] = {"ready": True}
+            if status:
+                from node.watched import watched  # Prometheus' library is not for those who do not watch
+
+                observers, facts["status"] = await open_doors.enter_async_context(watched(node, status))
+            api = served(node, socket or default_socket(data_dir), observers=observers)
+            path = await open_doors.enter_async_context(api)
+            facts |= {"socket": str(path), "member": node.member.hex()}
             if pages is not None:
                 facts["pages"] = await open_doors.enter_async_context(pages(node))
             ready(facts)

@@ -44,4 +44,4 @@ async def erase(node: Node, handler: Handler, case_id: str) -> None:
     await asyncio.to_thread(node.house.tombstones.add, CASE, case_id, now)
     for file_id in await db.write(step):
         await asyncio.to_thread(node.attachments.erase, file_id)
-    await asyncio.to_thread(db.truncate_log)  # the key's bytes are then in no file
+    await node.house.scrub()  # the key's bytes are then in no file

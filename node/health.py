@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from cordee.errors import CordeeError
+from cordee.runtime.checkup import DISK_LOW
 from node import journal, transfer_store
 from node.backup import last_backup
 from node.joining import CERTIFICATE
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Health", "health_of"]
 
-_LITTLE = 5 * 1024**3  # bytes: some dozens of the largest cases
 _UNSIGNED = timedelta(hours=3)  # it is signed once an hour, the first time soon after the start
 _SAVED_LATELY = timedelta(days=8)  # once a week, and a day
 _SOON = timedelta(days=7)  # certificates and cards are renewed at two thirds of their life: this near, it failed
@@ -74,11 +74,7 @@ async def health_of(node: Node) -> Health:
     now, status = node.clock.now(), node.roster.status()
     disk = shutil.disk_usage(node.data_dir)
     certificate = _certificate_ends(node)
-    try:
-        card: datetime | None = node.roster.card(node.member, now=now).card.expire_time
-        limit = node.roster.roster.policy.freshness_limit
-    except CordeeError:
-        card, limit = None, timedelta(0)
+    card, limit = _card_ends(node), _freshness_limit(node)
     waiting = await node.db.read(lambda tx: len(transfer_store.waiting(tx)))
     last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
     first = await node.db.read(lambda tx: journal.entries(tx, limit=1))
@@ -99,13 +95,28 @@ async def health_of(node: Node) -> Health:
         card_well=card is not None and card - now > _SOON,
         disk_free=disk.free,
         disk_total=disk.total,
-        disk_well=disk.free > _LITTLE,
+        disk_well=disk.free > DISK_LOW,
         waiting=waiting,
         journal_lines=last[0].line if last else 0,
         journal_signed_at=signed[0].at if signed else None,
         journal_well=all(now - each.at < _UNSIGNED for each in (signed or first)),
         mail=None if node.notices is None else node.notices.condition,
     )
+
+
+def _card_ends(node: Node) -> datetime | None:
+    """Also of a card that ran out: that it did is no matter of the roster's age."""
+    try:
+        return node.roster.own_card().card.expire_time
+    except CordeeError:
+        return None
+
+
+def _freshness_limit(node: Node) -> timedelta:
+    try:
+        return node.roster.roster.policy.freshness_limit
+    except CordeeError:  # none was ever verified
+        return timedelta(0)
 
 
 def _certificate_ends(node: Node) -> datetime | None:

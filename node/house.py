@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
 from cordee.runtime.durable import private_folder
+from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxStore
 from cordee.sealing import SealingKey
 from cordee.signing import SigningKey, SigningPublicKey, member_id_of
@@ -26,6 +28,8 @@ from node.tombstones import Tombstones
 from node.vault import Vault
 
 __all__ = ["Changes", "House", "Keys", "Watcher"]
+
+log = logger("node.house")
 
 _PROGRESS_SECONDS = 0.25
 
@@ -178,6 +182,18 @@ class House:
     def _unlink_spool(self, transfer: TransferId) -> None:
         for outgoing in (True, False):
             self.spool(transfer, outgoing=outgoing).unlink(missing_ok=True)
+
+    async def scrub(self) -> None:
+        """Empty the write-ahead log: what was deleted is then in no file. Where a reader, or a full disk, is in the
+        way, the upkeep goes on trying.
+        """
+        try:
+            done = await asyncio.to_thread(self.db.truncate_log)
+        except sqlite3.Error as failed:
+            log.warning("log.waits", reason=type(failed).__name__)
+            done = False
+        if not done:
+            self.changes.ended.set()
 
     def _moves_no_more(self, transfer: TransferId) -> None:
         if self.mailbox is not None:

@@ -195,7 +195,7 @@ class Returning:
         for file_id in files:
             await asyncio.to_thread(house.attachments.erase, file_id)
         house.crashpoints.reach(ERASE_UNLINKED)
-        await asyncio.to_thread(house.db.truncate_log)  # the key's bytes are then in no file
+        await house.scrub()  # the key's bytes are then in no file
 
 
 async def bury(house: House) -> None:

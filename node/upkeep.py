@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date, datetime
 from pathlib import Path
 
 from cryptography import x509
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
@@ -59,8 +59,7 @@ class Upkeep:
             await ended.wait()
             ended.clear()
             await self._house.clock.sleep(_SCRUB_SECONDS)
-            if not await asyncio.to_thread(self._house.db.truncate_log):
-                ended.set()  # a reader was in the way: once more
+            await self._house.scrub()  # where something was in the way: once more
 
     async def catch_up(self) -> None:
         """After an upgrade: what each case asks for, a few at a time, so that other steps find their turn."""
@@ -82,20 +81,34 @@ class Upkeep:
             self._renew_card,
             self._renew_certificate,
             self._comparing.look_at_times,
+            self._forget,
+            self._tidy,
+            self._destroy_keys,
+            self._sign_journal,
         ):
             try:
                 await task()
             except CordeeError as failed:
                 log.warning("upkeep.failed", reason=failed.reason)
-        await self._house.db.write(self._publishing.forget_old_keys)
-        await self._house.db.write(lambda tx: drafts.forget_old(tx, now=self._house.clock.now()))
-        today = self._house.clock.now().date()
-        await self._house.db.write(lambda tx: agenda.tidy(tx, self._house.vault, today=today))
-        days = await self._house.db.read(self._days_in_use)
-        self._house.in_flight.prune(days)
-        await self._house.db.write(
-            lambda tx: journal.sign_head(tx, self._house.keys.identity, now=self._house.clock.now())
-        )
+            except (DBAPIError, OSError) as failed:
+                # A disk that is full or a database that is held for a while must not end the whole node.
+                log.error("upkeep.failed", reason=type(failed).__name__)
+
+    async def _forget(self) -> None:
+        house = self._house
+        await house.db.write(self._publishing.forget_old_keys)
+        await house.db.write(lambda tx: drafts.forget_old(tx, now=house.clock.now()))
+
+    async def _tidy(self) -> None:
+        house, today = self._house, self._house.clock.now().date()
+        await house.db.write(lambda tx: agenda.tidy(tx, house.vault, today=today))
+
+    async def _destroy_keys(self) -> None:
+        self._house.in_flight.prune(await self._house.db.read(self._days_in_use))
+
+    async def _sign_journal(self) -> None:
+        house = self._house
+        await house.db.write(lambda tx: journal.sign_head(tx, house.keys.identity, now=house.clock.now()))
 
     async def _renew_card(self) -> None:
         house, now = self._house, self._house.clock.now()

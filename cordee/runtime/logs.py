@@ -52,7 +52,9 @@ FIELDS: Mapping[str, Callable[[object], bool]] = {
     "module": _form(r"[A-Za-z0-9_.]{1,80}"),
     "address": _form(r"[0-9a-f.:\[\]]{3,45}:[0-9]{1,5}"),
     "bytes": _number,
+    "cards": _number,
     "count": _number,
+    "entries": _number,
     "index": _number,
     "ms": _number,
     "number": _number,
@@ -61,6 +63,7 @@ FIELDS: Mapping[str, Callable[[object], bool]] = {
     "seconds": _number,
     "sequence": _number,
     "size": _number,
+    "statements": _number,
 }
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")

@@ -5,24 +5,26 @@ No label tells of a case, a person or a pair of associations: counts by pair wou
 
 from __future__ import annotations
 
-import ipaddress
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from cordee.runtime.interceptors import Finished
 
-__all__ = ["Metrics", "expose", "render"]
+__all__ = ["Metrics", "render"]
 
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "NOT_A_MEMBER", "MEMBER_IS_SUSPENDED", "WRONG_PASSWORD"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The counters of one process, in a registry of its own. It is an observer of calls."""
+    """The counters of one process, in a registry of its own. It is an observer of calls.
 
-    def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
+    With `transfers` it has a directory's counters as well.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, version: str, transfers: bool = True) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
+        self.registry = registry
         rpc = ("grpc_service", "grpc_method")
         self._started = Counter("grpc_server_started", "Calls begun.", rpc, registry=registry)
         self._handled = Counter("grpc_server_handled", "Calls answered.", (*rpc, "grpc_code"), registry=registry)
@@ -30,24 +32,19 @@ class Metrics:
             "grpc_server_handling_seconds", "How long calls took.", rpc, buckets=_SECONDS, registry=registry
         )
         self._refused = Counter("cordee_auth_failures", "Callers refused.", ("method",), registry=registry)
+        of_directory = registry if transfers else CollectorRegistry()
         self.transfers = Counter(
-            "cordee_transfers", "Steps of transfers, by the state reached.", ("state",), registry=registry
+            "cordee_transfers", "Steps of transfers, by the state reached.", ("state",), registry=of_directory
         )
-        self.transfer_bytes = Counter(
-            "cordee_transfer_bytes", "Ciphertext that went through.", ("direction",), registry=registry
+        self.mailbox_pending = Gauge(
+            "cordee_mailbox_pending", "Transfers whose ciphertext waits.", registry=of_directory
         )
-        self.transfer_seconds = Histogram(
-            "cordee_transfer_seconds",
-            "From offer to receipt.",
-            buckets=(1, 10, 60, 600, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 14 * 86400),
-            registry=registry,
-        )
-        self.mailbox_pending = Gauge("cordee_mailbox_pending", "Transfers whose ciphertext waits.", registry=registry)
-        self.relay_bytes = Gauge("cordee_relay_bytes", "Bytes of ciphertext that wait.", registry=registry)
+        self.relay_bytes = Gauge("cordee_relay_bytes", "Bytes of ciphertext that wait.", registry=of_directory)
         self.certificate_expiry = Gauge(
-            "cordee_certificate_expiry_timestamp_seconds", "When this server's certificate runs out.", registry=registry
+            "cordee_certificate_expiry_timestamp_seconds",
+            "When this server's certificate runs out.",
+            registry=of_directory,
         )
-        self.audit_entries = Counter("cordee_audit_entries", "Lines of the audit journal.", registry=registry)
         Gauge("cordee_build_info", "Always 1; the version is the label.", ("version",), registry=registry).labels(
             version
         ).set(1)
@@ -77,11 +74,3 @@ def render(registry: CollectorRegistry) -> bytes:
     """The metrics as OpenMetrics text."""
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no annotation there
     return text
-
-
-def expose(registry: CollectorRegistry, *, address: str = "127.0.0.1", port: int) -> int:
-    """Serve the metrics over HTTP on a loopback address; returns the port. Raises: ValueError for any other address."""
-    if not ipaddress.ip_address(address).is_loopback:
-        raise ValueError("metrics are served on a loopback address only")
-    server, _ = start_http_server(port, addr=address, registry=registry)
-    return int(server.server_port)

@@ -69,7 +69,7 @@ def init(
 @data_dir_option
 @click.option("--listen-members", default="0.0.0.0:7443", show_default=True, metavar="HOST:PORT")  # a server
 @click.option("--listen-front", default="0.0.0.0:7444", show_default=True, metavar="HOST:PORT")  # a server
-@click.option("--metrics-port", type=int, help="Serve metrics for Prometheus on this port of 127.0.0.1.")
+@click.option("--metrics-port", type=int, help="Answer /metrics, /healthz and /readyz on this port of 127.0.0.1.")
 @click.option("--reflection", is_flag=True, help="Let clients ask which services there are.")
 @click.pass_context
 def serve(
@@ -82,8 +82,8 @@ def serve(
 ) -> None:
     """Run the directory until it is told to stop (SIGTERM, Ctrl-C).
 
-    Prints one JSON line when it is ready: {"ready": true, "members": "host:port", "front": "host:port"}. Port 0 takes
-    a free one.
+    Prints one JSON line when it is ready: {"ready": true, "members": "host:port", "front": "host:port", "status":
+    "host:port"}, the last with --metrics-port. Port 0 takes a free one.
     """
     import asyncio
     from importlib.metadata import version
@@ -93,7 +93,7 @@ def serve(
     from cordee.runtime import logs
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.memory import keep_few_arenas, keep_freed_memory
-    from cordee.runtime.metrics import Metrics, expose
+    from cordee.runtime.metrics import Metrics
     from cordee.runtime.output import to_json
     from cordee.runtime.process import allow_many_files, forbid_core_dumps
     from directory import app
@@ -105,8 +105,6 @@ def serve(
     keep_freed_memory()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
     registry = CollectorRegistry()
-    if metrics_port is not None:
-        expose(registry, port=metrics_port)
 
     def ready(facts: dict[str, Any]) -> None:
         click.echo(to_json(facts))
@@ -121,6 +119,7 @@ def serve(
             observers=(logs.CallLog(),),
             metrics=Metrics(registry, version=version("cordee")),
             reflect=reflection,
+            status="" if metrics_port is None else f"127.0.0.1:{metrics_port}",
         )
     )
 
@@ -137,6 +136,27 @@ def status(ctx: click.Context, data_dir: Path) -> None:
     from directory.maintenance import survey
 
     Output(ctx).record(survey(data_dir))
+
+
+@group.command("doctor")
+@data_dir_option
+@click.option("--no-network", is_flag=True, help="Do not try whether the addresses for members answer.")
+@click.pass_context
+def doctor(ctx: click.Context, data_dir: Path, no_network: bool) -> None:
+    """What is wrong with this directory, in words, and what to do about it; whether it runs or not. It changes nothing.
+
+    What only the running directory knows is told at /readyz (--metrics-port). The exit code is 0 unless something is
+    broken; then it is that of the first broken thing.
+
+    JSON: [{finding, severity: broken | soon | advice, message, remedy, facts: {}}]
+    """
+    from cordee.runtime.checkup import unit_findings
+    from cordee.runtime.doctor import tell
+    from directory.checking import UNIT, check_folder
+    from directory.findings import DIRECTORY
+
+    found = [*check_folder(data_dir, listening=not no_network), *unit_findings(UNIT, known=DIRECTORY)]
+    ctx.exit(int(tell(found, Output(ctx))))
 
 
 @group.command("backup")

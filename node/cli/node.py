@@ -11,6 +11,7 @@ from cordee.errors import N_
 from node.cli.account import login, logout, user, whoami
 from node.cli.backup import backup, restore
 from node.cli.calling import data_dir_option, on_node, passphrase_option
+from node.cli.doctor import doctor
 from node.cli.evidence import evidence
 from node.cli.keys import keys, object_, recover
 from node.cli.node_report import report
@@ -43,6 +44,7 @@ for command in (
     restore,
     recovery_kit,
     report,
+    doctor,
 ):
     group.add_command(command)
 
@@ -229,6 +231,15 @@ async def words(client: Client, output: Output) -> None:
     default="",
     help="Where the association keeps practice running; the pages then lead there.",
 )
+@click.option(
+    "--status",
+    "tells",
+    metavar="ADDRESS:PORT",
+    envvar="CORDEE_NODE_STATUS",
+    default="none",
+    show_default=True,
+    help="Where, on this machine alone, /metrics, /healthz and /readyz are answered, e.g. 127.0.0.1:9464.",
+)
 def serve(
     data_dir: Path,
     passphrase_file: str,
@@ -248,10 +259,11 @@ def serve(
     mailbox_listen: str,
     mailbox_endpoint: str,
     practice_url: str,
+    tells: str,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C).
 
-    Prints one JSON line when it is ready: {"ready": true, "socket": …, "member": …, "pages": …}
+    Prints one JSON line when it is ready: {"ready": true, "socket": …, "member": …, "pages": …, "status": …}
     """
     import asyncio
 
@@ -306,7 +318,17 @@ def serve(
         door.require_sound()
     clock = SystemClock()
     asyncio.run(
-        app.serve(data_dir, vault=vault, socket=socket, ready=ready, clock=clock, pages=shown, mail=mail, door=door)
+        app.serve(
+            data_dir,
+            vault=vault,
+            socket=socket,
+            ready=ready,
+            clock=clock,
+            pages=shown,
+            mail=mail,
+            door=door,
+            status="" if tells == "none" else tells,
+        )
     )
 
 

@@ -76,6 +76,7 @@ ACCESS: Mapping[str, frozenset[Role] | None] = {
     "Audit.ExportEvidence": _OVERSEERS,
     "Audit.MakeReport": _OVERSEERS,
     "NodeInfo.GetStatus": PUBLIC,
+    "NodeInfo.Examine": PUBLIC,
     "NodeInfo.ListLeftToDo": _LOOKING_AFTER,
     "NodeInfo.ListKeys": _LOOKING_AFTER,
     "NodeInfo.RotateKey": _ADMINISTRATORS,

@@ -206,6 +206,7 @@ register(
     Message(year=Number(9999), form=Text(16, pattern=r"[a-z]+"), language=Text(2, pattern=r"[a-z]{2}")),
 )
 register(node_pb2.GetStatusRequest, Message())
+register(node_pb2.ExamineRequest, Message(thorough=Flag()))
 register(node_pb2.ListLeftToDoRequest, Message())
 register(node_pb2.ListKeysRequest, Message())
 register(node_pb2.RotateKeyRequest, Message(kind=_code(), despite_transfers=Flag()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cordee.errors import N_, InvalidInput
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node.backup import last_backup
+from node.examining import RUNNING_VERSION, examine
 from node.identity import own_recovery
 from node.key_list import OwnKey, own_keys
 from node.leaving import left_to_do
@@ -44,6 +45,12 @@ class NodeInfo(Desk, node_pb2_grpc.NodeInfoServicer):
                 backup_time=instant(saved),
             ),
         )
+
+    async def Examine(self, request: node_pb2.ExamineRequest, context: Context) -> node_pb2.ExamineResponse:
+        """What is wrong now, in codes and facts; the words are made where they are read."""
+        found = await examine(self._node, thorough=request.thorough)
+        records = [node_pb2.FindingRecord(code=each.ailment.code, facts=each.facts) for each in found]
+        return node_pb2.ExamineResponse(findings=records, version=RUNNING_VERSION)
 
     async def ListLeftToDo(
         self, request: node_pb2.ListLeftToDoRequest, context: Context

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.attacks.marks import Marks
 
-__all__ = ["Found", "Look", "writings"]
+__all__ = ["Found", "Look", "readable_blocks", "writings"]
 
 _BLOCK = 32 << 20
 _OVERLAP = 1024  # bytes; a mark written down in hexadecimal UTF-16 has fewer
@@ -158,6 +158,16 @@ class Look:
         return self._names[mark]
 
 
+def readable_blocks(pid: int, *, block: int = _BLOCK, overlap: int = _OVERLAP) -> Iterator[bytes]:
+    """The memory of a process, as far as it can change it, in blocks that overlap."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for begin, end, _ in _mappings(pid, files=False):
+            try:
+                yield from _blocks(_reading(memory, begin, end), block=block, overlap=overlap)
+            except OSError:
+                continue  # given back meanwhile, or one of the kernel's own
+
+
 def writings(text: str) -> dict[str, bytes]:
     """A text in each of the ways in which it is looked for."""
     raw = text.encode()
@@ -250,9 +260,9 @@ def _reading(memory: FileIO, begin: int, end: int) -> Callable[[int], bytes]:
     return read
 
 
-def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def _blocks(read: Callable[[int], bytes], *, block: int = _BLOCK, overlap: int = _OVERLAP) -> Iterator[bytes]:
     """What is read, in blocks that overlap, so that nothing is missed at an edge."""
     rest = b""
-    while block := read(_BLOCK):
-        yield rest + block
-        rest = block[-_OVERLAP:]
+    while data := read(block):
+        yield rest + data
+        rest = data[-overlap:]

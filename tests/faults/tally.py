@@ -69,6 +69,8 @@ EXPECTED: frozenset[str] = frozenset(
         "500 nodes reconnect",
         "out of file descriptors or memory",
         "bytes flipped on disk",
+        "secrets after each end state (disk)",
+        "secrets after each end state (memory)",
     }
 )
 """The faults that the table must hold, so that a suite that did not run is not taken for one that found nothing."""

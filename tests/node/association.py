@@ -113,6 +113,7 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
             crashpoints=Crashpoints(),
         )
         nobody: Any = SimpleNamespace()
+        refused_nothing: Any = SimpleNamespace(refusal=None)
         yield Node(
             house=house,
             sending=Sending(house),
@@ -120,10 +121,10 @@ def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callab
             transfers=TransferBook(house),
             roster=roster,
             listener=nobody,
-            outbox=nobody,
+            outbox=refused_nothing,
             publishing=nobody,
             identity=nobody,
-            loops=nobody,
+            loops=(),
         )
 
 

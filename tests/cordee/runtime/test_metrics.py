@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import urllib.request
-
 import pytest
 from prometheus_client import CollectorRegistry
 
 from cordee.ids import MemberId
 from cordee.runtime.interceptors import Finished
-from cordee.runtime.metrics import Metrics, expose, render
+from cordee.runtime.metrics import Metrics, render
 
 SUBMIT = "/cordee.v1.Broker/Submit"
 
@@ -43,26 +41,14 @@ def test_refused_callers_are_counted_without_saying_who(registry: CollectorRegis
 
 def test_the_names_are_those_that_are_documented(registry: CollectorRegistry, metrics: Metrics) -> None:
     metrics.transfers.labels("received").inc()
-    metrics.transfer_bytes.labels("in").inc(12)
     text = render(registry).decode()
     for name in (
         "cordee_transfers_total",
-        "cordee_transfer_bytes_total",
-        "cordee_transfer_seconds_bucket",
         "cordee_mailbox_pending",
         "cordee_relay_bytes",
         "cordee_certificate_expiry_timestamp_seconds",
-        "cordee_audit_entries_total",
         'cordee_build_info{version="1.2.3"}',
     ):
         assert name in text
     assert "_created" not in text
     assert text.endswith("# EOF\n")
-
-
-def test_metrics_are_served_on_loopback_only(registry: CollectorRegistry, metrics: Metrics) -> None:
-    with pytest.raises(ValueError, match="loopback"):
-        expose(registry, address="0.0.0.0", port=0)
-    port = expose(registry, port=0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        assert b"cordee_build_info" in answer.read()

@@ -1,0 +1,148 @@
+"""What is wrong with a directory: its folder, whether it runs or not; and itself, asked while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from cordee.errors import CordeeError, StorageFull
+from cordee.runtime.checkup import database_findings, disk_findings, plain_swaps, reading, rights_findings
+from cordee.runtime.doctor import Finding, sorted_findings
+from directory.findings import DIRECTORY
+from directory.house import House
+from directory.lastsigned import LastSigned
+from directory.store.migrations import MIGRATIONS
+
+if TYPE_CHECKING:
+    from directory.app import Directory
+    from directory.upkeep import Upkeep
+
+__all__ = ["UNIT", "check_folder", "examine"]
+
+UNIT = "cordee-directory.service"
+_SIGNED_LATELY = timedelta(hours=3)  # it is signed each hour
+_SOON = timedelta(days=2)  # the certificate is made anew at two thirds of its life
+_SECONDS = 20.0
+_CONNECT_SECONDS = 5.0
+
+
+# ---- the folder ----
+
+
+def check_folder(folder: Path, *, listening: bool = True) -> Iterator[Finding]:
+    """Everything that is wrong there; with `listening`, also whether the addresses of founding.json answer here."""
+    house = House(folder)
+    try:
+        founding = house.founding()
+    except CordeeError:
+        yield DIRECTORY.found("not_initialised", folder=folder)
+        return
+    for path in (folder / "ca.key", folder / "log.key", folder / "server.key"):
+        # The first CA and log key are erased once others have followed them.
+        if not path.exists() and not any(folder.glob(f"{path.stem}-*.key")):
+            yield DIRECTORY.found("file_missing", file=path)
+    private = [each for each in folder.iterdir() if each.is_file() and each != house.founding_file]
+    yield from rights_findings(folder, [house.mailbox, *private], known=DIRECTORY)
+    yield from disk_findings(folder, known=DIRECTORY)
+    yield from database_findings(house.database, newest=len(MIGRATIONS) + 1, known=DIRECTORY)
+    yield from _log(house)
+    if listening:
+        for code, address in (("not_running", founding.members), ("front_closed", founding.front)):
+            if not _answers(address):
+                yield DIRECTORY.found(code, address=address)
+    for device in plain_swaps():
+        yield DIRECTORY.found("swap_plain", device=device)
+
+
+def _log(house: House) -> Iterator[Finding]:
+    entries = 0
+    with suppress(sqlite3.Error):
+        if house.database.exists():
+            with closing(reading(house.database)) as db:
+                (entries,) = db.execute("SELECT count(*) FROM entry").fetchone()
+    if not entries:
+        yield DIRECTORY.found("not_founded")
+        return
+    if not house.last_signed.exists():
+        yield DIRECTORY.found("last_signed_lost")
+        return
+    try:
+        signed = LastSigned(house.last_signed).size
+    except CordeeError:
+        yield DIRECTORY.found("last_signed_lost")
+        return
+    if entries < signed:
+        yield DIRECTORY.found("log_behind", entries=entries, signed=signed)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+# ---- while it runs ----
+
+
+async def examine(directory: Directory, upkeep: Upkeep, loops: Sequence[asyncio.Task[None]] = ()) -> list[Finding]:
+    """Everything that is wrong now, the worst first."""
+    found = [DIRECTORY.found("loop_dead", loop=each.get_name()) for each in loops if each.done()]
+    found += await asyncio.to_thread(lambda: list(disk_findings(directory.house.folder, known=DIRECTORY)))
+    found += await _database(directory)
+    if upkeep.failing:
+        found.append(DIRECTORY.found("round_failed", reason=upkeep.failing))
+    return sorted_findings([*found, *_signing(directory)])
+
+
+async def _database(directory: Directory) -> list[Finding]:
+    path = directory.db.path
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await directory.db.write(_nothing)
+    except TimeoutError:
+        return [DIRECTORY.found("database_locked", file=path)]
+    except StorageFull:
+        return [DIRECTORY.found("disk_full", free="0 MB", folder=directory.house.folder)]
+    except DBAPIError as failed:
+        code = getattr(failed.orig, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return [DIRECTORY.found("database_locked", file=path)]
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            return [DIRECTORY.found("read_only", folder=directory.house.folder, reason="SQLITE")]
+        return [DIRECTORY.found("database_damaged", file=path, count=1)]
+    return []
+
+
+def _nothing(tx: Connection) -> None:
+    tx.exec_driver_sql("SELECT version FROM schema_version").close()
+
+
+def _signing(directory: Directory) -> Iterator[Finding]:
+    now, rosters = directory.clock.now(), directory.rosters
+    if not rosters.founded:
+        yield DIRECTORY.found("not_founded")
+    elif rosters.behind:
+        yield DIRECTORY.found("log_behind", entries=rosters.size, signed=rosters.was_signed or "?")
+    else:
+        signed = rosters.signed_at
+        if signed is None or not -_SIGNED_LATELY < now - signed < _SIGNED_LATELY:
+            yield DIRECTORY.found("log_unsigned", time=_told(signed))
+    ends = directory.authority.own_expiry
+    if ends is not None and ends - now < _SOON:
+        yield DIRECTORY.found("certificate_expired" if ends <= now else "certificate_soon", time=_told(ends))
+
+
+def _told(moment: datetime | None) -> str:
+    return "—" if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")

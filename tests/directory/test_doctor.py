@@ -1,0 +1,147 @@
+"""The directory says truly how it is: what is wrong with its folder, and, while it runs, whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
+
+from cordee.runtime.command import root
+from cordee.runtime.doctor import Finding
+from cordee.runtime.metrics import Metrics
+from directory.checking import check_folder, examine
+from directory.findings import DIRECTORY
+from directory.measures import watched
+from tests.directory.town import Town
+
+MACHINE = {"swap_plain", "disk_low", "disk_full"}
+
+
+def codes(found: Iterable[Finding]) -> set[str]:
+    told = set()
+    for each in found:
+        assert DIRECTORY.by_code[each.ailment.code] is each.ailment
+        assert "{" not in each.ailment.words.format(**each.facts) + each.ailment.remedy.format(**each.facts)
+        told.add(each.ailment.code)
+    return told - MACHINE
+
+
+async def here(town: Town) -> set[str]:
+    listening = town.listening
+    return codes(await examine(listening.directory, listening.upkeep, listening.loops))
+
+
+async def test_a_folder_tells_what_is_wrong_with_it(tmp_path: Path) -> None:
+    assert codes(check_folder(tmp_path)) == {"not_initialised"}
+    town = Town.make(tmp_path / "directory")
+    folder = town.folder
+    assert codes(check_folder(folder, listening=False)) == {"not_founded"}
+    async with town.open():
+        await town.found()
+        await town.join("Paris")
+        assert codes(check_folder(folder, listening=False)) == set()
+    assert codes(check_folder(folder)) == {"not_running", "front_closed"}
+    older = (folder / "directory.db").read_bytes()
+    async with town.open():
+        await town.join("Marseille")
+    (folder / "directory.db").write_bytes(older)
+    for beside in folder.glob("directory.db-*"):
+        beside.unlink()
+    assert codes(check_folder(folder, listening=False)) == {"log_behind"}
+    (folder / "last-signed").unlink()
+    assert codes(check_folder(folder, listening=False)) == {"last_signed_lost"}
+    (folder / "server.key").unlink()
+    assert codes(check_folder(folder, listening=False)) == {"last_signed_lost", "file_missing"}
+    (folder / "directory.db").write_bytes(os.urandom(8192))
+    assert "database_damaged" in codes(check_folder(folder, listening=False))
+
+
+async def test_a_directory_that_runs_tells_what_fails(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        assert await here(town) == {"not_founded"}
+        await town.found()
+        assert await here(town) == set()
+        with sqlite3.connect(town.listening.directory.db.path, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await here(town) == {"database_locked"}
+            other.execute("ROLLBACK")
+        other.close()
+        assert await here(town) == set()
+        upkeep: Any = town.listening.upkeep
+        kept, upkeep.round = upkeep.round, _fails
+        await _rounds(town, lambda: bool(upkeep.failing))
+        assert await here(town) == {"round_failed"}
+        upkeep.round = kept
+        await _rounds(town, lambda: not upkeep.failing)
+        assert await here(town) == set()
+
+
+async def _fails() -> None:
+    raise OSError
+
+
+async def _rounds(town: Town, done: Any) -> None:
+    for _ in range(200):
+        if done():
+            return
+        town.clock.advance(5)
+        await asyncio.sleep(0.02)
+    pytest.fail("no round")
+
+
+async def test_a_log_that_is_not_signed_any_more_is_told(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        await town.found()
+        upkeep: Any = town.listening.upkeep
+        upkeep.round = _nothing
+        town.clock.advance(timedelta(hours=4))
+        assert await here(town) == {"log_unsigned"}
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def test_readiness_and_measures_follow_and_name_nobody(tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry(), version="test")
+    town = Town.make(tmp_path / "directory")
+    async with town.open(metrics=metrics):
+        await town.found()
+        paris = await town.join("Paris")
+        async with watched(town.listening, metrics, "127.0.0.1:0") as address:
+            assert await _ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
+            told = (await _ask(address, "/metrics"))[1]
+            assert 'cordee_directory_members{state="active"} 1.0' in told
+            assert "cordee_directory_ready 1.0" in told
+            assert paris.keys.id.hex()[:8] not in told
+            erasing = next(each for each in town.listening.loops if each.get_name() == "erase_for_ever")
+            erasing.cancel()
+            await asyncio.wait([erasing])
+            assert (await _ask(address, "/healthz"))[0] == 503
+            assert json.loads((await _ask(address, "/readyz"))[1]) == {"ready": False, "broken": ["loop_dead"]}
+
+
+async def _ask(address: str, path: str) -> tuple[int, str]:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    head, _, body = (await asyncio.wait_for(reader.read(), 20)).decode().partition("\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body
+
+
+def test_the_command_tells_it_in_french_and_ends_with_a_telling_code(tmp_path: Path) -> None:
+    done = CliRunner().invoke(root, ["--lang", "fr", "directory", "doctor", "--data-dir", str(tmp_path / "none")])
+    assert done.exit_code == 3
+    assert "Il n’y a pas d’annuaire" in done.output

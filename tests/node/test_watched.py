@@ -1,0 +1,119 @@
+"""A whole node tells truly how it is: alive, ready, and in numbers, whatever goes wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cordee.errors import InvalidInput
+from cordee.transfer import State
+from node.examining import examine
+from node.watched import watched
+from tests.neighbours import eventually, neighbourhood
+
+from .ill import codes, lone_node
+
+MACHINE = {"swap_plain", "freed_memory_kept", "disk_low", "kit_missing", "no_backup"}
+
+
+async def ask(address: str, path: str, *, method: str = "GET") -> tuple[int, str]:
+    """Status and body of one answer."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
+    answer = (await asyncio.wait_for(reader.read(), 20)).decode()
+    writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+async def test_it_is_ready_until_the_directory_is_away_and_again_when_it_is_back(tmp_path: Path) -> None:
+    async with (
+        neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)),
+        watched(paris.here, "127.0.0.1:0") as (_, address),
+    ):
+        assert await ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
+        assert codes(await examine(paris.here, thorough=True)) - MACHINE == set()
+        record = await paris.case()
+        transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+        await marseille.reaches(transfer, State.OFFERED)
+        status, told = await ask(address, "/metrics")
+        assert status == 200
+        assert 'cordee_node_transfers{direction="out",state="offered"} 1.0' in told
+        assert "cordee_node_ready 1.0" in told
+        assert transfer.hex() not in told
+        assert transfer.short not in told
+        assert marseille.here.member.hex() not in told
+        assert told.endswith("# EOF\n")
+
+        listening = next(each for each in paris.here.loops if each.get_name() == "listening")
+        listening.cancel()
+        await asyncio.wait([listening])
+        assert (await ask(address, "/healthz"))[0] == 503
+        status, told = await ask(address, "/readyz")
+        assert status == 503
+        assert set(json.loads(told)["broken"]) == {"directory_away", "loop_dead"}
+        assert "cordee_node_ready 0.0" in (await ask(address, "/metrics"))[1]
+
+
+async def test_a_directory_that_is_away_is_told_and_is_forgotten_when_it_is_back(tmp_path: Path) -> None:
+    async with (
+        neighbourhood(tmp_path, "Paris") as (street, (paris,)),
+        watched(paris.here, "127.0.0.1:0") as (_, address),
+    ):
+        assert (await ask(address, "/readyz"))[0] == 200
+        await street.town.listening.directory.guard.revoke(paris.here.member)
+
+        async def told() -> bool:
+            return json.loads((await ask(address, "/readyz"))[1])["broken"] == ["directory_away"]
+
+        await eventually(told, what="the connection's end")
+        assert (await ask(address, "/healthz"))[0] == 200
+
+        async def again() -> bool:
+            return (await ask(address, "/readyz"))[0] == 200
+
+        await eventually(again, seconds=60, what="the connection")
+
+
+async def test_a_node_whose_database_is_held_says_so_and_measures_what_it_can(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        with sqlite3.connect(node.db.path, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert json.loads((await ask(address, "/readyz"))[1])["broken"] == ["database_locked"]
+            told = (await ask(address, "/metrics"))[1]
+            other.execute("ROLLBACK")
+        other.close()
+        assert 'cordee_node_finding{finding="database_locked",severity="broken"} 1.0' in told
+        assert "database_locked" not in (await ask(address, "/metrics"))[1], "it is over"
+
+
+async def test_nothing_else_is_answered(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        assert (await ask(address, "/"))[0] == 404
+        assert (await ask(address, "/metrics", method="POST"))[0] == 405
+        assert (await ask(address, "/healthz", method="HEAD")) == (200, "")
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 4000)
+        assert await asyncio.wait_for(_rest(reader), 20) == b"", "a head without an end"
+        writer.close()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "9464", "192.0.2.1:80", "127.0.0.1:x", "127.0.0.1:70000", "x:1"])
+async def test_it_is_told_on_this_machine_only(tmp_path: Path, address: str) -> None:
+    async with lone_node(tmp_path) as node:
+        with pytest.raises(InvalidInput):
+            async with watched(node, address):
+                pass
