@@ -288,7 +288,11 @@ class Database:
 
 def require_whole(connection: sqlite3.Connection) -> None:
     """Raises: DatabaseDamaged where SQLite finds anything amiss; sqlite3.Error."""
-    if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+    try:
+        found = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    except UnicodeDecodeError:  # it quotes what it finds amiss, and that may be no text
+        found = []
+    if found != [("ok",)]:
         raise DatabaseDamaged(what=N_("the database"))
 
 

@@ -258,15 +258,6 @@ _RECEIVING = (
         "tests/journeys/test_every_step.py::test_an_offer_is_not_answered_here_once_its_time_is_over",
     ),
     Defect(
-        "a withdrawal that comes before its offer leaves no tombstone",
-        "node/arrivals.py",
-        """
--                transfer_store.withdrawn_before(tx, transfer, withdrawal.token_id, now=now)
-""",
-        "An offer that was withdrawn is shown, and accepted.",
-        "tests/journeys/test_outcomes.py::test_a_withdrawal_that_overtakes_its_offer_is_remembered",
-    ),
-    Defect(
         "what is erased on request keeps its key",
         "node/records.py",
         """
@@ -588,7 +579,8 @@ _MACHINE = (
         "what waits is acknowledged before it is flushed",
         "cordee/runtime/mailbox.py",
         """
--            with _typed():
+             self._crashpoints.reach(BEFORE_FSYNC)
+-            with exhausted(N_("the mailbox")):
 -                os.fsync(descriptor)
 """,
         "The sender erases its copy, and after a power cut the directory's is gone.",
@@ -598,14 +590,15 @@ _MACHINE = (
         "a tombstone is not flushed",
         "node/tombstones.py",
         """
--                os.fsync(self._fd)
+                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+-            os.fsync(self._fd)
 """,
         "After a power cut and a restore an erased case is back.",
         "tests/node/test_tombstones.py::test_a_tombstone_is_on_the_disk_when_it_is_said_to_be_set",
     ),
     Defect(
         "a file is put in place before it is flushed",
-        "node/files.py",
+        "cordee/runtime/durable.py",
         """
 -            os.fsync(file.fileno())
 """,

@@ -91,7 +91,7 @@ async def test_a_withdrawal_that_an_expiry_overtook_asks_to_erase_once_the_recei
         await paris.here.sending.withdraw(paris.person, transfer)
         street.clock.advance(SHIPPING_LIMIT + timedelta(seconds=1))
         await restart(paris)
-        await paris.reaches(transfer, State.WITHDRAWN)
+        await paris.reaches(transfer, State.EXPIRED)  # what the directory took
         await restart(marseille)
         await erasure_is(marseille, transfer, "asked")
         await paris.reaches(transfer, State.RECEIVED)

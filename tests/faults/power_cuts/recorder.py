@@ -18,7 +18,7 @@ from tests.faults.power_cuts.trace import ROOT, Add, Event, Mark, Op, Remove, Sy
 __all__ = ["Recorder", "record"]
 
 _AT_FDCWD = 0xFFFFFF9C
-_NOT_MODELLED = frozenset({"sync", "syncfs", "splice", "copy_file_range", "fallocate", "truncate", "symlink"})
+_NOT_MODELLED = frozenset({"sync", "syncfs", "splice", "copy_file_range", "truncate", "symlink"})
 _SHARED, _WRITABLE = 0x01, 0x2
 
 
@@ -115,6 +115,8 @@ class Recorder:
                 return None
             self._sizes[thing] = entry.arguments[1]
             return self._pending(Truncate(thing, entry.arguments[1]))
+        if name == "fallocate":
+            return self._making_room(entry)
         if name in ("mmap", "sync_file_range"):
             return self._mapping(entry) if name == "mmap" else None
         if name in _NOT_MODELLED:
@@ -241,6 +243,17 @@ class Recorder:
             self._children[to_folder][to_name] = thing
 
         return self._pending(*ops, finish=finish)
+
+    def _making_room(self, entry: Entry) -> _Pending | None:
+        """A file grows by zeros: what fallocate(2) promises without a mode."""
+        descriptor, mode, offset, length = entry.arguments[:4]
+        thing = self._open_thing(entry, descriptor)
+        if thing is None or thing in self._made_anew:
+            return None
+        if mode:
+            raise NotPossible("fallocate with a mode is not modelled")
+        self._sizes[thing] = max(self._sizes[thing], offset + length)
+        return self._pending(Truncate(thing, self._sizes[thing]))
 
     def _mapping(self, entry: Entry) -> None:
         _, _, rights, flags, descriptor, _ = entry.arguments
