@@ -539,7 +539,8 @@ class RosterSync:
             tree.append(entry_leaf(entry))
         if tree.root() != checkpoint.root:
             raise RosterForked(size=checkpoint.size)
-        if self._checkpoint is not None and checkpoint.time < self._checkpoint.time:
+        # One dated in the future is no measure: it was taken while this clock, too, was ahead, and both were put right.
+        if self._checkpoint is not None and checkpoint.time < self._checkpoint.time <= self._clock.now() + _AHEAD:
             if checkpoint.size == self._checkpoint.size:
                 return  # an older signature over the same tree: ours stays
             raise CheckpointRefused(problem=N_("it is dated before the one this node holds"))

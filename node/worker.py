@@ -76,9 +76,11 @@ class Worker:
             await self._answering.run(transfer)
             return
         half = self._shipping if job.outgoing else self._fetching
-        await half.run(transfer)
-        if self._read(transfer).over:
-            self._house.drop_spool(transfer)  # it may have ended while the file was being written
+        try:
+            await half.run(transfer)
+        finally:
+            if self._read(transfer).over:
+                self._house.drop_spool(transfer)  # it may have ended while the file was being written
 
     def _read(self, transfer: TransferId) -> Transfer:
         return self._house.db.look(lambda tx: transfer_store.read_transfer(tx, transfer))
