@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cordee.errors import Unreachable
+from cordee.errors import TransferOver, Unreachable
 from cordee.ids import TransferId
 from cordee.transfer import State
 from node import transfer_store
@@ -36,7 +36,7 @@ async def test_what_came_of_a_transfer_that_ended_meanwhile_is_dropped_also_wher
             lay_there = True
             now = street.clock.now()
             await marseille.here.db.write(lambda tx: transfer_store.end(tx, transfer, State.WITHDRAWN, now=now))
-            raise Unreachable(peer="the directory")
+            raise TransferOver(state=State.WITHDRAWN)  # what the directory answers then
 
         monkeypatch.setattr(DirectoryClient, "get", get)
         record = await paris.case()
