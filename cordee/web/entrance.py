@@ -26,8 +26,8 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: nothing of it stays in the kernel
 
 
 class Entrance:
-    """Accepts at a listener. Of one machine 32 may shake hands at a time; of all of them 256, and where more come, the
-    oldest handshake of the machine that has the most ends.
+    """Accepts at a listener. Of one machine 32 may shake hands (TLS) at a time; of all of them 256, and where more
+    come, the oldest handshake of the machine that has the most ends.
     """
 
     def __init__(
@@ -73,13 +73,14 @@ class Entrance:
             except OSError:  # it went away again, or no file can be opened just now
                 await asyncio.sleep(_NO_ROOM)
                 continue
+            await asyncio.sleep(0)  # those before it get on: a queue of many is taken without a pause
             machine = machine_of(str(address[0]))
             shaking = self.shaking
-            if shaking[machine] >= self._of_one:
+            if context is not None and shaking[machine] >= self._of_one:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 line.close()
                 continue
-            if shaking.total() >= self._at_once:
+            if context is not None and shaking.total() >= self._at_once:
                 most, _ = shaking.most_common(1)[0]
                 next(task for task, each in self._shaking.items() if each == most).cancel()
             task = asyncio.create_task(self._shake(line, context))
