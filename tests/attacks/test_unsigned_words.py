@@ -286,6 +286,7 @@ async def test_what_a_node_was_not_told_it_finds_out_within_a_day(scene: Scene) 
 
 async def test_what_was_taken_and_thrown_away_comes_to_an_end_by_the_nodes_own_clock(scene: Scene) -> None:
     paris, marseille = scene.nodes
+    await eventually(lambda: sound(paris), seconds=60, what="a sound roster")
     throwing_away(scene, Kind.OFFER, None)
     record = await paris.case()
     transfer = await paris.offer(record, marseille, await paris.act(record, marseille))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,8 @@ from node.listening import Listener
 
 def pauses(nodes: int, *, pause: float = 0.2) -> list[float]:
     """How long each of so many waits."""
-    house: Any = SimpleNamespace(random=os.urandom, roster=SimpleNamespace(crowd=nodes))
+    clock = SimpleNamespace(now=lambda: datetime(2026, 3, 2, tzinfo=UTC))
+    house: Any = SimpleNamespace(random=os.urandom, roster=SimpleNamespace(crowd=nodes), clock=clock)
     nobody: Any = None
     listener = Listener(house, nobody, nobody, nobody, nobody, nobody)
     return [listener._spread(pause) for _ in range(nodes)]

@@ -40,7 +40,7 @@ async def test_what_was_deleted_while_somebody_read_leaves_the_log_when_they_are
             reader.execute("ROLLBACK")
         reader.close()
         nothing: Any = SimpleNamespace()
-        upkeep = Upkeep(_with_clock(house), nothing, nothing, tmp_path / "certificate.der")
+        upkeep = Upkeep(_with_clock(house), nothing, nothing, nothing, tmp_path / "certificate.der")
         scrubbing = asyncio.create_task(upkeep.scrub())
         await eventually(lambda: not in_the_log(node.db.path), seconds=30, what="the log's end")
         scrubbing.cancel()
@@ -76,7 +76,7 @@ async def test_one_part_of_the_upkeep_that_fails_does_not_keep_the_others_from_t
             resume_transport=renewed, publish=renewed, renew_certificate=renewed, forget_old_keys=full
         )
         identity: Any = SimpleNamespace(look_if_cut_off=renewed, resume=renewed)
-        upkeep = Upkeep(node.house, publishing, identity, tmp_path / "none.der")
+        upkeep = Upkeep(node.house, publishing, identity, SimpleNamespace(look_at_times=renewed), tmp_path / "none.der")
         await upkeep.look()  # the certificate's file is not there either
         assert "full" in tried
         assert await node.db.read(lambda tx: journal.latest(tx, action="journal.signed", limit=1))
