@@ -291,7 +291,7 @@ async def test_erasures_that_a_crash_left_over_are_made_good_at_the_start(tmp_pa
         await play.steps("offer", "accept", "ship")
     # The step is durable, the erasure after it never ran.
     async with opened(town.folder, clock=town.clock) as directory:
-        town.listening = type(town.listening)(directory, "", "")
+        town.listening = type(town.listening)(directory, "", "", town.listening.upkeep)
         await directory.broker.submit(play.paris.keys.id, play.sign("withdraw"))
         assert directory.mailbox.names() == {play.id}
     orphan = town.folder / "mailbox" / ("ab" * 16)
