@@ -17,6 +17,7 @@ from cordee.errors import N_, InvalidRecord
 from cordee.frame import Label, blake2b_256
 from cordee.ids import NetworkId
 from cordee.jsonform import parsed_json
+from cordee.times import zoned
 
 __all__ = ["Invitation", "secret_digest"]
 
@@ -87,7 +88,7 @@ class Invitation:
                 legal_name=_text(plain, "legal_name"),
                 registration_number=_text(plain, "registration_number"),
                 bound_by_secrecy=plain["bound_by_secrecy"] is True,
-                expires=_moment(plain["expires"]),
+                expires=zoned(plain["expires"]),
                 practice=plain["format"] == _FOR_PRACTICE,
             )
         except (ValueError, TypeError) as malformed:
@@ -104,13 +105,6 @@ def _unpacked(text: bytes) -> bytes:
     if not unpacking.eof and len(data) <= _MAX_BYTES:
         raise InvalidRecord(path=N_("invitation"), problem=N_("the link is not whole"))
     return data
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
-        raise ValueError("a time without its zone")
-    return moment
 
 
 def _text(plain: dict[str, object], name: str) -> str:

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.errors import N_, MalformedStatement
 
-__all__ = ["duration_of", "length_of", "moment_of", "span_text", "timestamp_of"]
+__all__ = ["duration_of", "length_of", "moment_of", "span_text", "timestamp_of", "zoned"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of Timestamp's range
@@ -26,6 +26,14 @@ def moment_of(timestamp: Timestamp) -> datetime:
     if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < 1_000_000_000 or nanos % 1000:
         raise MalformedStatement(what=N_("Timestamp"), problem=N_("it is out of range or too fine"))
     return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+
+
+def zoned(text: str) -> datetime:
+    """A time in ISO 8601 with its zone: without one it could not be compared. Raises: ValueError, TypeError."""
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 def timestamp_of(moment: datetime) -> Timestamp:

@@ -30,6 +30,7 @@ from sqlalchemy import Connection
 from cordee.errors import N_, BackupDamaged, CannotOpen, DatabaseTooNew, NotFound
 from cordee.frame import Label, frame
 from cordee.jsonform import parsed_json
+from cordee.times import zoned
 from node import journal
 from node.files import private_folder, sync_folder
 from node.joining import CERTIFICATE, DATABASE, MEMBERSHIP
@@ -256,11 +257,8 @@ def _head(created: datetime, schema: int, vault: Vault, file: VaultFile, key: by
 def _parse_head(raw: bytes) -> BackupHead:
     try:
         plain: dict[str, Any] = parsed_json(raw)
-        created = datetime.fromisoformat(plain["created"])
-        if created.utcoffset() is None:
-            raise ValueError("a time without its zone")
         return BackupHead(
-            created=created,
+            created=zoned(plain["created"]),
             schema=int(plain["schema"]),
             vault=VaultFile.parse(json.dumps(plain["vault"]).encode()),
             sealed_key=base64.b64decode(plain["sealed_key"], validate=True),

@@ -77,18 +77,23 @@ async def test_an_event_from_far_ahead_does_not_make_a_node_deaf(scene: Scene, n
     await scene.heals()
 
 
-@pytest.mark.parametrize("revision", [2**53, 2**63 - 1, 2**64 - 1])
-async def test_a_card_with_a_number_from_far_ahead_does_not_hide_all_that_follow(scene: Scene, revision: int) -> None:
-    paris, marseille = scene.nodes
+def number_cards(scene: Scene, *, to: Neighbour, revision: int) -> None:
+    """From now on the directory tells one node that every card has this number."""
 
     def lie(member: MemberId, answer: pb.ListCardsResponse) -> Iterable[pb.ListCardsResponse]:
-        if member != marseille.here.member:
+        if member != to.here.member:
             return [answer]
         answer = pb.ListCardsResponse.FromString(answer.SerializeToString())
         answer.revision = revision
         return [answer]
 
     scene.liars.by_hand["ListCards"] = lie
+
+
+@pytest.mark.parametrize("revision", [2**53, 2**63 - 1, 2**64 - 1])
+async def test_a_card_with_a_number_from_far_ahead_does_not_hide_all_that_follow(scene: Scene, revision: int) -> None:
+    paris, marseille = scene.nodes
+    number_cards(scene, to=marseille, revision=revision)
     await paris.here.publishing.publish()
     await eventually(lambda: marseille.here.roster.alarm is not None, what="the alarm")
     await scene.heals()
@@ -99,15 +104,7 @@ async def test_a_card_with_a_number_from_far_ahead_does_not_hide_all_that_follow
 async def test_cards_that_a_number_still_possible_has_hidden_are_looked_at_again(scene: Scene) -> None:
     paris, marseille = scene.nodes
     ahead = int(scene.street.clock.now().timestamp() * 1_000_000)
-
-    def lie(member: MemberId, answer: pb.ListCardsResponse) -> Iterable[pb.ListCardsResponse]:
-        if member != marseille.here.member:
-            return [answer]
-        answer = pb.ListCardsResponse.FromString(answer.SerializeToString())
-        answer.revision = ahead
-        return [answer]
-
-    scene.liars.by_hand["ListCards"] = lie
+    number_cards(scene, to=marseille, revision=ahead)
     await paris.here.publishing.publish()
     await eventually(lambda: marseille.here.roster.card_revision == ahead, what="the lie")
     await scene.heals()

@@ -58,9 +58,10 @@ def attack(made: Attack) -> Attack:
 
 
 def _lines(target: Target, going_on: Callable[[], bool], use: Callable[[Line], int], *, listening: bool = True) -> int:
-    """One connection after another, each used until the server ends it."""
-    context, done = target.context(), 0
-    while going_on():
+    """One connection after another, each used until the server ends it; one at least, however long it took to begin."""
+    context, done, begun = target.context(), 0, False
+    while not begun or going_on():
+        begun = True
         try:
             line = Line(target, context, listening=listening)
         except OSError:
@@ -129,18 +130,12 @@ def oversized_messages(target: Target, going_on: Callable[[], bool]) -> int:
 @attack
 def compression_bombs(target: Target, going_on: Callable[[], bool]) -> int:
     """A message of 1 MiB less a little that unpacks to a thousand times as much."""
-    packed = bomb(512 * _KIB * _KIB)[: 900 * _KIB]  # all the time that is given may go by meanwhile: one is sent anyway
-
-    sent = False
-
-    def first_or_going_on() -> bool:
-        return not sent or going_on()
+    packed = bomb(512 * _KIB * _KIB)[: 900 * _KIB]
 
     def use(line: Line) -> int:
-        nonlocal sent
         done = 0
         for stream in range(1, _STREAMS, 2):
-            done, sent = done + 1, True
+            done += 1
             body = message(packed, packed=True)
             head = call_head(_METHOD, ("grpc-encoding", "gzip"))
             pieces = [body[at : at + 16 * _KIB] for at in range(0, len(body), 16 * _KIB)]
@@ -149,7 +144,7 @@ def compression_bombs(target: Target, going_on: Callable[[], bool]) -> int:
                 break
         return done
 
-    return _lines(target, first_or_going_on, use)
+    return _lines(target, going_on, use)
 
 
 @attack
