@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pyotp
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 from node.demo.stage import House, until
 from tests.web.town import EVERYTHING, PASSWORD
@@ -49,6 +49,17 @@ def signed_in(house: House, who: str = EVERYTHING, *, language: str = "fr") -> I
     headers = {"Accept-Language": language, **_HERE}
     with httpx.Client(base_url=house.pages, timeout=60, headers=headers, cookies=cookies) as client:
         yield client
+
+
+def reload(page: Page) -> None:
+    """What the page tells now. Chromium reloads no page that it is just leaving for the next one: it arrives first."""
+    try:
+        page.reload()
+    except Error as refused:
+        if "Not attached to an active page" not in refused.message:
+            raise
+        page.wait_for_load_state()
+        page.reload()
 
 
 def fill_in(page: Page, house: House, who: str = EVERYTHING) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from cordee.case.labels import field_label
 from node.demo.stage import until
-from tests.web.browsing import fill_in
+from tests.web.browsing import fill_in, reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
 from tests.web.thumb import Thumb
@@ -73,13 +73,13 @@ def test_somebody_is_added_comes_in_gets_another_role_and_leaves(office: Desk, s
     office.page.locator("[name=roles][value=lead]").check()
     office.button("Save").click()
     expect(office.page.get_by_role("status")).to_have_text(office.words("Changed."))
-    stranger.page.reload()
+    reload(stranger.page)
     expect(openings).to_be_visible()
 
     office.page.locator("summary", has_text=office.words("Disable the account")).click()
     office.button("Disable the account").click()
     expect(office.page.get_by_text(office.words("Account disabled"), exact=True)).to_be_visible()
-    stranger.page.reload()
+    reload(stranger.page)
     expect(stranger.page.get_by_role("heading", level=1)).to_have_text(stranger.words("Sign in"))
 
 
@@ -161,7 +161,7 @@ def test_the_profile_is_changed_looked_at_published_and_read_by_the_others(
     theirs.go(f"members/{town.helpline.member}")
 
     def reads() -> bool:
-        theirs.page.reload()
+        reload(theirs.page)
         return theirs.page.get_by_text(note).count() == 1
 
     until(reads, what="the other association reads it")
@@ -189,7 +189,7 @@ def test_three_places_free_tonight_take_two_clicks_and_the_others_see_them(
     found = ours.page.locator("li.found", has_text=town.shelter.title)
 
     def seen() -> bool:
-        ours.page.reload()
+        reload(ours.page)
         return ours.words("places free: {count}", count=3) in found.inner_text()
 
     until(seen, what="the helpline reads of three places")

@@ -9,6 +9,7 @@ from playwright.sync_api import Error, Locator, Page, expect
 
 from cordee.case.labels import field_label
 from node.demo.stage import until
+from tests.web.browsing import reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
 from tests.web.town import PASSWORD, Town
@@ -108,7 +109,7 @@ def test_without_scripts_what_was_sent_to_a_dead_node_can_be_sent_again(town: To
     with town.killed(town.helpline):
         ours.button("Save").click()
         ours.page.wait_for_url("chrome-error://**")
-    ours.page.reload()  # the browser sends the form again
+    reload(ours.page)  # the browser sends the form again
     ours.page.wait_for_url("**#situation")
     ours.go(form)
     expect(_field(ours)).to_have_value("Sent to nobody.")

@@ -17,7 +17,7 @@ from cordee.case.labels import value_label
 from node.demo.stage import House, until
 from node.practice.frame import BANNER
 from node.practice.workflows import BY_ID, Workflow
-from tests.web.browsing import WAITING
+from tests.web.browsing import WAITING, reload
 from tests.web.conftest import Open
 from tests.web.journey import PURPOSE, Desk
 from tests.web.practising import practice_served
@@ -104,7 +104,7 @@ def goes_there(newcomer: Desk, workflow: Workflow, step: int) -> None:
     told = newcomer.words("step {step} of {steps}", step=step, steps=len(workflow.steps))
 
     def next_one() -> bool:
-        newcomer.page.reload()
+        reload(newcomer.page)
         return told in guide(newcomer).inner_text()
 
     until(next_one, what=f"{workflow.id}: {told}")
@@ -115,7 +115,7 @@ def is_done(newcomer: Desk, workflow: Workflow) -> None:
     over = newcomer.words("every step of this workflow has really happened. Choose the next one.")
 
     def told() -> bool:
-        newcomer.page.reload()
+        reload(newcomer.page)
         return over in guide(newcomer).inner_text()
 
     until(told, what=f"{workflow.id} is done")

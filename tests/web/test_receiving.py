@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from cordee.case.labels import field_label
 from cordee.transfer import Party, State
+from tests.web.browsing import reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk, steps_proved
 from tests.web.town import Town
@@ -79,7 +80,7 @@ def test_an_offer_is_declined_with_a_reason_of_the_list_and_words_that_only_its_
     expect(theirs.state(State.DECLINED, Party.RECIPIENT)).to_be_visible()
 
     ours.sees(ours.state(State.DECLINED, Party.SENDER))
-    ours.page.reload()
+    reload(ours.page)
     why = ours.page.get_by_role("region", name=ours.words("The reason"))
     expect(why).to_contain_text(told)
     expect(why).to_contain_text("Rappelez lundi.")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cordee.transfer import Party, State
-from tests.web.browsing import WAITING, sign_in
+from tests.web.browsing import WAITING, reload, sign_in
 from tests.web.conftest import Open
 from tests.web.journey import PURPOSE, Desk
 from tests.web.planted import MARK, SHORT, crawl, fill_everything, nothing_ran
@@ -149,7 +149,7 @@ def test_the_name_of_a_file_is_shown_as_text(page: Page, town: Town) -> None:
     expect(page.locator("#uploads .good")).to_be_visible()
     expect(page.locator("#kept-files")).to_contain_text("onerror")
     nothing_ran(page)
-    page.reload()
+    reload(page)
     nothing_ran(page)
 
 

@@ -11,7 +11,7 @@ import pyotp
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.web.browsing import fill_in
+from tests.web.browsing import fill_in, reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk
 from tests.web.town import PASSWORD, Town
@@ -218,7 +218,7 @@ def test_a_session_in_which_nobody_did_anything_for_half_an_hour_is_over(town: T
         ago = datetime.fromisoformat(before) - _IDLE
         told = ago.isoformat(sep=before[10], timespec="microseconds")
         assert held.execute(f"UPDATE session SET seen_at = ? WHERE rowid = ({latest})", [told]).rowcount == 1
-    desk.page.reload()
+    reload(desk.page)
     expect(desk.heading("Sign in")).to_be_visible()
     assert newcomer.name not in desk.page.content()
     newcomer.again()  # with both steps

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from cordee.transfer import Party, State, sentence
+from tests.web.browsing import reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
 from tests.web.town import Town
@@ -65,12 +66,12 @@ def test_an_offer_tells_how_long_it_waits_and_what_came_to_nothing_stays_to_be_s
     line = theirs.page.locator(f"[data-offers] li:has(a[href='/transfers/{transfer}'])")
     theirs.sees(line)
     waits = theirs.words("They wait for your answer; time left: {span}.", span="…").partition("…")[0]
-    theirs.page.reload()
+    reload(theirs.page)
     expect(line).to_contain_text(waits)
     assert record["meta"]["pseudonym"] not in line.inner_text(), "who it is about comes after one accepts"
     town.shelter.command("transfer", "decline", transfer, "--code", "no_capacity")
     town.wait(town.helpline, transfer, "declined")
-    ours.page.reload()
+    reload(ours.page)
     trouble = part(ours, "Did not go as it should").filter(has=ours.page.locator(f"a[href='/transfers/{transfer}']"))
     expect(trouble).to_contain_text(record["meta"]["pseudonym"])
     expect(trouble).to_contain_text(ours.words(sentence(State.DECLINED, Party.SENDER)))

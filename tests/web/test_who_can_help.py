@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, expect
 from cordee.case.labels import section_label, value_label
 from cordee.profile import departement_name
 from node.demo.stage import until
+from tests.web.browsing import reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
 from tests.web.town import Town
@@ -56,7 +57,7 @@ def test_the_list_and_the_map_tell_the_same_of_who_fits(town: Town, ours: Desk, 
     ours.button("Search").click()
 
     def fits() -> bool:
-        page.reload()
+        reload(page)
         return found(ours).filter(has_text=town.shelter.title).count() == 1
 
     until(fits, what="the helpline finds the shelter")

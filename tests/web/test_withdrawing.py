@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from cordee.transfer import Kind, Party, State, sentence
+from tests.web.browsing import reload
 from tests.web.conftest import Open
 from tests.web.journey import Desk, desk
 from tests.web.town import Town
@@ -75,7 +76,7 @@ class Both:
         self.theirs.sees(self.theirs.state(State.WITHDRAWN, Party.RECIPIENT))
         for each in (self.ours, self.theirs):
             each.sees(each.step("Withdrawn"))
-            each.page.reload()
+            reload(each.page)
             for marked in ("Withdraw…", "Accept", "Open the case"):
                 found = each.link(marked) if marked == "Withdraw…" else each.button(marked)
                 expect(found).to_have_count(0)
