@@ -61,7 +61,7 @@ class Disk:
 
     def wrote(self, path: str, offset: int, size: int) -> None:
         """SQLite is about to write: what stands there now is kept, should the power go before the next sync."""
-        if self.dies_in is not None:
+        if self.dies_in is not None and Path(path).is_relative_to(self.folder):  # a copy elsewhere outlives it
             with open(path, "rb", buffering=0) as file:
                 file.seek(offset)
                 self._unsynced.setdefault(path, []).append((offset, file.read(size), size))

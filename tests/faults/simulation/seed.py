@@ -20,7 +20,12 @@ __all__ = ["Outcome", "play"]
 _STORM = 12.0  # seconds of simulated time in which things go wrong
 _AFTERMATH = 4.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
+_WHOLE = 3000.0  # and in which all of it is over
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
+
+
+class NeverUp(Exception):
+    """A process that does not come back, though whoever watches over it starts it again."""
 
 
 @dataclass
@@ -61,16 +66,13 @@ class _Seed:
         world.trace(f"seed {self.number}: {', '.join(self.nemesis.kinds)}; lossy {world.network.lossy}")
         self.patient = False
         keepers = [asyncio.create_task(self._keep(each)) for each in world.places.values()]
-        await self._all_up()
-        await self._storm()
-        await self.nemesis.heal()
-        self.patient = True
-        await self._aftermath()
-        await self._come_to_rest("after the storm", leap=False)
-        world.offset += _LEAP
-        world.trace("time leaps")
-        await self._come_to_rest("after the leap", leap=True)
-        await self.ledger.close()
+        try:
+            async with asyncio.timeout(_WHOLE):
+                await self._course()
+        except (NeverUp, TimeoutError) as stuck:
+            self.ledger.blame("stuck", f"never up again: {stuck}" if str(stuck) else "it comes to no end")
+        else:
+            await self.ledger.close()
         for each in keepers:
             each.cancel()
         return Outcome(
@@ -83,6 +85,18 @@ class _Seed:
             transfers=self.ledger.transfers,
         )
 
+    async def _course(self) -> None:
+        world = self.world
+        await self._all_up()
+        await self._storm()
+        await self.nemesis.heal()
+        self.patient = True
+        await self._aftermath()
+        await self._come_to_rest("after the storm", leap=False)
+        world.offset += _LEAP
+        world.trace("time leaps")
+        await self._come_to_rest("after the leap", leap=True)
+
     async def _keep(self, place: Place) -> None:
         """Whoever watches over a process: starts it again when it has ended."""
         while True:
@@ -93,7 +107,11 @@ class _Seed:
             await place.life.ended.wait() if place.life is not None else None
 
     async def _all_up(self) -> None:
-        while not all(each.up for each in self.world.places.values()):  # noqa: ASYNC110  # it costs no time
+        """Raises: NeverUp."""
+        ends = self.world.loop.time() + _CALM
+        while down := [each.name for each in self.world.places.values() if not each.up]:
+            if self.world.loop.time() > ends:
+                raise NeverUp(", ".join(down))
             await asyncio.sleep(0.05)
 
     async def _storm(self) -> None:
