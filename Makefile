@@ -46,7 +46,15 @@ browser: ## Install the browser of the pages' tests, where that can be done
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fontconfig || true; \
 	else echo "No Chromium here: the tests in a browser will be skipped (apt install chromium fonts-dejavu-core)."; fi
 
-faults: ready ## Faults and attacks: kill, cut, flood and lie to everything, then a table
+# Network namespaces, and a second opinion on system calls. What is not there is skipped and says so; with CI=true it fails.
+faults-tools:
+	@if command -v ip >/dev/null && command -v strace >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2 strace || true; \
+	else echo "No ip or strace here: some tests of faults will be skipped (apt install iproute2 strace)."; fi
+.PHONY: faults-tools
+
+faults: ready faults-tools ## Faults and attacks: kill, cut, flood and lie to everything, then a table
 	rm -rf build/faults
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
 	$(PYTHON) -m tests.faults.model --jobs 2

@@ -122,7 +122,7 @@ class FirstTransfer:
         self.transfer = self._offered()
         until(lambda: self._line(self.marseille), seconds=60)
         self._accepted()
-        until(lambda: self._state(self.helpline) == State.RECEIVED, seconds=90)
+        until(lambda: self._state(self.helpline) == State.RECEIVED, seconds=240)
         until(lambda: self._state(self.marseille) == State.RECEIVED, seconds=30)
 
     def give_back(self) -> None:

@@ -22,6 +22,7 @@ from cordee.transfer import State
 from node.demo.processes import CommandFailed, Program
 from node.demo.stage import Stage, until
 from tests.faults.cramped import Cramped, filled, may_mount, small_disk
+from tests.faults.lacking import lacking
 from tests.faults.scenes import Scene, quick_stage
 from tests.faults.tally import Row, count
 
@@ -215,7 +216,7 @@ def test_a_process_without_memory_ends_or_goes_on_but_loses_nothing(stage: Stage
 @pytest.mark.parametrize("who", ["helpline", "directory"])
 def test_a_disk_that_others_filled_is_worked_on_started_on_and_emptied(stage: Stage, who: str) -> None:
     if not may_mount():
-        pytest.skip("no file system can be mounted here; the limits above stand in for it")
+        lacking("no file system can be mounted here; the limits above stand in for it")
     scene = Scene(stage)
     scene.prepare()
     data = stage.folder / "directory" if who == "directory" else scene.helpline.data_dir
@@ -237,7 +238,7 @@ def test_a_disk_that_others_filled_is_worked_on_started_on_and_emptied(stage: St
 
 def test_what_fills_a_disk_can_be_erased_on_it(stage: Stage) -> None:
     if not may_mount():
-        pytest.skip("no file system can be mounted here")
+        lacking("no file system can be mounted here")
     scene = Scene(stage)
     scene.prepare(size=3_000_000)
     house = scene.helpline

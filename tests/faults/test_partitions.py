@@ -19,6 +19,7 @@ from cordee.transfer import State
 from node.demo.processes import Program, command_line
 from node.demo.stage import House, Stage, until
 from node.joining import Membership
+from tests.faults.lacking import lacking
 from tests.faults.lines import Line
 from tests.faults.scenes import Scene, quick_stage
 from tests.faults.tally import Row, count
@@ -263,7 +264,7 @@ class Island:
 @pytest.mark.parametrize("how", ["silent", "deaf", "mute"])
 def test_a_partition_between_networks_that_heals_has_changed_nothing(stage: Stage, how: str) -> None:
     if not may_have_networks():
-        pytest.skip("network namespaces are forbidden here; the same is done above through a line of ours")
+        lacking("network namespaces are forbidden here; the same is done above through a line of ours")
     scene = Scene(stage)
     scene.prepare()
     house = scene.marseille

@@ -15,6 +15,7 @@ from random import Random
 
 import pytest
 
+from tests.faults.lacking import lacking
 from tests.faults.power_cuts.campaign import go_through
 from tests.faults.power_cuts.disk import DROPPED, LENGTH, Disk, Moment
 from tests.faults.power_cuts.planted import PLANTED
@@ -146,7 +147,7 @@ def test_a_recorded_story_is_cut_everywhere_and_nothing_is_wrong() -> None:
 
 def test_strace_saw_the_same_calls(tmp_path: Path) -> None:
     if shutil.which("strace") is None:
-        pytest.skip("no strace here; it is only a second opinion")
+        lacking("no strace here; it is only a second opinion")
     done = run("--story", "keys", "--save", str(tmp_path / "traces"))
     assert done.returncode == 0, done.stderr
     trace = pickle.loads((tmp_path / "traces").read_bytes())["keys"]
