@@ -120,10 +120,10 @@ class FirstTransfer:
     def play(self) -> None:
         """Offer, accept, wait. A command that meets a dead process is typed again, as a person would."""
         self.transfer = self._offered()
-        until(lambda: self._line(self.marseille), seconds=60)
+        until(lambda: self._line(self.marseille), seconds=240)
         self._accepted()
         until(lambda: self._state(self.helpline) == State.RECEIVED, seconds=240)
-        until(lambda: self._state(self.marseille) == State.RECEIVED, seconds=30)
+        until(lambda: self._state(self.marseille) == State.RECEIVED, seconds=120)
 
     def give_back(self) -> None:
         """What arrived is not for Marseille. A command that meets a dead process is typed again."""
