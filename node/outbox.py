@@ -27,7 +27,7 @@ from cordee.errors import (
 from cordee.ids import TransferId
 from cordee.members import MemberState
 from cordee.runtime.logs import logger
-from cordee.statements import redate, time_of, withdraw
+from cordee.statements import Offer, redate, time_of, withdraw
 from cordee.transfer import Kind
 from node import transfer_store
 from node.chain import Chain
@@ -193,6 +193,13 @@ class Outbox:
     async def _sign_again(self, waiting: Waiting) -> bool:
         house, now = self._house, self._house.clock.now()
         fresh = redate(waiting.signed, key=house.keys.identity, now=now, checkpoint=house.tree_head())
+        if waiting.kind is Kind.OFFER:
+            known = house.roster
+            try:  # an offer that its own node cannot read would stand in the way of whatever concerns its case
+                Offer.parse(fresh, known.roster, now=now, tree=known.root_at, fresh=True)
+            except CordeeError as refused:
+                self.refusal = refused
+                return await self._drop(waiting, refused)
 
         def keep(tx: Connection) -> bool:
             if not transfer_store.replace_statement(tx, waiting, fresh):

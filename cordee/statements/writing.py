@@ -8,9 +8,10 @@ What is sealed is sealed beforehand (`cordee.summary`). Nothing is checked here:
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cordee.ids import Digest, MemberId, TokenId, TransferId
@@ -18,7 +19,7 @@ from cordee.sealing import SealingPublicKey
 from cordee.signing import Signed, SigningKey
 from cordee.statements.answers import Answer
 from cordee.statements.base import body_of
-from cordee.statements.checks import TreeHead
+from cordee.statements.checks import TreeHead, moment
 from cordee.statements.offers import Offer, Token
 from cordee.statements.shipments import Shipment
 from cordee.statements.withdrawals import Withdrawal
@@ -256,10 +257,26 @@ def redate(signed: Signed, *, key: SigningKey, now: datetime, checkpoint: TreeHe
     Its digest changes, so this is only for what the broker never took (it knows what it took by the digest, however
     late it comes again), and what was to follow it must be made anew too.
 
+    Where it was dated by a clock that was ahead, whatever it says of a beginning or an end was reckoned from that time,
+    and moves back with it: else it would begin before its token, or live longer than the policy allows.
+
     Raises: MalformedStatement for what is no statement of a transfer.
     """
     body = body_of(signed)
+    ahead = moment(body, "time") - now
+    if ahead > timedelta(0):
+        _move_back(body, ahead)
     body.time.CopyFrom(timestamp_of(now))
     if checkpoint is not None and isinstance(body, v1.Offer | v1.Answer):
         body.checkpoint.CopyFrom(checkpoint.to_message())
     return key.sign(body)
+
+
+def _move_back(body: Message, ahead: timedelta) -> None:
+    reckoned: tuple[tuple[Message, str], ...] = ()
+    if isinstance(body, v1.Offer):
+        reckoned = ((body, "expire_time"), (body.token, "not_before"), (body.token, "expire_time"))
+    elif isinstance(body, v1.Answer) and body.HasField("acceptance"):
+        reckoned = ((body.acceptance, "key_expire_time"),)
+    for part, name in reckoned:
+        getattr(part, name).CopyFrom(timestamp_of(moment(part, name) - ahead))

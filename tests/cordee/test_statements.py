@@ -573,6 +573,28 @@ def test_what_is_no_statement_of_a_transfer_cannot_be_peeked_into(story: Story) 
         peek(story.sender.card)
 
 
+@pytest.mark.parametrize("name", ["offer", "acceptance"])
+def test_what_a_clock_that_was_ahead_had_dated_moves_back_whole_and_keeps_its_length(story: Story, name: str) -> None:
+    story, _, read = made(story, name)
+    right, ahead = story.now, timedelta(seconds=400)
+    story.now += ahead
+    token = story.token(not_before=story.now - timedelta(minutes=5))
+    signed = story.make_offer(token=token) if name == "offer" else story.make_acceptance()
+    with pytest.raises(ClockSkew):
+        read(signed, now=right)
+    anew = redate(signed, key=author(story, signed), now=right)
+    taken = read(anew, now=right)
+    assert taken.time == right
+    before, after = body_of(signed), body_of(anew)
+    if name == "offer":
+        assert taken.expires - taken.time == timedelta(days=7)
+        assert taken.token.not_before == right - timedelta(minutes=5)
+        assert before.token.expire_time.ToDatetime() - after.token.expire_time.ToDatetime() == ahead
+        assert after.token.commitment == before.token.commitment
+    else:
+        assert taken.accepted().key_expires - taken.time == timedelta(hours=72)
+
+
 def test_a_statement_that_waited_too_long_is_dated_anew_and_otherwise_the_same(case: Case) -> None:
     story, signed, read = case
     later = story.now + timedelta(hours=1)
