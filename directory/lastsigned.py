@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cordee.errors import LogBehind
@@ -23,6 +24,7 @@ __all__ = ["LastSigned"]
 class _Head:
     size: int
     root: Digest
+    time: datetime | None = None  # none of a log that was not signed here yet, or by an earlier version
 
 
 class LastSigned:
@@ -36,6 +38,11 @@ class LastSigned:
     def size(self) -> int:
         """Entries under the last signature; 0 before the first."""
         return self._head.size if self._head else 0
+
+    @property
+    def time(self) -> datetime | None:
+        """Of the last signature, to the second, where it is known."""
+        return self._head.time if self._head else None
 
     def begin(self) -> None:
         """The network is about to be founded: nothing was signed yet, and from here on the file is there."""
@@ -61,13 +68,16 @@ class LastSigned:
             self._write(_Head(size=tree.size, root=Digest(tree.root())))
 
     def _write(self, head: _Head) -> None:
-        replace(self._path, json.dumps({"size": head.size, "root": head.root.hex()}).encode())
+        plain = {"size": head.size, "root": head.root.hex()}
+        if head.time is not None:
+            plain["time"] = int(head.time.timestamp())
+        replace(self._path, json.dumps(plain).encode())
         self._head = head
 
-    def advance(self, tree: MerkleTree) -> None:
-        """Remember, durably, that this log is about to be signed. Raises: LogBehind."""
+    def advance(self, tree: MerkleTree, *, time: datetime) -> None:
+        """Remember, durably, that this log is about to be signed, under this time. Raises: LogBehind."""
         self.check(tree)
-        head = _Head(size=tree.size, root=Digest(tree.root()))
+        head = _Head(size=tree.size, root=Digest(tree.root()), time=time)
         if head != self._head:
             self._write(head)
 
@@ -77,7 +87,8 @@ def _read(path: Path) -> _Head | None:
         return None
     try:
         plain = json.loads(read_whole(path))
-        return _Head(size=int(plain["size"]), root=Digest(bytes.fromhex(plain["root"])))
-    except (ValueError, KeyError, TypeError) as error:
+        time = datetime.fromtimestamp(int(plain["time"]), UTC) if "time" in plain else None
+        return _Head(size=int(plain["size"]), root=Digest(bytes.fromhex(plain["root"])), time=time)
+    except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
         # Unreadable is not the same as absent: whoever truncates this file must not switch the guard off.
         raise LogBehind(size="?", signed="?") from error

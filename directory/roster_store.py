@@ -349,9 +349,9 @@ class RosterStore:
 
     async def sign(self) -> None:
         """Sign the log as it is now. Raises: LogBehind, and then nothing is signed."""
-        await asyncio.to_thread(self._last_signed.advance, self._tree)
-        self._crashpoints.reach(AFTER_LAST_SIGNED)
         time = self._moment()
+        await asyncio.to_thread(partial(self._last_signed.advance, self._tree, time=time))
+        self._crashpoints.reach(AFTER_LAST_SIGNED)
         checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
         self._checkpoint = sign_checkpoint(checkpoint, self._log_key()), checkpoint
 
@@ -363,11 +363,11 @@ class RosterStore:
         return self._key
 
     def _moment(self) -> datetime:
-        """Now, and never before the last signature while the clock is put right by a little: a smaller log under a
-        later time is evidence against whoever signs it.
+        """Now, and never before the last signature while the clock differs by a little, also after a restart: members
+        take no checkpoint that is dated before one they hold, and a smaller log under a later time is evidence.
         """
         now = self._clock.now().replace(microsecond=0)
-        last = self._checkpoint[1].time if self._checkpoint is not None else now
+        last = self._last_signed.time or now
         return last if timedelta(0) < last - now <= _SKEW else now
 
     async def sign_if_due(self) -> bool:

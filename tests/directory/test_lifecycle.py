@@ -146,6 +146,26 @@ async def test_a_clock_that_is_put_right_by_a_little_makes_no_later_time_under_a
     assert signed_at() == town.clock.now().replace(microsecond=0)
 
 
+async def test_started_again_with_a_clock_a_little_behind_it_dates_nothing_before_its_last(
+    tmp_path: Path,
+) -> None:
+    town = Town.make(tmp_path / "directory")
+
+    def signed_at() -> datetime:
+        key, origin = town.network.roster.directory_key, town.network.roster.origin
+        return open_checkpoint(town.directory.rosters.checkpoint, key, origin).time
+
+    async with town.open():
+        await town.found()
+        before = signed_at()
+    town.clock.advance(timedelta(seconds=-30))
+    async with town.open():
+        assert signed_at() == before, "members take no checkpoint that is dated before one they hold"
+    town.clock.advance(timedelta(minutes=-20))  # wrong by much: nodes refuse what is dated in the future
+    async with town.open():
+        assert signed_at() == town.clock.now().replace(microsecond=0)
+
+
 async def test_what_was_signed_while_the_clock_was_far_ahead_is_signed_again_once_it_is_right(town: Town) -> None:
     rosters = town.directory.rosters
     town.clock.advance(timedelta(days=3))

@@ -83,7 +83,7 @@ def keys_in_files(root: Path) -> None:
     lasts("Brest")
     for number in range(3):
         tree.append(bytes([number]) * 32)
-        guard.advance(tree)
+        guard.advance(tree, time=_NOW)
         lasts("Brest")
 
 
