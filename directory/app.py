@@ -309,6 +309,9 @@ async def serve(
 ) -> None:
     """Run until SIGTERM or SIGINT. `ready` hears once where it listens. On `status`, a loopback address, it tells how
     it is, where one is given.
+
+    A part that ends by itself has failed: the directory then stops with its error, so that whatever watches it starts
+    it again.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -326,6 +329,8 @@ async def serve(
         ) as listening,
         contextlib.AsyncExitStack() as open_doors,
     ):
+        for part in listening.loops:
+            part.add_done_callback(lambda _: stop.set())
         facts = {"ready": True, "members": listening.members, "front": listening.front}
         if status and metrics is not None:
             from directory.measures import watched

@@ -47,17 +47,22 @@ class Upkeep:
         while True:
             try:
                 await self.round()
+                self.failing = ""
             except Exception as failed:  # whatever it was: time goes on, and health checks say that something is wrong
-                well = False
-                await self._tell(False)
                 self.failing = getattr(failed, "reason", type(failed).__name__)
                 log.error("upkeep.failed", reason=self.failing)
-            else:
-                self.failing = ""
-                if not well:
-                    await self._tell(True)
-                well = True
+            if well != (not self.failing):
+                well = await self._told(not self.failing)
             await self._clock.sleep(_TICK_SECONDS)
+
+    async def _told(self, well: bool) -> bool:
+        """What health checks say from now on; where they cannot be told, the other thing, until the next round."""
+        try:
+            await self._tell(well)
+        except Exception as failed:
+            log.error("upkeep.untold", reason=type(failed).__name__)
+            return not well
+        return well
 
     async def round(self) -> None:
         """Do what is due. While the log is not whole, that is nothing."""

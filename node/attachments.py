@@ -98,9 +98,9 @@ class AttachmentWriter:
                 behind.flush()
                 self._crashpoints.reach(BEFORE_FSYNC)
                 os.fsync(file.fileno())
+            sync_folder(self._path.parent)
         except OSError as failed:
             self._give_up(failed)
-        sync_folder(self._path.parent)
         self._finished = True
         return Written(file_id=self._file_id, size=self._size, sha256=self._known or self._digest.digest())
 

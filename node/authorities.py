@@ -46,8 +46,12 @@ class Trust:
     async def run(self) -> None:
         """Until cancelled: when the log has changed, and every hour, for a CA may have come to its end."""
         while True:
-            with contextlib.suppress(CordeeError):
+            try:
                 await self.look()
+            except CordeeError as later:
+                log.info("authorities.later", reason=later.reason)
+            except Exception as unforeseen:  # no descriptor to read our certificate with, say
+                log.error("authorities.later", reason=type(unforeseen).__name__)
             waiting = asyncio.create_task(self._due.wait())
             pause = asyncio.ensure_future(self._house.clock.sleep(_EVERY_SECONDS))
             try:

@@ -30,6 +30,7 @@ from sqlalchemy import Connection
 from cordee.errors import N_, BackupDamaged, CannotOpen, DatabaseTooNew, NotFound
 from cordee.frame import Label, frame
 from cordee.jsonform import parsed_json
+from cordee.runtime.exhausted import exhausted
 from cordee.times import zoned
 from node import journal
 from node.files import private_folder, sync_folder
@@ -217,13 +218,16 @@ def strip(database: Path) -> None:
 def _copied(data_dir: Path) -> Iterator[Path]:
     """A consistent copy of the database in use, for as long as the block lasts; one backup at a time."""
     copy = data_dir / _DRAFT
-    with (data_dir / _LOCK).open("wb") as lock:
+    with exhausted(N_("the database")):
+        lock = (data_dir / _LOCK).open("wb")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         copy.unlink(missing_ok=True)  # of a backup that was cut off
         try:
             # VACUUM INTO: one snapshot that writers need not wait for, without the pages of what was deleted.
-            node_database(data_dir / DATABASE).backup(copy)
-            strip(copy)
+            with exhausted(N_("the database")):
+                node_database(data_dir / DATABASE).backup(copy)
+                strip(copy)
             yield copy
         finally:
             copy.unlink(missing_ok=True)

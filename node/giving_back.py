@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import grpc
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from cordee.members import Roster
 from cordee.runtime.logs import logger
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.runtime.tls import channel
+from cordee.runtime.upload_answers import answer_of
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 from node import journal, transfer_store
 from node.directory_client import DirectoryClient
@@ -51,7 +53,8 @@ class Front:
         async with channel(self._target, root=self._root) as line:
             stub = directory_pb2_grpc.RecoveryStub(line)
             try:
-                answer: directory_pb2.GiveBackResponse = await stub.GiveBack(parts, timeout=_CALL_SECONDS)
+                call: Any = stub.GiveBack(parts, timeout=_CALL_SECONDS)
+                answer: directory_pb2.GiveBackResponse = await answer_of(call)
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
         return answer

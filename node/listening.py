@@ -77,31 +77,41 @@ class Listener:
         self._arrivals = arrivals
         self._prefetching = prefetching
         self._giving_back = giving_back
+        self._pause = _FIRST_PAUSE  # seconds before the next connection
         self._refused = 0  # statements, since
         self._refused_since = house.clock.now()
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
-        """Until cancelled; a connection that ends is made anew, with a pause that grows."""
-        pause = _FIRST_PAUSE
+        """Until cancelled; a connection that ends is made anew, with a pause that grows. Nothing that is heard ends
+        this: the same event would end it again after each start, and the node could hear of nothing any more.
+        """
+        self._pause = _FIRST_PAUSE
         while True:
             try:
-                await self._follow_roster()
-                self._house.changes.post.set()
-                self._house.changes.work.set()
-                stream = self._possible(self._client.events(cursor=self._house.db.look(transfer_store.cursor)))
-                async for events in in_batches(stream, most=_AT_ONCE):
-                    self._house.roster.connected = True
-                    pause = _FIRST_PAUSE
-                    await self._hear_all(events)
-            except CordeeError as ended:
-                log.info("events.ended", reason=ended.reason)
-                await self._giving_back.after(ended)
-            finally:
-                self._house.roster.connected = False
-                self.caught_up.clear()
-            await self._house.clock.sleep(self._spread(pause))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                await self._follow_stream()
+            except Exception as unforeseen:  # a full disk, say; the cursor stands before what could not be kept
+                log.error("events.failed", reason=type(unforeseen).__name__)
+            await self._house.clock.sleep(self._spread(self._pause))
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _follow_stream(self) -> None:
+        """One connection, from the last event kept until it ends."""
+        try:
+            await self._follow_roster()
+            self._house.changes.post.set()
+            self._house.changes.work.set()
+            stream = self._possible(self._client.events(cursor=self._house.db.look(transfer_store.cursor)))
+            async for events in in_batches(stream, most=_AT_ONCE):
+                self._house.roster.connected = True
+                await self._hear_all(events)
+                self._pause = _FIRST_PAUSE
+        except CordeeError as ended:
+            log.info("events.ended", reason=ended.reason)
+            await self._giving_back.after(ended)
+        finally:
+            self._house.roster.connected = False
+            self.caught_up.clear()
 
     async def _possible(self, stream: AsyncIterator[directory_pb2.Event]) -> AsyncIterator[directory_pb2.Event]:
         """The events up to the first that cannot be. Raises: MalformedStatement for that one."""
@@ -130,7 +140,7 @@ class Listener:
             async with asyncio.TaskGroup() as group:
                 for each in in_order.values():
                     group.create_task(self._hear_in_order(each))
-        except* CordeeError as failed:
+        except* Exception as failed:
             raise _first_of(failed) from failed
         reached = max(event.sequence for event in events)
         if reached:
@@ -337,7 +347,7 @@ def _transfer_of(event: directory_pb2.Event) -> bytes:
         return b""  # whoever takes it says what is wrong
 
 
-def _first_of(failed: BaseExceptionGroup[CordeeError]) -> CordeeError:
+def _first_of(failed: BaseExceptionGroup[Exception]) -> Exception:
     first = failed.exceptions[0]
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 

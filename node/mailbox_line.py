@@ -13,6 +13,7 @@ from cordee.errors import N_, Unreachable
 from cordee.ids import TransferId
 from cordee.runtime.mailbox_wire import MailboxCalls, Piece
 from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.runtime.upload_answers import answer_of
 from cordee.v1 import mailbox_pb2
 
 __all__ = ["CALL_SECONDS", "TRANSFER_SECONDS", "MailboxHost", "MailboxLine", "answered", "ending_as_ours"]
@@ -59,7 +60,8 @@ class MailboxLine:
                     yield mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew, data=piece)
                     begun = True
 
-        answer: mailbox_pb2.PutResponse = await answered(self._calls.Put(requests(), timeout=TRANSFER_SECONDS))
+        call = self._calls.Put(requests(), timeout=TRANSFER_SECONDS)
+        answer: mailbox_pb2.PutResponse = await answered(answer_of(call))
         return answer.size
 
     async def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:

@@ -82,7 +82,7 @@ class Prefetching:
             house.crashpoints.reach(PREFETCHED)
         except CordeeError as ended:
             log.info("prefetch.ended", transfer=transfer.short, reason=ended.reason)
-        except OSError as failed:  # a full disk, say: it is met again, and told, when the shipment is fetched
+        except Exception as failed:  # a full disk, say: it is met again, and told, when the shipment is fetched
             log.warning("prefetch.ended", transfer=transfer.short, reason=type(failed).__name__)
         finally:
             if (job := self._read(transfer)) is not None and job.over:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cryptography import x509
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from cordee.errors import CordeeError
 from cordee.runtime.logs import logger
@@ -90,8 +89,9 @@ class Upkeep:
                 await task()
             except CordeeError as failed:
                 log.warning("upkeep.failed", reason=failed.reason)
-            except (DBAPIError, OSError) as failed:
-                # A disk that is full or a database that is held for a while must not end the whole node.
+            except Exception as failed:
+                # A disk that is full, a certificate that cannot be read: nothing of it must end the whole node, which
+                # would meet it again after each start.
                 log.error("upkeep.failed", reason=type(failed).__name__)
 
     async def _forget(self) -> None:

@@ -20,6 +20,8 @@ __all__ = ["PARTS", "Part", "main", "root"]
 
 INTERRUPTED = 130
 
+_OF_DATABASES = ("sqlite3", "sqlalchemy")  # packages whose errors may tell of a full disk; slow to import
+
 
 @dataclass(frozen=True)
 class Part:
@@ -186,6 +188,10 @@ def _ours(error: Exception) -> CordeeError | None:
 
         if isinstance(error, grpc.RpcError):
             return from_rpc_error(error)
+    if isinstance(error, OSError | MemoryError) or type(error).__module__.partition(".")[0] in _OF_DATABASES:
+        from cordee.runtime.exhausted import told
+
+        return told(error, what=N_("this computer"))
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ Migration = Callable[[Connection], None]
 
 BEFORE_COMMIT = register("database.before_commit")
 AFTER_COMMIT = register("database.after_commit")
+
+_SHARED_MEMORY = 65_536  # bytes: what opening takes beside the file, and as much again
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -116,7 +119,7 @@ class Database:
             self._open()
         except (DBAPIError, sqlite3.Error, OSError) as error:
             if self._ballast is None or not self._ballast.release():
-                raise _typed(error) from error
+                raise self._told(error) from error
             self._open_again(error)
         self._writer = threading.Thread(target=self._write_for_ever, name="database-writer", daemon=True)
         self._writer.start()
@@ -129,7 +132,14 @@ class Database:
         try:
             self._open()
         except (DBAPIError, sqlite3.Error, OSError) as error:
-            raise _typed(error) from error
+            raise self._told(error) from error
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Where SQLite's shared memory finds no room it says no more than that the disk failed."""
+        known = _typed(error)
+        if isinstance(known, DiskFailed) and shutil.disk_usage(self.path.parent).free < _SHARED_MEMORY:
+            return StorageFull(**known.facts)
+        return known
 
     def _open(self) -> None:
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))

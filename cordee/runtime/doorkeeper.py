@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import resource
 import socket
 import struct
 import time
@@ -107,6 +108,7 @@ class Doorkeeper:
         self._ports: set[int] = set()
         self._seen: dict[int, tuple[str, str, float]] = {}  # inode: peer, address, since; others' sockets have no peer
         self._callers: dict[str, Hashable] = {}  # by peer
+        self._highest = 0  # number of a descriptor that was a socket's, and one
         self.shut = 0
         """How many connections were shut so far."""
 
@@ -122,7 +124,10 @@ class Doorkeeper:
         """Until cancelled."""
         while self._ports:
             await asyncio.sleep(_EVERY)
-            self.look()
+            try:
+                self.look()
+            except Exception as unforeseen:  # without a doorkeeper strangers use up every descriptor there is
+                log.error("connections.unseen", reason=type(unforeseen).__name__)
 
     def look(self) -> int:
         """One round; how many connections were shut."""
@@ -144,10 +149,13 @@ class Doorkeeper:
             names = os.listdir(_OWN)
         except FileNotFoundError:  # no Linux: nothing is known, and nothing shut
             return found
+        except OSError:  # no descriptor is left to read the folder with, which is when this matters most
+            names = [str(number) for number in range(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], self._highest))]
         for name in names:
             inode = _inode(int(name))
             if inode is not None:
                 found[inode] = int(name)
+                self._highest = max(self._highest, int(name) + 1)
         return found
 
     def _connection(self, inode: int, number: int, now: float) -> Connection | None:

@@ -50,7 +50,7 @@ def exhausted(what: str) -> Iterator[None]:
     """Around what needs room, descriptors or memory. Raises: StorageFull, NothingLeft, DiskFailed; else what was."""
     try:
         yield
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, sqlite3.Error) as error:
         known = told(error, what=what)
         if known is None:
             raise

@@ -14,9 +14,12 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 
+from cordee.runtime.logs import logger
 from cordee.web.turns import machine_of
 
 __all__ = ["Entrance"]
+
+log = logger("web.entrance")
 
 _SECONDS = 5.0
 _OF_ONE = 32
@@ -74,18 +77,25 @@ class Entrance:
                 await asyncio.sleep(_NO_ROOM)
                 continue
             await asyncio.sleep(0)  # those before it get on: a queue of many is taken without a pause
-            machine = machine_of(str(address[0]))
-            shaking = self.shaking
-            if context is not None and shaking[machine] >= self._of_one:
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            try:
+                self._receive(line, str(address[0]), context)
+            except Exception as unforeseen:  # whatever is wrong with one line, the next one finds the door open
                 line.close()
-                continue
-            if context is not None and shaking.total() >= self._at_once:
-                most, _ = shaking.most_common(1)[0]
-                next(task for task, each in self._shaking.items() if each == most).cancel()
-            task = asyncio.create_task(self._shake(line, context))
-            self._shaking[task] = machine
-            task.add_done_callback(lambda done: self._shaking.pop(done, None))
+                log.error("entrance.failed", reason=type(unforeseen).__name__)
+
+    def _receive(self, line: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
+        machine = machine_of(address)
+        shaking = self.shaking
+        if context is not None and shaking[machine] >= self._of_one:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            line.close()
+            return
+        if context is not None and shaking.total() >= self._at_once:
+            most, _ = shaking.most_common(1)[0]
+            next(task for task, each in self._shaking.items() if each == most).cancel()
+        task = asyncio.create_task(self._shake(line, context))
+        self._shaking[task] = machine
+        task.add_done_callback(lambda done: self._shaking.pop(done, None))
 
     async def _shake(self, line: socket.socket, context: ssl.SSLContext | None) -> None:
         limit = self._seconds if context is not None else None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-from cordee.errors import CordeeError
+from cordee.errors import CordeeError, NothingLeft, StorageFull
 from cordee.runtime.texts import LANGUAGES
 
 __all__ = [
@@ -92,4 +92,6 @@ def language_for(request: Request) -> str:
 
 def status_of(refused: CordeeError) -> int:
     """The status of the answer that tells an error."""
+    if isinstance(refused, StorageFull | NothingLeft):
+        return 503  # what is used up is ours: nobody asked too much
     return _STATUS.get(refused.status, 500)

@@ -12,6 +12,7 @@ import grpc
 
 from cordee.errors import NodeNotRunning, Unreachable
 from cordee.runtime.rpc_errors import from_rpc_error
+from cordee.runtime.upload_answers import answer_of
 from cordee.v1 import node_pb2_grpc
 from node.rpc.address import target
 
@@ -42,7 +43,8 @@ class _SignedChannel:
         return self._with(self._channel.unary_stream(*method, **coding), _STREAM_SECONDS)
 
     def stream_unary(self, *method: Any, **coding: Any) -> Callable[..., Any]:
-        return self._with(self._channel.stream_unary(*method, **coding), _STREAM_SECONDS)
+        call = self._with(self._channel.stream_unary(*method, **coding), _STREAM_SECONDS)
+        return lambda requests: answer_of(call(requests))
 
 
 class Client:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from cordee.errors import N_, AlreadyExists, InvalidInput
 from cordee.runtime.durable import sync_folder
+from cordee.runtime.exhausted import told
 from cordee.runtime.texts import why
 
 __all__ = [
@@ -91,7 +92,7 @@ def parse_json(data: bytes, *, where: str) -> Any:
 def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
     """Write a file for the owner alone, whole or not at all: it has its name only once every byte is on disk.
 
-    Raises: AlreadyExists unless `replace`; InvalidInput where the folder cannot be written.
+    Raises: AlreadyExists unless `replace`; InvalidInput where the folder cannot be written; StorageFull.
     """
     if path.exists() and not replace:
         raise AlreadyExists(what=path)
@@ -105,7 +106,8 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise InvalidInput(field=str(path), problem=why(error, N_("it cannot be written"))) from error
+        known = told(error, what=str(path))  # a full disk is no wrong input: the same command works once there is room
+        raise known or InvalidInput(field=str(path), problem=why(error, N_("it cannot be written"))) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

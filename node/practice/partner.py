@@ -66,12 +66,18 @@ class Partner:
     async def run(self) -> None:
         """Look at what came, again and again. What cannot be done now is tried again."""
         while True:
-            for each in await self.node.db.read(transfer_store.all_transfers):
-                try:
-                    await self._look_at(each)
-                except CordeeError as later:
-                    log.info("practice.later", transfer=each.id.short, reason=later.reason)
+            try:
+                for each in await self.node.db.read(transfer_store.all_transfers):
+                    await self._try(each)
+            except Exception as unforeseen:  # a partner who falls silent leaves whoever learns waiting without end
+                log.error("practice.later", reason=type(unforeseen).__name__)
             await asyncio.sleep(_LOOKS)
+
+    async def _try(self, transfer: Transfer) -> None:
+        try:
+            await self._look_at(transfer)
+        except CordeeError as later:
+            log.info("practice.later", transfer=transfer.id.short, reason=later.reason)
 
     async def _look_at(self, transfer: Transfer) -> None:
         node = self.node

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from cordee.errors import N_, CordeeError, NeedToKnow, NotFound, NotSignedIn, SecondFactorNeeded, SessionLocked
+from cordee.runtime.exhausted import told
 from cordee.runtime.logs import logger
 from cordee.runtime.texts import translate
 from cordee.web.door import Door
@@ -96,6 +97,11 @@ class Site:
                 return self.reason_first(request, kept)
             except CordeeError as refused:
                 return self.refusal(request, refused, visit)
+            except Exception as failed:
+                known = told(failed, what=N_("the server"))
+                if known is None:
+                    raise
+                return self.refusal(request, known, visit)  # a full disk, say: asking again is safe
 
         methods = [
             method for method, there in (("GET", shown.get), ("POST", shown.post or shown.upload)) if there is not None

@@ -12,6 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import pytest
 
 from cordee.runtime.ballast import BALLAST
 from cordee.transfer import State
+from node.demo import cases
 from node.demo.processes import CommandFailed, Program
-from node.demo.stage import Stage, until
+from node.demo.stage import House, Stage, until
 from tests.faults.cramped import Cramped, filled, may_mount, small_disk
 from tests.faults.lacking import lacking
 from tests.faults.scenes import Scene, quick_stage
@@ -251,6 +253,46 @@ def test_what_fills_a_disk_can_be_erased_on_it(stage: Stage) -> None:
         sound(stage)
     assert f"case {scene.case_id} " in (house.data_dir / "tombstones").read_text("ascii")
     count(Row(DISK, 1))
+
+
+def test_on_a_full_disk_people_are_told_what_it_is_and_the_same_command_works_later(stage: Stage) -> None:
+    """Each writes in another way: through the node, into the node's own folder, to a file of one's choice."""
+    if not may_mount():
+        pytest.skip("no file system can be mounted here")
+    scene = Scene(stage)
+    scene.prepare()
+    helpline, newcomer = scene.helpline, stage.house("lille", cases.profiles(now=datetime.now(UTC))["lille"])
+    del stage.houses["lille"]  # it has no node at work, and joins nothing for long
+    invitation, saved = stage.folder / "lille.invitation.json", stage.folder / "saved"
+    stage.office(
+        *("admin", "invite", "--legal-name", newcomer.profile["legal_name"], "--number", newcomer.profile["siret"]),
+        *("--secrecy", "--out", str(invitation)),
+        who=stage.administrators[0],
+    )
+    until(lambda: (helpline.data_dir / BALLAST).stat().st_size > 0, seconds=120, what="the ballast")
+    profile = str(newcomer.folder / "profile.json")
+    acts: dict[str, Callable[[], object]] = {
+        "attach": Desk(scene).attach,
+        "join": lambda: newcomer.command("node", "join", str(invitation), "--profile", profile),
+        "backup": lambda: helpline.command("node", "backup", str(saved)),
+    }
+    before = _files(helpline, newcomer)
+    with filled(stage.folder):
+        told = {name: [refused(act) for _ in range(3)] for name, act in acts.items()}
+        sound(stage)
+    assert told == {name: ["STORAGE_FULL"] * 3 for name in acts}
+    assert not saved.exists()
+    assert _files(helpline, newcomer) == before, "nothing is left half written"
+    for name, act in acts.items():
+        assert not refused(act), name
+    assert len(_files(helpline) - before) == 1, "the attached file"
+    count(Row(DISK, 9))
+
+
+def _files(*houses: House) -> set[Path]:
+    """What lies in these nodes' folders, but for locks, and what SQLite makes and unmakes as it likes."""
+    found = {path for house in houses for path in house.data_dir.rglob("*") if path.is_file()}
+    return {path for path in found if not path.name.endswith(("-wal", "-shm", "-journal", ".lock"))}
 
 
 def _gone(scene: Scene) -> bool:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 
 from cordee.case import SECTIONS
 from cordee.case.labels import section_label, value_label, values_of
-from cordee.errors import N_, CordeeError, InvalidInput, InvalidRecord, StorageFull
+from cordee.errors import N_, CordeeError, DiskFailed, InvalidInput, InvalidRecord, NothingLeft, StorageFull
 from cordee.runtime.texts import text, translate
 from cordee.web.request import require_own_form
 from node import journal, records
@@ -31,6 +31,7 @@ _SECTIONS = tuple(name for name in SECTIONS if name not in ("meta", "attachments
 _KINDS = values_of("attachments.kind")
 _FIRST = {"kind": "other", "section": "notes"}
 _DOWNLOAD_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_NO_ROOM = (StorageFull, DiskFailed, NothingLeft)
 _AROUND = 8192  # bytes of the body that are no file: boundaries, fields
 
 
@@ -73,7 +74,7 @@ async def _add(visit: Visit) -> Response:
         stored = await _attached(visit, typed)
     except ClientDisconnect:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it; nothing was kept
-    except (InvalidInput, StorageFull) as refused:
+    except (InvalidInput, *_NO_ROOM) as refused:
         if _by_script(visit):
             told = _told(visit, refused)
             return JSONResponse({"refused": told[0][1] if told else ""}, status_code=_status(refused))
@@ -146,7 +147,7 @@ def _told(visit: Visit, refused: CordeeError | None) -> list[tuple[str, str]]:
 
 
 def _status(refused: CordeeError) -> int:
-    return HTTPStatus.SERVICE_UNAVAILABLE if isinstance(refused, StorageFull) else HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.SERVICE_UNAVAILABLE if isinstance(refused, _NO_ROOM) else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _limit(visit: Visit) -> int:

@@ -48,6 +48,17 @@ def fault():
     raise ValueError("Lina Haddad")
 
 @group.command()
+@click.argument("kind")
+def full(kind):
+    import errno, sqlite3
+    from sqlalchemy.exc import OperationalError
+    if kind == "file":
+        raise OSError(errno.ENOSPC, "Lina Haddad")
+    failed = sqlite3.OperationalError("Lina Haddad")
+    failed.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise failed if kind == "driver" else OperationalError("Lina Haddad", {}, failed)
+
+@group.command()
 def rpc():
     import grpc.aio
     raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -124,6 +135,14 @@ def test_for_programs_an_error_is_json_on_stderr(run: Run) -> None:
     assert told["facts"] == {"size": "3"}
     assert "(size 3)" in told["message"]
     assert told["remedy"]
+
+
+@pytest.mark.parametrize("kind", ["file", "driver", "database"])
+def test_a_full_disk_is_told_as_one_in_the_readers_language(run: Run, kind: str) -> None:
+    code, _, err = run("--lang", "fr", "demo", "full", kind)
+    assert code == 7
+    assert "plus de place sur le disque (cet ordinateur)" in err
+    assert "Haddad" not in err
 
 
 def test_every_problem_of_a_record_is_told_in_the_readers_language(run: Run) -> None:

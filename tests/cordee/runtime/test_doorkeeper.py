@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -139,3 +141,26 @@ async def test_what_is_known_of_connections_ends_with_them(port: int) -> None:
     door.met("ipv4:127.0.0.1:1", "gone before it was seen")
     door.look()
     assert not door._callers
+
+
+async def test_without_a_descriptor_left_it_still_sees_who_used_them_up(port: int) -> None:
+    now = [0.0]
+    door = Doorkeeper(FEW, clock=lambda: now[0])
+    door.watch(port)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        lines = await opened(port, 10, stack)
+        assert door.look() == 0
+        taken = [os.open("/dev/null", os.O_RDONLY)]
+        stack.callback(lambda: [os.close(each) for each in taken])
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 1, before[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(taken[0]))
+        with pytest.raises(OSError, match="Too many open files"):
+            os.listdir("/proc/self/fd")
+        now[0] = 10.0
+        assert door.look() == 6
+        await asyncio.sleep(0.1)
+        assert sum(map(is_open, lines)) == 4

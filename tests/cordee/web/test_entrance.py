@@ -103,3 +103,20 @@ def _ended(line: socket.socket) -> bool:
         return line.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+async def test_a_line_with_which_something_is_wrong_shuts_nobody_else_out(
+    entrance: Entrance, listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, tries = Entrance._receive, []
+
+    def trip(self: Entrance, *line: object) -> None:
+        tries.append(line)
+        if len(tries) == 1:
+            raise RuntimeError("what nobody foresaw")
+        original(self, *line)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Entrance, "_receive", trip)
+    with pytest.raises((OSError, asyncio.IncompleteReadError)):
+        await greeted(listener, tmp_path)
+    assert await greeted(listener, tmp_path) == b"hello"

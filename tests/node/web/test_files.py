@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
 
+from cordee.errors import CordeeError, DiskFailed, NothingLeft, StorageFull
 from node import journal, records
 from node.app import Node
-from node.attachments import StoredAttachment
+from node.attachments import AttachmentWriter, StoredAttachment
 
 from ..conftest import holds
 from .browser import Browser
@@ -233,3 +236,36 @@ async def test_a_second_file_in_one_form_is_refused(association: Node, browse: B
 
     assert answer.status_code == 422
     assert await kept(association, case_id) == ()
+
+
+@pytest.mark.parametrize("refusal", [StorageFull(what="x"), DiskFailed(what="x"), NothingLeft(what="EMFILE")])
+async def test_a_file_that_finds_no_room_is_told_in_the_form_and_kept_once_there_is(
+    association: Node, browse: Browse, case_id: str, monkeypatch: pytest.MonkeyPatch, refusal: CordeeError
+) -> None:
+    browser = await browse()
+
+    def full(self: AttachmentWriter, chunk: bytes) -> None:
+        raise refusal
+
+    with monkeypatch.context() as while_it_is_full:
+        while_it_is_full.setattr(AttachmentWriter, "write", full)
+        answer = await attach(browser, case_id, PDF, kind="medical_certificate", section="health")
+    assert answer.status_code == 503
+    assert 'id="file-error"' in answer.text
+    assert '<option value="medical_certificate" selected' in answer.text
+    assert list((association.data_dir / "attachments").iterdir()) == []
+    assert (await attach(browser, case_id, PDF, kind="medical_certificate", section="health")).status_code == 303
+
+
+async def test_a_page_on_a_full_disk_says_so(
+    association: Node, browse: Browse, case_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await browse()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(records, "read_case", full)
+    answer = await browser.get(f"/files/{case_id}")
+    assert answer.status_code == 503
+    assert "There is no room left on the disk" in answer.text
