@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from cordee.act import parse_act
 from cordee.case import case_of
@@ -26,29 +28,32 @@ from cordee.runtime.crashpoint import Crashpoints
 from cordee.signing import Signed
 from cordee.transfer import Kind, State
 from cordee.v1 import directory_pb2 as pb
-from node import acts, journal, records, transfer_store
+from node import acts, journal, need_to_know, records, transfer_store
 from node.answers import Answers
 from node.app import Node
 from node.arrivals import Arrivals
 from node.attachments import StoredAttachment
+from node.chain import Chain
 from node.demo import cases as synthetic
 from node.fetching import Fetching
-from node.house import House
+from node.house import Changes, House
 from node.outbox import Outbox
 from node.people import Handler, Role
 from node.prefetching import Prefetching
 from node.receiving import Receiving
-from node.sending import Sending
+from node.sending import Sending, write_withdrawal
 from node.shipping import Shipping
+from node.terms import Terms
 from node.transfer_store import Transfer
 from tests.builders import MemberKeys, Network
 from tests.directory.town import profile_of
 
 from ..association import opened, registered
 
-__all__ = ["PERSON", "REFERRAL", "Ear", "Half", "Line", "Stage", "staged"]
+__all__ = ["NOBODY", "PERSON", "REFERRAL", "Ear", "Half", "Line", "Stage", "staged"]
 
 PERSON = Handler("camille", "Camille", frozenset({Role.HANDLER, Role.LEAD}), bound_by_secrecy=True)
+NOBODY = Handler("aude", "Aude", frozenset({Role.AUDITOR}), bound_by_secrecy=True)
 REFERRAL: dict[str, Any] = {"purpose": "joint_followup", "kind": "referral"}
 """Of `Stage.offer`: a case that is shared, not handed over."""
 
@@ -61,9 +66,23 @@ class Points(Crashpoints):
     def __init__(self) -> None:
         super().__init__()
         self.reached: list[str] = []
+        self.then: dict[str, Callable[[], None]] = {}
 
     def reach(self, name: str) -> None:
         self.reached.append(name)
+        self.then.pop(name, lambda: None)()
+
+
+class News(Changes):
+    """Writes down which transfers others were told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[TransferId] = []
+
+    def tell(self, transfer: TransferId) -> None:
+        self.told.append(transfer)
+        super().tell(transfer)
 
 
 @dataclass
@@ -176,6 +195,32 @@ class Half:
         assert isinstance(self.house.crashpoints, Points)
         return self.house.crashpoints.reached
 
+    @property
+    def news(self) -> list[TransferId]:
+        """The transfers that others were told of."""
+        assert isinstance(self.house.changes, News)
+        return self.house.changes.told
+
+    def chain(self, transfer: TransferId) -> Chain:
+        return self.house.db.read_sync(lambda tx: Chain.read(self.house, tx, transfer))
+
+    def terms(self, transfer: TransferId) -> Terms:
+        """What was decided here when it was offered."""
+        row, house = self.row(transfer), self.house
+        key = house.db.read_sync(lambda tx: records.data_key_of(tx, house.vault, row.case_id or ""))
+        return Terms.unsealed(row.sealed_terms, key, transfer)
+
+    async def keep_to(self, case_id: str, name: str) -> None:
+        """Nobody else may open the case."""
+        house, now = self.house, self.house.clock.now()
+
+        def keep(tx: Connection) -> None:
+            stored = records.read_case(tx, house.vault, case_id)
+            kept = need_to_know.with_team(stored.case, restriction="named_users", owner=name, others=[], now=now)
+            records.update_case(tx, house.vault, case_id, kept, expected_version=stored.version, by="node", now=now)
+
+        await house.db.write(keep)
+
     def row(self, transfer: TransferId) -> Transfer:
         return self.house.db.read_sync(lambda tx: transfer_store.read_transfer(tx, transfer))
 
@@ -214,6 +259,22 @@ class Half:
         """Its row, by hand."""
         now = self.house.clock.now()
         await self.house.db.write(lambda tx: transfer_store.set_fields(tx, transfer, now=now, **values))
+
+    def withdraw_at_once(self, transfer: TransferId) -> None:
+        """A person withdraws it, where nobody can wait for it."""
+        house = self.house
+        now = house.clock.now()
+
+        def step(tx: Connection) -> None:
+            write_withdrawal(house, tx, transfer_store.read_transfer(tx, transfer), actor="camille", now=now)
+
+        house.db.write_sync(step)
+
+    def at(self, point: str, act: Callable[[], None]) -> None:
+        """Do something in the moment in which a crash point is reached, once."""
+        points = self.house.crashpoints
+        assert isinstance(points, Points)
+        points.then[point] = act
 
     async def attach(self, case_id: str, data: bytes, **changes: Any) -> str:
         """A file of a case. Its id."""
@@ -394,10 +455,8 @@ def staged(folder: Path, *names: str, **policy: Any) -> Iterator[Stage]:
         for keys, profile in zip(network.members.values(), profiles, strict=True):
             place = folder / keys.name
             place.mkdir(mode=0o700)
-            node = stack.enter_context(
-                opened(place, network=network, member=keys, random=os.urandom, clock=clock)
-            )
+            node = stack.enter_context(opened(place, network=network, member=keys, random=os.urandom, clock=clock))
             half = Half(node, keys, profile, Line(held))
-            half.work(replace(node.house, crashpoints=Points()))
+            half.work(replace(node.house, crashpoints=Points(), changes=News()))
             halves.append(half)
         yield Stage(network, clock, halves)
