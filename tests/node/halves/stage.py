@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cordee.act import parse_act
-from cordee.case import case_of
+from cordee.case import case_of, mandatory_sections
 from cordee.errors import CordeeError, NotFound, Unreachable
 from cordee.ids import TransferId
 from cordee.runtime.clock import ManualClock
@@ -50,7 +50,7 @@ from tests.directory.town import profile_of
 
 from ..association import opened, registered
 
-__all__ = ["NOBODY", "PERSON", "REFERRAL", "Ear", "Half", "Line", "Stage", "staged"]
+__all__ = ["NOBODY", "PERSON", "REFERRAL", "Ear", "Half", "Line", "Stage", "optional", "staged"]
 
 PERSON = Handler("camille", "Camille", frozenset({Role.HANDLER, Role.LEAD}), bound_by_secrecy=True)
 NOBODY = Handler("aude", "Aude", frozenset({Role.AUDITOR}), bound_by_secrecy=True)
@@ -103,9 +103,12 @@ class Line:
     """After how many bytes the next uploads break, or what they are answered; 0 takes nothing and says so."""
     get_breaks: list[int | CordeeError] = field(default_factory=list)
     asked: int = 0
+    meanwhile: Callable[[], Any] = lambda: None
+    """What happens here while a statement is on its way."""
 
     async def submit(self, signed: Signed) -> str:
         self.submitted.append(signed)
+        self.meanwhile()
         answer = self.answers.pop(0) if self.answers else None
         if answer is not None:
             raise answer
@@ -442,6 +445,11 @@ class Stage:
             if row.outgoing != (kind in _RECIPIENTS):
                 return author, next(each for each in self.halves if each.keys.id == row.peer)
         raise AssertionError("nobody has it")
+
+
+def optional(sections: tuple[str, ...], purpose: str = "relocation") -> str:
+    """One that a recipient may leave out."""
+    return next(each for each in sections if each not in {*mandatory_sections(purpose), "attachments"})
 
 
 @contextmanager
