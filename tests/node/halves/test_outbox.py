@@ -34,6 +34,7 @@ from cordee.transfer import Kind, State
 from node import outbox as under_test
 from node import transfer_store
 from node.outbox import Outbox
+from tests.neighbours import eventually
 
 from .stage import PERSON, Half, Stage
 
@@ -349,9 +350,7 @@ async def test_what_the_replaced_key_had_signed_is_signed_anew(stage: Stage, par
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.01)
+    await eventually(holds, seconds=60)
 
 
 async def test_at_work_it_sends_what_comes_and_tries_again(

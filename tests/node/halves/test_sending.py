@@ -258,6 +258,23 @@ async def test_to_a_suspended_member_nothing_is_offered(stage: Stage, paris: Hal
         await stage.offer(paris, marseille)
 
 
+async def test_an_act_that_was_used_leaves_as_the_first_time(
+    stage: Stage, paris: Half, marseille: Half, lyon: Half
+) -> None:
+    act = {"single_use": False, "purposes": ["relocation", "joint_followup"]}
+    made = await stage.received(paris, marseille, also=(lyon,), act=act, **REFERRAL)
+    to_another = await stage.again(paris, lyon, made.case_id, made.act_id, **REFERRAL)
+    handed = await stage.again(paris, marseille, made.case_id, made.act_id)
+    assert paris.terms(made.transfer).act == paris.terms(to_another).act == paris.terms(handed).act
+    await stage.carry(handed, Kind.OFFER)
+    await marseille.receiving.accept(PERSON, handed)
+    await stage.carry(handed, Kind.ACCEPTANCE)
+    await paris.shipping.run(handed)
+    await stage.carry(handed, Kind.SHIPMENT)
+    await marseille.fetching.run(handed)
+    assert marseille.state(handed) is State.RECEIVED, "they know the act already, and it is the same"
+
+
 # ---- who may ----
 
 
