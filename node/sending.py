@@ -382,7 +382,7 @@ class Sending:
             first_transfer=first,
             now=now,
         )
-        travels = ground.act if ground else act.for_travel()
+        travels = acts.travelling_act(tx, house.vault, act_id)  # the same bytes each time: it may be known there
         terms = Terms(
             kind=kind,
             purpose=purpose,

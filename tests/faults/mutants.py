@@ -36,13 +36,6 @@ _ROSTER = (
 )
 _ACT = ("tests/cordee/test_act.py", "tests/cordee/test_act_limits.py", "tests/cordee/test_decision.py")
 _CONTENT = ("tests/cordee/test_content.py", "tests/cordee/test_layout.py")
-_HALVES = (
-    *("tests/journeys/test_every_step.py", "tests/journeys/test_outcomes.py", "tests/journeys/test_whole_nodes.py"),
-    *("tests/journeys/test_updates.py", "tests/journeys/test_lost_spool.py", "tests/journeys/test_fast_line.py"),
-    *("tests/journeys/test_resuming.py", "tests/journeys/test_restored_nodes.py", "tests/attacks/test_scope.py"),
-    *("tests/node/rpc/test_transfers_and_members.py", "tests/journeys/test_direct_mailbox.py"),
-)
-
 TESTS: dict[str, tuple[str, ...]] = {
     "cordee/transfer.py": ("tests/cordee/test_transfer.py",),
     "cordee/statements/base.py": _STATEMENTS,
@@ -74,14 +67,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cordee/signing.py": ("tests/cordee/test_signing.py",),
     "cordee/card.py": ("tests/cordee/test_card.py",),
     "cordee/summary.py": ("tests/cordee/test_summary.py",),
-    "node/sending.py": _HALVES,
-    "node/shipping.py": _HALVES,
-    "node/answers.py": _HALVES,
-    "node/outbox.py": _HALVES,
-    "node/arrivals.py": _HALVES,
-    "node/receiving.py": _HALVES,
-    "node/fetching.py": _HALVES,
-    "node/returning.py": _HALVES,
+    "node/sending.py": ("tests/node/halves/test_sending.py",),
+    "node/shipping.py": ("tests/node/halves/test_shipping.py",),
+    "node/answers.py": ("tests/node/halves/test_answers.py",),
+    "node/outbox.py": ("tests/node/halves/test_outbox.py",),
+    "node/arrivals.py": ("tests/node/halves/test_arrivals.py",),
+    "node/receiving.py": ("tests/node/halves/test_receiving.py",),
+    "node/fetching.py": ("tests/node/halves/test_fetching.py",),
+    "node/returning.py": ("tests/node/halves/test_returning.py",),
 }
 """The modules that are changed, and the tests beside them."""
 

@@ -90,9 +90,16 @@ def act_body(number: int = 0) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(folder: Path, *, network: Network, member: MemberKeys, random: Callable[[int], bytes]) -> Iterator[Node]:
+def opened(
+    folder: Path,
+    *,
+    network: Network,
+    member: MemberKeys,
+    random: Callable[[int], bytes],
+    clock: ManualClock | None = None,
+) -> Iterator[Node]:
     """The node of one member, with an account for each role."""
-    clock = ManualClock(network.now)
+    clock = clock or ManualClock(network.now)
     vault = Vault.create(folder / "vault.json", b"correct horse", opslimit=1, memlimit=8192)
     with node_database(folder / "node.db") as db:
         directory: Any = StillDirectory(network)
