@@ -34,11 +34,12 @@ class Mutant:
 
     def hunt(self) -> Found:
         """Explore the scene with the mistake in it."""
-        with self._planted():
+        with self.planted():
             return self.scene.run(self.name)
 
     @contextmanager
-    def _planted(self) -> Iterator[None]:
+    def planted(self) -> Iterator[None]:
+        """The table is wrong meanwhile, where this is a mistake of the table."""
         if not self.without and not self.instead:
             yield
             return
