@@ -279,8 +279,8 @@ class Answers:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused a step of ours for good: say why, and end what can no longer go on. A withdrawal that time,
-        or their refusal of what came, has overtaken was none: the transfer ended so, for all three.
+        """The broker refused a step of ours for good: say why, and end what can no longer go on. A withdrawal that was
+        overtaken by time, or by their refusal of what came, was none: the transfer ended so, for all three.
         """
         house = self._house
 

@@ -41,7 +41,9 @@ SCENES = (
 )
 """Walk number n goes through the scene n modulo their number."""
 
-_STEPS = 45
+_STEPS = 60
+_IDLE = 4
+"""So often one after the other nothing but restarts and what is in vain: it is over."""
 _TRIES = 99
 _PEOPLES = {
     "sender withdraws it": 1.0,
@@ -117,8 +119,10 @@ class _Walk:
     async def go(self) -> Walked:
         await self._stage.begin()
         self._compare("at the beginning", Plan())
-        while not self.walked.wrong and self.walked.steps < _STEPS:
+        idle = 0
+        while not self.walked.wrong and self.walked.steps < _STEPS and idle < _IDLE:
             chosen = self._choose()
+            idle = idle + 1 if chosen.startswith(("restart", "probe")) else 0
             self.walked.steps += 1
             self.walked.said.append(chosen)
             self._told(f"--- {self.walked.steps}: {chosen}")
