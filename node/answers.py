@@ -279,8 +279,8 @@ class Answers:
     async def dropped(
         self, transfer: TransferId, kind: Kind | None, refused: CordeeError | None, *, at_broker: State | None
     ) -> None:
-        """The broker refused a step of ours for good: say why, and end what can no longer go on. A withdrawal that
-        time has overtaken was none: the transfer expired, for all three.
+        """The broker refused a step of ours for good: say why, and end what can no longer go on. A withdrawal that was
+        overtaken by time, or by their refusal of what came, was none: the transfer ended so, for all three.
         """
         house = self._house
 
@@ -293,9 +293,10 @@ class Answers:
             else:
                 drop_statement(tx, transfer, kind, refused, now=now)
             present = transfer_store.read_transfer(tx, transfer)
-            if kind is Kind.WITHDRAWAL and present.state is State.WITHDRAWN and at_broker is State.EXPIRED:
-                transfer_store.end(tx, transfer, State.EXPIRED, now=now)
-                journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
+            late = kind is Kind.WITHDRAWAL and present.state is State.WITHDRAWN
+            if late and at_broker is not None and at_broker in (State.EXPIRED, State.REFUSED):
+                transfer_store.end(tx, transfer, at_broker, now=now)
+                journal.append(tx, now=now, actor="node", action=f"transfer.{at_broker}", subject=transfer.hex())
                 return True
             if present.over:
                 return True

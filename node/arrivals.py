@@ -165,10 +165,10 @@ class Arrivals:
             present = transfer_store.read_transfer(tx, transfer)
             if present.state is State.RECEIVED and present.erasure is None:  # else it has crossed our erasure
                 transfer_store.set_fields(tx, transfer, now=now, erasure="asked")
-            elif present.state not in END_STATES:
+            elif _may_still_end(present):
                 waits = [Kind.ACCEPTANCE, Kind.REFUSAL]
                 transfer_store.forget_waiting(tx, transfer, waits)
-                transfer_store.end(tx, transfer, State.WITHDRAWN, now=now)
+                transfer_store.end(tx, transfer, State.WITHDRAWN, now=now, sealed_reason=None)
             journal.append(tx, now=now, actor="node", action="transfer.withdrawal_came", subject=transfer.hex())
 
         await house.db.write(step)
@@ -185,10 +185,10 @@ class Arrivals:
             now = house.clock.now()
             transfer_store.keep_cursor(tx, sequence)
             present = transfer_store.read_transfer(tx, transfer)
-            if present.state in END_STATES:
+            if not _may_still_end(present):
                 return
             transfer_store.forget_waiting(tx, transfer, [Kind.ACCEPTANCE, Kind.REFUSAL])
-            transfer_store.end(tx, transfer, State.EXPIRED, now=now)
+            transfer_store.end(tx, transfer, State.EXPIRED, now=now, sealed_reason=None)
             journal.append(tx, now=now, actor="node", action="transfer.expired", subject=transfer.hex())
 
         await house.db.write(step)
@@ -225,3 +225,10 @@ class Arrivals:
 
         await house.db.write(step)
         house.changes.tell(transfer)
+
+
+def _may_still_end(present: Transfer) -> bool:
+    """Its end at the broker may be heard of. Also where we have refused what came: had the broker heard that first,
+    nobody could have withdrawn it any more, nor would time have ended it (the table).
+    """
+    return present.state not in END_STATES or present.state is State.REFUSED

@@ -529,6 +529,61 @@ async def test_a_withdrawal_that_the_directory_took_first_ends_an_offer_that_was
     await nothing_is_left(street, transfer, paris, marseille)
 
 
+async def refusing(sender: Neighbour, recipient: Neighbour) -> TransferId:
+    """A transfer that both have accepted; what comes of it will be refused, as if it had been erased before."""
+    _, _, (transfer,) = await offered(sender, recipient, hold=True)
+    await accept(recipient, transfer)
+    for each in (sender, recipient):
+        await each.reaches(transfer, State.ACCEPTED)
+    recipient.here.house.tombstones.add(TRANSFER, transfer.hex(), recipient.street.clock.now())
+    return transfer
+
+
+async def test_what_they_refused_first_is_refused_for_who_withdrew_it_meanwhile(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour]
+) -> None:
+    paris, marseille, _ = nodes
+    transfer = await refusing(paris, marseille)
+    await marseille.stop()
+    await paris.here.sending.ship(paris.person, transfer)
+    await paris.reaches(transfer, State.SHIPPED)
+    await cut_off(paris)
+    await marseille.start()
+    await marseille.reaches(transfer, State.REFUSED)
+    await paris.here.sending.withdraw(paris.person, transfer)
+    assert await paris.state(transfer) is State.WITHDRAWN
+    await restart(paris)
+    await paris.reaches(transfer, State.REFUSED)
+    reason = await paris.here.transfers.reason(paris.person, transfer)
+    assert reason is not None
+    assert reason.code == "over"
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
+@pytest.mark.parametrize("first", [State.WITHDRAWN, State.EXPIRED])
+async def test_what_had_ended_before_they_refused_it_has_ended_so_for_them_too(
+    street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour], first: State
+) -> None:
+    paris, marseille, _ = nodes
+    transfer = await refusing(paris, marseille)
+    marseille.here.loops[1].cancel()  # it hears and refuses, and what it says does not get out
+    await paris.here.sending.ship(paris.person, transfer)
+
+    async def stands(as_: State) -> bool:
+        return await marseille.state(transfer) is as_
+
+    await eventually(lambda: stands(State.REFUSED), what="the refusal")
+    if first is State.WITHDRAWN:
+        await paris.here.sending.withdraw(paris.person, transfer)
+    else:
+        street.clock.advance(SHIPPING_LIMIT + timedelta(seconds=1))
+    await eventually(lambda: stands(first), what="the end before it")
+    await restart(marseille)
+    for each in (paris, marseille):
+        await each.reaches(transfer, first)
+    await nothing_is_left(street, transfer, paris, marseille)
+
+
 @pytest.mark.parametrize("erase", [True, False])
 async def test_a_withdrawal_that_crosses_the_receipt_is_a_request_to_erase(
     street: Street, nodes: tuple[Neighbour, Neighbour, Neighbour], erase: bool

@@ -33,6 +33,7 @@ __all__ = ["GIVEN_UP", "TRIES", "Half", "PassedOver", "Sent"]
 TRIES = 2
 """How often people do one thing in one transfer, should the first time come to nothing."""
 
+_RECEIPTS = frozenset({Kind.RECEIPT_TAKEN, Kind.RECEIPT_REFUSED})
 GIVEN_UP = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.REFUSAL, Kind.SHIPMENT})
 """`node.outbox._GIVEN_UP`."""
 
@@ -178,6 +179,8 @@ class Half:
         for over in self.broker.due(desk, world):  # reading it writes down what time has ended
             now = self.broker.expired(desk) if over else desk
             known = self.reconciled(node, world, now) if now.state is not None else node
+            if kind is Kind.RECEIPT_REFUSED and not any(st.kind in _RECEIPTS for st in now.taken):
+                known = known._replace(wrong=known.wrong or "it refused what came, and the broker was never told")
             for dropped in self.dropped(known, world, kind, refused, now.state):
                 yield Sent(dropped, now, CONFLICT)
 

@@ -167,7 +167,7 @@ def _at_rest(transfers: int, *of: object) -> str:
             if wrong:
                 return wrong
             if world.standing(member) != REMOVED:
-                wrong = _differs(row, desks[place], member)
+                wrong = _differs(row, desks[place], member, world)
                 if wrong:
                     return wrong
     return _holders(sender, recipients, world)
@@ -187,11 +187,11 @@ def _forgotten(row: Row, desk: Desk, member: str, *, removed: bool) -> str:
     return ""
 
 
-def _differs(row: Row, desk: Desk, member: str) -> str:
+def _differs(row: Row, desk: Desk, member: str, world: World) -> str:
     if row.state is None or desk.state is None:
         return ""
-    # Decisions that crossed: each says what it did itself, and nothing was handed over either way.
-    if row.state is not desk.state and State.RECEIVED in (row.state, desk.state):
+    # What ended before anything was received may end once more, and otherwise, where the directory has forgotten it.
+    if row.state is not desk.state and (not world.restored or State.RECEIVED in (row.state, desk.state)):
         return f"{member} says {row.state.value}, the directory {desk.state.value}"
     said = next((st.how for st in desk.taken if st.kind is Kind.ERASURE), "")
     asked = "asked" if desk.state is State.RECEIVED and any(s.kind is Kind.WITHDRAWAL for s in desk.taken) else ""

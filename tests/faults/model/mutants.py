@@ -34,11 +34,12 @@ class Mutant:
 
     def hunt(self) -> Found:
         """Explore the scene with the mistake in it."""
-        with self._planted():
+        with self.planted():
             return self.scene.run(self.name)
 
     @contextmanager
-    def _planted(self) -> Iterator[None]:
+    def planted(self) -> Iterator[None]:
+        """The table is wrong meanwhile, where this is a mistake of the table."""
         if not self.without and not self.instead:
             yield
             return
@@ -110,6 +111,8 @@ _SENDER = (
     Mutant("an offer to a removed member waits for ever", scenes.ROSTER),
     Mutant("a withdrawal that expiry overtook asks for nothing"),
     Mutant("what was given up is forgotten", scenes.LATE),
+    Mutant("a withdrawal stands though they had declined"),
+    Mutant("a withdrawal stands though it came too late"),
 )
 
 _RECIPIENT = (
@@ -121,6 +124,8 @@ _RECIPIENT = (
     Mutant("no tombstone is set"),
     Mutant("a withdrawal is kept and the transfer goes on"),
     Mutant("an expiry erases what was imported"),
+    Mutant("a refusal stands though it came too late"),
+    Mutant("a refused receipt stands though it came too late"),
 )
 
 _RESTORED = (

@@ -179,17 +179,22 @@ class RecipientHalf(Half):
         row = self.keep(row, st, waits=False)
         if row.state is State.RECEIVED and not row.erasure:
             row = row._replace(erasure="asked")
-        elif row.state not in END_STATES and self.planted != "a withdrawal is kept and the transfer goes on":
+        elif self._may_still_end(row) and self.planted != "a withdrawal is kept and the transfer goes on":
             row = self.forgotten(row, Kind.ACCEPTANCE, Kind.REFUSAL)
             row = self.ended(row, State.WITHDRAWN)
         return self.put(node, row)
+
+    def _may_still_end(self, row: Row) -> bool:
+        """`arrivals._may_still_end`: what we have refused had ended otherwise for the broker."""
+        stands = self.planted == "a refused receipt stands though it came too late"
+        return row.state not in END_STATES or (row.state is State.REFUSED and not stands)
 
     def expire(self, node: Node) -> Node:
         """`Arrivals.expired`: what this node has imported stays, its receipt is on the way."""
         row = self.row(node)
         if row.state is None:
             return node
-        if row.state in END_STATES:
+        if not self._may_still_end(row):
             if self.planted == "an expiry erases what was imported" and row.state is State.RECEIVED and row.case:
                 return self.put(node, row._replace(case=False))
             return node
@@ -200,6 +205,10 @@ class RecipientHalf(Half):
         """`Arrivals.dropped`: while the offer still stands there, it stands here again."""
         row = self.forgotten(self.row(node), kind)
         answer = kind in (Kind.ACCEPTANCE, Kind.REFUSAL)
+        if answer and row.state is State.DECLINED and at_broker in (State.WITHDRAWN, State.EXPIRED):
+            kept = self.planted == "a refusal stands though it came too late"
+            yield self.put(node, row if kept else self.ended(row, at_broker))
+            return
         if not answer or at_broker is not State.OFFERED or row.state not in (State.ACCEPTED, State.DECLINED):
             yield self.put(node, row)
             return

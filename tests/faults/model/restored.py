@@ -60,7 +60,8 @@ def settle(half: Half, node: Node) -> Node:
     outgoing = isinstance(half, SenderHalf)
     if state is None:
         return node if row.state is None or row.over else half.put(node, _never_came(half, row))
-    gone = node.buried and half.planted != "what its tombstone erased again is not given back"
+    gone = node.buried and statement_of([k.st for k in row.kept], Kind.ERASURE) is None  # `Aftermath._is_gone`
+    gone = gone and half.planted != "what its tombstone erased again is not given back"
     if row.over and row.state is state and len(row.kept) == len(taken) and not gone:
         return node
     there = {st.kind for st in taken}

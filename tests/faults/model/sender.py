@@ -120,10 +120,13 @@ class SenderHalf(Half):
         row = self.row(node)
         self._chained(row, st, Kind.OFFER)
         known = kinds_of(row)
-        if st.kind in known or row.over:
+        # Where the directory took a refusal, our withdrawal came too late for it: all three end as it says.
+        first = st.kind is Kind.REFUSAL and row.state is State.WITHDRAWN and Kind.ACCEPTANCE not in known
+        first = first and self.planted != "a withdrawal stands though they had declined"
+        if st.kind in known or (row.over and not first):
             return node  # heard before, or overtaken by our own withdrawal
         try:
-            then = next_state(row.state, st.kind, Party.RECIPIENT, taken=known)
+            then = State.DECLINED if first else next_state(row.state, st.kind, Party.RECIPIENT, taken=known)
         except Conflict:
             raise PassedOver from None
         row = self.keep(self.marked(row, Kind.OFFER), st, waits=False)
@@ -210,7 +213,10 @@ class SenderHalf(Half):
             stays = False
         row = self.marked(row, kind) if stays else self.forgotten(row, kind)
         node = self.put(node, row)
-        if row.over:
+        late = kind is Kind.WITHDRAWAL and row.state is State.WITHDRAWN and at_broker in (State.EXPIRED, State.REFUSED)
+        if late and self.planted != "a withdrawal stands though it came too late":
+            yield self.put(node, self.ended(row, at_broker))
+        elif row.over:
             yield node
         elif kind is Kind.OFFER and at_broker is None and self.planted != "an offer that ran out at home is forgotten":
             for past in world.past(1):

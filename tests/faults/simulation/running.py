@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from tests.faults.tally import Row, count
 
-__all__ = ["FAULT", "run"]
+__all__ = ["FAULT", "child", "founded", "place", "run"]
 
 FAULT = "simulated network, disks, clocks and kills"
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one, and
@@ -35,8 +35,8 @@ _LONGEST = 120  # seconds of processor time, for a seed that goes round in circl
 
 def run(options: Namespace) -> int:
     """All that was asked for. 1 where something was wrong."""
-    with _place() as folder:
-        template = _founded(folder, options.plant)
+    with place() as folder:
+        template = founded(folder, options.plant)
         if options.seed is not None:
             return _one(options, template, folder)
         return _many(options, template, folder)
@@ -48,7 +48,7 @@ def _say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _place() -> Iterator[Path]:
+def place() -> Iterator[Path]:
     in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM
     folder = Path(tempfile.mkdtemp(prefix="cordee-simulation-", dir=_MEMORY if in_memory else None))
     try:
@@ -57,7 +57,7 @@ def _place() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _founded(folder: Path, defect: str | None = None) -> Any:
+def founded(folder: Path, defect: str | None = None) -> Any:
     """The template, founded by another process, so that each seed begins with nothing of that one's."""
 
     def found(answer: IO[bytes]) -> None:
@@ -70,7 +70,7 @@ def _founded(folder: Path, defect: str | None = None) -> Any:
     _quiet()
     if not platform.install():
         _say("SQLite's own writes cannot be watched here: disks fail between its calls only")
-    with _child(found) as answer:
+    with child(found) as answer:
         template = pickle.load(answer)
     if defect:
         from .planted import plant
@@ -103,7 +103,7 @@ def _quiet() -> None:
 
 
 @contextlib.contextmanager
-def _child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator[IO[bytes]]:
+def child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator[IO[bytes]]:
     """What another process answers. It ends without Python's clearing up; a `group` with its own children."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -157,7 +157,7 @@ def _played(number: int, template: Any, folder: Path, told: Callable[[str], None
         outcome |= {"seconds": used.ru_utime + used.ru_stime, "trace": trace.hexdigest()}
         answer.write(json.dumps(outcome).encode())
 
-    with _child(play) as answer:
+    with child(play) as answer:
         raw = answer.read()
     if not raw:
         return {"seed": number, "wrong": [{"kind": "stuck", "what": "the simulation itself failed"}], "seconds": 0.0}
@@ -194,7 +194,7 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
         return work
 
     with contextlib.ExitStack() as open_pipes:
-        answers = [open_pipes.enter_context(_child(share(job), group=True)) for job in range(options.jobs)]
+        answers = [open_pipes.enter_context(child(share(job), group=True)) for job in range(options.jobs)]
         for outcome in _until_interrupted(_merged(answers)):
             for each in outcome["wrong"]:
                 wrong[each["kind"]] += 1

@@ -75,6 +75,7 @@ class Life:
         """After so many named points."""
         self.power_cut = False
         self.here: Any = None  # node.app.Node or directory.app.Directory, once it is open
+        self.listening: Any = None  # a directory's
         self.opened = asyncio.Event()
         self.leaving = asyncio.Event()
         self.ended = asyncio.Event()
@@ -175,6 +176,7 @@ class Place:
                     listen_front=FRONT,
                     crashpoints=Deadly(life),
                 ) as listening:
+                    life.listening = listening
                     await self._stay(life, listening.directory)
             else:
                 async with node_app.opened(
@@ -242,11 +244,11 @@ class World:
         if owner is None or owner.alive or " dies" in text:
             self._told(f"{self.loop.time():12.6f} {text}")
 
-    def settle(self, name: str, template: Path, vault: Vault | None = None) -> Place:
+    def settle(self, name: str, template: Path, vault: Vault | None = None, *, kind: type[Place] = Place) -> Place:
         """A place with a copy of a template's folder."""
         folder = self.folder / name
         shutil.copytree(template, folder, ignore=shutil.ignore_patterns("*-shm"))
-        place = self.places[name] = Place(self, name, folder)
+        place = self.places[name] = kind(self, name, folder)
         self.draws[name] = drawing(f"{self.seed}/{name}")
         if vault is not None:
             self.vaults[name] = vault
