@@ -46,6 +46,12 @@ class Entrance:
         self._seconds = seconds
         self._shaking: dict[asyncio.Task[None], str] = {}  # oldest first
         self._accepting: asyncio.Task[None] | None = None
+        self.begun = 0
+        """How many TLS handshakes were begun so far."""
+        self.lost = 0
+        """How many of them came to no end: refused, broken off, or given up after their time."""
+        self.shut = 0
+        """How many of those that were lost had to go because there were too many."""
 
     @property
     def shaking(self) -> Counter[str]:
@@ -75,14 +81,18 @@ class Entrance:
                 continue
             await asyncio.sleep(0)  # those before it get on: a queue of many is taken without a pause
             machine = machine_of(str(address[0]))
+            self.begun += context is not None
             shaking = self.shaking
             if context is not None and shaking[machine] >= self._of_one:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 line.close()
+                self.lost += 1
+                self.shut += 1
                 continue
             if context is not None and shaking.total() >= self._at_once:
                 most, _ = shaking.most_common(1)[0]
                 next(task for task, each in self._shaking.items() if each == most).cancel()
+                self.shut += 1
             task = asyncio.create_task(self._shake(line, context))
             self._shaking[task] = machine
             task.add_done_callback(lambda done: self._shaking.pop(done, None))
@@ -95,5 +105,6 @@ class Entrance:
                     self._protocol, line, ssl=context, ssl_handshake_timeout=limit
                 )
             except BaseException:
+                self.lost += context is not None
                 line.close()
                 raise
