@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from cordee.runtime.ballast import BALLAST, Ballast
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.doorkeeper import DoorCounts
 from cordee.runtime.interceptors import CallerLimits, ConnectionGuard, Gate, Observer, StrongConnection
 from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
@@ -96,6 +97,8 @@ class Listening:
     front: str  # host:port
     upkeep: Upkeep
     loops: tuple[asyncio.Task[None], ...] = ()
+    doors: Mapping[str, DoorCounts] = field(default_factory=dict)
+    """What the listeners know of those who came, by name."""
 
 
 @contextlib.asynccontextmanager
@@ -254,10 +257,13 @@ async def running(
         _host(members, front, directory)
         authority = directory.authority
         own = authority.server_certificate
-        to_members = rotating_server_credentials(own, root=authority.root, sessions=lambda: authority.sessions)
+        doors = {"members": members.door, "front": front.door}
+        to_members = rotating_server_credentials(
+            own, root=authority.root, sessions=lambda: authority.sessions, came=members.door.came
+        )
         ports = [
             members.listen(listen_members, to_members),
-            front.listen(listen_front, rotating_server_credentials(own, root=None)),
+            front.listen(listen_front, rotating_server_credentials(own, root=None, came=front.door.came)),
         ]
 
         async def tell(well: bool) -> None:
@@ -275,7 +281,7 @@ async def running(
         async with _beside(upkeep.run(), directory.broker.erase_for_ever()) as loops:
             try:
                 members_at, front_at = _with(listen_members, ports[0]), _with(listen_front, ports[1])
-                yield Listening(directory, members_at, front_at, upkeep, loops)
+                yield Listening(directory, members_at, front_at, upkeep, loops, doors)
             finally:
                 await asyncio.gather(members.stop(), front.stop())
 

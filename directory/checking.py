@@ -20,6 +20,7 @@ from cordee.runtime.doctor import Finding, sorted_findings
 from directory.findings import DIRECTORY
 from directory.house import House
 from directory.lastsigned import LastSigned
+from directory.saving import saving_findings
 from directory.store.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _CONNECT_SECONDS = 5.0
 # ---- the folder ----
 
 
-def check_folder(folder: Path, *, listening: bool = True) -> Iterator[Finding]:
+def check_folder(folder: Path, *, now: datetime, listening: bool = True) -> Iterator[Finding]:
     """Everything that is wrong there; with `listening`, also whether the addresses of founding.json answer here."""
     house = House(folder)
     try:
@@ -54,7 +55,7 @@ def check_folder(folder: Path, *, listening: bool = True) -> Iterator[Finding]:
     yield from rights_findings(folder, [house.mailbox, *private], known=DIRECTORY)
     yield from disk_findings(folder, known=DIRECTORY)
     yield from database_findings(house.database, newest=len(MIGRATIONS) + 1, known=DIRECTORY)
-    yield from _log(house)
+    yield from _log(house, now)
     if listening:
         for code, address in (("not_running", founding.members), ("front_closed", founding.front)):
             if not _answers(address):
@@ -63,7 +64,7 @@ def check_folder(folder: Path, *, listening: bool = True) -> Iterator[Finding]:
         yield DIRECTORY.found("swap_plain", device=device)
 
 
-def _log(house: House) -> Iterator[Finding]:
+def _log(house: House, now: datetime) -> Iterator[Finding]:
     entries = 0
     with suppress(sqlite3.Error):
         if house.database.exists():
@@ -72,6 +73,7 @@ def _log(house: House) -> Iterator[Finding]:
     if not entries:
         yield DIRECTORY.found("not_founded")
         return
+    yield from saving_findings(house, now)
     if not house.last_signed.exists():
         yield DIRECTORY.found("last_signed_lost")
         return
@@ -131,6 +133,8 @@ def _nothing(tx: Connection) -> None:
 
 def _signing(directory: Directory) -> Iterator[Finding]:
     now, rosters = directory.clock.now(), directory.rosters
+    if rosters.founded:
+        yield from saving_findings(directory.house, now)
     if not rosters.founded:
         yield DIRECTORY.found("not_founded")
     elif rosters.behind:

@@ -62,6 +62,18 @@ DIRECTORY: Final = Ailments(
             N_("Mend what the other findings name; the round is tried again every five seconds."),
         ),
         Ailment(
+            "no_backup",
+            _SOON,
+            N_("No backup was ever made."),
+            N_("Make one now, and then each week: cordee directory backup."),
+        ),
+        Ailment(
+            "no_recent_backup",
+            _SOON,
+            N_("The last backup is of {time}."),
+            N_("Make one now, and then each week: cordee directory backup."),
+        ),
+        Ailment(
             "certificate_expired",
             _BROKEN,
             N_("The directory’s certificate ran out on {time}."),

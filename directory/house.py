@@ -96,6 +96,11 @@ class House:
         return self.folder / "closed-years"
 
     @property
+    def last_backup(self) -> Path:
+        """When a copy was last made; in no copy itself."""
+        return self.folder / "last-backup"
+
+    @property
     def founding_file(self) -> Path:
         """For the administrators."""
         return self.folder / "founding.json"

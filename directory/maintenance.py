@@ -26,6 +26,7 @@ from directory.lastsigned import LastSigned
 from directory.log_file import read_entries
 from directory.restoration import mark_copy
 from directory.roster_store import count_pending
+from directory.saving import note_saved
 from directory.store import table_of
 from directory.store.migrations import directory_database
 from directory.store.roster import EntryRow
@@ -87,16 +88,18 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     if (target / house.database.name).exists():
         raise AlreadyExists(what=target / house.database.name)
     private_folder(target)
+    now = SystemClock().now()
     with _open(house) as db:
         db.backup(target / house.database.name)
     with directory_database(target / house.database.name) as copy:
-        copy.write_sync(lambda tx: mark_copy(tx, SystemClock().now()))
+        copy.write_sync(lambda tx: mark_copy(tx, now))
     files = [house.database]
     # The founding last, as where a directory is made: it says that the rest is there. Without it, nothing starts.
     for each in (*(house.secrets if with_keys else ()), house.founding_file):
         if each.exists():
             write_new(target / each.name, read_whole(each))
             files.append(each)
+    note_saved(house, now)
     return [each.name for each in files]
 
 

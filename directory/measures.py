@@ -5,6 +5,7 @@ Labels are states and findings, never a member: counts by member, or by pair, wo
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from cordee.runtime.doctor import Finding, ready
 from cordee.runtime.metrics import Metrics, render
 from cordee.runtime.telling import Told, telling
 from directory.checking import examine
+from directory.saving import saved_at
 from directory.store import table_of
 from directory.store.roster import PendingEntryRow
 from directory.store.transfers import TransferRow
@@ -35,6 +37,7 @@ class DirectoryMeasures:
 
     def __init__(self, listening: Listening, metrics: Metrics) -> None:
         self._listening = listening
+        self._calls = metrics
         self.registry = registry = metrics.registry
 
         def gauge(name: str, told: str, *labels: str) -> Gauge:
@@ -50,6 +53,8 @@ class DirectoryMeasures:
         self._signed = gauge("log_signed_timestamp_seconds", "When the log was last signed.")
         self._database = gauge("database_bytes", "Size of the database with its write-ahead log.")
         self._free = gauge("disk_free_bytes", "Room left on the disk of the data folder.")
+        self._saved = gauge("backup_timestamp_seconds", "When the last backup was made; 0 where none is known.")
+        self._age = gauge("backup_age_seconds", "How long ago that was; infinite where none is known.")
         self._loops = gauge("loops", "Parts of the directory that run.")
 
     async def examine(self) -> list[Finding]:
@@ -65,6 +70,10 @@ class DirectoryMeasures:
             self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
         self._ready.set(ready(found))
         self._loops.set(sum(not each.done() for each in self._listening.loops))
+        self._calls.count_doors(self._listening.doors)
+        saved = saved_at(directory.house)
+        self._saved.set(0 if saved is None else saved.timestamp())
+        self._age.set(math.inf if saved is None else max(0.0, (directory.clock.now() - saved).total_seconds()))
         self._streams.set(directory.events.streams)
         rosters = directory.rosters
         self._entries.set(rosters.size)

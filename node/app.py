@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from cordee.runtime.ballast import BALLAST, Ballast
 from cordee.runtime.clock import Clock
 from cordee.runtime.crashpoint import Crashpoints
 from cordee.runtime.database import Database
+from cordee.runtime.doorkeeper import DoorCounts
 from cordee.runtime.durable import private_folder
 from cordee.runtime.interceptors import Observer
 from cordee.runtime.logs import logger
@@ -104,6 +106,10 @@ class Node:
     identity: Identity
     loops: tuple[asyncio.Task[None], ...]
     notices: Notices | None = None  # without an SMTP server there are none
+    doors: dict[str, DoorCounts] = field(default_factory=dict)
+    """What the listeners with TLS know of those who came, by name."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """What the pages refused, by reason."""
 
     @property
     def data_dir(self) -> Path:
@@ -275,7 +281,9 @@ async def opened(
         try:
             async with contextlib.AsyncExitStack() as open_doors:
                 if door is not None:
-                    own = hosted(house, door, identity=lambda: client.identity, root=lambda: client.root)
+                    own = hosted(
+                        house, door, identity=lambda: client.identity, root=lambda: client.root, doors=node.doors
+                    )
                     await open_doors.enter_async_context(own)
                 yield node
         finally:

@@ -14,6 +14,7 @@ from cordee.card import is_endpoint
 from cordee.errors import N_, InvalidInput, NotInThisState, TooLarge, WrongParty
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.members import MemberState, Roster
+from cordee.runtime.doorkeeper import DoorCounts
 from cordee.runtime.guard import ConnectionGuard
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.limits import CallerLimits
@@ -100,8 +101,10 @@ async def hosted(
     *,
     identity: Callable[[], tuple[TransportKey, bytes]],
     root: bytes | Callable[[], bytes],
+    doors: dict[str, DoorCounts] | None = None,
 ) -> AsyncIterator[int]:
     """Serve the mailbox until the block ends; the port. `identity` is asked for key and certificate at each handshake.
+    Who keeps its door is told to `doors`.
 
     Raises: ValueError where the house has no store for it; OSError where it cannot listen.
     """
@@ -117,7 +120,11 @@ async def hosted(
     server = Server(Gate(guard=guard, limits=limits))
     service = mailbox_pb2.DESCRIPTOR.services_by_name["Mailbox"]
     server.add(service, add_mailbox, MailboxServicer(house.mailbox, DirectMailboxPolicy(house)))
-    credentials = rotating_server_credentials(identity, root=root, sessions=lambda: standing.sessions)
+    credentials = rotating_server_credentials(
+        identity, root=root, sessions=lambda: standing.sessions, came=server.door.came
+    )
+    if doors is not None:
+        doors["mailbox"] = server.door
     port = server.listen(door.listen, credentials)
     await server.start()
     house.roster.followed.append(standing.follow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ class NodeMeasures:
         self._free = gauge("disk_free_bytes", "Room left on the disk of the data folder.")
         self._journal = gauge("journal_lines", "Lines of the journal.")
         self._roster = gauge("roster_entries", "Verified entries of the network's log.")
+        self._age = gauge("backup_age_seconds", "How long ago the last backup was made; infinite where there was none.")
         self._times = {
             name: gauge(f"{name}_timestamp_seconds", told)
             for name, told in (
@@ -68,6 +70,8 @@ class NodeMeasures:
             self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
         self._ready.set(all(each.ailment.severity is not Severity.BROKEN for each in found))
         self._loops.set(sum(not each.done() for each in node.loops))
+        self.calls.count_doors(node.doors)
+        self.calls.count_refusals(node.refused)
         if not any(each.ailment.code.startswith("database_") for each in found):
             await self._measure()
         return render(self.registry)
@@ -87,6 +91,8 @@ class NodeMeasures:
             ("backup", health.backup_at),
         ):
             self._times[name].set(0 if moment is None else moment.timestamp())
+        saved = health.backup_at
+        self._age.set(math.inf if saved is None else max(0.0, (now - saved).total_seconds()))
         states, jobs, waiting, since = await node.db.read(_counted)
         self._transfers.clear()
         for (state, outgoing), count in states.items():

@@ -54,6 +54,9 @@ three addresses over HTTP, on this machine alone. Both are off unless asked for.
 | `/metrics` | numbers for Prometheus; no label names a person, a case or a member |
 
 Freed memory is overwritten where the server is started with the two variables that [secrets.md](secrets.md) names.
+Of backups only those are known that `cordee node backup` and `cordee directory backup` made. The reasons by which refusals
+are counted are those of [errors.md](errors.md). gRPC tells nobody that it refused a handshake: what is counted for
+`members`, `front` and `mailbox` is who came and went without a call, a second later; at the `pages` it is the handshake itself.
 """,
         "columns": "| finding | | what is wrong | what to do |",
         "common": "## What either may find",
@@ -91,6 +94,10 @@ chose est *en panne* : c’est alors celui de la première panne ([errors.md](..
 | `/metrics` | des nombres pour Prometheus ; aucune étiquette ne nomme une personne, un dossier ou un membre |
 
 La mémoire rendue est effacée là où le serveur est lancé avec les deux variables de [secrets.md](../secrets.md).
+Seules sont connues les sauvegardes faites par `cordee node backup` et `cordee directory backup`. Les raisons selon lesquelles
+les refus sont comptés sont celles de [errors.md](../errors.md). gRPC ne dit à personne qu’il a refusé une poignée de main TLS :
+pour `members`, `front` et `mailbox`, est compté qui est venu et reparti sans un appel, une seconde plus tard ; aux `pages`,
+c’est la poignée de main elle-même.
 """,
         "columns": "| constat | | ce qui ne va pas | que faire |",
         "common": "## Ce que les deux peuvent constater",

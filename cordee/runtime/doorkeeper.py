@@ -15,14 +15,16 @@ import os
 import resource
 import socket
 import struct
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from cordee.runtime.logs import logger
 
-__all__ = ["Bounds", "Connection", "Doorkeeper", "to_be_shut"]
+__all__ = ["Bounds", "Connection", "DoorCounts", "Doorkeeper", "to_be_shut"]
 
 log = logger("doorkeeper")
 
@@ -30,6 +32,25 @@ _EVERY = 0.5  # seconds
 _OWN = "/proc/self/fd"
 _RECEIVED = 128  # offset of tcpi_bytes_received in struct tcp_info of linux/tcp.h
 _INFO = 192  # bytes of it that we ask for
+
+
+class DoorCounts(Protocol):
+    """What a listener knows of those who came to it; each number only grows."""
+
+    @property
+    def begun(self) -> int:
+        """TLS handshakes."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Those that led to nothing."""
+        ...
+
+    @property
+    def shut(self) -> int:
+        """Connections that had to go because there were too many."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -109,12 +130,31 @@ class Doorkeeper:
         self._seen: dict[int, tuple[str, str, float]] = {}  # inode: peer, address, since; others' sockets have no peer
         self._callers: dict[str, Hashable] = {}  # by peer
         self._highest = 0  # number of a descriptor that was a socket's, and one
+        self._asked: set[str] = set()  # peers that made a call, whatever came of it
+        self._fruitful = self._missing = 0
+        self._lock = threading.Lock()
+        self.begun = 0
+        """How many TLS handshakes were begun so far."""
+        self.lost = 0
+        """How many of them ended before a first call, as far as the last look but one could tell: gRPC tells nobody
+        that it refused one."""
         self.shut = 0
         """How many connections were shut so far."""
 
     def watch(self, port: int) -> None:
         """Look after this port too."""
         self._ports.add(port)
+
+    def came(self) -> None:
+        """A TLS handshake begins. From any thread."""
+        with self._lock:
+            self.begun += 1
+
+    def asked(self, peer: str) -> None:
+        """A call came on the connection from `peer`, from whomever."""
+        if peer not in self._asked:
+            self._asked.add(peer)
+            self._fruitful += 1
 
     def met(self, peer: str, caller: Hashable) -> None:
         """Somebody known made a call on the connection from `peer`, as gRPC writes it: "ipv4:192.0.2.1:50000"."""
@@ -135,12 +175,20 @@ class Doorkeeper:
         now = self._clock()
         found = [each for inode, number in own.items() if (each := self._connection(inode, number, now)) is not None]
         self._forget(own)
+        self._count(found)
         gone = to_be_shut(found, now=now, bounds=self.bounds)
         for each in gone:
             self._shut(each, own[each.inode])
         if gone:
             log.warning("connections.shut", count=len(gone))
         return len(gone)
+
+    def _count(self, found: Sequence[Connection]) -> None:
+        """Whoever came, did not ask, and is not here any more. Two looks must agree: a call may be on its way to us."""
+        silent = sum(self._seen[each.inode][0] not in self._asked for each in found)
+        missing = self.begun - self._fruitful - silent
+        self.lost = max(self.lost, min(missing, self._missing))
+        self._missing = missing
 
     def _own_sockets(self) -> dict[int, int]:
         """Descriptors of sockets of ours, by inode."""
@@ -173,6 +221,7 @@ class Doorkeeper:
             del self._seen[inode]
         peers = {peer for peer, _, _ in self._seen.values()}
         self._callers = {peer: caller for peer, caller in self._callers.items() if peer in peers}
+        self._asked &= peers
 
     def _shut(self, connection: Connection, number: int) -> None:
         if _inode(number) != connection.inode:  # closed meanwhile, and its number is another's

@@ -87,6 +87,8 @@ class Gate(grpc.aio.ServerInterceptor):
         self._observers = tuple(observers)
         self._deadline = deadline
         self._idle = idle
+        self.asked: Callable[[str], None] | None = None
+        """Hears of each call, before the guard looks at it, from which peer it comes."""
         self.met: Callable[[str, Hashable], None] | None = None
         """Hears, at each call that the guard lets in, from which peer it comes and whose it is."""
 
@@ -174,6 +176,8 @@ class Gate(grpc.aio.ServerInterceptor):
         try:
             try:
                 if self._guard is not None:
+                    if self.asked is not None:
+                        self.asked(context.peer())
                     who = await self._guard.identify(context)
                     if self.met is not None:
                         peer = context.peer()

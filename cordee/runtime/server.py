@@ -72,7 +72,7 @@ class Server:
         self._reflect = reflect
         self.door = Doorkeeper(connections)
         self._keeping: asyncio.Task[None] | None = None
-        gate.met = self.door.met
+        gate.asked, gate.met = self.door.asked, self.door.met
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def add(self, service: Any, register: Callable[[Any, Any], None], servicer: object) -> None:

@@ -226,10 +226,12 @@ def rotating_server_credentials(
     *,
     root: bytes | Callable[[], bytes] | None,
     sessions: Callable[[], int] = lambda: 0,
+    came: Callable[[], None] = lambda: None,
 ) -> grpc.ServerCredentials:
     """As `server_credentials`, but `fetch` is asked at every handshake, so that a renewed certificate is used at once.
     So is `root`, where it is no certificate but says which. Once the number that `sessions` gives is another, no TLS
-    session from before is resumed: gRPC resumes one without a look at the client's certificate.
+    session from before is resumed: gRPC resumes one without a look at the client's certificate. `came` hears of each
+    handshake, from a thread of gRPC's.
 
     Where one of them fails, nobody gets in: gRPC itself would go on with the old certificates, failing open.
     """
@@ -253,6 +255,7 @@ def rotating_server_credentials(
 
     def fetcher() -> grpc.ServerCertificateConfiguration | None:
         try:
+            came()
             return configuration()
         except Exception:  # whatever it was, gRPC must not fall back on what it has
             made.clear()

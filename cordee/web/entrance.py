@@ -49,6 +49,12 @@ class Entrance:
         self._seconds = seconds
         self._shaking: dict[asyncio.Task[None], str] = {}  # oldest first
         self._accepting: asyncio.Task[None] | None = None
+        self.begun = 0
+        """How many TLS handshakes were begun so far."""
+        self.lost = 0
+        """How many of them came to no end: refused, broken off, or given up after their time."""
+        self.shut = 0
+        """How many of those that were lost had to go because there were too many."""
 
     @property
     def shaking(self) -> Counter[str]:
@@ -85,14 +91,18 @@ class Entrance:
 
     def _receive(self, line: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
         machine = machine_of(address)
+        self.begun += context is not None
         shaking = self.shaking
         if context is not None and shaking[machine] >= self._of_one:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             line.close()
+            self.lost += 1
+            self.shut += 1
             return
         if context is not None and shaking.total() >= self._at_once:
             most, _ = shaking.most_common(1)[0]
             next(task for task, each in self._shaking.items() if each == most).cancel()
+            self.shut += 1
         task = asyncio.create_task(self._shake(line, context))
         self._shaking[task] = machine
         task.add_done_callback(lambda done: self._shaking.pop(done, None))
@@ -105,5 +115,6 @@ class Entrance:
                     self._protocol, line, ssl=context, ssl_handshake_timeout=limit
                 )
             except BaseException:
+                self.lost += context is not None
                 line.close()
                 raise

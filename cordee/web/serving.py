@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cordee.errors import N_, InvalidInput
+from cordee.runtime.doorkeeper import DoorCounts
 from cordee.web.entrance import Entrance
 
 __all__ = ["Listening", "Site", "serving"]
@@ -72,16 +73,16 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         super().__init__(config)
-        self._entrance = Entrance(listener, self._connection)
+        self.entrance = Entrance(listener, self._connection)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let in whoever comes."""
         await super().startup(sockets=[])
-        self._entrance.open(self.config.ssl)
+        self.entrance.open(self.config.ssl)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody any more; those who are in have a moment."""
-        await self._entrance.close()
+        await self.entrance.close()
         await super().shutdown(sockets=[])
 
     def _connection(self) -> _Connection:
@@ -133,8 +134,12 @@ class _Connection(H11Protocol):
 
 
 @contextlib.asynccontextmanager
-async def serving(where: Listening, site: Site) -> AsyncIterator[str]:
-    """Serve until the block ends; the address to open is given. Raises InvalidInput."""
+async def serving(
+    where: Listening, site: Site, *, opened: Callable[[DoorCounts], None] = lambda _: None
+) -> AsyncIterator[str]:
+    """Serve until the block ends; the address to open is given. `opened` gets what is counted at their door, where
+    that is TLS. Raises InvalidInput.
+    """
     where.require_sound()
     try:
         listener = socket.create_server((where.address, where.port))
@@ -159,6 +164,8 @@ async def serving(where: Listening, site: Site) -> AsyncIterator[str]:
     )
     port = listener.getsockname()[1]
     server = _Server(config, listener)
+    if where.secure:
+        opened(server.entrance)
     running = asyncio.create_task(server.serve(sockets=[]))
     try:
         while not server.started and not running.done():  # noqa: ASYNC110  # uvicorn tells nobody of it

@@ -151,11 +151,13 @@ def doctor(ctx: click.Context, data_dir: Path, no_network: bool) -> None:
     JSON: [{finding, severity: broken | soon | advice, message, remedy, facts: {}}]
     """
     from cordee.runtime.checkup import unit_findings
+    from cordee.runtime.clock import SystemClock
     from cordee.runtime.doctor import tell
     from directory.checking import UNIT, check_folder
     from directory.findings import DIRECTORY
 
-    found = [*check_folder(data_dir, listening=not no_network), *unit_findings(UNIT, known=DIRECTORY)]
+    now = SystemClock().now()
+    found = [*check_folder(data_dir, now=now, listening=not no_network), *unit_findings(UNIT, known=DIRECTORY)]
     ctx.exit(int(tell(found, Output(ctx))))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from cordee.runtime.doorkeeper import DoorCounts
 from cordee.web import serving as served
 from cordee.web.serving import Listening
 from node.web.app import application
@@ -22,4 +23,8 @@ def serving(
     node: Node, where: Listening, *, site: Callable[..., ASGIApp] = application
 ) -> AbstractAsyncContextManager[str]:
     """Serve until the block ends; the address to open is given. `site` makes the pages. Raises InvalidInput."""
-    return served.serving(where, lambda hosts, secure: site(node, hosts=hosts, secure=secure))
+
+    def opened(door: DoorCounts) -> None:
+        node.doors["pages"] = door
+
+    return served.serving(where, lambda hosts, secure: site(node, hosts=hosts, secure=secure), opened=opened)

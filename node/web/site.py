@@ -92,10 +92,13 @@ class Site:
                     await self._may_know(visit, shown)
                     return await shown.post(visit, form)
             except NotSignedIn as missing:
+                self.node.refused[missing.reason] += 1
                 return await self.sign_in_first(request, shown, _DOORS.get(type(missing), "/sign-in"))
             except NeedToKnow as kept:
+                self.node.refused[kept.reason] += 1
                 return self.reason_first(request, kept)
             except CordeeError as refused:
+                self.node.refused[refused.reason] += 1
                 return self.refusal(request, refused, visit)
             except Exception as failed:
                 known = told(failed, what=N_("the server"))

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
+from cordee.errors import AlreadyExists
 from cordee.runtime.command import root
 from cordee.runtime.doctor import Finding
 from cordee.runtime.metrics import Metrics
 from directory.checking import check_folder, examine
 from directory.findings import DIRECTORY
+from directory.house import House
+from directory.maintenance import save
 from directory.measures import watched
+from directory.saving import note_saved
 from tests.directory.town import Town
 
 MACHINE = {"swap_plain", "disk_low", "disk_full"}
@@ -35,41 +39,47 @@ def codes(found: Iterable[Finding]) -> set[str]:
     return told - MACHINE
 
 
+async def founded(town: Town) -> None:
+    """A network whose directory was saved just now."""
+    await town.found()
+    note_saved(House(town.folder), town.clock.now())
+
+
 async def here(town: Town) -> set[str]:
     listening = town.listening
     return codes(await examine(listening.directory, listening.upkeep, listening.loops))
 
 
 async def test_a_folder_tells_what_is_wrong_with_it(tmp_path: Path) -> None:
-    assert codes(check_folder(tmp_path)) == {"not_initialised"}
+    assert codes(check_folder(tmp_path, now=datetime.now(UTC))) == {"not_initialised"}
     town = Town.make(tmp_path / "directory")
     folder = town.folder
-    assert codes(check_folder(folder, listening=False)) == {"not_founded"}
+    assert codes(check_folder(folder, now=town.clock.now(), listening=False)) == {"not_founded"}
     async with town.open():
-        await town.found()
+        await founded(town)
         await town.join("Paris")
-        assert codes(check_folder(folder, listening=False)) == set()
-    assert codes(check_folder(folder)) == {"not_running", "front_closed"}
+        assert codes(check_folder(folder, now=town.clock.now(), listening=False)) == set()
+    assert codes(check_folder(folder, now=town.clock.now())) == {"not_running", "front_closed"}
     older = (folder / "directory.db").read_bytes()
     async with town.open():
         await town.join("Marseille")
     (folder / "directory.db").write_bytes(older)
     for beside in folder.glob("directory.db-*"):
         beside.unlink()
-    assert codes(check_folder(folder, listening=False)) == {"log_behind"}
+    assert codes(check_folder(folder, now=town.clock.now(), listening=False)) == {"log_behind"}
     (folder / "last-signed").unlink()
-    assert codes(check_folder(folder, listening=False)) == {"last_signed_lost"}
+    assert codes(check_folder(folder, now=town.clock.now(), listening=False)) == {"last_signed_lost"}
     (folder / "server.key").unlink()
-    assert codes(check_folder(folder, listening=False)) == {"last_signed_lost", "file_missing"}
+    assert codes(check_folder(folder, now=town.clock.now(), listening=False)) == {"last_signed_lost", "file_missing"}
     (folder / "directory.db").write_bytes(os.urandom(8192))
-    assert "database_damaged" in codes(check_folder(folder, listening=False))
+    assert "database_damaged" in codes(check_folder(folder, now=town.clock.now(), listening=False))
 
 
 async def test_a_directory_that_runs_tells_what_fails(tmp_path: Path) -> None:
     town = Town.make(tmp_path / "directory")
     async with town.open():
         assert await here(town) == {"not_founded"}
-        await town.found()
+        await founded(town)
         assert await here(town) == set()
         with sqlite3.connect(town.listening.directory.db.path, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -102,7 +112,7 @@ async def _rounds(town: Town, done: Any) -> None:
 async def test_a_log_that_is_not_signed_any_more_is_told(tmp_path: Path) -> None:
     town = Town.make(tmp_path / "directory")
     async with town.open():
-        await town.found()
+        await founded(town)
         upkeep: Any = town.listening.upkeep
         upkeep.round = _nothing
         town.clock.advance(timedelta(hours=4))
@@ -113,6 +123,39 @@ async def _nothing() -> None:
     return None
 
 
+async def test_a_backup_that_was_never_made_or_long_ago_is_told_by_folder_server_and_measures(tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry(), version="test")
+    town = Town.make(tmp_path / "directory")
+    async with town.open(metrics=metrics), watched(town.listening, metrics, "127.0.0.1:0") as address:
+        assert await here(town) == {"not_founded"}, "there is nothing to save yet"
+        await town.found()
+        assert await here(town) == {"no_backup"}
+        told = (await ask(address, "/metrics"))[1]
+        assert "cordee_directory_backup_timestamp_seconds 0.0" in told
+        assert "cordee_directory_backup_age_seconds +Inf" in told
+        save(town.folder, tmp_path / "copy", with_keys=False)
+        assert not (tmp_path / "copy" / "last-backup").exists(), "a copy does not say that it was saved"
+        note_saved(House(town.folder), town.clock.now())  # the command has the machine's clock
+        assert await here(town) == set()
+        town.clock.advance(timedelta(days=9))
+        assert "no_recent_backup" in await here(town)
+        assert "no_recent_backup" in codes(check_folder(town.folder, now=town.clock.now(), listening=False))
+        assert "cordee_directory_backup_age_seconds 777600.0" in (await ask(address, "/metrics"))[1]
+        assert "no_recent_backup" not in (await ask(address, "/readyz"))[1], "that is no reason to stop"
+        (town.folder / "last-backup").write_bytes(b"\xff")
+        assert "no_backup" in await here(town)
+
+
+async def test_saving_the_directory_is_what_is_noted(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        await town.found()
+        save(town.folder, tmp_path / "copy", with_keys=True)
+        assert "no_backup" not in codes(check_folder(town.folder, now=datetime.now(UTC), listening=False))
+        with pytest.raises(AlreadyExists):
+            save(town.folder, tmp_path / "copy", with_keys=False)
+
+
 async def test_readiness_and_measures_follow_and_name_nobody(tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry(), version="test")
     town = Town.make(tmp_path / "directory")
@@ -120,19 +163,19 @@ async def test_readiness_and_measures_follow_and_name_nobody(tmp_path: Path) -> 
         await town.found()
         paris = await town.join("Paris")
         async with watched(town.listening, metrics, "127.0.0.1:0") as address:
-            assert await _ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
-            told = (await _ask(address, "/metrics"))[1]
+            assert await ask(address, "/readyz") == (200, '{"ready": true, "broken": []}')
+            told = (await ask(address, "/metrics"))[1]
             assert 'cordee_directory_members{state="active"} 1.0' in told
             assert "cordee_directory_ready 1.0" in told
             assert paris.keys.id.hex()[:8] not in told
             erasing = next(each for each in town.listening.loops if each.get_name() == "erase_for_ever")
             erasing.cancel()
             await asyncio.wait([erasing])
-            assert (await _ask(address, "/healthz"))[0] == 503
-            assert json.loads((await _ask(address, "/readyz"))[1]) == {"ready": False, "broken": ["loop_dead"]}
+            assert (await ask(address, "/healthz"))[0] == 503
+            assert json.loads((await ask(address, "/readyz"))[1]) == {"ready": False, "broken": ["loop_dead"]}
 
 
-async def _ask(address: str, path: str) -> tuple[int, str]:
+async def ask(address: str, path: str) -> tuple[int, str]:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())

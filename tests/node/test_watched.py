@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import ssl
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cordee.errors import InvalidInput
 from cordee.transfer import State
+from node.backup import Written, note_backup
 from node.examining import examine
+from node.store.migrations import MIGRATIONS
 from node.watched import watched
+from node.web.server import Listening, serving
+from tests.faults.floods.scene import self_signed
 from tests.neighbours import eventually, neighbourhood
 
 from .ill import codes, lone_node
@@ -90,6 +97,48 @@ async def test_a_node_whose_database_is_held_says_so_and_measures_what_it_can(tm
         other.close()
         assert 'cordee_node_finding{finding="database_locked",severity="broken"} 1.0' in told
         assert "database_locked" not in (await ask(address, "/metrics"))[1], "it is over"
+
+
+async def test_what_the_pages_refuse_and_handshakes_that_fail_are_counted(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    where = Listening(certificate=certificate, key=key)
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    async with (
+        lone_node(tmp_path) as node,
+        watched(node, "127.0.0.1:0") as (_, address),
+        serving(node, where) as pages,
+    ):
+        async with httpx.AsyncClient(base_url=pages, verify=trusted, timeout=60) as browser:
+            await browser.get("/cases")
+            typed = {"name": "nobody", "password": "a password of nobody"}
+            answer = await browser.post("/sign-in", data=typed, headers={"Sec-Fetch-Site": "same-origin"})
+            assert answer.status_code == 401
+        with pytest.raises(httpx.ConnectError):  # a browser that does not trust the certificate
+            async with httpx.AsyncClient(base_url=pages, timeout=60) as stranger:
+                await stranger.get("/sign-in")
+
+        async def told() -> bool:
+            lines = (await ask(address, "/metrics"))[1].splitlines()
+            return {
+                'cordee_refusals_total{reason="NOT_SIGNED_IN"} 1.0',
+                'cordee_refusals_total{reason="WRONG_PASSWORD"} 1.0',
+                'cordee_tls_handshakes_total{listener="pages"} 2.0',
+                'cordee_tls_handshakes_refused_total{listener="pages"} 1.0',
+                'cordee_connections_shut_total{listener="pages"} 0.0',
+            } <= set(lines)
+
+        await eventually(told, what="all of it")
+
+
+async def test_the_age_of_the_last_backup_is_told(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        assert "cordee_node_backup_age_seconds +Inf" in (await ask(address, "/metrics"))[1]
+        made = node.clock.now() - timedelta(days=9)
+        written = Written(created=made, schema=len(MIGRATIONS) + 1, files=0, bytes=0, missing=0)
+        await asyncio.to_thread(note_backup, node.data_dir, written)
+        told = (await ask(address, "/metrics"))[1]
+        assert f"cordee_node_backup_age_seconds {timedelta(days=9).total_seconds()}" in told
+        assert 'cordee_node_finding{finding="no_recent_backup",severity="soon"} 1.0' in told
 
 
 async def test_nothing_else_is_answered(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def open_routes(node: Node, *, secure: bool) -> Sequence[Route]:
             async with comparing.turn(machine):
                 token = await _token(node, name, password)
         except CordeeError as refused:
+            node.refused[refused.reason] += 1
             told = " ".join(translate(refused, language))
             status = status_of(refused) if isinstance(refused, TooManyRequests) else 401
             return page("sign_in.html", language, status=status, visit=None, refused=told, name=name, next=following)

@@ -186,6 +186,7 @@ async def _answered(
     try:
         return come_in(half, outcome.token)
     except CordeeError as refused:
+        half.node.refused[refused.reason] += 1
         return await _code_page(half, template, refused)
 
 

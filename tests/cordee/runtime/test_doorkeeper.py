@@ -164,3 +164,24 @@ async def test_without_a_descriptor_left_it_still_sees_who_used_them_up(port: in
         assert door.look() == 6
         await asyncio.sleep(0.1)
         assert sum(map(is_open, lines)) == 4
+
+
+async def test_whoever_came_and_went_without_a_call_is_counted_as_lost(port: int) -> None:
+    door = Doorkeeper()
+    door.watch(port)
+    with ExitStack() as stack:
+        for line in await opened(port, 5, stack):
+            door.came()
+            if door.begun <= 2:
+                host, ours = line.getsockname()
+                for _ in range(3):
+                    door.asked(f"ipv4:{host}:{ours}")
+        assert [door.look(), door.look(), door.begun, door.lost] == [0, 0, 5, 0], "they are all here"
+    await asyncio.sleep(0.1)
+    door.came()  # so short that no look ever saw it
+    door.look()
+    assert door.lost == 0, "a call of theirs may still be on its way to us"
+    door.look()
+    assert door.lost == 4
+    door.look()
+    assert (door.begun, door.lost, len(door._asked)) == (6, 4, 0)

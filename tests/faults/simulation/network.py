@@ -134,6 +134,7 @@ class SimServer:
         self.owner: Any = PROCESS.get()
         self.running: dict[_Call, None] = {}  # in the order in which they came
         self.serving = True
+        self.door = SimpleNamespace(came=None)
 
     def add(self, service: Any, register: Callable[[Any, Any], None], servicer: object) -> None:
         register(servicer, self)
