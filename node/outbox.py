@@ -193,7 +193,7 @@ class Outbox:
     async def _sign_again(self, waiting: Waiting) -> bool:
         house, now = self._house, self._house.clock.now()
         fresh = redate(waiting.signed, key=house.keys.identity, now=now, checkpoint=house.tree_head())
-        if waiting.kind is Kind.OFFER:
+        if waiting.kind is Kind.OFFER and waiting.signed.signer == house.keys.identity.public.key_id:
             known = house.roster
             try:  # an offer that its own node cannot read would stand in the way of whatever concerns its case
                 Offer.parse(fresh, known.roster, now=now, tree=known.root_at, fresh=True)

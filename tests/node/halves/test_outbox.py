@@ -312,6 +312,31 @@ async def test_where_this_machines_clock_is_wrong_nothing_is_dated_anew(
     assert len(paris.line.submitted) == 1
 
 
+async def test_what_a_clock_that_was_ahead_had_dated_can_be_taken_once_it_is_right(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    stage.clock.advance(timedelta(seconds=400).total_seconds())
+    made = await stage.offer(paris, marseille)
+    stage.clock.advance(timedelta(seconds=-400).total_seconds())
+    paris.line.answers = [ClockSkew(theirs="—", ours="—")]
+    assert await paris.outbox.flush()
+    await stage.hears(marseille, paris.line.submitted[1], Kind.OFFER)
+    assert marseille.state(made.transfer) is State.OFFERED
+
+
+async def test_an_offer_that_would_be_over_once_it_is_dated_anew_ends_and_does_not_stand(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made = await stage.offer(paris, marseille)
+    stage.clock.advance(timedelta(days=30).total_seconds())
+    paris.line.answers = [ClockSkew(theirs="—", ours="—")]
+    paris.ear.settles = Unreachable(peer="directory")
+    assert not await paris.outbox.flush()
+    (looked,) = paris.ear.reconciled
+    assert (looked[0], looked[1], type(looked[2])) == (made.transfer, Kind.OFFER, StatementRefused)
+    assert len(paris.line.submitted) == 1
+
+
 async def test_a_withdrawal_names_the_offer_that_was_dated_anew(stage: Stage, paris: Half, marseille: Half) -> None:
     made = await stage.offer(paris, marseille)
     await paris.sending.withdraw(PERSON, made.transfer)
