@@ -87,6 +87,18 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     if (target / house.database.name).exists():
         raise AlreadyExists(what=target / house.database.name)
     private_folder(target)
+    written: list[Path] = []
+    try:
+        return [each.name for each in _copied(house, target, written, with_keys=with_keys)]
+    except BaseException:
+        for path in written:  # half a copy would keep the next one from being made
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _copied(house: House, target: Path, written: list[Path], *, with_keys: bool) -> list[Path]:
+    """What was copied; `written` grows before each file does."""
+    written += (target / f"{house.database.name}{end}" for end in ("", "-wal", "-shm"))
     with _open(house) as db:
         db.backup(target / house.database.name)
     with directory_database(target / house.database.name) as copy:
@@ -96,8 +108,9 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     for each in (*(house.secrets if with_keys else ()), house.founding_file):
         if each.exists():
             write_new(target / each.name, read_whole(each))
+            written.append(target / each.name)
             files.append(each)
-    return [each.name for each in files]
+    return files
 
 
 def bring_back(folder: Path, log: Path, *, longest: bool = False) -> tuple[int, int]:
