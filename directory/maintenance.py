@@ -88,7 +88,20 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     if (target / house.database.name).exists():
         raise AlreadyExists(what=target / house.database.name)
     private_folder(target)
-    now = SystemClock().now()
+    written, now = list[Path](), SystemClock().now()
+    try:
+        files = _copied(house, target, written, with_keys=with_keys, now=now)
+    except BaseException:
+        for path in written:  # half a copy would keep the next one from being made
+            path.unlink(missing_ok=True)
+        raise
+    note_saved(house, now)
+    return [each.name for each in files]
+
+
+def _copied(house: House, target: Path, written: list[Path], *, with_keys: bool, now: datetime) -> list[Path]:
+    """What was copied; `written` grows before each file does."""
+    written += (target / f"{house.database.name}{end}" for end in ("", "-wal", "-shm"))
     with _open(house) as db:
         db.backup(target / house.database.name)
     with directory_database(target / house.database.name) as copy:
@@ -98,9 +111,9 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     for each in (*(house.secrets if with_keys else ()), house.founding_file):
         if each.exists():
             write_new(target / each.name, read_whole(each))
+            written.append(target / each.name)
             files.append(each)
-    note_saved(house, now)
-    return [each.name for each in files]
+    return files
 
 
 def bring_back(folder: Path, log: Path, *, longest: bool = False) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import click
 
 from cordee.errors import N_, AlreadyExists, CordeeError, InvalidInput, SheetRefused, WordsRefused
 from cordee.runtime.durable import private_folder, write_new
+from cordee.runtime.exhausted import told
 from cordee.runtime.kit_sheets import Purpose, printed
 from cordee.runtime.output import Output
 from cordee.runtime.texts import text, translate, why
@@ -121,15 +122,19 @@ def _show(output: Output, sheet: Sheet, count: int) -> None:
 
 
 def _write(sheets: Sequence[Sheet], purpose: Purpose, folder: Path) -> list[str]:
-    files = []
+    files: list[str] = []
     try:
         private_folder(folder)
         for each in sheets:
             path = folder / f"kit-{each.kit}-{each.number}.pdf"
-            write_new(path, printed(each, purpose))
             files.append(str(path))
+            write_new(path, printed(each, purpose))
     except OSError as error:
-        raise InvalidInput(field="--folder", problem=why(error, N_("it cannot be written"))) from error
+        theirs = files[-1:] if isinstance(error, FileExistsError) else []
+        for written in files[: len(files) - len(theirs)]:  # some of a kit's sheets are no kit
+            Path(written).unlink(missing_ok=True)
+        known = told(error, what=str(folder))
+        raise known or InvalidInput(field="--folder", problem=why(error, N_("it cannot be written"))) from error
     return files
 
 

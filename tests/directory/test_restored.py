@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
@@ -15,7 +17,7 @@ import pytest
 from sqlalchemy import MetaData
 
 from cordee.checkpoint import open_checkpoint
-from cordee.errors import LogBehind
+from cordee.errors import LogBehind, StorageFull
 from cordee.runtime.database import Database
 from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.tls import channel
@@ -23,11 +25,13 @@ from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
+from directory.files import write_new
 from directory.holdings import LogKeys
 from directory.maintenance import next_authority, next_log_key, save
 from directory.store import migrations, table_of
 from directory.store.roster import RestorationRow
 from tests.directory.town import Node, Town, refused
+from tests.flushing import Flushed
 from tests.transfers import Story
 
 
@@ -93,6 +97,48 @@ def test_the_record_of_what_was_signed_is_in_no_backup(tmp_path: Path) -> None:
     loss = Loss(tmp_path)
     asyncio.run(loss.happen())
     assert sorted(path.name for path in loss.backup.iterdir()) == ["directory.db", "founding.json"]
+
+
+def test_the_founding_is_the_last_file_of_a_saved_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = Loss(tmp_path)
+    asyncio.run(loss.happen())
+    flushed = Flushed(monkeypatch)
+    whole: list[set[str]] = []
+    link = os.link
+
+    def named(source: Path, target: Path, **options: Any) -> None:
+        if Path(target).name == "founding.json":
+            beside = Path(target).parent
+            assert (beside / "directory.db").stat().st_size > 0, "SQLite synchronises it by itself"
+            whole.append({each.name for each in beside.iterdir() if flushed.whole(each)})
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", named)
+    save(loss.town.folder, tmp_path / "another", with_keys=True)
+    assert whole, "it is given its name"
+    assert whole[0] >= {"log.key", "ca.key", "server.key"}, "all else lasts by then"
+
+
+@pytest.mark.parametrize("fails", ["directory.db", "log.key", "founding.json"])
+def test_a_copy_that_finds_no_room_is_gone_and_the_same_works_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    loss = Loss(tmp_path)
+    asyncio.run(loss.happen())
+    target = tmp_path / "another"
+
+    def full(*arguments: Any, **_: Any) -> None:
+        if Path(arguments[0] if fails != "directory.db" else target / fails).name == fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_new(*arguments)
+
+    with monkeypatch.context() as while_it_is_full:
+        name = "directory.maintenance." + ("mark_copy" if fails == "directory.db" else "write_new")
+        while_it_is_full.setattr(name, full)
+        with pytest.raises((OSError, StorageFull)):
+            save(loss.town.folder, target, with_keys=True)
+    assert list(target.iterdir()) == []
+    assert save(loss.town.folder, target, with_keys=True)[-1] == "founding.json"
 
 
 async def test_nothing_is_signed_or_served_below_what_was_signed(loss: Loss) -> None:

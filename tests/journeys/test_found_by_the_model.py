@@ -8,11 +8,16 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from cordee.errors import StatementRefused
+import pytest
+
+from cordee import statements
+from cordee.errors import StatementRefused, Unreachable
 from cordee.ids import TransferId
+from cordee.signing import Signed
 from cordee.transfer import Kind, State
 from cordee.v1 import statements_pb2 as v1
 from node import journal, transfer_store
+from node.directory_client import DirectoryClient
 from node.restoring import opened_by_passphrase, restore
 from tests.journeys.aftermath import holder, one_holder
 from tests.journeys.test_outcomes import accept, case_id_of, cut_off, erasure_is, offered, restart, row_of
@@ -193,3 +198,25 @@ async def test_a_case_that_was_to_be_kept_and_is_lost_with_the_machine_is_journa
         await burn_and_restore(marseille, data)
         assert "restored.lost" in await actions(marseille)
         assert (await row_of(marseille, transfer)).erasure == "refused"
+
+
+async def test_an_answer_shows_that_what_it_answers_was_taken_though_the_brokers_own_word_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = DirectoryClient.submit
+
+    async def lost(self: DirectoryClient, signed: Signed) -> str:
+        state = await real(self, signed)
+        if statements.peek(signed).kind in (Kind.OFFER, Kind.SHIPMENT):
+            raise Unreachable(peer="the directory")  # it took it, and nobody hears that
+        return state
+
+    monkeypatch.setattr(DirectoryClient, "submit", lost)
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
+        record = await paris.case()
+        transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+        await marseille.reaches(transfer, State.OFFERED)
+        await accept(marseille, transfer)
+        await paris.reaches(transfer, State.RECEIVED)
+        assert not any(waits for _, waits in paris.here.db.look(lambda tx: transfer_store.kinds(tx, transfer)))
+        assert paris.here.db.look(transfer_store.waiting) == []

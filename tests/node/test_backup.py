@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from cordee.case import case_of
-from cordee.errors import AlreadyExists, BackupDamaged, DatabaseTooNew, NotFound, VaultLocked
+from cordee.errors import AlreadyExists, BackupDamaged, DatabaseDamaged, DatabaseTooNew, NotFound, VaultLocked
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.tls import TransportKey
 from node import backup, people, records
 from node.attachments import AttachmentStore, StoredAttachment
 from node.backup import make_backup, read_head
+from node.cli.files import private_file
 from node.inflight import InFlight
 from node.people import Role
 from node.restoring import Restored, opened_by_passphrase, restore
@@ -292,3 +293,23 @@ def test_a_folder_without_a_node_has_no_backup(tmp_path: Path, vault: Vault, cha
 def test_no_other_name_becomes_a_path(name: bytes) -> None:
     with pytest.raises(BackupDamaged):
         backup._checked(name)
+
+
+def test_a_damaged_database_does_not_take_the_place_of_a_whole_backup(
+    house: Path, tmp_path: Path, chance: Chance
+) -> None:
+    whole = saved(house, chance)
+    (tmp_path / "backup").write_bytes(whole)
+    with closing(sqlite3.connect(house / "node.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        index = "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'attachment' AND sql IS NULL"
+        (page,) = db.execute(index).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with (house / "node.db").open("r+b") as file:
+        file.seek(page * size - 1)
+        file.write(b"\x63")  # the index names a row that there is not; a copy of the tables alone would not see it
+    vault = Vault.open(house / "vault.json", PASSPHRASE)
+    with pytest.raises(DatabaseDamaged), private_file(tmp_path / "backup", replace=True) as target:
+        make_backup(house, vault, target, now=LATER, random=chance)
+    assert (tmp_path / "backup").read_bytes() == whole
+    assert not (house / ".backup.db").exists()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,19 @@ def test_a_file_is_flushed_before_it_is_put_in_place(tmp_path: Path, monkeypatch
     assert flushed.too_early == []
     assert flushed.whole(tmp_path / "key")
     assert flushed.whole(tmp_path), "nor does its name get lost"
+
+
+@pytest.mark.parametrize("write", [files.write_new, files.replace])
+def test_a_draft_that_finds_no_room_is_gone_and_the_same_works_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], None]
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as while_it_is_full:
+        while_it_is_full.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write(tmp_path / "key", b"a key" * 1000)
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "key", b"a key")
+    assert (tmp_path / "key").read_bytes() == b"a key"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -129,3 +130,18 @@ def test_without_being_configured_the_same_rules_hold(capsys: pytest.CaptureFixt
     assert logs._sink.stream is None
     logger("node").error("told", name=PLANTED)
     assert "Lina" not in capsys.readouterr().err
+
+
+def test_a_line_that_finds_no_room_is_lost_and_nothing_else(written: io.StringIO) -> None:
+    full = open("/dev/full", "w", encoding="ascii")  # noqa: SIM115  # its end fails as each line does
+    with pytest.raises(OSError, match="No space left"):
+        print("to see that it is full", file=full, flush=True)
+    configure(stream=full)
+    logger("node.outbox").error("outbox.waits", reason="STORAGE_FULL")
+    CallLog().finished(Finished("/cordee.v1.Broker/Submit", "OK", "", 0.1, None))
+    logging.getLogger("another").warning("a library's own message")
+    configure(stream=written)
+    logger("node.outbox").info("outbox.went")
+    assert [each["event"] for each in lines(written)] == ["outbox.went"]
+    with contextlib.suppress(OSError):
+        full.close()
