@@ -110,9 +110,18 @@ def test_a_lower_number_than_before_is_refused() -> None:
 def test_a_profile_that_is_another_is_refused() -> None:
     assert refusal_of(MARSEILLE.card, profile=MARSEILLE.profile + b" ") == "its profile is another"
     assert refusal_of(MARSEILLE.card, profile=b"") == "its profile is another"
-    large = bytes(MAX_PROFILE + 1)
+    large = bytes(64 * 1024 + 1)
     card = signed_with(profile_digest=profile_digest(large))
     assert refusal_of(card, profile=large) == "its profile is too large"
+
+
+def test_a_card_may_be_as_large_as_its_limits_say() -> None:
+    assert MAX_PROFILE == 65_536  # bytes: every node takes what another makes (protocol §4)
+    profile = bytes(65_536)
+    card = signed_with(profile_digest=profile_digest(profile), number=2**62)
+    assert Card.parse(card, NETWORK.roster, now=NOW, profile=profile).number == 2**62
+    assert "number" in refusal_of(signed_with(number=2**62 + 1))
+    assert refusal_of(signed_with(endpoint="a" * 4096)) == "it is malformed", "over 4 KiB nothing of it is read"
 
 
 def test_the_profile_may_come_later() -> None:

@@ -279,6 +279,20 @@ def test_a_reader_stays_dead_after_an_error() -> None:
             again()
 
 
+def test_nothing_more_at_the_end_is_no_error() -> None:
+    ciphertext = LARGE.write()
+    opened = reader(len(ciphertext))
+    list(opened.feed(ciphertext))
+    assert list(opened.feed(b"")) == []
+    opened.finish()
+
+
+def test_its_sizes_are_those_of_the_protocol() -> None:
+    assert (HEADER_SIZE, CHUNK) == (56, 2**20)
+    assert ciphertext_size(16_383) == 56 + 16_383 + 16
+    assert ciphertext_size(16_384) == 56 + 16_384 + 2 * 16
+
+
 def test_a_reader_that_was_not_fed_to_the_end_does_not_finish() -> None:
     ciphertext = LARGE.write()
     opened = reader(len(ciphertext))

@@ -15,6 +15,7 @@ from cordee.errors import BadSignature, CordeeError, MalformedKey, MalformedStat
 from cordee.frame import Label, blake2b_128
 from cordee.ids import KeyId, MemberId
 from cordee.signing import (
+    MAX_BODY,
     MAX_SIGNED,
     Signed,
     SigningKey,
@@ -246,6 +247,17 @@ def test_a_statement_too_large_is_refused_before_it_is_parsed() -> None:
     assert parse_body(signed, v1.Withdrawal, max_size=len(signed.body))
     with pytest.raises(MalformedStatement, match="the limit is"):
         parse_body(signed, v1.Withdrawal, max_size=len(signed.body) - 1)
+
+
+def test_a_statement_may_be_as_large_as_its_limit() -> None:
+    assert (MAX_BODY, MAX_SIGNED) == (65_536, 524_288)  # bytes, the same for every node (protocol §3)
+    body = v1.Shipment(ciphertext_header=bytes(65_536))
+    body = v1.Shipment(ciphertext_header=bytes(65_536 - (body.ByteSize() - 65_536)))
+    assert body.ByteSize() == 65_536
+    assert parse_body(MARSEILLE.sign(body), v1.Shipment) == body
+    body.ciphertext_header += b"x"
+    with pytest.raises(MalformedStatement, match="the limit is 65536"):
+        parse_body(MARSEILLE.sign(body), v1.Shipment)
 
 
 def test_a_body_is_parsed_only_as_what_it_is() -> None:

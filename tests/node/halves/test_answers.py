@@ -407,6 +407,17 @@ async def test_a_receipt_that_comes_after_the_end_never_makes_two_holders(
     assert taken_by.handed_to == second
 
 
+async def test_why_a_shipment_was_refused_is_told_also_when_it_came_after_all(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made = await stage.shipped(paris, marseille)
+    await marseille.fetching.run(made.transfer)
+    await paris.answers.dropped(made.transfer, Kind.SHIPMENT, REFUSED, at_broker=State.ACCEPTED)
+    await stage.carry(made.transfer, Kind.RECEIPT_TAKEN)
+    assert paris.state(made.transfer) is State.RECEIVED
+    assert reason(paris, made.transfer)[0] == "statement_refused"
+
+
 # ---- erased ----
 
 

@@ -44,6 +44,8 @@ def refused_as(half: Half, transfer: TransferId) -> str:
 async def test_what_was_checked_is_imported_as_one(stage: Stage, paris: Half, marseille: Half) -> None:
     made = await stage.shipped(paris, marseille, files=2)
     marseille.news.clear()
+    path = marseille.house.spool(made.transfer, outgoing=False)
+    marseille.at("node.fetch.fetched", lambda: path.write_bytes(b"x") and None)  # as from a slow line
     await marseille.fetching.run(made.transfer)
     row, house = marseille.row(made.transfer), marseille.house
     assert (row.state, row.job, row.sealed_one_time_seed) == (State.RECEIVED, None, None)
@@ -216,6 +218,8 @@ async def test_what_waits_damaged_is_refused(stage: Stage, paris: Half, marseill
     made = await stage.shipped(paris, marseille, files=1)
     held = marseille.line.held[made.transfer]
     marseille.line.held[made.transfer] = held[:-1] + bytes([held[-1] ^ 1])
+    path = marseille.house.spool(made.transfer, outgoing=False)
+    marseille.at("node.fetch.fetched", lambda: path.write_bytes(held) and None)  # as from a slow line
     await marseille.fetching.run(made.transfer)
     assert refused_as(marseille, made.transfer) == "damaged"
     assert marseille.house.db.read_sync(lambda tx: records.standing_of(tx, made.case_id)) is None

@@ -396,6 +396,33 @@ async def test_at_work_it_sends_what_comes_and_tries_again(
         await work
 
 
+async def test_each_pause_is_longer_than_the_last_and_as_long_as_the_directory_asks(
+    stage: Stage, paris: Half, marseille: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await stage.offer(paris, marseille)
+    away = Unreachable(peer="directory")
+    paris.line.answers = [away, TooManyRequests(seconds=5), TooManyRequests(seconds=1000), away, away, away, away]
+    slept: list[float] = []
+    pauses: list[float | None] = []
+    sleep, timeout = asyncio.sleep, asyncio.timeout
+
+    async def at_once(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    def soon(seconds: float | None) -> asyncio.Timeout:
+        pauses.append(seconds)
+        return timeout(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", at_once)
+        patch.setattr(asyncio, "timeout", soon)
+        await paris.outbox._work(made.transfer)
+    assert slept == [0.1, 5.0, 60.0, 0.1, 0.1, 0.1, 0.1]
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert paris.house.changes.post.is_set()
+
+
 async def test_news_shortens_the_pause_and_one_attempt_runs_at_a_time(
     stage: Stage, paris: Half, marseille: Half, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,7 +240,9 @@ async def test_what_had_been_ours_before_it_came_back_is_not_erased_unasked(
     await marseille.shipping.run(back)
     await stage.carry(back, Kind.SHIPMENT)
     await paris.fetching.run(back)
-    assert paris.state(back) is State.RECEIVED
+    row = paris.row(back)
+    assert row.state is State.RECEIVED
+    assert not paris.house.db.read_sync(lambda tx: paris.receiving._returning.stands_beside(tx, row))
     with pytest.raises(CaseWasOurs):
         await paris.receiving.give_back(PERSON, back, code="wrong_recipient")
     assert not gone(paris, made.case_id)

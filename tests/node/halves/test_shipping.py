@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from cordee.ids import TransferId
 from cordee.transfer import Kind, State
 from node import records, spool
 from node.sending import KEY_PLACE
+from node.shipping import _spooled
 
 from .stage import PERSON, Half, Stage
 
@@ -190,6 +192,42 @@ async def test_where_a_fast_line_breaks_the_next_time_all_is_spooled(
     assert paris.line.puts == [(0, True), (30_000, False)]
     assert "node.ship.spooled" in paris.points
     assert paris.state(made.transfer) is State.SHIPPED
+
+
+async def test_what_was_kept_nowhere_is_packed_anew_and_spooled(
+    stage: Stage, paris: Half, marseille: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "FAST", 20.0)
+    monkeypatch.setattr(spool, "FIRST", 0)  # as what is larger than six pieces
+    made = await stage.accepted(paris, marseille, files=1)
+    paris.line.put_breaks = [30_000]
+    with pytest.raises(Unreachable):
+        await paris.shipping.run(made.transfer)
+    assert (paris.row(made.transfer).ciphertext_header, paris.spools()) == (None, set())
+    assert "node.ship.spooled" not in paris.points
+    monkeypatch.setattr(spool, "FIRST", 6)
+    await paris.shipping.run(made.transfer)
+    assert "node.ship.spooled" in paris.points
+    assert paris.line.puts[:2] == [(0, True), (0, True)]
+    assert paris.state(made.transfer) is State.SHIPPED
+    assert paris.shipping._broke == set()
+
+
+async def test_what_was_kept_in_memory_is_spooled_as_it_is(tmp_path: Path) -> None:
+    packed = spool.Packed(5, b"abcde", spooled=False, kept=(b"abc", b"de"))
+    assert _spooled(tmp_path / "out", packed) == spool.Packed(5, b"abcde", spooled=True)
+    assert (tmp_path / "out").read_bytes() == b"abcde"
+
+
+async def test_what_is_withdrawn_while_it_is_packed_is_not_sent_on(
+    stage: Stage, paris: Half, marseille: Half, spooled: None
+) -> None:
+    made = await stage.accepted(paris, marseille)
+    paris.line.put_breaks = [0]
+    paris.at("node.ship.packed", lambda: paris.withdraw_at_once(made.transfer))
+    await paris.shipping.run(made.transfer)
+    assert len(paris.line.puts) <= 1
+    assert "node.ship.uploaded" not in paris.points
 
 
 async def test_what_is_no_matter_of_the_line_is_told_as_it_is(
