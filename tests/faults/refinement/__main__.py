@@ -7,6 +7,7 @@ one of the code's, so that they differ.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -44,9 +45,11 @@ def main() -> int:
 def _walks(variant: str, options: argparse.Namespace, template: Any, folder: Path) -> bool:
     began, found = time.monotonic(), []
     numbers = range(options.first, options.first + options.walks)
-    shares = [numbers[job :: options.jobs] for job in range(options.jobs)]
-    with _running([_share(variant, share, options.trace, template, folder) for share in shares]) as answers:
-        for answer in answers:
+    jobs = 1 if variant else options.jobs  # a mistake is looked for until it is seen
+    shares = [numbers[job::jobs] for job in range(jobs)]
+    with contextlib.ExitStack() as stack:
+        works = [_share(variant, share, options.trace, template, folder) for share in shares]
+        for answer in [stack.enter_context(child(work, group=True)) for work in works]:
             found += [json.loads(line) for line in answer]
     found.sort(key=lambda each: each["number"])
     wrong = [each for each in found if each["wrong"]]
@@ -61,21 +64,6 @@ def _walks(variant: str, options: argparse.Namespace, template: Any, folder: Pat
     sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     sys.stdout.flush()
     return bool(wrong)
-
-
-class _running:
-    """Several processes at once; what each of them answers."""
-
-    def __init__(self, works: list[Callable[[IO[bytes]], None]]) -> None:
-        import contextlib
-
-        self._stack, self._works = contextlib.ExitStack(), works
-
-    def __enter__(self) -> list[IO[bytes]]:
-        return [self._stack.enter_context(child(work, group=True)) for work in self._works]
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
 
 def _share(variant: str, numbers: range, trace: bool, template: Any, folder: Path) -> Callable[[IO[bytes]], None]:
