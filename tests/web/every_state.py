@@ -4,9 +4,9 @@ themes. What a page is for and whether it does it is tested elsewhere.
 The states are in two parts, so that two workers share them: `test_states_of_sending.py`, `test_states_of_cases.py`.
 What runs where:
 
-- every state goes through every rule of axe at each width and in both themes, as `matrix.py` tells; in the language
-  that comes second, one with the same elements and other words goes through every rule once;
-- states that differ from one before by nothing but words, ids and values go through them once in each language, and are
+- every state goes through axe in both languages, whole, and each of its blocks that no state before it had at each
+  width and in both themes, as `matrix.py` tells; the first state of each route whole at each width;
+- states that differ from one before by nothing but words, ids and values go through it once in each language, and are
   asked each time whether their words have room;
 - in French every such state is loaded in a browser with its script, its console listened to; in English those are that
   the script made something of;
@@ -42,7 +42,8 @@ _HOW = (
 )
 _WHO = {name: Role(role) for name, role in PEOPLE.items()}
 """Accounts that hold one role each: what they see where it is not what somebody with two roles sees."""
-_VALUES = re.compile(r'(?<= )(id|for|name|value|href|action|max|aria-[a-z]+|data-[a-z-]+|d|src)="[^"]*"')
+_VALUES = re.compile(r'(?<= )(id|for|name|value|href|action|max|lang|aria-[a-z]+|data-[a-z-]+|d|src)="[^"]*"')
+_BETWEEN = re.compile(r">\s+<")
 _WORDS = re.compile(r">[^<]+<")
 _HEAD = re.compile(r"<head>.*?</head>", re.DOTALL)
 _CHANGED = """(html) => document.body.outerHTML !== new DOMParser().parseFromString(html, "text/html").body.outerHTML"""
@@ -134,26 +135,26 @@ def heads(all_shown: Iterable[Shown]) -> int:
 
 def wrong_with(all_shown: Sequence[Shown], pages: Mapping[str, str], open_page: Open) -> list[str]:
     """What the console says of these states and axe finds in them; `pages` maps a house to its pages' address."""
-    states, by_script, wrong, other_languages = list[Drawn](), set[tuple[str, ...]](), list[str](), set[str]()
+    states, by_script, wrong = list[Drawn](), set[tuple[str, ...]](), list[str]()
+    first = {id(each) for each in one_of_each_route(all_shown)}
     for language in LANGUAGES:
-        seen, first = set[str](), {id(each) for each in one_of_each_route(all_shown, language)}
+        seen = set[str]()
         watched = {
             house: Watched(open_page(language=language), pages[house])
             for house in dict.fromkeys(each.house for each in all_shown)
         }
         for shown in (each for each in all_shown if each.language == language):
             elements, whole, here = _elements(shown), id(shown) in first, watched[shown.house]
-            known, once = elements in seen, elements in other_languages
+            known = elements in seen
             seen.add(elements)
             if known or (language != LANGUAGES[0] and _same(shown) not in by_script):
-                states.append(Drawn(str(shown), language, shown.html, whole, once, room=known))
+                states.append(Drawn(str(shown), language, shown.html, whole, room=known))
                 continue
             show(here.page, here.origin, shown)
-            states.append(drawn(here.page, str(shown), whole=whole, once=once))
+            states.append(drawn(here.page, str(shown), whole=whole))
             wrong += [f"{shown}: {each}" for each in here.heard()]
             if here.page.evaluate(_CHANGED, shown.html):
                 by_script.add(_same(shown))
-        other_languages |= seen
     page = open_page()
     show(page, pages[all_shown[0].house], all_shown[0])
     return [*wrong, *complaints(page, states)]
@@ -182,7 +183,7 @@ def _same(shown: Shown) -> tuple[str, ...]:
 
 def _elements(shown: Shown) -> str:
     """What is the same for states that differ by words, ids and values alone; classes, kinds and lists stay."""
-    return _WORDS.sub(">w<", _VALUES.sub("", shown.html))
+    return _WORDS.sub(">w<", _BETWEEN.sub("><", _VALUES.sub("", shown.html)))
 
 
 def show(page: Page, pages: str, shown: Shown) -> None:
