@@ -186,7 +186,7 @@ class Aftermath:
         """It came after the backup and is lost here. False where its sender is gone, so that nobody can be told."""
         house, shipment = self._house, chain.shipment
         try:
-            card = house.roster.card(present.peer, now=now).card
+            card = house.roster.last_card(present.peer).card
         except CordeeError:
             return False
         parties, about, key = shipment.parties, shipment.digest, card.sealing_key

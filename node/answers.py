@@ -10,12 +10,20 @@ from sqlalchemy import Connection
 from cordee import statements
 from cordee.act import parse_act
 from cordee.case import mandatory_sections
-from cordee.errors import CordeeError, OutOfScope, RecordClosed
+from cordee.errors import CannotOpen, CordeeError, OutOfScope, RecordClosed
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
-from cordee.summary import DECLINE_REASONS, KEEPING_REASONS, RECEIPT_REASONS, RETURN_REASONS, open_reason, open_sections
+from cordee.summary import (
+    DECLINE_REASONS,
+    KEEPING_REASONS,
+    RECEIPT_REASONS,
+    RETURN_REASONS,
+    Reason,
+    open_reason,
+    open_sections,
+)
 from cordee.transfer import Kind, Party, State, next_state
 from cordee.v1 import statements_pb2
 from node import acts, journal, records, transfer_store
@@ -335,9 +343,15 @@ class Answers:
         codes: Collection[str],
         about: Digest,
     ) -> bytes:
-        """The reason as the recipient gave it, sealed again for this node's own eyes."""
+        """The reason as the recipient gave it, sealed again for this node's own eyes. Where it was sealed to a card
+        whose key is gone, what they say has happened counts all the same.
+        """
         house = self._house
-        key = house.keys.sealing_key(statement.sender_card)
-        reason = open_reason(sealed or b"", codes=codes, parties=statement.parties, about=about, key=key)
+        try:
+            key = house.keys.sealing_key(statement.sender_card)
+        except CannotOpen:
+            reason = Reason("other")
+        else:
+            reason = open_reason(sealed or b"", codes=codes, parties=statement.parties, about=about, key=key)
         message = statements_pb2.Reason(code=reason.code, text=reason.text)
         return house.vault.seal(message.SerializeToString(), place=REASON_PLACE, row=statement.transfer_id)

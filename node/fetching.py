@@ -419,7 +419,7 @@ class Fetching:
             present = transfer_store.read_transfer(tx, job.id)
             if present.state is not State.SHIPPED or present.job != "fetch":
                 return
-            card = house.roster.card(job.peer, now=now).card
+            card = house.roster.last_card(job.peer).card
             sealed_reason = seal_reason(
                 Reason(code),
                 codes=RECEIPT_REASONS,

@@ -16,6 +16,7 @@ from cordee import statements
 from cordee.card import Card
 from cordee.errors import N_, CaseWasOurs, InvalidInput, NotFound, OfferAlreadyOpen, RecordClosed
 from cordee.ids import TransferId
+from cordee.members import MemberState
 from cordee.runtime.crashpoint import register
 from cordee.signing import Signed
 from cordee.summary import KEEPING_REASONS, RETURN_REASONS, Reason, Report, seal_reason, seal_report
@@ -51,7 +52,8 @@ class Returning:
 
         What was put beside the case, as an update is, is erased alone: the record that is written here stays.
 
-        Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list. To erase:
+        Raises: NotFound, NotInThisState where nothing was asked; InvalidInput for a reason not on the list; CardExpired
+        where no card of who asked is known, to which the answer could be sealed. To erase:
         OfferAlreadyOpen while a transfer of the case is under way, RecordClosed where it was handed on; withdraw that
         transfer first, so that nobody is left with a case that the one who sent it believes to be erased.
         """
@@ -158,7 +160,7 @@ class Returning:
             chain.require(Kind.WITHDRAWAL, present.state)
         if erase and not self.stands_beside(tx, present):
             _require_none_has_it(tx, present.case_id or "")
-        return present, chain, house.roster.card(present.peer, now=house.clock.now()).card
+        return present, chain, house.roster.last_card(present.peer).card
 
     def _require_not_ours(self, tx: Connection, present: Transfer) -> None:
         """Nothing of ours from before goes with it."""
@@ -183,6 +185,9 @@ class Returning:
         self, tx: Connection, transfer: TransferId, signed: Signed, erasure: str, *, now: datetime, **values: object
     ) -> None:
         transfer_store.add_statement(tx, transfer, Kind.ERASURE, signed, ours=True, now=now)
+        peer = self._house.roster.roster.members.get(transfer_store.read_transfer(tx, transfer).peer)
+        if peer is not None and peer.state is MemberState.REMOVED:
+            transfer_store.mark_taken(tx, transfer, Kind.ERASURE)  # nobody is left to be told: it does not wait
         transfer_store.set_fields(tx, transfer, now=now, erasure=erasure, **values)
 
     async def _destroy(self, transfer: TransferId, step: Callable[[Connection], list[str]]) -> None:

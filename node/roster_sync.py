@@ -249,14 +249,21 @@ class RosterSync:
             raise CardExpired()
         return known
 
+    def last_card(self, member: MemberId) -> KnownCard:
+        """The newest card, also one that has run out: what has happened is told to whoever was away too long to renew
+        it. The keys of its author's older cards are kept for a while (protocol §2). Raises CardExpired where there is
+        none.
+        """
+        known = self._cards.get(member)
+        if known is None:
+            raise CardExpired()
+        return known
+
     def own_card(self) -> KnownCard:
         """This node's own newest card, also one that has run out while it was away or suspended: the next one follows
         it. Raises CardExpired where there is none.
         """
-        known = self._cards.get(self._member)
-        if known is None:
-            raise CardExpired()
-        return known
+        return self.last_card(self._member)
 
     def _judged_at(self, signed: Signed, member: MemberId, now: datetime) -> datetime:
         """The time at which a card must be in force: now; for our own, a time at which it was."""

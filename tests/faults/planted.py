@@ -668,7 +668,7 @@ _MACHINE = (
         "a backup holds what was under way",
         "node/backup.py",
         """
--            strip(copy)
+-                strip(copy)
 """,
         "A copy on a stick holds the keys of cases that were meant to be read once.",
         "tests/node/test_backup.py::test_neither_sessions_nor_keys_of_what_was_under_way_are_written_into_a_backup",

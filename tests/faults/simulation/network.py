@@ -331,6 +331,9 @@ class _Call:
     def cancel(self) -> bool:
         return self.task.cancel()
 
+    def add_done_callback(self, _callback: Callable[[Any], None]) -> None:
+        """For whoever must see the first answer: here nothing is ever written over it."""
+
     def _error(self, code: Any, details: str, trailing: tuple[Any, ...] = ()) -> grpc.aio.AioRpcError:
         return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing), details)
 
