@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +46,30 @@ def test_where_one_part_ends_and_the_next_begins_matters(data: bytes) -> None:
 
 def test_the_form_is_the_one_of_the_protocol_page() -> None:
     assert frame(Label.ACT, b"ab", b"") == b"\x0dcordee/v1/act" + b"\0\0\0\2ab" + b"\0\0\0\0"
+
+
+class Sized(bytes):
+    """Says that it is of another size: nobody has 4 GiB to try it with."""
+
+    size = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def test_a_label_and_a_part_are_no_longer_than_their_length_can_say() -> None:
+    part = Sized()
+    part.size = 2**32 - 1
+    assert frame(Label.ACT, part).endswith(b"\xff\xff\xff\xff")
+    part.size = 2**32
+    with pytest.raises(ValueError, match="4 GiB"):
+        frame(Label.ACT, part)
+    longest: Any = SimpleNamespace(value="x" * 255)
+    assert frame(longest) == b"\xff" + b"x" * 255
+    for label in ("", "x" * 256):
+        other: Any = SimpleNamespace(value=label)
+        with pytest.raises(ValueError, match="1 to 255"):
+            frame(other)
 
 
 def test_labels_differ_and_are_ascii() -> None:

@@ -72,7 +72,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "node/answers.py": ("tests/node/halves/test_answers.py",),
     "node/outbox.py": ("tests/node/halves/test_outbox.py",),
     "node/arrivals.py": ("tests/node/halves/test_arrivals.py",),
-    "node/receiving.py": ("tests/node/halves/test_receiving.py",),
+    "node/receiving.py": ("tests/node/halves/test_receiving.py", "tests/node/halves/test_returning.py"),
     "node/fetching.py": ("tests/node/halves/test_fetching.py",),
     "node/returning.py": ("tests/node/halves/test_returning.py",),
 }

@@ -336,9 +336,12 @@ class Stage:
         self.clock.advance(step.total_seconds())
         await self.look()
 
-    async def case(self, half: Half, number: int = 0) -> dict[str, Any]:
+    async def case(self, half: Half, **sections: dict[str, Any]) -> dict[str, Any]:
+        """A new case of an invented person, with what is to stand in its `sections` besides."""
         house, now = half.house, self.clock.now()
-        record = synthetic.cases(now=now, owner=half.profile["org_id"], random=os.urandom)[number]
+        record = synthetic.cases(now=now, owner=half.profile["org_id"], random=os.urandom)[0]
+        for name, more in sections.items():
+            record[name] = record[name] | more
         await house.db.write(
             lambda tx: records.create_case(tx, house.vault, case_of(record), by="camille", now=now, random=os.urandom)
         )

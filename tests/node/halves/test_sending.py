@@ -98,6 +98,18 @@ async def test_what_is_shared_hands_nothing_over(stage: Stage, paris: Half, mars
     assert "notes" not in paris.terms(made.transfer).package
 
 
+async def test_what_only_the_new_holder_needs_leaves_where_the_case_is_handed_over(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    record = await stage.case(paris, contact={"code_phrase": "la marée monte"})
+    act = await stage.act(paris, record, marseille)
+    content: dict[str, Any] = {"case_id": record["meta"]["case_id"], "purpose": "relocation", "act_id": act}
+    for kind, leaves in (("transfer", True), ("referral", False)):
+        seen = await paris.sending.preview(PERSON, recipient=marseille.keys.id, kind=kind, **content)
+        contact: Any = seen.package["contact"]
+        assert ("code_phrase" in contact) is leaves
+
+
 async def test_a_case_that_changed_since_it_was_looked_at_is_not_offered(
     stage: Stage, paris: Half, marseille: Half, lyon: Half
 ) -> None:
