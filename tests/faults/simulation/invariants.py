@@ -182,7 +182,7 @@ class Ledger:
         self._files()
         for place in self.world.nodes:
             node = place.here
-            node.db.read_sync(lambda tx, node=node: journal.verify(tx, node.identity_public))
+            node.db.read_sync(lambda tx, node=node: _verified(tx, node))
         await asyncio.sleep(0)
 
     def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any) -> None:
@@ -254,3 +254,7 @@ class Ledger:
                 data = path.read_bytes()
                 if any(each in data for each in secret):
                     self.blame("leaked", f"a word of a case is in the directory's {path.name}")
+
+
+def _verified(tx: Any, node: Any) -> None:
+    journal.verify(tx, node.identity_public, former=node.former_identities)

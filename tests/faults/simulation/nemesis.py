@@ -12,7 +12,12 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from cordee.entries import add_signature, propose
 from cordee.errors import CordeeError
+from cordee.members import MemberState
+from cordee.runtime.crashpoint import registered
+from cordee.signing import SigningKey
+from cordee.v1 import statements_pb2 as v1
 from directory.restoration import mark_copy
 from directory.store.migrations import directory_database
 from node.backup import make_backup
@@ -25,8 +30,8 @@ from .world import Life, Place, World
 __all__ = ["KINDS", "Nemesis"]
 
 KINDS = (
-    *("kill", "kill_at_point", "kill_at_disk", "restart", "restore", "restore_directory"),
-    *("cut", "one_way", "clog", "swizzle", "full", "failing", "clock"),
+    *("kill", "kill_at_point", "kill_at_step", "kill_at_disk", "restart", "restore", "restore_directory"),
+    *("cut", "one_way", "clog", "swizzle", "full", "failing", "clock", "suspend"),
 )
 
 
@@ -42,6 +47,17 @@ class Nemesis:
         network.twice = chance.choice((0, 50, 200))
         network.slow = chance.choice((0.02, 0.2, 2.0))
         self._backups: dict[str, tuple[float, Any]] = {}
+        if "restore_directory" in self.kinds:  # what nobody but the office has of the log, it would have to bring back
+            self.kinds = [each for each in self.kinds if each != "suspend"]
+        # Nor does a key of before count any more: the office would have to give it another.
+        ledger.people.changes_keys = not {"restore", "restore_directory"} & set(self.kinds)
+        self._office = SigningKey.from_seed(template.administrator)
+        self._reinstating: list[asyncio.Task[None]] = []
+        points = sorted(registered())
+        self._points = {
+            there: [[name for name in points if name.startswith(group)] for group in _groups(points, there)]
+            for there in ("node", "directory")
+        }
 
     async def strike(self) -> None:
         """One fault, begun; most of them end by themselves a little later."""
@@ -56,6 +72,7 @@ class Nemesis:
             if place.life is not None:
                 place.life.disk.full, place.life.disk.fails = False, 0
                 place.life.disk.dies_in = place.life.dies_at = None
+                place.life.dies_named = ""
         self.world.trace("all is well")
 
     # ---- deaths ----
@@ -69,6 +86,15 @@ class Nemesis:
         if place.life is not None:
             place.life.power_cut = self.world.chance.random() < 0.5
             place.life.dies_at = self.world.chance.randint(1, 12)
+
+    async def _kill_at_step(self, place: Place) -> None:
+        """At one point of a part of the code that is seldom passed as likely as of one that always is."""
+        if place.life is not None:
+            chance = self.world.chance
+            place.life.power_cut = chance.random() < 0.5
+            place.life.dies_named = chance.choice(
+                chance.choice(self._points["directory" if place.is_directory else "node"])
+            )
 
     async def _kill_at_disk(self, place: Place) -> None:
         if place.life is not None:
@@ -181,6 +207,42 @@ class Nemesis:
         ended.cancel()
         return done.done() and bool(done.result())
 
+    # ---- the office ----
+
+    async def _suspend(self, place: Place) -> None:
+        """Administrators suspend an association, and reinstate it a little later."""
+        world = self.world
+        place = world.chance.choice(world.nodes)
+        await self._sign(place, v1.MemberSuspended)
+        self._reinstating.append(world.loop.create_task(self._reinstate(place, world.chance.uniform(2, 20))))
+
+    async def reinstate(self) -> None:
+        """Whoever still is suspended is so no more. The directory runs."""
+        for each in self._reinstating:
+            each.cancel()
+        for place in self.world.nodes:
+            while self.world.directory.up and self._is_suspended(place):
+                await self._sign(place, v1.MemberReinstated)
+                await asyncio.sleep(1)
+
+    async def _reinstate(self, place: Place, after: float) -> None:
+        await asyncio.sleep(after)
+        await self._sign(place, v1.MemberReinstated)
+
+    def _is_suspended(self, place: Place) -> bool:
+        members = self.world.directory.here.rosters.roster.members
+        return bool(members[self.template.members[place.name]].state is MemberState.SUSPENDED)
+
+    async def _sign(self, place: Place, kind: type[v1.MemberSuspended] | type[v1.MemberReinstated]) -> None:
+        """An entry of the office, whose clock is right; refused where it changes nothing."""
+        world, member = self.world, self.template.members[place.name]
+
+        async def sign(directory: Any) -> None:
+            head = directory.rosters.roster.head(member, world.now())
+            await directory.governance.sign(add_signature(propose(kind(**head, member=member)), self._office))
+
+        await self.ledger.people.does(world.directory, f"hears: {kind.__name__} of {place.name}", sign)
+
     # ---- lines ----
 
     async def _cut(self, place: Place) -> None:
@@ -245,3 +307,8 @@ class Nemesis:
         place.skew = timedelta(seconds=seconds)
         self.world.trace(f"{place.name}'s clock is {seconds} s off")
         self.world.loop.call_later(self.world.chance.uniform(5, 40), setattr, place, "skew", timedelta(0))
+
+
+def _groups(points: list[str], there: str) -> list[str]:
+    """The parts of the code, by the beginning of their points' names: `node.fetch.`, `directory.submit.`, …"""
+    return sorted({".".join(name.split(".")[:2]) + "." for name in points if name.startswith(f"{there}.")})

@@ -91,6 +91,8 @@ class _Seed:
         await self._storm()
         await self.nemesis.heal()
         self.patient = True
+        await self._all_up()
+        await self.nemesis.reinstate()
         await self._aftermath()
         await self._come_to_rest("after the storm", leap=False)
         world.offset += _LEAP

@@ -71,6 +71,8 @@ class Template:
     vault_keys: dict[str, bytes]
     members: dict[str, MemberId]
     cases: dict[str, list[Known]]
+    administrator: bytes
+    """The seed of the one key with which the office signs."""
 
     def vault(self, name: str) -> Vault:
         """A node's, without the passphrase's long way."""
@@ -117,7 +119,7 @@ async def _found(folder: Path) -> Template:
     await asyncio.sleep(30)
     for place in world.places.values():
         await place.stop()
-    return Template(made, keys, members, cases)
+    return Template(made, keys, members, cases, town.network.administrators[0].seed)
 
 
 class _Listening:

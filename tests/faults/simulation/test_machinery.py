@@ -180,6 +180,19 @@ def test_what_sqlite_wrote_since_its_last_sync_may_be_lost_or_torn(tmp_path: Pat
     assert any(a and b and not b % 512 for a, b in found), "torn at a sector"
 
 
+def test_a_copy_that_sqlite_writes_elsewhere_is_left_as_it_is_by_a_power_cut(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "disk", tmp_path / "copy.db"
+    folder.mkdir()
+    copy.write_bytes(b"a" * 2048)
+    disk = Disk(folder, Random(0))
+    disk.dies_in = 5
+    disk.wrote(str(copy), 0, 2048)
+    copy.write_bytes(b"b" * 2048)
+    disk.image(tmp_path / "image", power_cut=True)
+    assert copy.read_bytes() == b"b" * 2048
+    assert list((tmp_path / "image").iterdir()) == []
+
+
 def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -> None:
     disk = Disk(tmp_path, Random(0))
     disk.full = True

@@ -25,11 +25,14 @@ def story_of(seed: int) -> tuple[list[str], dict[str, Any]]:
 
 
 def test_a_seed_tells_the_same_story_each_time() -> None:
-    lines, outcome = story_of(20)
-    assert outcome["wrong"] == []
-    assert outcome["deaths"] > 0
-    assert any("accept" in line and line.endswith("done") for line in lines)
-    assert story_of(20) == (lines, outcome)
+    for seed in range(20, 26):
+        lines, outcome = story_of(seed)
+        assert outcome["wrong"] == []
+        if outcome["deaths"] and any("accept" in line and line.endswith("done") for line in lines):
+            break  # somebody dies, and somebody goes on all the same
+    else:
+        pytest.fail("nothing happens in six seeds")
+    assert story_of(seed) == (lines, outcome)
 
 
 @pytest.mark.fault

@@ -73,6 +73,8 @@ class Life:
         self.disk = Disk(place.folder, world.chance)
         self.dies_at: int | None = None
         """After so many named points."""
+        self.dies_named = ""
+        """At this very one."""
         self.power_cut = False
         self.here: Any = None  # node.app.Node or directory.app.Directory, once it is open
         self.listening: Any = None  # a directory's
@@ -95,7 +97,11 @@ class Life:
             raise OSError(fault, os.strerror(fault))
 
     def reach(self, name: str) -> None:
-        if self.alive and self.dies_at is not None:
+        if not self.alive:
+            return
+        if name == self.dies_named:
+            self.die(name)
+        if self.dies_at is not None:
             self.dies_at -= 1
             if self.dies_at <= 0:
                 self.die(name)
