@@ -114,6 +114,7 @@ class Server:
         if port == 0:
             raise OSError(f"cannot listen on {path}")
         path.chmod(0o600)
+        self.door.watch_socket(str(path))
 
     async def start(self) -> None:
         """Begin to serve, and say so to health checks."""
