@@ -25,9 +25,6 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", CASE_SIZE + 65_536),
     ("grpc.max_connection_age_ms", _NEVER),  # no certificate runs out here, and `transfer watch` lasts
     ("grpc.max_allowed_incoming_connections", _CONNECTIONS),
-    # Beyond a thousand calls that wait gRPC drops some by chance, whosever they are.
-    ("grpc.server.max_pending_requests", _CONNECTIONS),
-    ("grpc.server.max_pending_requests_hard_limit", 2 * _CONNECTIONS),
 )
 _AT_ONCE = Bounds(strangers=128, at_once=512, fresh=0.5, every=0.1)
 """Connections of commands. A script that never closes what it opened must not keep a handler out."""
