@@ -177,9 +177,9 @@ def _holding(network: SecretNetwork, every: Sequence[Secret]) -> Iterator[Simple
         stdout=subprocess.PIPE,
     )
     held = SimpleNamespace(name="a helper", pid=process.pid)
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        assert process.stdin is not None
-        assert process.stdout is not None
         with process.stdin as to:
             to.write(_written(every, every))
         process.stdout.readline()
@@ -188,4 +188,5 @@ def _holding(network: SecretNetwork, every: Sequence[Secret]) -> Iterator[Simple
         network.beside.remove(held)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
