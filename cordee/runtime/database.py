@@ -249,21 +249,30 @@ class Database:
     def _write_for_ever(self) -> None:
         connection = Connection(self._writing)
         with connection:
-            while (first := self._queue.get()) is not None:
-                batch = [first]
-                last = False
-                while len(batch) < self._batch and not last:
-                    try:
-                        following = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    if following is None:
-                        last = True
-                    else:
-                        batch.append(following)
-                _deliver(self._commit_together(connection, batch))
-                if last:
-                    break
+            while self._write_batch(connection):
+                pass
+
+    def _write_batch(self, connection: Connection) -> bool:
+        """Wait for a step, and do it with those that came meanwhile. False where there are none to come.
+
+        A function of its own: while it waits nothing of the last batch is held, for steps hold what people typed.
+        """
+        first = self._queue.get()
+        if first is None:
+            return False
+        batch = [first]
+        last = False
+        while len(batch) < self._batch and not last:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                last = True
+            else:
+                batch.append(following)
+        _deliver(self._commit_together(connection, batch))
+        return not last
 
     def _commit_together(self, connection: Connection, batch: list[_Pending]) -> list[_Outcome]:
         try:

@@ -28,10 +28,10 @@ __all__ = ["Bounds", "Connection", "DoorCounts", "Doorkeeper", "to_be_shut"]
 
 log = logger("doorkeeper")
 
-_EVERY = 0.5  # seconds
 _OWN = "/proc/self/fd"
 _RECEIVED = 128  # offset of tcpi_bytes_received in struct tcp_info of linux/tcp.h
 _INFO = 192  # bytes of it that we ask for
+_CREDENTIALS = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
 
 
 class DoorCounts(Protocol):
@@ -67,6 +67,8 @@ class Bounds:
     """In all, strangers that came just now included."""
     fresh: float = 2.0
     """Seconds in which a handshake and a first call may still be on their way."""
+    every: float = 0.5
+    """Seconds between two looks."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Doorkeeper:
         self.bounds = bounds or Bounds()
         self._clock = clock
         self._ports: set[int] = set()
+        self._paths: set[str] = set()  # of unix sockets
         self._seen: dict[int, tuple[str, str, float]] = {}  # inode: peer, address, since; others' sockets have no peer
         self._callers: dict[str, Hashable] = {}  # by peer
         self._highest = 0  # number of a descriptor that was a socket's, and one
@@ -145,6 +148,12 @@ class Doorkeeper:
         """Look after this port too."""
         self._ports.add(port)
 
+    def watch_socket(self, path: str) -> None:
+        """Look after this unix socket too. gRPC does not say which of its connections a call came on: all are
+        strangers, told apart by the process at the other end.
+        """
+        self._paths.add(path)
+
     def came(self) -> None:
         """A TLS handshake begins. From any thread."""
         with self._lock:
@@ -162,8 +171,8 @@ class Doorkeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while self._ports:
-            await asyncio.sleep(_EVERY)
+        while self._ports or self._paths:
+            await asyncio.sleep(self.bounds.every)
             try:
                 self.look()
             except Exception as unforeseen:  # without a doorkeeper strangers use up every descriptor there is
@@ -208,7 +217,9 @@ class Doorkeeper:
 
     def _connection(self, inode: int, number: int, now: float) -> Connection | None:
         if inode not in self._seen:
-            peer, address = _peer_of(number, self._ports)
+            peer, address = _peer_of(number, self._ports) if self._ports else ("", "")
+            if self._paths and not peer and (process := _process_at(number, self._paths)):
+                peer, address = f"unix:{inode}", f"process {process}"
             self._seen[inode] = peer, address, now
         peer, address, since = self._seen[inode]
         if not peer:
@@ -264,6 +275,20 @@ def _peer_of(number: int, ports: Collection[int]) -> tuple[str, str]:
     if isinstance(address, ipaddress.IPv4Address):
         return f"ipv4:{address}:{port}", str(address)
     return f"ipv6:%5B{address}%5D:{port}", str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _process_at(number: int, paths: Collection[str]) -> int:
+    """The process at the other end of a connection to one of these unix sockets; 0 where it is none."""
+    try:
+        with _borrowed(number) as line:
+            if line.family != socket.AF_UNIX or line.getsockname() not in paths:
+                return 0
+            line.getpeername()  # what listens has none
+            told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return 0
+    process, _, _ = _CREDENTIALS.unpack(told)
+    return int(process)
 
 
 def _received(number: int) -> int:

@@ -37,6 +37,9 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
         2_048,
     ),  # refuses whoever is next: doorkeeper.py keeps far below it
     ("grpc.max_concurrent_streams", 32),
+    # Beyond a thousand that wait, gRPC drops calls by chance, whosever they are; 256 strangers have as many as this.
+    ("grpc.server.max_pending_requests", 8_192),
+    ("grpc.server.max_pending_requests_hard_limit", 16_384),
     ("grpc.max_connection_idle_ms", 600_000),
     ("grpc.max_connection_age_ms", 3_600_000),  # a connection outlives its certificates otherwise
     ("grpc.max_connection_age_grace_ms", 60_000),
@@ -114,6 +117,7 @@ class Server:
         if port == 0:
             raise OSError(f"cannot listen on {path}")
         path.chmod(0o600)
+        self.door.watch_socket(str(path))
 
     async def start(self) -> None:
         """Begin to serve, and say so to health checks."""

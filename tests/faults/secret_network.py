@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import sys
 import time
@@ -11,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from node.case_sealing import unwrap
 from node.demo.processes import Program
 from node.demo.stage import House, Stage
 from node.vault import FILE, Vault
 from tests.attacks.marked_network import MarkedNetwork
 from tests.faults.spilled import Drawn, Place, Secret, drawn_in, found_in, in_folder, in_process, in_running
+from tests.web.browsing import come_in, form_token
 
 __all__ = ["WIPING", "RecordedStage", "SecretNetwork"]
 
@@ -29,6 +33,8 @@ _SEED, _CONTENT_KEY, _DATA_KEY = "one-time seed", "content key", "data key of an
 _SECONDS = 20.0  # in which a slow machine, too, has emptied its log and let go of what it worked with
 _PAUSE = 0.5
 _KEY_BYTES = 32
+_SECOND_FACTOR_BYTES = 20
+_AFTER_SIGN_OUT = "session token", "secret of a second factor"
 
 
 class RecordedStage(Stage):
@@ -86,17 +92,26 @@ class SecretNetwork(MarkedNetwork):
     ends: list[str] = field(default_factory=list)
     late: dict[str, float] = field(default_factory=dict)  # seconds until nothing was left
     erased: list[Secret] = field(default_factory=list)
+    beside: list[Any] = field(default_factory=list)  # processes that are none of the stage's, looked at as well
     at_first: dict[str, int] = field(default_factory=lambda: {"disk": 0, "memory": 0})
     """Secrets that were still there when the first look was taken, right after the end state."""
     _given_up: set[Secret] = field(default_factory=set)  # waited for once in vain: not again
+    _were_gone: set[Secret] = field(default_factory=set)
+    _signed_out: bool = False
 
     def search(self, moment: str, *, running: bool = True) -> None:
-        """Marks are searched for elsewhere (tests/attacks)."""
+        """Marks are searched for elsewhere (tests/attacks); that a case was received is an end for its secrets."""
+        if moment == "received":
+            self.ended(moment)
 
-    def ended(self, state: str) -> None:
-        """A transfer has come to this end: nothing of its secrets is anywhere, soon."""
+    def ended(self, state: str, *, last: bool = False) -> None:
+        """A transfer has come to this end: nothing of its secrets is anywhere, soon. Those that were gone before are
+        looked for once more after the last.
+        """
         self.ends.append(state)
-        secrets = self._gone()
+        every = list(dict.fromkeys(self._gone()))
+        secrets = [each for each in every if last or each not in self._were_gone]
+        self._were_gone |= set(every) - set(self._typed())
         self.kinds |= {each.kind for each in secrets}
         self.searches["disk"] += len(secrets)
         self.searches["memory"] += len(secrets) * len(self.stage.programs)
@@ -111,14 +126,79 @@ class SecretNetwork(MarkedNetwork):
 
     def receive_and_erase(self) -> None:
         """As usual; the recipient's data key of that case must be gone."""
-        begun = self._drawn_by(self.marseille)
+        begun = len(self._drawn_by(self.marseille))
         super().receive_and_erase()
-        new = self._drawn_by(self.marseille)[len(begun) :]
+        self._note_data_keys(begun)
+
+    def _note_data_keys(self, begun: int) -> None:
         self.erased += [
             Secret(_DATA_KEY, each.value)
-            for each in new
-            if each.who.startswith("node.vault/") and len(each.value) == 32
+            for each in self._drawn_by(self.marseille)[begun:]
+            if each.who.startswith("node.vault/") and len(each.value) == _KEY_BYTES
         ]
+
+    def withdraw_early(self) -> None:
+        """Withdrawn while nobody has answered."""
+        transfer = self._offer("declined")
+        self.helpline.command("transfer", "withdraw", transfer)
+        self._both(transfer, "withdrawn")
+
+    def lose_the_key(self) -> None:
+        """The key of the day, with which the recipient's one-time seed is sealed, is gone when the case comes."""
+        transfer = self._accepted_and_held("withdrawn")
+        self.marseille.program.stop()
+        for path in (self.marseille.data_dir / "inflight").iterdir():
+            path.unlink()
+        self.marseille.program.start()
+        self.helpline.command("transfer", "ship", transfer)
+        self._both(transfer, "refused")
+
+    def give_back(self) -> None:
+        """Received, and not for them: erased there, and the sender's again."""
+        transfer = self._offer("withdrawn")
+        begun = len(self._drawn_by(self.marseille))
+        self.marseille.command("transfer", "accept", transfer)
+        self._both(transfer, "received")
+        self.marseille.command("transfer", "return", transfer, "--code", "no_capacity")
+        self._wait_erasure(self.helpline, transfer, "returned")
+        self._note_data_keys(begun)
+
+    def restore(self) -> None:
+        """The recipient's machine is lost after it has accepted; a backup of then knows the one-time seed, sealed."""
+        house = self.marseille
+        transfer = self._accepted_and_held("declined")
+        saved = self.stage.folder / "saved"
+        saved.mkdir()
+        house.command("node", "backup", str(saved / "marseille"))
+        house.program.kill()
+        shutil.rmtree(house.data_dir)
+        house.command("node", "restore", str(saved / "marseille"))
+        house.program.start()
+        self._both(transfer, "expired")
+        self.stage.sign_in(house)  # sessions end with the machine that was lost
+
+    def sign_out(self) -> None:
+        """Somebody was on the pages and leaves them; whoever used commands ends that session too."""
+        house = self.helpline
+        with httpx.Client(base_url=house.pages, timeout=60) as client:
+            come_in(client, house)
+            token = form_token(client)
+            answer = client.post("/sign-out", data={"form_token": token}, headers={"Sec-Fetch-Site": "same-origin"})
+            if answer.status_code != 303 or client.get("/cases").status_code != 303:
+                raise AssertionError("the session has not ended")
+        for each in self.stage.houses.values():
+            each.command("node", "logout")
+        self._signed_out = True
+
+    def _accepted_and_held(self, name: str) -> str:
+        transfer = self._offer(name, "--hold")
+        self.marseille.command("transfer", "accept", transfer)
+        self._wait(self.helpline, transfer, "accepted")
+        return transfer
+
+    def _both(self, transfer: str, state: str) -> None:
+        for house in self.stage.houses.values():
+            self._wait(house, transfer, state)
 
     def prepare(self) -> None:
         """As usual, without the cases that nobody sends here: each command takes its time."""
@@ -168,6 +248,10 @@ class SecretNetwork(MarkedNetwork):
                     found += Secret(_SEED, each.value).with_halves()
                 elif len(each.value) == _KEY_BYTES and ("node.answers" in each.who or "node.shipping" in each.who):
                     found.append(Secret(_CONTENT_KEY, each.value))
+                elif self._signed_out and each.who.startswith("node.sessions") and len(each.value) == _KEY_BYTES:
+                    found.append(Secret(_AFTER_SIGN_OUT[0], each.value))
+                elif each.who.startswith("node.second_factor") and len(each.value) == _SECOND_FACTOR_BYTES:
+                    found.append(Secret(_AFTER_SIGN_OUT[1], each.value))
         return [*found, *self._typed()]
 
     def _typed(self) -> Iterator[Secret]:
@@ -187,17 +271,21 @@ class SecretNetwork(MarkedNetwork):
 
     # ---- where ----
 
+    def places(self, where: str) -> list[Place]:
+        """What is looked at, of "disk" or "memory"; to be read once."""
+        return list(self._disk() if where == "disk" else self._memory())
+
     def _disk(self) -> Iterator[Place]:
         folder = self.stage.folder
-        for part in (folder / "directory", folder / "logs", folder / "proofs", folder / "backup", self.temporary):
+        for part in (*(folder / name for name in ("directory", "logs", "proofs", "backup", "saved")), self.temporary):
             yield from in_folder(part)
         for house in self.stage.houses.values():
-            yield from in_folder(house.data_dir)
-        for program in self.stage.programs:
+            yield from in_folder(house.data_dir, name=house.name)
+        for program in (*self.stage.programs, *self.beside):
             yield from in_process(program.pid, program.name)
 
     def _memory(self) -> Iterator[Place]:
-        for program in self.stage.programs:
+        for program in (*self.stage.programs, *self.beside):
             yield in_running(program.pid, program.name)
 
     def _left(

@@ -8,7 +8,7 @@ import pytest
 
 from node.mailbox_line import CALL_SECONDS
 from tests.faults.floods.flood import SECONDS, endured
-from tests.faults.floods.honest import Served, asking, handling, working
+from tests.faults.floods.honest import Served, asking, commanding, handling, working
 from tests.faults.floods.scene import Scene, opened
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
@@ -48,6 +48,7 @@ _AT_PAGES = (
     "sign ins",
     "handshakes begun",
 )
+_AT_THE_SOCKET = ("idle connections", "oversized messages", "held streams", "rapid reset")
 _BOUND, _BOUND_OF_CONNECTIONS = 64, 192  # MiB; 2,000 connections of TLS are 100 of them
 
 
@@ -128,6 +129,22 @@ async def test_a_flood_at_the_pages_keeps_no_handler_from_them(scene: Scene, nam
         folder=scene.folder,
         server=scene.node,
         honest=handling(scene, served, signing_in=name == "sign ins"),
+        served=served,
+        bound=_BOUND_OF_CONNECTIONS,
+    )
+
+
+@pytest.mark.parametrize("name", _AT_THE_SOCKET)
+async def test_a_program_that_floods_the_nodes_socket_keeps_no_handler_from_it(scene: Scene, name: str) -> None:
+    """A script of the association's own that never closes what it opened, or has no end."""
+    served = Served(within=CALL_SECONDS)
+    await endured(
+        name,
+        scene.commands(),
+        fault=f"{name}, at the node's socket",
+        folder=scene.folder,
+        server=scene.node,
+        honest=commanding(scene, served),
         served=served,
         bound=_BOUND_OF_CONNECTIONS,
     )

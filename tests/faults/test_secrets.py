@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.planted_secrets import planted
 from tests.faults.secret_network import WIPING, RecordedStage, SecretNetwork
 from tests.faults.tally import Row, count
 
@@ -33,15 +34,21 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretNetwork]
             made.expire_later()
             for state, play in (
                 ("declined", made.decline),
+                ("withdrawn before anybody answered", made.withdraw_early),
                 ("withdrawn after acceptance", made.withdraw),
                 ("received, then erased", made.receive_and_erase),
+                ("refused, for the key was lost", made.lose_the_key),
+                ("broken off by a restore", made.restore),
+                ("received, then given back", made.give_back),
                 ("refused whole", made.cheat),
                 ("expired", made.end),
-            )[: 3 if PLAIN else 5]:
+            )[: 4 if PLAIN else 9]:
                 play()
                 made.ended(state)
             made.erase_at_the_sender("declined")
             made.ended("erased by the sender")
+            made.sign_out()
+            made.ended("signed out", last=True)
             yield made
 
 
@@ -65,7 +72,10 @@ def test_there_was_something_to_search_for(network: SecretNetwork) -> None:
         "data key of an erased case",
         "passphrase",
         "password",
+        "session token",
+        "secret of a second factor",
     }
+    assert len(network.ends) == 12
 
 
 def test_what_has_to_be_there_is_found_by_the_same_search(network: SecretNetwork) -> None:
@@ -78,3 +88,18 @@ def test_servers_dump_no_core(network: SecretNetwork) -> None:
     for program in network.stage.programs:
         limits = Path(f"/proc/{program.pid}/limits").read_text().splitlines()
         assert next(line for line in limits if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]
+
+
+def test_each_kind_of_secret_is_found_in_each_kind_of_place_where_it_is_planted(network: SecretNetwork) -> None:
+    """The last test here: what it plants stays in the network's files."""
+    done = planted(network)
+    assert not done.missed
+    assert len(done.wanted) > 1000
+    assert done.places >= {
+        *(f"{house}/{part}" for house in ("helpline", "marseille") for part in ("node.db", "node.db-wal")),
+        *(f"{house}/spool/planted" for house in ("helpline", "marseille")),
+        *(f"{name}, memory" for name in ("directory", "helpline", "marseille", "a helper")),
+        *("directory/directory.db", "directory/directory.db-wal", "directory/mailbox/planted", "logs/helpline.log"),
+        *("saved/planted", "backup/planted", "proofs/planted", "tmp/planted", "logs/directory.log"),
+        *("a helper, cmdline", "a helper, environ", "a helper, a file without a name"),
+    }

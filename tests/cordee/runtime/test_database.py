@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -331,3 +333,25 @@ def test_after_a_crash_what_was_acknowledged_is_there(tmp_path: Path, point: str
         found = database.read_sync(lambda tx: set(tx.scalars(sa.select(PARENTS.c.id))))
     assert acknowledged == {0, 1}
     assert found == kept
+
+
+class _Typed:
+    """What somebody typed."""
+
+
+async def test_what_a_step_held_is_let_go_of_once_it_is_written_also_where_no_other_follows(tmp_path: Path) -> None:
+    with Database(tmp_path / "quiet.db", METADATA) as db:
+        typed = _Typed()
+        held = weakref.ref(typed)
+
+        async def write(value: _Typed) -> None:
+            await db.write(lambda _: repr(value))
+
+        await write(typed)
+        del typed
+        for _ in range(600):
+            gc.collect()
+            if held() is None:
+                break
+            await asyncio.sleep(0.05)
+        assert held() is None, "the writer waits for the next step and holds the last one"

@@ -4,8 +4,10 @@ import asyncio
 import os
 import resource
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +187,41 @@ async def test_whoever_came_and_went_without_a_call_is_counted_as_lost(port: int
     assert door.lost == 4
     door.look()
     assert (door.begun, door.lost, len(door._asked)) == (6, 4, 0)
+
+
+async def test_at_a_unix_socket_the_process_that_has_the_most_makes_room(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    now = [0.0]
+    door = Doorkeeper(FEW, clock=lambda: now[0])
+    door.watch_socket(path)
+    held: list[asyncio.StreamWriter] = []
+    came = asyncio.Semaphore(0)
+
+    def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        came.release()
+
+    server = await asyncio.start_unix_server(take, path)
+    connect = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1) or b'end')"
+    )
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", connect, path, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+    )
+    with ExitStack() as stack:
+        await came.acquire()
+        lines = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(10)]
+        for line in lines:
+            line.connect(path)
+        for _ in lines:
+            await came.acquire()
+        assert door.look() == 0
+        now[0] = 10.0
+        assert door.look() == 7
+        assert sum(map(is_open, lines)) == 3
+        held[0].write(b"!")
+        assert (await other.communicate())[0] == b"b'!'\n", "the other process has kept its connection"
+    server.close()
+    for writer in held:
+        writer.close()
+    assert (door.begun, door.lost) == (0, 0)

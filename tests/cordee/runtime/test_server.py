@@ -3,6 +3,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +72,32 @@ async def test_compressed_messages_are_refused(hosting: Any, submit_request: Any
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await directory_pb2_grpc.BrokerStub(channel).Submit(submit_request(bytes(60_000)))
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_calls_that_wait_while_the_server_is_busy_are_not_dropped(hosting: Any, submit_request: Any) -> None:
+    server = Server(Gate(guard=None, limits=None))
+    register(server, ok)
+    port = await start_plain(hosting, server)
+    sent = threading.Event()
+
+    def ask() -> Counter[str]:
+        with ExitStack() as stack:
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            lines = [grpc.insecure_channel(f"127.0.0.1:{port}", options=options) for _ in range(60)]
+            for line in lines:
+                stack.enter_context(line)
+                grpc.channel_ready_future(line).result(60)
+            stubs = [directory_pb2_grpc.BrokerStub(line) for line in lines]
+            request = submit_request(b"")
+            calls = [stub.Submit.future(request, timeout=120) for stub in stubs for _ in range(32)]
+            sent.set()
+            return Counter(call.code().name for call in calls)
+
+    asking = asyncio.create_task(asyncio.to_thread(ask))
+    while not sent.wait(0.2):  # noqa: ASYNC110  # nobody is answered meanwhile, but between two looks
+        await asyncio.sleep(0)
+    time.sleep(1)  # noqa: ASYNC251  # the loop is busy: that is what is tested
+    assert await asking == {"INVALID_ARGUMENT": 60 * 32}, "each is looked at, and has nothing in it"
 
 
 async def closed_after(port: int, opening: bytes) -> float:

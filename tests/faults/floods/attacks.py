@@ -40,8 +40,6 @@ from tests.faults.floods.lines import Line, Target
 
 __all__ = ["ATTACKS"]
 
-_METHOD = "/cordee.v1.Broker/Submit"
-_MANY = 2_000
 _HELD = 40  # connections of attacks that hold something on each
 _PAUSE = 0.3  # seconds
 _STREAMS = 2_000  # ids on one connection, before the next
@@ -117,7 +115,7 @@ def oversized_messages(target: Target, going_on: Callable[[], bool]) -> int:
         done = 0
         for stream in range(1, _STREAMS, 2):
             done += 1
-            head = frame(HEADERS, END_HEADERS, stream, call_head(_METHOD)) + frame(
+            head = frame(HEADERS, END_HEADERS, stream, call_head(target.method)) + frame(
                 DATA, 0, stream, b"\0" + (64 * _KIB * _KIB).to_bytes(4, "big") + bytes(8 * _KIB)
             )
             if not going_on() or not line.say(head + frame(DATA, 0, stream, bytes(16 * _KIB)) * 3):
@@ -137,7 +135,7 @@ def compression_bombs(target: Target, going_on: Callable[[], bool]) -> int:
         for stream in range(1, _STREAMS, 2):
             done += 1
             body = message(packed, packed=True)
-            head = call_head(_METHOD, ("grpc-encoding", "gzip"))
+            head = call_head(target.method, ("grpc-encoding", "gzip"))
             pieces = [body[at : at + 16 * _KIB] for at in range(0, len(body), 16 * _KIB)]
             data = b"".join(frame(DATA, END_STREAM * (each is pieces[-1]), stream, each) for each in pieces)
             if not line.say(frame(HEADERS, END_HEADERS, stream, head) + data) or not going_on():
@@ -150,8 +148,8 @@ def compression_bombs(target: Target, going_on: Callable[[], bool]) -> int:
 @attack
 def metadata_flood(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls with 15 KiB of metadata, and others with 300 fields."""
-    large = call_head(_METHOD, ("x-large", "a" * 15_000))
-    many = call_head(_METHOD, *((f"x-{number}", "b" * 20) for number in range(300)))
+    large = call_head(target.method, ("x-large", "a" * 15_000))
+    many = call_head(target.method, *((f"x-{number}", "b" * 20) for number in range(300)))
 
     def use(line: Line) -> int:
         done = 0
@@ -171,7 +169,7 @@ def continuation_flood(target: Target, going_on: Callable[[], bool]) -> int:
     more = frame(CONTINUATION, 0, 1, fields(("x-more", "c" * 16_000)))
 
     def use(line: Line) -> int:
-        line.say(frame(HEADERS, 0, 1, call_head(_METHOD)))
+        line.say(frame(HEADERS, 0, 1, call_head(target.method)))
         done = 0
         while going_on() and line.say(more):
             done += 1
@@ -186,7 +184,7 @@ def continuation_flood(target: Target, going_on: Callable[[], bool]) -> int:
 @attack
 def rapid_reset(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls that are cancelled as soon as they are made (CVE-2023-44487)."""
-    head = call_head(_METHOD)
+    head = call_head(target.method)
 
     def use(line: Line) -> int:
         done, stream = 0, 1
@@ -237,7 +235,7 @@ def empty_frames(target: Target, going_on: Callable[[], bool]) -> int:
 
     def use(line: Line) -> int:
         done = 1
-        line.say(frame(HEADERS, END_HEADERS, 1, call_head(_METHOD)))
+        line.say(frame(HEADERS, END_HEADERS, 1, call_head(target.method)))
         while going_on() and line.say(frame(DATA, 0, 1, b"") * 500):
             done += 500
         return done
@@ -257,14 +255,16 @@ def garbage(target: Target, going_on: Callable[[], bool]) -> int:
 @attack
 def held_streams(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls that are begun, as many as a connection takes, and never go on."""
-    head = b"".join(frame(HEADERS, END_HEADERS, each, call_head(_METHOD)) for each in range(1, 129, 2))
+    head = b"".join(frame(HEADERS, END_HEADERS, each, call_head(target.method)) for each in range(1, 129, 2))
     return _hold(target, going_on, lambda line: line.say(opening() + head), b"")
 
 
 @attack
 def slow_senders(target: Target, going_on: Callable[[], bool]) -> int:
     """Calls whose message comes a byte at a time."""
-    begun = frame(HEADERS, END_HEADERS, 1, call_head(_METHOD)) + frame(DATA, 0, 1, b"\0" + (4000).to_bytes(4, "big"))
+    begun = frame(HEADERS, END_HEADERS, 1, call_head(target.method)) + frame(
+        DATA, 0, 1, b"\0" + (4000).to_bytes(4, "big")
+    )
     return _hold(target, going_on, lambda line: line.say(opening() + begun), frame(DATA, 0, 1, b"s"))
 
 
@@ -301,7 +301,7 @@ def _many_open(target: Target, going_on: Callable[[], bool], first: bytes) -> in
     try:
         while going_on():
             for _ in range(100):
-                if len(held) >= _MANY:
+                if len(held) >= target.many:
                     break
                 with suppress(OSError):
                     line = target.plain(blocking=False)
@@ -375,7 +375,7 @@ def idle_connections(target: Target, going_on: Callable[[], bool]) -> int:
     def connect() -> None:
         nonlocal done
         while going_on():
-            if len(held) >= _MANY:
+            if len(held) >= target.many:
                 time.sleep(0.05)
                 continue
             try:

@@ -20,14 +20,17 @@ from cordee.ids import Digest, TransferId
 from cordee.statements import Parties, TreeHead
 from cordee.summary import seal_summary
 from cordee.transfer import State
+from cordee.v1 import node_pb2
 from cordee.v1 import statements_pb2 as v1
+from node.cli.client import connect
+from node.cli.session import Sessions
 from node.demo.stage import HANDLER
 from node.directory_client import DirectoryClient
 from node.mailbox_line import MailboxLine
 from tests.faults.floods.scene import Member, Scene
 from tests.web.town import PASSWORD
 
-__all__ = ["Served", "asking", "handling", "working"]
+__all__ = ["Served", "asking", "commanding", "handling", "working"]
 
 _STEADY, _ANEW, _STEPS = 0.05, 0.2, 0.3  # seconds between two
 _AGAIN = 0.5
@@ -154,6 +157,32 @@ async def asking(member: Member, owner: Member, address: str, served: Served) ->
             served.over.set()
             await asyncio.gather(*tasks)
     await client.close()
+
+
+@asynccontextmanager
+async def commanding(scene: Scene, served: Served) -> AsyncIterator[None]:
+    """As long as the block lasts a handler types commands: a new connection each, as the command line makes it."""
+    house = scene.helpline
+    token = Sessions(house.folder / "session").token(house.socket)
+
+    async def who() -> None:
+        async with connect(house.socket, token) as client:
+            await client.sessions.WhoAmI(node_pb2.WhoAmIRequest())
+
+    async def transfers() -> None:
+        async with connect(house.socket, token) as client:
+            async for _ in client.transfers.ListTransfers(node_pb2.ListTransfersRequest()):
+                pass
+
+    tasks = [
+        asyncio.create_task(served.repeat("who am I", who, every=_STEADY)),
+        asyncio.create_task(served.repeat("the list of transfers", transfers, every=_ANEW)),
+    ]
+    try:
+        yield
+    finally:
+        served.over.set()
+        await asyncio.gather(*tasks)
 
 
 async def _look(client: DirectoryClient) -> None:

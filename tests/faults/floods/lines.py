@@ -29,6 +29,8 @@ class Target:
     name: str = "cordee-directory"
     h2: bool = True
     source: str = ""
+    method: str = "/cordee.v1.Broker/Submit"
+    many: int = 2_000  # connections of a flood of connections
 
     def save(self, path: Path) -> Path:
         """For another process."""
@@ -57,6 +59,8 @@ class Target:
             line = socket.socket(socket.AF_UNIX)
             line.settimeout(_SECONDS)
             line.connect(self.socket)
+            if not blocking:
+                line.setblocking(False)
             return line
         line = socket.socket()
         if self.source:

@@ -98,6 +98,11 @@ class Scene:
             **{"port": port, "root": root, "name": "localhost", "h2": False, "source": "127.0.0.2", **changes}
         )
 
+    def commands(self, **changes: Any) -> Target:
+        """The helpline's unix socket, from a program that runs under the node's own account."""
+        method = "/cordee.v1.Sessions/WhoAmI"
+        return Target(**{"socket": str(self.helpline.socket), "method": method, "many": 4_000, **changes})
+
     def mailbox(self, **changes: Any) -> Target:
         """The helpline's own mailbox, as the hostile member."""
         return self._target(self.own_mailbox, own=True, name=server_name_of(self.honest.id), **changes)
