@@ -45,7 +45,6 @@ class Comparing:
         now = self._house.clock.now()
         if not self._listener.caught_up.is_set() or self._house.roster.alarm is not None:
             return
-        await self._listener.end_what_is_over()
         await self._house.roster.look_behind()
         if self._done is not None and now - self._done < _EVERY:
             return

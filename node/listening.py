@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -22,7 +22,7 @@ from cordee.errors import (
     Unreachable,
 )
 from cordee.ids import MemberId, TransferId
-from cordee.members import Member, MemberState, Roster
+from cordee.members import MemberState, Roster
 from cordee.runtime.logs import logger
 from cordee.signing import Signed
 from cordee.statements import peek
@@ -32,10 +32,10 @@ from node import journal, transfer_store
 from node.answers import Answers
 from node.arrivals import Arrivals
 from node.batches import in_batches
-from node.chain import Chain, chain_of
+from node.chain import chain_of
 from node.directory_client import DirectoryClient
 from node.giving_back import GivingBack
-from node.hearsay import AHEAD, require_possible, state_of
+from node.hearsay import require_possible, state_of
 from node.house import House
 from node.prefetching import Prefetching
 
@@ -80,7 +80,6 @@ class Listener:
         self._pause = _FIRST_PAUSE  # seconds before the next connection
         self._refused = 0  # statements, since
         self._refused_since = house.clock.now()
-        self._too_early: set[TransferId] = set()  # told to be over; after a restart a comparison finds them
         self.caught_up = asyncio.Event()  # set once everything that was kept for us has come
 
     async def run(self) -> None:
@@ -260,38 +259,14 @@ class Listener:
 
         await self._house.db.write(keep)
 
-    async def _expire(self, transfer: TransferId, *, sequence: int, found_out: bool = False) -> None:
-        """That its time is over is the directory's word alone, and nobody signs it. An offer that by its own signed end
-        is still open goes on, until that has come or the broker has refused a step of ours (`found_out`).
-        """
+    async def _expire(self, transfer: TransferId, *, sequence: int) -> None:
         known = self._house.db.look(lambda tx: _find(tx, transfer))
-        if known is not None and not found_out and not self._may_be_over(known):
-            await self._house.roster.sync()  # somebody may have been removed just now
-            if not self._may_be_over(known):
-                log.warning("event.too_early", transfer=transfer.short)
-                self._too_early.add(transfer)
-                known = None
         if known is None:
             await self._house.db.write(lambda tx: transfer_store.keep_cursor(tx, sequence))
         elif known.outgoing:
             await self._answers.expired(transfer, sequence=sequence)
         else:
             await self._arrivals.expired(transfer, sequence=sequence)
-
-    def _may_be_over(self, known: transfer_store.Transfer) -> bool:
-        """By our own clock and our own verified log: its end has come, or one of the two was removed or restored since.
-
-        Of one that was accepted we cannot tell: its job must not wait for what the broker has thrown away.
-        """
-        house = self._house
-        if known.state is not State.OFFERED:
-            return True
-        token = house.db.look(lambda tx: Chain.read(house, tx, known.id)).offer.token
-        if min(known.expires_at, token.expires) <= house.clock.now() + AHEAD:
-            return True
-        members = house.roster.roster.members
-        parties = [members.get(each) for each in (house.member, known.peer)]
-        return any(each is None or has_broken_off(each, since=known.opened_at) for each in parties)
 
     async def give_back(self, transfer: TransferId) -> bool:
         """The broker may have come back from a backup that knows less of a transfer than this node. Whether it did."""
@@ -316,7 +291,7 @@ class Listener:
             if (kind in _SENT_BY_RECIPIENT) == known.outgoing:
                 await self._take(signed, sequence=0)
         if kept.state == State.EXPIRED:
-            await self._expire(transfer, sequence=0, found_out=dropped is not None)
+            await self._expire(transfer, sequence=0)
         state = state_of(kept.state)
         self._require_settled(known, dropped, [Signed.from_message(each) for each in kept.statements], state)
         await half.dropped(transfer, dropped, refused, at_broker=state)
@@ -354,14 +329,6 @@ class Listener:
         if self._house.db.look(lambda tx: _find(tx, transfer)) is not None:
             await self.reconcile(transfer)
 
-    async def end_what_is_over(self) -> None:
-        """What was told to be over before its time, once that has come."""
-        for transfer in list(self._too_early):
-            known = self._house.db.look(lambda tx, transfer=transfer: _find(tx, transfer))  # type: ignore[misc]
-            if known is None or self._may_be_over(known):
-                self._too_early.discard(transfer)
-                await self._expire(transfer, sequence=0)
-
     async def time_is_over(self, transfer: TransferId) -> None:
         """By our own clock, and the broker knows nothing of it."""
         await self._expire(transfer, sequence=0)
@@ -389,12 +356,6 @@ def is_suspended(roster: Roster, member: MemberId) -> bool:
     """Whether a member's transfers stand still."""
     found = roster.members.get(member)
     return found is not None and found.state is MemberState.SUSPENDED
-
-
-def has_broken_off(member: Member, *, since: datetime) -> bool:
-    """Whether an entry may have ended what was under way with a member: a removal, or a restore of its node."""
-    restored = member.incarnation is not None and member.last_time >= since - AHEAD
-    return member.state is MemberState.REMOVED or restored
 
 
 def _find(tx: Connection, transfer: TransferId) -> transfer_store.Transfer | None:
