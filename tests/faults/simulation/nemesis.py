@@ -49,8 +49,6 @@ class Nemesis:
         self._backups: dict[str, tuple[float, Any]] = {}
         if "restore_directory" in self.kinds:  # what nobody but the office has of the log, it would have to bring back
             self.kinds = [each for each in self.kinds if each != "suspend"]
-        # Nor does a key of before count any more: the office would have to give it another.
-        ledger.people.changes_keys = not {"restore", "restore_directory"} & set(self.kinds)
         self._office = SigningKey.from_seed(template.administrator)
         self._reinstating: list[asyncio.Task[None]] = []
         points = sorted(registered())

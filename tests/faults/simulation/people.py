@@ -44,8 +44,6 @@ class People:
     template: Template
     words: list[Word] = field(default_factory=list)
     asked: int = 0
-    changes_keys: bool = True
-    """Associations replace their own keys now and then."""
 
     async def does(self, place: Place, what: str, act: Callable[[Any], Awaitable[Any]]) -> tuple[bool, Any]:
         """One step at a node, by its own code and in its own process. Whether it said that it was done, and what."""
@@ -103,7 +101,7 @@ class People:
         elif doing < 20:
             await self.let_go(place, [each for each in kept if each.held])
         elif doing >= 24:
-            await self.renew(place, identity=doing == 26)
+            await self.does(place, "replaces its sealing key", lambda node: node.publishing.publish(by="camille"))
         else:
             await self.update(place, [each for each in kept if each.state is State.RECEIVED and not each.hands_over])
 
@@ -151,13 +149,6 @@ class People:
             )
             if done:
                 self._word(place, "update", transfer)
-
-    async def renew(self, place: Place, *, identity: bool) -> None:
-        """Another sealing key, with a new card; or another identity key: refused while something is under way."""
-        if identity and self.changes_keys:
-            await self.does(place, "replaces its identity key", lambda node: node.identity.rotate(by="camille"))
-        elif not identity:
-            await self.does(place, "replaces its sealing key", lambda node: node.publishing.publish(by="camille"))
 
     async def let_go(self, place: Place, chosen: list[Transfer]) -> None:
         if chosen:
