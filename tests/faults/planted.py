@@ -308,7 +308,7 @@ _LEGS = (
         "the last checkpoint is noted after it was signed",
         "directory/roster_store.py",
         """
--        await asyncio.to_thread(self._last_signed.advance, self._tree)
+-        await asyncio.to_thread(partial(self._last_signed.advance, self._tree, time=time))
 """,
         "Restored from a backup, the directory signs a second history: a suspension can be made to vanish.",
         "tests/directory/test_restored.py::test_nothing_is_signed_or_served_below_what_was_signed",
