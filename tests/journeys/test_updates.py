@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -472,14 +471,13 @@ async def test_an_update_under_another_act_is_refused(
     wider = (await node.db.read(lambda tx: acts.travelling_act(tx, node.vault, shared.act))).to_dict()
     wider["sections"] = [*wider["sections"], "schooling"]
     from cordee.act import parse_act
-    from node import sending
 
-    honest = sending.ground_of
+    honest = acts.travelling_act
 
-    def lying(*args: Any, **options: Any) -> Any:
-        return replace(honest(*args, **options), act=parse_act(wider))
+    def lying(tx: Any, vault: Any, act_id: str) -> Any:
+        return parse_act(wider) if vault is node.vault else honest(tx, vault, act_id)
 
-    monkeypatch.setattr(sending, "ground_of", lying)
+    monkeypatch.setattr(acts, "travelling_act", lying)
     transfer = await paris.here.sending.update(paris.person, shared.first)
     await paris.reaches(transfer, State.REFUSED)
     assert (await paris.here.transfers.get(paris.person, transfer)).reason_code == "act_refused"
