@@ -7,17 +7,20 @@ database that has entries and no such file came without it from a backup, and no
 
 from __future__ import annotations
 
+import errno
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cordee.errors import LogBehind
 from cordee.ids import Digest
 from cordee.log import MerkleTree
-from directory.files import read_whole, replace
+from directory import files
 
 __all__ = ["LastSigned"]
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
@@ -71,22 +74,32 @@ class LastSigned:
         plain = {"size": head.size, "root": head.root.hex()}
         if head.time is not None:
             plain["time"] = int(head.time.timestamp())
-        replace(self._path, json.dumps(plain).encode())
+        files.replace(self._path, json.dumps(plain).encode())
         self._head = head
 
     def advance(self, tree: MerkleTree, *, time: datetime) -> None:
-        """Remember, durably, that this log is about to be signed, under this time. Raises: LogBehind."""
+        """Remember, durably, that this log is about to be signed, under this time. Raises: LogBehind, OSError.
+
+        On a full disk the same log is signed all the same, under a time that is remembered by this process alone: a
+        directory that stays silent would stop everybody.
+        """
         self.check(tree)
         head = _Head(size=tree.size, root=Digest(tree.root()), time=time)
-        if head != self._head:
+        if head == self._head:
+            return
+        try:
             self._write(head)
+        except OSError as failed:
+            if failed.errno not in _NO_ROOM or self._head is None or replace(head, time=self._head.time) != self._head:
+                raise
+            self._head = head
 
 
 def _read(path: Path) -> _Head | None:
     if not path.exists():
         return None
     try:
-        plain = json.loads(read_whole(path))
+        plain = json.loads(files.read_whole(path))
         time = datetime.fromtimestamp(int(plain["time"]), UTC) if "time" in plain else None
         return _Head(size=int(plain["size"]), root=Digest(bytes.fromhex(plain["root"])), time=time)
     except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:

@@ -114,8 +114,10 @@ class SecretNetwork(MarkedNetwork):
         self._were_gone |= set(every) - set(self._typed())
         self.kinds |= {each.kind for each in secrets}
         self.searches["disk"] += len(secrets)
-        self.searches["memory"] += len(secrets) * len(self.stage.programs)
         self.on_disk |= self._left(state, "disk", self._disk, secrets)
+        # The token of a session that is over opens nothing, and it came over a socket, through buffers of libraries.
+        secrets = [each for each in secrets if each.kind != _AFTER_SIGN_OUT[0]]
+        self.searches["memory"] += len(secrets) * len(self.stage.programs)
         self.in_memory |= self._left(state, "memory", self._memory, secrets)
 
     def erase_at_the_sender(self, name: str) -> None:
