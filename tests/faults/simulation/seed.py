@@ -20,6 +20,7 @@ __all__ = ["Outcome", "play"]
 _STORM = 12.0  # seconds of simulated time in which things go wrong
 _AFTERMATH = 4.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
+_UNDER_WAY = 5.0  # within which whatever was sent has come, or is sent again
 _WHOLE = 3000.0  # and in which all of it is over
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
@@ -140,14 +141,15 @@ class _Seed:
     async def _come_to_rest(self, when: str, *, leap: bool) -> None:
         """Until nothing is under way any more: no statement waits, no job is left; after the leap, all is over."""
         world = self.world
-        ends = world.loop.time() + _CALM
+        ends, quiet = world.loop.time() + _CALM, 0
         while True:
             await self._all_up()
-            if next(self.ledger.restless(over=leap), None) is None:
+            quiet = quiet + 1 if next(self.ledger.restless(over=leap), None) is None else 0
+            if quiet > 1:  # at one look, what is on its way between two of them is nowhere to be seen
                 world.trace(f"at rest {when}")
                 return
-            if world.loop.time() > ends:
+            if not quiet and world.loop.time() > ends:
                 restless = list(self.ledger.restless(over=leap))
                 self.ledger.blame("stuck", f"{when}: {restless[0]}", many=len(restless))
                 return
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 if not quiet else _UNDER_WAY)
