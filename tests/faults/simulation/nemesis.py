@@ -218,6 +218,8 @@ class Nemesis:
 
     async def reinstate(self) -> None:
         """Whoever still is suspended is so no more. The directory runs."""
+        if "suspend" not in self.kinds:
+            return
         for each in self._reinstating:
             each.cancel()
         for place in self.world.nodes:

@@ -114,12 +114,15 @@ def child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator
         code = 1
         try:
             with os.fdopen(writing, "wb") as answer:
-                work(answer)
-            code = 0
-        except (KeyboardInterrupt, BrokenPipeError):
-            pass  # nobody wants to know any more
-        except BaseException:
-            traceback.print_exc()
+                try:
+                    work(answer)
+                except (KeyboardInterrupt, BrokenPipeError):
+                    pass  # nobody wants to know any more
+                except BaseException:
+                    traceback.print_exc()  # before the pipe is closed: whoever reads there kills this process then
+                    sys.stderr.flush()
+                else:
+                    code = 0
         finally:
             sys.stderr.flush()
             sys.stdout.flush()
