@@ -63,6 +63,11 @@ faults: ready faults-tools ## Faults and attacks: kill, cut, flood and lie to ev
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
+faults-quick: ready ## Of those, the model whole and 400 seeds of the simulation: two minutes
+	$(PYTHON) -m tests.faults.model --jobs 2
+	$(PYTHON) -m tests.faults.simulation --seeds 400 --jobs 2
+.PHONY: faults-quick
+
 MUTANTS_STAMP := $(VENV)/.mutants-installed
 $(MUTANTS_STAMP): requirements-mutants.lock $(STAMP)
 	pip --python $(PYTHON) install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements-mutants.lock
