@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ class LastSigned:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._head = _read(path)
+        self._writing = threading.Lock()
 
     @property
     def size(self) -> int:
@@ -83,16 +85,21 @@ class LastSigned:
         On a full disk the same log is signed all the same, under a time that is remembered by this process alone: a
         directory that stays silent would stop everybody.
         """
-        self.check(tree)
-        head = _Head(size=tree.size, root=Digest(tree.root()), time=time)
-        if head == self._head:
-            return
-        try:
-            self._write(head)
-        except OSError as failed:
-            if failed.errno not in _NO_ROOM or self._head is None or replace(head, time=self._head.time) != self._head:
-                raise
-            self._head = head
+        with self._writing:  # two that are signed at once have one file beside this one
+            self.check(tree)
+            head = _Head(size=tree.size, root=Digest(tree.root()), time=time)
+            if head == self._head:
+                return
+            try:
+                self._write(head)
+            except OSError as failed:
+                if (
+                    failed.errno not in _NO_ROOM
+                    or self._head is None
+                    or replace(head, time=self._head.time) != self._head
+                ):
+                    raise
+                self._head = head
 
 
 def _read(path: Path) -> _Head | None:
