@@ -16,19 +16,6 @@ from tests.web.town import Town, opened
 
 Open = Callable[..., Page]
 
-_LONGEST = ("test_states_of_sending.py", "test_states_of_cases.py", "test_states_of_practice.py", "test_console.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first, so that no worker is left with one of them when the other has done.
-
-    For workers that each take a whole file, in this order (`--no-loadscope-reorder`): by itself xdist begins with the
-    files that have the most tests, and these have few.
-    """
-    here = Path(__file__).parent
-    first = {here / name: at for at, name in enumerate(_LONGEST)}
-    items.sort(key=lambda item: first.get(item.path, len(first)))
-
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
