@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cordee.act import parse_act
 from cordee.case import case_of
 from cordee.ids import MemberId, TransferId
 from cordee.invitation import Invitation
@@ -24,7 +23,7 @@ from cordee.runtime.crashpoint import Crashpoints
 from cordee.signing import SigningPublicKey
 from cordee.transfer import State
 from cordee.v1 import statements_pb2 as v1
-from node import acts, joining, records, transfer_store
+from node import joining, records, transfer_store
 from node.app import Mail, Node, Parts, opened
 from node.attachments import StoredAttachment
 from node.demo import cases as synthetic
@@ -32,6 +31,7 @@ from node.direct_mailbox import Door
 from node.people import Handler, Role
 from node.vault import FILE, Vault
 from tests.directory.town import Town, encoded, profile_of
+from tests.recording_acts import recorded_act
 
 PASSPHRASE = b"une phrase de passe de test"
 
@@ -133,26 +133,10 @@ class Neighbour:
         )
         return attachment_id
 
-    async def act(
-        self,
-        record: dict[str, Any],
-        *recipients: Neighbour,
-        purpose: str = "relocation",
-        attachments: list[str] | None = None,
-        **changes: Any,
-    ) -> str:
-        node, now = self.here, self.street.clock.now()
-        document = synthetic.act(
-            record,
-            purpose=purpose,
-            recipients=[each.profile["org_id"] for each in recipients],
-            attachments=attachments or [],
-            now=now,
-            random=os.urandom,
-        )
-        act = parse_act(document | changes)
-        await node.db.write(lambda tx: acts.record_act(tx, node.vault, act, by="camille", now=now))
-        return act.act_id
+    async def act(self, record: dict[str, Any], *recipients: Neighbour, **options: Any) -> str:
+        """As `recorded_act`, at this node."""
+        organisations = [each.profile["org_id"] for each in recipients]
+        return await recorded_act(self.here, record, organisations, now=self.street.clock.now(), **options)
 
     async def offer(
         self, record: dict[str, Any], to: Neighbour, act_id: str, *, purpose: str = "relocation", **options: Any

@@ -25,9 +25,9 @@ from node.demo import cases
 from node.demo.processes import CommandFailed, Program
 from node.demo.stage import House, Stage, until
 from tests.faults.cramped import Cramped, filled, may_mount, small_disk
-from tests.faults.lacking import lacking
 from tests.faults.scenes import Scene, quick_stage
 from tests.faults.tally import Row, count
+from tests.lacking import lacking
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 

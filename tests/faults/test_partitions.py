@@ -19,10 +19,10 @@ from cordee.transfer import State
 from node.demo.processes import Program, command_line
 from node.demo.stage import House, Stage, until
 from node.joining import Membership
-from tests.faults.lacking import lacking
 from tests.faults.lines import Line
 from tests.faults.scenes import Scene, quick_stage
 from tests.faults.tally import Row, count
+from tests.lacking import lacking
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 

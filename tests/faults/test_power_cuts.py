@@ -15,11 +15,11 @@ from random import Random
 
 import pytest
 
-from tests.faults.lacking import lacking
 from tests.faults.power_cuts.campaign import go_through
 from tests.faults.power_cuts.disk import DROPPED, LENGTH, Disk, Moment
 from tests.faults.power_cuts.planted import PLANTED
 from tests.faults.power_cuts.trace import ROOT, Add, Event, Mark, Op, Remove, Sync, Trace, Truncate, Write
+from tests.lacking import lacking
 
 _HOME = Path(__file__).parents[2]
 _FOLDER, _FILE, _OTHER = 1, 2, 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.lacking import lacking
 from tests.web.browsing import CHROMIUM, FLAGS, WAITING
 from tests.web.town import Town, opened
 
@@ -28,9 +28,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 def chromium() -> Iterator[Browser]:
     """Started and stopped with a module: beside its event loop no asynchronous test can run."""
     if not Path(CHROMIUM).exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"{CHROMIUM} is missing: make browser")
-        pytest.skip(f"{CHROMIUM} is missing: make browser")
+        lacking(f"{CHROMIUM} is missing: make browser")
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAITING)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

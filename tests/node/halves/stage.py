@@ -20,7 +20,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from cordee.act import parse_act
 from cordee.case import case_of, mandatory_sections
 from cordee.errors import CordeeError, NotFound, Unreachable
 from cordee.ids import TransferId
@@ -29,7 +28,7 @@ from cordee.runtime.crashpoint import Crashpoints
 from cordee.signing import Signed
 from cordee.transfer import Kind, State
 from cordee.v1 import directory_pb2 as pb
-from node import acts, journal, need_to_know, records, transfer_store
+from node import journal, need_to_know, records, transfer_store
 from node.answers import Answers
 from node.app import Node
 from node.arrivals import Arrivals
@@ -48,6 +47,7 @@ from node.terms import Terms
 from node.transfer_store import Transfer
 from tests.builders import MemberKeys, Network
 from tests.directory.town import profile_of
+from tests.recording_acts import recorded_act
 
 from ..association import opened, registered
 
@@ -347,27 +347,10 @@ class Stage:
         )
         return record
 
-    async def act(
-        self,
-        half: Half,
-        record: dict[str, Any],
-        *recipients: Half,
-        purpose: str = "relocation",
-        attachments: list[str] | None = None,
-        **changes: Any,
-    ) -> str:
-        house, now = half.house, self.clock.now()
-        document = synthetic.act(
-            record,
-            purpose=purpose,
-            recipients=[each.profile["org_id"] for each in recipients],
-            attachments=attachments or [],
-            now=now,
-            random=os.urandom,
-        )
-        act = parse_act(document | changes)
-        await house.db.write(lambda tx: acts.record_act(tx, house.vault, act, by="camille", now=now))
-        return act.act_id
+    async def act(self, half: Half, record: dict[str, Any], *recipients: Half, **options: Any) -> str:
+        """As `recorded_act`, at this one."""
+        organisations = [each.profile["org_id"] for each in recipients]
+        return await recorded_act(half.house, record, organisations, now=self.clock.now(), **options)
 
     async def offer(
         self,
