@@ -31,7 +31,9 @@ $(PROTO): $(STAMP) $(PROTO_SOURCES)
 ready: $(STAMP) $(PROTO) $(COMPILED)
 .PHONY: ready
 
+# Compiled beforehand: else the first of its processes compile each module as they start, and keep that memory.
 demo: ready ## Set everything up, then one directory, three associations and every outcome of a transfer
+	$(PYTHON) -m compileall -q cordee node directory
 	$(VENV)/bin/cordee demo $(ARGS)
 
 test: ready browser ## Set everything up, then all tests (fast ones first)
