@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TextIO
 
-import structlog
-
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.interceptors import Finished
+from cordee.runtime.lean import structlog
 
 __all__ = ["FIELDS", "LEVELS", "CallLog", "configure", "logger"]
 

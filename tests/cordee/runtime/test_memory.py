@@ -78,3 +78,11 @@ def test_memory_that_was_freed_is_used_again_without_a_page_fault() -> None:
     if done.returncode == 77:
         pytest.skip("malloc is not glibc's")
     assert int(done.stdout) < 2_000
+
+
+def test_what_serves_holds_nothing_that_only_a_terminal_would_use() -> None:
+    look = (
+        "import sys, directory.app, node.app, node.web.app, node.web.server; "
+        "print(sorted({'rich', 'pygments', 'attr'} & set(sys.modules))); import rich.console"
+    )
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "[]\n"
