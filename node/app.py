@@ -229,7 +229,6 @@ async def opened(
         giving_back = GivingBack(house, client, Front(membership.front, root=membership.ca_certificate))
         roster.followed.append(giving_back.cards)
         listener = Listener(house, client, Answers(house), Arrivals(house), prefetching, giving_back)
-        outbox = Outbox(house, client, listener)
         fetching = Fetching(house, client, prefetching)
         worker = Worker(house, parts.shipping(house, client), fetching, Answering(house, receiving))
         publishing = Publishing(house, client, transport, certificate)
@@ -238,6 +237,7 @@ async def opened(
             lambda: Membership.load(data_dir), member, lambda: keys.identity, now=clock.now, random=random
         )
         identity = Identity(house, client, publishing, front)
+        outbox = Outbox(house, client, listener, identity.resume)
         trust = Trust(house, client, publishing, membership)
         roster.followed += [identity.follow, trust.follow]
         roster.incarnations = await db.read(lambda tx: incarnations(tx, vault))

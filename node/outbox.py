@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -50,9 +51,16 @@ _GIVEN_UP = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.REFUSAL, Kind.SHIPMENT}
 
 
 class Outbox:
-    """Sends what waits, oldest first for each transfer, until the broker has answered for each."""
+    """Sends what waits, oldest first for each transfer, until the broker has answered for each.
 
-    def __init__(self, house: House, client: DirectoryClient, listener: Listener) -> None:
+    `settle` finishes a change of this node's identity key that was begun: what the old key signed is read by nobody
+    once the log has the new one.
+    """
+
+    def __init__(
+        self, house: House, client: DirectoryClient, listener: Listener, settle: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._settle = settle
         self._house = house
         self._client = client
         self._listener = listener
@@ -121,6 +129,7 @@ class Outbox:
         house = self._house
         house.crashpoints.reach(f"node.outbox.{waiting.kind}.before_submit")
         try:
+            await self._with_settled_key()
             await self._client.submit(waiting.signed)
         except ClockSkew as skew:
             return await self._redate(waiting, skew)
@@ -160,6 +169,15 @@ class Outbox:
         await house.db.write(taken)
         house.changes.tell(waiting.transfer)
         return True
+
+    async def _with_settled_key(self) -> None:
+        """Raises: Unreachable, RosterStale where the change waits still. One that was refused is told elsewhere."""
+        try:
+            await self._settle()
+        except (Unreachable, RosterStale, TooManyRequests):
+            raise
+        except CordeeError as refused:
+            log.warning("outbox.key_unsettled", reason=refused.reason)
 
     def _removed(self, waiting: Waiting) -> bool:
         """By our own verified log its recipient is no member any more, nor ever will be: no broker takes this offer."""

@@ -162,6 +162,29 @@ async def test_what_waits_for_the_directory_is_signed_anew_with_the_new_key(tmp_
         await paris.reaches(transfer, State.RECEIVED)
 
 
+async def test_an_offer_made_while_a_new_key_waits_for_its_place_in_the_log_is_read_by_whoever_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
+        await marseille.stop()
+
+        async def cut_off(*_: Any, **__: Any) -> int:
+            raise Unreachable(peer="directory")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(paris.here.identity._client, "append_entry", cut_off)
+            with pytest.raises(Unreachable):
+                await paris.here.identity.rotate(by="camille")
+        record = await paris.case()
+        transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+        await paris.here.outbox.flush()
+        await paris.here.identity.resume()
+        await marseille.start()
+        await marseille.reaches(transfer, State.OFFERED)
+        await marseille.here.receiving.accept(marseille.person, transfer)
+        await paris.reaches(transfer, State.RECEIVED)
+
+
 # ---- a recovery that is not wanted ----
 
 

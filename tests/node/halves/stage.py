@@ -161,6 +161,11 @@ class Ear:
     settles: CordeeError | None = None
     reconciled: list[tuple[TransferId, Kind | None, CordeeError | None]] = field(default_factory=list)
     given: list[TransferId] = field(default_factory=list)
+    key_waits: CordeeError | None = None
+
+    async def settle_key(self) -> None:
+        if self.key_waits is not None:
+            raise self.key_waits
 
     async def give_back(self, transfer: TransferId) -> bool:
         self.given.append(transfer)
@@ -191,7 +196,7 @@ class Half:
         self.answers, self.arrivals = Answers(house), Arrivals(house)
         self.shipping = Shipping(house, line)
         self.fetching = Fetching(house, line, Prefetching(house, line))
-        self.outbox = Outbox(house, line, ear)
+        self.outbox = Outbox(house, line, ear, ear.settle_key)
 
     @property
     def points(self) -> list[str]:

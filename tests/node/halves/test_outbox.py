@@ -371,6 +371,18 @@ async def test_what_the_replaced_key_had_signed_is_signed_anew(stage: Stage, par
     assert paris.ear.reconciled == []
 
 
+async def test_nothing_leaves_before_a_change_of_the_key_has_come_to_its_end(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    await stage.offer(paris, marseille)
+    paris.ear.key_waits = Unreachable(peer="directory")
+    assert not await paris.outbox.flush()
+    assert paris.line.submitted == []
+    paris.ear.key_waits = REFUSED  # it comes to nothing: the old key stays in force
+    assert await paris.outbox.flush()
+    assert len(paris.line.submitted) == 1
+
+
 # ---- at work ----
 
 
