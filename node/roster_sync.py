@@ -67,6 +67,7 @@ _EVIDENCE_VIEW = table_of(EvidenceViewRow)
 _RECOVERED = statements_pb2.MemberRecovered.DESCRIPTOR.full_name
 _ROUNDS = 4  # how often a log that grows while we read it is read again
 _AHEAD = timedelta(minutes=5)
+_DATED_AHEAD = timedelta(days=1)  # a card so far ahead comes from two clocks that were wrong, and waits for its time
 _KEPT = 200  # pieces of evidence
 _GRAVE = tuple(each.reason for each in (EntryRefused, RosterForked, RosterRolledBack, SplitView))
 _VIEWS = 256 * 2**20  # bytes of logs kept beside evidence
@@ -265,11 +266,15 @@ class RosterSync:
         """
         return self.last_card(self._member)
 
-    def _judged_at(self, signed: Signed, member: MemberId, now: datetime) -> datetime:
-        """The time at which a card must be in force: now; for our own, a time at which it was."""
-        if member != self._member:
-            return now
-        return min(now, moment_of(parse_body(signed, statements_pb2.Card).expire_time) - timedelta(microseconds=1))
+    def _judged_at(self, signed: Signed, member: MemberId, now: datetime, *, kept: bool = False) -> datetime:
+        """The time at which a card must be in force: now, or a little later where it is dated ahead; for our own, and
+        from when for one that we `kept`, a time at which it was.
+        """
+        card = parse_body(signed, statements_pb2.Card)
+        begin, last = moment_of(card.not_before), moment_of(card.expire_time) - timedelta(microseconds=1)
+        if kept or member == self._member or begin <= now + _DATED_AHEAD:
+            now = max(now, begin)  # clocks that were ahead have been put right since
+        return min(now, last) if member == self._member else now
 
     async def kept_cards(self, member: MemberId | None = None) -> list[tuple[Signed, bytes]]:
         """The newest card of every member, or of one, with its profile: also one that has run out since it came."""
@@ -393,7 +398,7 @@ class RosterSync:
             if former is not None and member != self._member:
                 continue
             try:
-                judged = self._judged_at(signed, member, now)
+                judged = self._judged_at(signed, member, now, kept=True)
                 if former is None:
                     card = Card.parse(signed, roster, now=judged, profile=row.profile, at_least=0)
                 else:  # our own, which is about to be signed anew: from it we know number and profile
@@ -583,7 +588,7 @@ class RosterSync:
     async def _follow_cards(self) -> None:
         client, roster, now = self._require_client(), self.roster, self._clock.now()
         kept: dict[MemberId, KnownCard] = {}
-        revision = self._revision
+        revision, waits_after = self._revision, None
         asked = ""
         async for published in client.cards(after_revision=revision):
             if published.HasField("refusal"):
@@ -595,6 +600,7 @@ class RosterSync:
                 raise CardRefused(member=member.hex(), problem=N_("it was served out of order"))
             if member not in roster.members:
                 break  # admitted since we looked at the log: it is asked for again, once we know of that
+            before = revision
             try:
                 revision = require_possible(published.revision, now=now, what=N_("Card"))
             except MalformedStatement as impossible:
@@ -611,11 +617,16 @@ class RosterSync:
                 continue  # of a member that is away or gone
             if newest and card.number == newest.card.number and (served or signed.digest != newest.card.signed.digest):
                 raise CardRefused(member=member.hex(), problem=N_("two cards bear the same number"))
+            if member != self._member and card.not_before > now + _AHEAD:
+                # Its member's and the directory's clock were ahead: it is asked for again, and the one before counts.
+                waits_after = before if waits_after is None else waits_after
+                continue
             # Read before it is kept: a profile that cannot be read would not be readable after a restart either.
             profile = Profile.parse(published.profile, *roster.members[member].registrations)
             kept[member] = KnownCard(card=card, profile=profile, profile_bytes=published.profile)
         self.asked_to_correct = asked
-        if revision == self._revision:
+        revision = revision if waits_after is None else waits_after
+        if not kept and revision == self._revision:
             return
 
         def keep(tx: Connection) -> None:

@@ -321,6 +321,18 @@ async def test_a_card_with_a_profile_that_cannot_be_read_leaves_the_node_able_to
     await scene.marseille.start()
 
 
+async def test_a_card_dated_years_ahead_is_refused(scene: Scene) -> None:
+    shown = scene.card(scene.paris.here.house.keys.identity, now=scene.now + timedelta(days=900))
+    refused = await scene.refuses(shown, "CARD_REFUSED")
+    assert refused.facts["problem"] == "it is not valid yet"
+
+
+async def test_a_forged_card_is_refused_also_where_it_is_dated_an_hour_ahead(scene: Scene) -> None:
+    shown = scene.card(SigningKey.generate(os.urandom), now=scene.now + timedelta(hours=1))
+    refused = await scene.refuses(shown, "CARD_REFUSED")
+    assert refused.facts["problem"] == "its signature does not verify"
+
+
 # ---- (c), (d) older and other logs ----
 
 

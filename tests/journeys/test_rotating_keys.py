@@ -185,6 +185,34 @@ async def test_an_offer_made_while_a_new_key_waits_for_its_place_in_the_log_is_r
         await paris.reaches(transfer, State.RECEIVED)
 
 
+async def test_a_card_that_two_clocks_dated_an_hour_ahead_waits_for_its_time_and_stops_nobody(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille", "Lyon") as (street, (paris, marseille, lyon)):
+        assert paris.member is not None
+        before = marseille.here.roster.card(paris.member, now=street.clock.now()).card.number
+        await marseille.stop()
+        street.clock.advance(timedelta(hours=1))
+        await paris.here.publishing.publish(by="camille")
+        street.clock.advance(timedelta(hours=-1))
+        await lyon.here.publishing.publish(by="camille")  # after it in the directory's order, and rightly dated
+        await marseille.start()
+        await marseille.here.roster.sync()
+        roster = marseille.here.roster
+        assert roster.alarm is None
+        assert roster.card(paris.member, now=street.clock.now()).card.number == before
+        assert lyon.member is not None
+        assert roster.card(lyon.member, now=street.clock.now()).card.number == 2
+        await a_case_arrives(marseille, paris)
+        await a_case_arrives(paris, marseille, 1)
+        for each in (paris, lyon):  # which took it while the clock was ahead, and keep it
+            await each.stop()
+            await each.start()
+            assert each.here.roster.alarm is None
+        street.clock.advance(timedelta(minutes=58))
+        await roster.sync()
+        assert roster.card(paris.member, now=street.clock.now()).card.number == before + 1
+        await a_case_arrives(marseille, paris, 2)
+
+
 # ---- a recovery that is not wanted ----
 
 

@@ -47,8 +47,6 @@ class Nemesis:
         network.twice = chance.choice((0, 50, 200))
         network.slow = chance.choice((0.02, 0.2, 2.0))
         self._backups: dict[str, tuple[float, Any]] = {}
-        # A card dated ahead by two clocks that agree stops everybody until that time has come: docs/faults.md.
-        ledger.people.change_keys = "clock" not in self.kinds
         if "restore_directory" in self.kinds:  # what nobody but the office has of the log, it would have to bring back
             self.kinds = [each for each in self.kinds if each != "suspend"]
         self._office = SigningKey.from_seed(template.administrator)

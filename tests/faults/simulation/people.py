@@ -44,7 +44,6 @@ class People:
     template: Template
     words: list[Word] = field(default_factory=list)
     asked: int = 0
-    change_keys: bool = True
 
     async def does(self, place: Place, what: str, act: Callable[[Any], Awaitable[Any]]) -> tuple[bool, Any]:
         """One step at a node, by its own code and in its own process. Whether it said that it was done, and what."""
@@ -101,7 +100,7 @@ class People:
             await self.give_back(place, [each for each in kept if not each.outgoing and each.state is State.RECEIVED])
         elif doing < 20:
             await self.let_go(place, [each for each in kept if each.held])
-        elif doing >= 24 and self.change_keys:
+        elif doing >= 24:
             await self.does(place, "replaces its sealing key", lambda node: node.publishing.publish(by="camille"))
         else:
             await self.update(place, [each for each in kept if each.state is State.RECEIVED and not each.hands_over])
