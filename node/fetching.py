@@ -191,6 +191,7 @@ class Fetching:
                         raise
                     # It had come into our own mailbox and was lost here: only the sender has it now.
                     lost = ContentDamaged(problem=N_("what lay in our own mailbox is lost"))
+                    await feed.aclose()  # first: as it ends it writes what had come
                     await self._refuse(job, chain.shipment, lost)
                     return True
                 self._broke.discard(job.id)

@@ -517,3 +517,33 @@ async def test_it_is_spooled_after_a_line_broke_however_fast(
     assert made.transfer in marseille.fetching._broke
     await marseille.fetching.run(made.transfer)
     assert made.transfer not in marseille.fetching._broke
+
+
+# ---- beside a mailbox of one's own, and what was fetched along ----
+
+
+async def test_what_was_lost_in_ones_own_mailbox_is_refused_as_damaged(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    marseille.work(replace(marseille.house, endpoint="boite.marseille.test:8443"))
+    paris.shipping._mailboxes._avoid(marseille.house.endpoint)  # the bytes go where a test can lose them
+    made = await stage.shipped(paris, marseille)
+    assert marseille.chain(made.transfer).answer.accepted().mailbox == marseille.house.endpoint
+    marseille.line.held.clear()
+    await marseille.fetching.run(made.transfer)
+    assert refused_as(marseille, made.transfer) == "damaged"
+
+
+async def test_fetching_along_has_stopped_before_the_rest_is_fetched(
+    stage: Stage, paris: Half, marseille: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await stage.shipped(paris, marseille)
+    stopped: list[tuple[TransferId, int]] = []
+
+    async def stop(transfer: TransferId) -> None:
+        stopped.append((transfer, len(marseille.line.gets)))
+
+    monkeypatch.setattr(marseille.fetching._prefetching, "stop", stop)
+    await marseille.fetching.run(made.transfer)
+    assert stopped == [(made.transfer, 0)]
+    assert marseille.state(made.transfer) is State.RECEIVED
