@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ from tests.transfers import Story
 SOON = 10.0  # seconds, on a slow machine too
 LARGE = random.Random(3).randbytes(2 * BLOCK)
 CHUNK = 1_048_576
+
+
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
 
 
 @pytest.fixture

@@ -79,6 +79,11 @@ class FastLine:
 
 
 @pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
+@pytest.fixture
 async def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastLine:
     return FastLine(tmp_path, monkeypatch)
 

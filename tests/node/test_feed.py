@@ -42,6 +42,11 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 

@@ -42,6 +42,11 @@ class Watched(Growth):
         self.kept.append(len(self._pieces))
 
 
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
 @contextlib.asynccontextmanager
 async def written(path: Path, growth: Growth, source: Iterator[bytes]) -> AsyncIterator[asyncio.Task[int]]:
     """A writer at work; what it raises comes at the block's end."""

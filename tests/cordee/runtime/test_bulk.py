@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,11 @@ from hypothesis import strategies as st
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader, WriteBehind, write_all
 
 CONTENT = random.Random(11).randbytes(3 * BLOCK + 5)
+
+
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
 
 
 @pytest.fixture
@@ -48,8 +54,8 @@ def test_what_is_written_behind_is_in_the_file_once_it_is_flushed(path: Path, de
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 5000), max_size=12))
-def test_flushes_in_between_change_nothing(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
-    path = tmp_path_factory.mktemp("bulk") / "file"
+def test_flushes_in_between_change_nothing(disk: Path, sizes: list[int]) -> None:
+    path = Path(mkdtemp(dir=disk)) / "file"
     opened, written = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR), b""
     with WriteBehind(opened) as behind:
         for size in sizes:

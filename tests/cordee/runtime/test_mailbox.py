@@ -29,6 +29,11 @@ CONTENT = random.Random(7).randbytes(5 * CHUNK + 1234)
 
 
 @pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Iterator[MailboxStore]:
     opened = MailboxStore(tmp_path / "mailboxes")
     yield opened

@@ -24,6 +24,11 @@ SOON = 10.0  # seconds, on a slow machine too
 
 
 @pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Iterator[MailboxStore]:
     opened = MailboxStore(tmp_path / "mailboxes")
     yield opened
