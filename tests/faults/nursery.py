@@ -78,14 +78,14 @@ class Child:
 
 
 class Nursery:
-    """The parent process, as the test sees it."""
+    """The parent process, as the test sees it. It has read the modules of both servers, and `more`."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Sequence[str] = ()) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="cordee-nursery-"))
         self._lock = threading.Lock()
         self._made = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
+            [sys.executable, "-m", "tests.faults.nursery", *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
@@ -157,9 +157,9 @@ class Forked(Program):
 
 
 @contextmanager
-def nursery() -> Iterator[Nursery]:
-    """As long as the block lasts. Its children are their owners' to end."""
-    with Nursery() as made:
+def nursery(more: Sequence[str] = ()) -> Iterator[Nursery]:
+    """As long as the block lasts; `more` are modules that its children use. They are their owners' to end."""
+    with Nursery(more) as made:
         yield made
 
 
@@ -171,7 +171,7 @@ def forked(program: Program, place: Nursery) -> Forked:
 
 def _serve() -> None:
     """Fork what is asked for, line by line, until nobody asks any more."""
-    for module in _MODULES:
+    for module in (*_MODULES, *sys.argv[1:]):
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
     for line in sys.stdin.buffer:
