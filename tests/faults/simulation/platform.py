@@ -7,6 +7,7 @@ simulation's. This is done once in a process that does nothing else.
 from __future__ import annotations
 
 import queue
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
+from cordee import signing
 from cordee.runtime import database
 from directory import app as directory_app
 from node import directory_client, feed, front_desk, giving_back, joining, rejoining, spool
@@ -52,6 +54,14 @@ def _engine(*arguments: Any, **options: Any) -> Engine:
     return engine
 
 
+def _remember_signatures() -> None:
+    """Whether a signature holds, and whether a key is one, has one answer for ever, whoever asks. That something is
+    wrong is not kept: it is raised each time.
+    """
+    signing._verify = lru_cache(maxsize=20_000)(signing._verify)
+    signing.crypto_core_ed25519_is_valid_point = lru_cache(maxsize=2_000)(signing.crypto_core_ed25519_is_valid_point)
+
+
 def install() -> bool:
     """Exchange it. False where SQLite's own writes cannot be watched on this machine."""
     for module in (directory_client, front_desk, giving_back, joining, rejoining):
@@ -64,4 +74,5 @@ def install() -> bool:
     database.Future = threads.Future  # type: ignore[misc, assignment]
     spool.threading = SimpleNamespace(Condition=threads.Condition)  # type: ignore[assignment]
     feed.SimpleQueue = threads.SimpleQueue  # type: ignore[misc, assignment]
+    _remember_signatures()
     return disk.install()

@@ -1,10 +1,11 @@
-"""Many seeds, each in a process of its own that begins as all the others did: forked from one that has all it needs."""
+"""Many seeds, a few after each other in a process that begins as all the others did: forked from one that has all."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import hashlib
+import itertools
 import json
 import os
 import pickle
@@ -30,6 +31,7 @@ FAULT = "simulated network, disks, clocks and kills"
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one, and
 _ROOM = 200_000_000  # bytes of it
 _WARM_UPS = 2
+_TOGETHER = 8  # seeds in one process: what it has touched of its parent's memory was copied, which costs some 30 ms
 _LONGEST = 120  # seconds of processor time, for a seed that goes round in circles
 
 
@@ -85,14 +87,12 @@ def founded(folder: Path, defect: str | None = None) -> Any:
 
 def _warm_up(template: Any, folder: Path) -> None:
     """What every seed compiles and parses once, it inherits."""
-    from . import threads
     from .seed import play
 
     for number in range(_WARM_UPS):
         own = folder / f"warm-up-{number}"
         own.mkdir()
         play(-1 - number, template, own, told=lambda _: None)
-        threads.forget()
         shutil.rmtree(own)
 
 
@@ -137,35 +137,54 @@ def child(work: Callable[[IO[bytes]], None], *, group: bool = False) -> Iterator
         os.waitpid(pid, 0)
 
 
-def _played(number: int, template: Any, folder: Path, told: Callable[[str], None]) -> dict[str, Any]:
-    """One seed, in a process of its own."""
+def _played(numbers: list[int], template: Any, folder: Path, told: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Some seeds, one after the other, in a process of their own: what it inherits is copied once for all of them."""
 
     def play(answer: IO[bytes]) -> None:
-        from .seed import play
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the dead keep their files open
+        for number in numbers:
+            answer.write(json.dumps(_outcome(number, template, folder, told)).encode() + b"\n")
+            answer.flush()
 
-        trace = hashlib.sha256()
+    rest = list(numbers)
+    while rest:
+        with child(play) as answer:
+            for line in answer:
+                outcome = json.loads(line)
+                rest.remove(outcome["seed"])
+                yield outcome
+        if rest:
+            broken = {"kind": "stuck", "what": "the simulation itself failed"}
+            yield {"seed": rest.pop(0), "wrong": [broken], "seconds": 0.0}
+            numbers = list(rest)
 
-        def heard(line: str) -> None:
-            trace.update(line.encode() + b"\n")
-            told(line)
 
-        resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
-        own = folder / f"seed-{number}"
-        own.mkdir()
-        try:
-            outcome = asdict(play(number, template, own, told=heard))
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        outcome |= {"seconds": used.ru_utime + used.ru_stime, "trace": trace.hexdigest()}
-        answer.write(json.dumps(outcome).encode())
+def _outcome(number: int, template: Any, folder: Path, told: Callable[[str], None]) -> dict[str, Any]:
+    """One seed, in this process."""
+    from .seed import play
 
-    with child(play) as answer:
-        raw = answer.read()
-    if not raw:
-        return {"seed": number, "wrong": [{"kind": "stuck", "what": "the simulation itself failed"}], "seconds": 0.0}
-    found: dict[str, Any] = json.loads(raw)
-    return found
+    trace = hashlib.sha256()
+
+    def heard(line: str) -> None:
+        trace.update(line.encode() + b"\n")
+        told(line)
+
+    before = _used()
+    resource.setrlimit(resource.RLIMIT_CPU, (int(before) + _LONGEST, resource.RLIM_INFINITY))
+    own = folder / f"seed-{number}"
+    own.mkdir()
+    try:
+        outcome = asdict(play(number, template, own, told=heard))
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+    return outcome | {"seconds": _used() - before, "trace": trace.hexdigest()}
+
+
+def _used() -> float:
+    """Seconds of processor time, of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _one(options: Namespace, template: Any, folder: Path) -> int:
@@ -173,7 +192,7 @@ def _one(options: Namespace, template: Any, folder: Path) -> int:
         if options.trace:
             sys.stdout.write(line + "\n")
 
-    outcome = _played(options.seed, template, folder, told)
+    (outcome,) = _played([options.seed], template, folder, told)
     _say(json.dumps(outcome, ensure_ascii=False))
     return 1 if outcome["wrong"] else 0
 
@@ -187,12 +206,14 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
 
     def share(job: int) -> Callable[[IO[bytes]], None]:
         def work(answer: IO[bytes]) -> None:
-            number = first + job
-            while options.seeds == 0 or number < first + options.seeds:
-                outcome = _played(number, template, folder, lambda _: None)
-                answer.write(json.dumps(outcome).encode() + b"\n")
-                answer.flush()
-                number += options.jobs
+            ends = first + options.seeds if options.seeds else sys.maxsize
+            numbers = iter(range(first + job, ends, options.jobs))
+            while some := list(itertools.islice(numbers, _TOGETHER)):
+                for outcome in _played(some, template, folder, lambda _: None):
+                    if outcome["wrong"] and outcome["seed"] != some[0]:
+                        _again_alone(outcome, template, folder)
+                    answer.write(json.dumps(outcome).encode() + b"\n")
+                    answer.flush()
 
         return work
 
@@ -221,6 +242,14 @@ def _many(options: Namespace, template: Any, folder: Path) -> int:
     if wrong:
         _say("again: python -m tests.faults.simulation --trace --seed N")
     return 1 if wrong else 0
+
+
+def _again_alone(outcome: dict[str, Any], template: Any, folder: Path) -> None:
+    """Whoever looks for the reason plays that seed alone: where it is well then, it says so."""
+    (alone,) = _played([outcome["seed"]], template, folder, lambda _: None)
+    if not alone["wrong"]:
+        for each in outcome["wrong"]:
+            each["what"] += " (not when it is played alone)"
 
 
 def _until_interrupted(outcomes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from . import threads
 from .invariants import Ledger, Wrong
 from .loop import Loop
 from .nemesis import Nemesis
@@ -22,6 +23,7 @@ _AFTERMATH = 4.0  # and in which people go on afterwards
 _CALM = 240.0  # and after which, at most, everything has come to rest
 _UNDER_WAY = 5.0  # within which whatever was sent has come, or is sent again
 _WHOLE = 3000.0  # and in which all of it is over
+_OVER: list[Loop] = []  # of each seed so far: a `finally` of a process that has died must not run later either
 _LEAP = timedelta(days=15)  # beyond the end of every offer and of every acceptance
 
 
@@ -43,8 +45,10 @@ class Outcome:
 
 
 def play(seed: int, template: Template, folder: Path, *, told: Callable[[str], None]) -> Outcome:
-    """Play one seed in an empty folder. Once for each process of the system's."""
+    """Play one seed in an empty folder."""
+    threads.forget()
     loop = Loop()
+    _OVER.append(loop)
     loop.set_exception_handler(lambda _loop, _context: None)
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(_Seed(seed, template, folder, told).play())

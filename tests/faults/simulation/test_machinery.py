@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from . import threads
-from .disk import Disk
+from .disk import Disk, copied
+from .invariants import _hollow
 from .loop import Loop
 from .owner import PROCESS
 
@@ -204,3 +205,25 @@ def test_it_dies_at_the_change_that_was_chosen(tmp_path: Path) -> None:
     disk = Disk(tmp_path, Random(0))
     disk.dies_in = 3
     assert [disk.due() for _ in range(3)] == [False, False, True]
+
+
+def test_a_copy_of_a_folder_reads_the_same_and_its_ballast_takes_no_room(tmp_path: Path) -> None:
+    folder, target = tmp_path / "disk", tmp_path / "image"
+    (folder / "spool").mkdir(parents=True)
+    (folder / "ballast").write_bytes(bytes(1 << 20))
+    (folder / "spool" / "one").write_bytes(b"ciphertext")
+    (folder / "node.db-shm").write_bytes(b"memory")
+    copied(folder, target)
+    assert sorted(path.name for path in target.rglob("*")) == ["ballast", "one", "spool"]
+    assert (target / "ballast").read_bytes() == bytes(1 << 20)
+    assert (target / "ballast").stat().st_blocks == 0
+    assert (target / "spool" / "one").read_bytes() == b"ciphertext"
+
+
+@pytest.mark.parametrize(("written", "hollow"), [(b"", True), (b"one word", False)])
+def test_what_was_written_in_the_midst_of_a_hole_is_looked_at(tmp_path: Path, written: bytes, hollow: bool) -> None:
+    with (tmp_path / "ballast").open("wb") as file:
+        file.truncate(8 << 20)
+        file.seek(5 << 20)
+        file.write(written)
+    assert _hollow(tmp_path / "ballast") is hollow

@@ -30,7 +30,7 @@ class _Thread(greenlet):
 
 
 _parked: dict[_Thread, Callable[[], bool]] = {}
-"""Threads that wait, and for what. A seed is a process of the system's, so nothing of another seed is in here."""
+"""Threads that wait, and for what."""
 
 
 def bury(owner: Owner) -> None:
@@ -40,7 +40,7 @@ def bury(owner: Owner) -> None:
 
 
 def forget() -> None:
-    """Of another simulation."""
+    """Those of a simulation that is over."""
     _parked.clear()
 
 

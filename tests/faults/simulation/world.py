@@ -18,7 +18,7 @@ from node import app as node_app
 from node.people import Handler, Role
 from node.vault import Vault
 
-from .disk import Disk
+from .disk import Disk, copied
 from .loop import Loop
 from .network import Network, SimServer
 from .owner import PROCESS, Died
@@ -253,7 +253,7 @@ class World:
     def settle(self, name: str, template: Path, vault: Vault | None = None, *, kind: type[Place] = Place) -> Place:
         """A place with a copy of a template's folder."""
         folder = self.folder / name
-        shutil.copytree(template, folder, ignore=shutil.ignore_patterns("*-shm"))
+        copied(template, folder)
         place = self.places[name] = kind(self, name, folder)
         self.draws[name] = drawing(f"{self.seed}/{name}")
         if vault is not None:
