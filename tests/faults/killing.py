@@ -59,9 +59,12 @@ class Killing:
     @contextmanager
     def armed(self) -> Iterator[None]:
         """As long as the block lasts. At its end everything runs, unarmed."""
+        # Killed, not asked to end: a directory waits five seconds for the nodes that listen to it.
         for name in self._left:
-            self._program(name).stop()
-            self._start(name)
+            self._program(name).kill()
+        self._together(list(self._left))
+        if self._wrong:
+            raise self._wrong[0]
         watcher = threading.Thread(target=self._watch, daemon=True)
         watcher.start()
         try:
@@ -70,14 +73,16 @@ class Killing:
             self._ended.set()
             watcher.join(240)
             self._left, left = {}, self._left
+            again = []
             for name in self._programs():
                 program = self._program(name)
                 if program.process is None or program.process.poll() is not None:
                     program.wait_for_end(0)
-                    program.start()
+                    again.append(name)
                 elif left.get(name):  # it would die of them in the next scene
-                    program.stop()
-                    program.start()
+                    program.kill()
+                    again.append(name)
+            self._together(again)
             self._left = left
         if self._wrong:
             raise self._wrong[0]

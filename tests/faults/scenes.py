@@ -26,7 +26,13 @@ _PURPOSE = "relocation"
 @contextmanager
 def small_stage(folder: Path, **options: Any) -> Iterator[Stage]:
     """A directory and two associations, everything running. The options are the Stage's."""
-    stage = Stage(folder, **options)
+    with filled(Stage(folder, **options)) as stage:
+        yield stage
+
+
+@contextmanager
+def filled(stage: Stage) -> Iterator[Stage]:
+    """The same on a stage that there is."""
     with stage.open():
         stage.found()
         profiles = cases.profiles(now=datetime.now(UTC))
