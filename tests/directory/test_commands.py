@@ -27,6 +27,7 @@ from cordee.v1 import directory_pb2_grpc
 from cordee.v1 import statements_pb2 as v1
 from cordee.words import six_words
 from tests.directory.town import encoded, profile_of
+from tests.typist import light_key, typist
 
 pytestmark = pytest.mark.journey
 
@@ -50,17 +51,12 @@ class Office:
         self.server: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str, code: int = 0) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "cordee.runtime.command", "--output", "json", "--lang", "en", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        self.told = done.stderr
+        done = typist().typed("--output", "json", "--lang", "en", *arguments, environment={})
+        out, self.told = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{out}\n{self.told}"
         if code:
-            return json.loads(done.stderr.strip().splitlines()[-1]) if code != 2 else done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+            return json.loads(self.told.strip().splitlines()[-1]) if code != 2 else self.told
+        return json.loads(out) if out.strip() else None
 
     def admin(self, who: str, *arguments: str, code: int = 0, yes: bool = True) -> Any:
         options = ["--key", str(self.folder / f"{who}.key"), "--passphrase-file", str(self.folder / "passphrase")]
@@ -68,7 +64,11 @@ class Office:
         flags = ["--yes"] if yes else []
         return self.run(*flags, "admin", *arguments, *options, code=code)
 
-    def key(self, who: str) -> Any:
+    def key(self, who: str) -> SigningKey:
+        return light_key(self.folder / f"{who}.key", PASSPHRASE.encode())
+
+    def typed_key(self, who: str) -> Any:
+        """One as people make it: each command that opens it takes half a second."""
         return self.run(
             "admin",
             "key",
@@ -261,7 +261,7 @@ def test_an_administrator_is_added_and_another_removed(office: Office) -> None:
 
 
 def test_a_wrong_passphrase_opens_no_key_and_no_key_is_written_over(office: Office) -> None:
-    made = office.key("alice")
+    made = office.typed_key("alice")
     assert (office.folder / "alice.key").stat().st_mode & 0o777 == 0o600
     key = str(office.folder / "alice.key")
     shown = office.run("admin", "key", "show", key + ".pub")
@@ -379,12 +379,12 @@ def test_keys_are_recovered_revoked_and_exchanged_by_the_administrators_commands
     assert office.admin("bruno", "revoke", member)["appended"]
     assert office.admin("alice", "members")[0]["state"] == "suspended"
 
-    new = office.key("new")
-    announce = ["recover", member, "--announce", str(office.folder / "new.key.pub"), "--words", " ".join(new["words"])]
+    new = six_words(office.key("new").public)
+    announce = ["recover", member, "--announce", str(office.folder / "new.key.pub"), "--words", " ".join(new)]
     assert not office.admin("alice", *announce, "--stolen")["appended"]
     assert "stolen" in office.told
     told = office.admin("bruno", *announce, "--stolen", "--out", str(office.folder / "way.json"))
-    assert (told["step"], told["appended"], told["words"]) == ("announced", True, new["words"])
+    assert (told["step"], told["appended"], told["words"]) == ("announced", True, new)
     assert json.loads((office.folder / "way.json").read_text())["member"] == member
     early = office.admin("alice", "recover", member, code=8)
     assert early["reason"] == "ENTRY_REFUSED"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from tests.directory.test_commands import PASSPHRASE, Office
 from tests.directory.town import profile_of
 from tests.docs.test_administrators_page import PAGES, typed
 from tests.docs.test_quick_start import EXAMPLES
+from tests.typist import lighten, typist
 
 pytestmark = pytest.mark.journey
 
@@ -57,6 +55,8 @@ class Desk:
             words[words.index("cordee.example")] = "localhost"
             words += ["--members", self.office.members, "--front", self.office.front]
         told = self.run(who, *words)
+        if words[:3] == ["admin", "key", "new"]:
+            lighten(self.folder / words[-1], PASSPHRASE.encode())
         if path == "directory rotate-key":
             self.operator = " ".join(told["words"])
         elif path == "directory rotate-ca":
@@ -121,21 +121,16 @@ class Desk:
     def run(self, who: str, *words: str) -> Any:
         """In the folder of the page, as one of the administrators."""
         environment = {
-            **os.environ,
             "CORDEE_ADMIN_KEY": str(self.folder / f"{who}.key"),
             "CORDEE_ADMIN_PASSPHRASE_FILE": str(self.folder / "passphrase"),
             "CORDEE_ADMIN_HOME": str(self.folder / f"{who}.home"),
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "cordee.runtime.command", "--output", "json", "--lang", "en", "--yes", *words],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=self.folder,
-            env=environment,
+        done = typist().typed(
+            *("--output", "json", "--lang", "en", "--yes", *words), environment=environment, folder=self.folder
         )
-        assert done.returncode == 0, f"{who}: {words}\n{done.stdout}\n{done.stderr}"
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        out = done.stdout.decode()
+        assert done.returncode == 0, f"{who}: {words}\n{out}\n{done.stderr.decode()}"
+        return json.loads(out) if out.strip() else None
 
 
 @pytest.fixture

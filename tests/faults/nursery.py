@@ -102,9 +102,19 @@ class Nursery:
         self._process.wait(_HEARD)
 
     def fork(
-        self, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, code: Path | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        code: Path | None = None,
+        folder: Path | None = None,
+        given: Path | None = None,
     ) -> Child:
-        """Start `cordee` with these arguments; its errors go to the end of `log`, what it ends with to `code`."""
+        """Start `cordee` with these arguments; its errors go to the end of `log`, what it ends with to `code`.
+
+        It is in `folder`, or where the test is, and reads `given`, or nothing.
+        """
         with self._lock:
             self._made += 1
             pipe = self._folder / str(self._made)
@@ -116,6 +126,8 @@ class Nursery:
                 "log": str(log),
                 "stdout": str(pipe),
                 "code": "" if code is None else str(code),
+                "folder": str(folder or Path.cwd()),
+                "given": os.devnull if given is None else str(given),
             }
             if self._process.stdin is None or self._process.stdout is None:
                 raise RuntimeError("the nursery has no pipes")
@@ -126,16 +138,24 @@ class Nursery:
             pipe.unlink()
         return Child(pid, os.fdopen(reading, "rb"))
 
-    def run(self, *arguments: str, environment: Mapping[str, str], expect: int = 0) -> Any:
-        """As `node.demo.processes.run`, without input. Raises: CommandFailed."""
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            log, code = Path(folder, "log"), Path(folder, "code")
-            child = self.fork(("--output", "json", *arguments), environment=environment, log=log, code=code)
+    def typed(
+        self, *arguments: str, environment: Mapping[str, str], folder: Path | None = None, given: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As `subprocess.run` with its output captured: one command from its beginning to its end."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as own:
+            log, code, read = (Path(own, name) for name in ("log", "code", "given"))
+            read.write_bytes(given)
+            child = self.fork(arguments, environment=environment, log=log, code=code, folder=folder, given=read)
             with child.stdout:
                 out = child.stdout.read()
             child.wait(_COMMAND_SECONDS)
             ended = int(code.read_text()) if code.exists() else -signal.SIGKILL
-            return answer(arguments, ended, out, log.read_bytes(), expect=expect)
+            return subprocess.CompletedProcess(arguments, ended, out, log.read_bytes())
+
+    def run(self, *arguments: str, environment: Mapping[str, str], expect: int = 0, given: bytes | None = None) -> Any:
+        """As `node.demo.processes.run`. Raises: CommandFailed."""
+        done = self.typed("--output", "json", *arguments, environment=environment, given=given or b"")
+        return answer(arguments, done.returncode, done.stdout, done.stderr, expect=expect)
 
 
 @dataclass
@@ -191,11 +211,12 @@ def _become(order: dict[str, Any], out: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (out, 1), (log, 2)):
+    given = os.open(order["given"], os.O_RDONLY)
+    for source, target in ((given, 0), (out, 1), (log, 2)):
         os.dup2(source, target)
     os.closerange(3, 64)
     os.environ.update(order["environment"])
+    os.chdir(order["folder"])
     from cordee.runtime.command import main
 
     code = 1
@@ -205,6 +226,7 @@ def _become(order: dict[str, Any], out: int) -> None:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         if order["code"]:
             Path(order["code"]).write_text(str(code))
         os._exit(code)

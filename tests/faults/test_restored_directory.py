@@ -22,6 +22,7 @@ from node.demo.evidence import Evidence
 from node.demo.processes import CommandFailed
 from node.demo.stage import House, Stage, until
 from tests.faults.scenes import FirstTransfer, small_stage
+from tests.typist import run
 
 pytestmark = pytest.mark.journey
 
@@ -64,7 +65,7 @@ class Disaster:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with small_stage(tmp_path_factory.mktemp("stage")) as made:
+    with small_stage(tmp_path_factory.mktemp("stage"), run_command=run) as made:
         yield made
 
 
