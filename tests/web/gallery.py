@@ -20,7 +20,7 @@ from node.demo.stage import House
 from node.web.app import PAGES
 from node.web.pages import entrance, second
 from tests.node.web.browser import Form, forms_in
-from tests.web.browsing import signed_in
+from tests.web.browsing import PLAIN, signed_in
 from tests.web.town import EVERYTHING, PEOPLE, Town
 
 __all__ = [
@@ -125,7 +125,8 @@ class Scene:
     def stranger(self, house: str = "helpline") -> httpx.Client:
         """Somebody without a session."""
         headers = {"Sec-Fetch-Site": "same-origin"}
-        return self._stack.enter_context(httpx.Client(base_url=self.house(house).pages, headers=headers, timeout=60))
+        address = self.house(house).pages
+        return self._stack.enter_context(httpx.Client(base_url=address, headers=headers, timeout=60, verify=PLAIN))
 
     def kept(self, client: httpx.Client) -> httpx.Client:
         """A client of its own, closed with the scene."""

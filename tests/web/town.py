@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from directory.administrator import keyfile
 from node.demo import cases
 from node.demo.stage import House, Stage, until
-from tests.faults.nursery import Nursery, forked, nursery
+from tests.faults.nursery import nursery
+from tests.web.quick import COMMANDS, QuickStage
 
 PASSWORD = "bergamote-2026-demo"
 EVERYTHING = "camille"  # handler and lead, as on the stage
@@ -136,44 +136,10 @@ def as_administrator(house: House, *arguments: str) -> Any:
     return house.run_command("--yes", *arguments, environment=environment)
 
 
-_COMMANDS = (
-    "cryptography.hazmat.backends.openssl.backend",
-    "directory.cli.admin",
-    "google.protobuf.json_format",
-    *(f"node.cli.{each}" for each in ("account", "audit", "case", "client", "consent", "documents")),
-    *(f"node.cli.{each}" for each in ("members", "setup", "shapes", "transfer")),
-)
-"""Modules of the commands that the town's people type."""
-
-
-class _Quick(Stage):
-    """A stage whose commands and servers are forked from one process: each would read the same modules otherwise. Its
-    administrators' keys are sealed without the quarter of a gigabyte that each later command would need to open them.
-    """
-
-    def __init__(self, folder: Path, place: Nursery) -> None:
-        super().__init__(folder, administrators=("bureau",), run_command=place.run)
-        self._place = place
-        self.directory = forked(self.directory, place)
-
-    def office(self, *arguments: str, who: str = "", expect: int = 0) -> Any:
-        """As a Stage's."""
-        if arguments[:4] != ("admin", "key", "new", "--out"):
-            return super().office(*arguments, who=who, expect=expect)
-        passphrase = self.passphrase.read_bytes().strip()
-        return keyfile.create(Path(arguments[4]), passphrase, random=os.urandom, rounds=1, memory=8192)
-
-    def house(self, name: str, profile: dict[str, Any]) -> House:
-        """As a Stage's."""
-        made = super().house(name, profile)
-        made.program = forked(made.program, self._place)
-        return made
-
-
 @contextmanager
 def opened(folder: Path) -> Iterator[Town]:
     """Everything running, with cases, an offer that waits and a transfer that ended."""
-    with nursery(_COMMANDS) as place, _Quick(folder / "stage", place).open() as stage:
+    with nursery(COMMANDS) as place, QuickStage(folder / "stage", place).open() as stage:
         stage.found()
         profiles = cases.profiles(now=datetime.now(UTC))
         (folder / "temporary").mkdir()

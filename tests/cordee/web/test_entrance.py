@@ -60,6 +60,32 @@ async def test_whoever_shakes_hands_is_let_in(entrance: Entrance, listener: sock
     assert (entrance.begun, entrance.lost, entrance.shut) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("secure", [True, False])
+async def test_what_is_written_leaves_at_once(listener: socket.socket, tmp_path: Path, secure: bool) -> None:
+    """Not when what was written before is acknowledged: each page would come 40 ms later."""
+    waits = list[int]()
+
+    class Line(Greeting):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            line = transport.get_extra_info("socket")
+            waits.append(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            super().connection_made(transport)
+
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    made = Entrance(listener, Line)
+    made.open(context if secure else None)
+    if secure:
+        assert await greeted(listener, tmp_path) == b"hello"
+    else:
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await asyncio.wait_for(reader.readexactly(5), 20) == b"hello"
+        writer.close()
+    assert waits == [1]
+    await made.close()
+
+
 async def test_handshakes_that_are_refused_are_counted(entrance: Entrance, listener: socket.socket) -> None:
     with ExitStack() as stack:
         (line,) = silent(listener, stack, "127.0.0.1", 1)

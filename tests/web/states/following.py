@@ -57,8 +57,8 @@ def _today_asked(address: str, scene: Scene) -> Ask:
 
 
 def _today_alone(scene: Scene) -> Ask:
-    """The directory cannot be reached."""
-    scene.town.stage.directory.stop()
+    """The directory cannot be reached. It dies: told to end, it would wait for the nodes that listen to it."""
+    scene.town.stage.directory.kill()
     until(lambda: 'class="notice"' in scene.page("/"), what="Today says that there is no connection")
     return Ask("/", after=scene.town.stage.directory.start)
 
@@ -66,6 +66,12 @@ def _today_alone(scene: Scene) -> Ask:
 def _shipped(scene: Scene) -> Ask:
     asked = _of("shipped", scene)
     return Ask(asked.address, after=scene.town.shelter.program.start)
+
+
+def _nothing_yet(scene: Scene) -> Ask:
+    """While that house joins, the time of an offer runs out that is looked at further down."""
+    making.expiring(scene)
+    return Ask("/transfers", house=making.bare(scene))
 
 
 def _let_go(scene: Scene) -> Ask:
@@ -146,7 +152,7 @@ STATES: dict[str, tuple[State, ...]] = {
         State("all", lambda scene: Ask("/transfers")),
         State("what waits for us", lambda scene: Ask("/transfers?state=waiting", house="marseille")),
         State("none of this kind", lambda scene: Ask("/transfers?direction=in&state=ended")),
-        State("in a house without any", lambda scene: Ask("/transfers", house=making.bare(scene))),
+        State("in a house without any", _nothing_yet),
     ),
     "transfer": (
         # First: a node that is exchanged for another one, and one that is off for a while.

@@ -18,6 +18,7 @@ __all__ = [
     "bare",
     "case",
     "empty_case",
+    "expiring",
     "held",
     "in_two_teams",
     "keep_addresses",
@@ -262,8 +263,14 @@ def _shipped(scene: Scene) -> tuple[str, str]:
     return found, case_id
 
 
+def expiring(scene: Scene) -> tuple[str, str]:
+    """An offer that nobody answers in time; whoever asks for it early need not wait for its end later."""
+    found: tuple[str, str] = scene.once("offer that expires", lambda: offer(scene, "--expires-in", "8s"))
+    return found
+
+
 def _expired(scene: Scene) -> tuple[str, str]:
-    found, case_id = offer(scene, "--expires-in", "8s")
+    found, case_id = expiring(scene)
     for house in ("helpline", "marseille"):
         reached(scene, house, found, "expired")
     return found, case_id
