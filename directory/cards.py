@@ -5,10 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
@@ -18,6 +16,7 @@ from cordee.members import Roster
 from cordee.profile import Profile
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
+from cordee.runtime.prepared import prepared
 from cordee.signing import Signed
 from cordee.v1 import statements_pb2 as v1
 from directory.roster_store import RosterStore
@@ -31,6 +30,16 @@ _END_OF_CARD: dict[str, type[v1.MemberRemoved | v1.MemberRecovered]] = {
     message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.MemberRecovered)
 }
 _PAGE = 32
+_REFUSAL = prepared(select(_CARD.c.refusal).where(_CARD.c.member == bindparam("member")))
+_AFTER = prepared(
+    select(_CARD)
+    .where(
+        _CARD.c.revision > bindparam("revision"),
+        or_(_CARD.c.refusal.is_(None), _CARD.c.member == bindparam("reader")),
+    )
+    .order_by(_CARD.c.revision)
+    .limit(_PAGE)
+)
 _MAX_REASON = 1000  # characters
 
 
@@ -145,16 +154,14 @@ class CardIndex:
 
     async def refusal_of(self, member: MemberId) -> Signed | None:
         """Why the member's newest card was refused, or None."""
-        query = select(_CARD.c.refusal).where(_CARD.c.member == member)
-        data = await self._db.read(lambda tx: tx.execute(query).scalar())
+        data = await self._db.read(lambda tx: tx.execute(_REFUSAL, {"member": member}).scalar())
         return Signed.from_bytes(data) if data else None
 
     async def after(self, revision: int, reader: MemberId | None = None) -> AsyncIterator[Published]:
         """Every card published after a revision, in order; of those that were refused only the reader's own."""
-        shown = or_(_CARD.c.refusal.is_(None), _CARD.c.member == reader)
         while True:
-            query = select(_CARD).where(_CARD.c.revision > revision, shown).order_by(_CARD.c.revision).limit(_PAGE)
-            rows = await self._db.read(partial(_all_of, query))
+            place = {"revision": revision, "reader": reader}
+            rows = await self._db.read(lambda tx, place=place: tx.execute(_AFTER, place).all())  # type: ignore[misc]
             if not rows:
                 return
             for row in rows:
@@ -247,10 +254,6 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
     statement = upsert(_CARD).values(member=card.member, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
     return revision
-
-
-def _all_of(query: Select[Any], tx: Connection) -> list[Any]:
-    return list(tx.execute(query).all())
 
 
 def _last_revision(tx: Connection) -> int:

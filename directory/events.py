@@ -34,6 +34,13 @@ _NEXT = prepared(
 )
 
 _ADD = prepared(insert(_EVENT))
+_FORGET = prepared(delete(_EVENT).where(_EVENT.c.member == bindparam("of"), _EVENT.c.sequence <= bindparam("cursor")))
+_SEEN = upsert(_SEQUENCE)
+_GO_ON = prepared(
+    _SEEN.on_conflict_do_update(
+        index_elements=["member"], set_={"last": _SEEN.excluded.last}, where=_SEQUENCE.c.last < _SEEN.excluded.last
+    )
+)
 
 MAX_CURSOR = 2**53
 """Far beyond any real one, and far below what a column holds: nobody can make the next number impossible."""
@@ -226,14 +233,9 @@ def _page(tx: Connection, *, member: MemberId, after: int) -> Sequence[Row[int, 
 
 
 def _prune(tx: Connection, member: MemberId, cursor: int) -> None:
-    tx.execute(delete(_EVENT).where(_EVENT.c.member == member, _EVENT.c.sequence <= cursor))
+    tx.execute(_FORGET, {"of": member, "cursor": cursor})
     # A cursor ahead of us: this database came from a backup. Go on after it, or the member would miss what follows.
-    statement = upsert(_SEQUENCE).values(member=member, last=cursor)
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["member"], set_={"last": cursor}, where=_SEQUENCE.c.last < cursor
-        )
-    )
+    tx.execute(_GO_ON, {"member": member, "last": cursor})
 
 
 def _restored(last: Restored) -> directory_pb2.Event:

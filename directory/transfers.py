@@ -59,6 +59,12 @@ _OF_THIS = prepared(
 _KINDS = prepared(
     select(_STATEMENT.c.kind).where(_STATEMENT.c.transfer_id == bindparam("transfer")).order_by(_STATEMENT.c.position)
 )
+_DUE = prepared(
+    select(_TRANSFER.c.id)
+    .where(_TRANSFER.c.ends_at <= bindparam("now"))
+    .order_by(_TRANSFER.c.ends_at)
+    .limit(bindparam("most"))
+)
 _STATE_OF = prepared(select(_STATEMENT.c.state_after).where(_STATEMENT.c.digest == bindparam("statement")))
 _USED = prepared(
     select(func.coalesce(func.sum(_TRANSFER.c.counted), 0)).where(
@@ -213,8 +219,7 @@ def expire(tx: Connection, transfer: TransferId, now: datetime) -> tuple[MemberI
 
 def due(tx: Connection, now: datetime, limit: int = 200) -> list[TransferId]:
     """Transfers that time has ended and nobody has written down yet."""
-    query = select(_TRANSFER.c.id).where(_TRANSFER.c.ends_at <= micros(now)).order_by(_TRANSFER.c.ends_at).limit(limit)
-    return [TransferId(each) for each in tx.execute(query).scalars()]
+    return [TransferId(each) for each in tx.execute(_DUE, {"now": micros(now), "most": limit}).scalars()]
 
 
 def open_of(tx: Connection, member: MemberId) -> list[TransferId]:

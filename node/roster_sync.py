@@ -41,6 +41,7 @@ from cordee.roster import Member, Roster, apply
 from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.runtime.logs import logger
+from cordee.runtime.prepared import prepared
 from cordee.signing import Signed, SigningPublicKey, parse_body, verify
 from cordee.times import moment_of, span_text
 from cordee.v1 import directory_pb2, statements_pb2
@@ -61,6 +62,8 @@ log = logger("node.roster")
 _ENTRY = table_of(EntryRow)
 _HEAD = table_of(HeadRow)
 _CARD = table_of(CardRow)
+_NEW_HEAD = upsert(_HEAD)
+_KEEP_HEAD = prepared(_NEW_HEAD.on_conflict_do_update(index_elements=["id"], set_={"note": _NEW_HEAD.excluded.note}))
 _ALARM = table_of(AlarmRow)
 _EVIDENCE = table_of(EvidenceRow)
 _EVIDENCE_VIEW = table_of(EvidenceViewRow)
@@ -573,8 +576,7 @@ class RosterSync:
                 tx.execute(insert(_ENTRY), rows)
             for member in recovered:
                 tx.execute(delete(_CARD).where(_CARD.c.member == bytes(member)))
-            head = upsert(_HEAD).values(id=1, note=note, card_revision=self._revision)
-            tx.execute(head.on_conflict_do_update(index_elements=["id"], set_={"note": note}))
+            tx.execute(_KEEP_HEAD, {"id": 1, "note": note, "card_revision": self._revision})
 
         await self._db.write(keep)
         for member in recovered:

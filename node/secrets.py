@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from cordee.runtime.prepared import prepared
 from node.store import table_of
 from node.store.secrets import SecretRow
 from node.vault import Vault
@@ -13,6 +14,7 @@ __all__ = ["delete_secret", "get_secret", "put_secret", "secret_names"]
 
 _SECRET = table_of(SecretRow)
 _PLACE = "secret.sealed_value"
+_GET = prepared(select(_SECRET.c.sealed_value).where(_SECRET.c.name == bindparam("secret")))
 
 
 def put_secret(tx: Connection, vault: Vault, name: str, value: bytes) -> None:
@@ -24,7 +26,7 @@ def put_secret(tx: Connection, vault: Vault, name: str, value: bytes) -> None:
 
 def get_secret(tx: Connection, vault: Vault, name: str) -> bytes | None:
     """A secret, or None where there is none of that name. Raises CannotOpen."""
-    sealed = tx.execute(select(_SECRET.c.sealed_value).where(_SECRET.c.name == name)).scalar()
+    sealed = tx.execute(_GET, {"secret": name}).scalar()
     return None if sealed is None else vault.unseal(sealed, place=_PLACE, row=name)
 
 

@@ -75,6 +75,11 @@ _LATELY = prepared(
     .order_by(_TRANSFER.c.opened_at.desc())
 )
 _OF_CASE = prepared(select(_TRANSFER).where(_TRANSFER.c.case_id == bindparam("case")).order_by(_TRANSFER.c.opened_at))
+_ERASED_HERE = prepared(
+    select(_TRANSFER).where(
+        ~_TRANSFER.c.outgoing, or_(_TRANSFER.c.erasure == "done", _TRANSFER.c.erasure == "returned")
+    )
+)
 _ADD = prepared(insert(_TRANSFER))
 _OPEN_OFFER = prepared(
     select(_TRANSFER.c.id).where(
@@ -103,6 +108,7 @@ _NEXT_WAITING = prepared(
 )
 _TAKEN = prepared(update(_STATEMENT).where(_THIS_KIND))
 _IS_WITHDRAWN = prepared(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token")))
+_ASIDE = prepared(select(_PUT_ASIDE.c.signed).order_by(_PUT_ASIDE.c.id))
 _TAKE_UP = prepared(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement")))
 _AT = prepared(select(_CURSOR.c.sequence).where(_CURSOR.c.name == bindparam("of")))
 _MOVE_ON = prepared(update(_CURSOR).where(_CURSOR.c.name == bindparam("of")))
@@ -215,8 +221,7 @@ def of_case(tx: Connection, case_id: str) -> list[Transfer]:
 
 def erased_here(tx: Connection) -> list[Transfer]:
     """What came and was erased under signature, asked for or unasked."""
-    rows = tx.execute(select(_TRANSFER).where(~_TRANSFER.c.outgoing, _TRANSFER.c.erasure.in_(("done", "returned"))))
-    return [_transfer(row) for row in rows]
+    return [_transfer(row) for row in tx.execute(_ERASED_HERE)]
 
 
 def open_offers(tx: Connection, case_id: str) -> list[Transfer]:
@@ -374,8 +379,7 @@ def put_aside(tx: Connection, signed: Signed, *, now: datetime) -> None:
 
 def put_aside_so_far(tx: Connection) -> list[Signed]:
     """What was put aside, in the order in which it came."""
-    query = select(_PUT_ASIDE.c.signed).order_by(_PUT_ASIDE.c.id)
-    return [Signed.from_bytes(raw) for raw in tx.execute(query).scalars()]
+    return [Signed.from_bytes(raw) for raw in tx.execute(_ASIDE).scalars()]
 
 
 def take_up(tx: Connection, signed: Signed) -> None:

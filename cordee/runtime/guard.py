@@ -88,7 +88,7 @@ class ConnectionGuard:
         self._resolve = resolve
         self._clock = clock
         self._certificates: OrderedDict[bytes, tuple[Digest, datetime]] = OrderedDict()
-        self._running: dict[MemberId, set[asyncio.Task[Any]]] = {}
+        self._running: dict[MemberId, dict[asyncio.Task[Any], None]] = {}  # in the order in which they began
         self._revoked: set[asyncio.Task[Any]] = set()
 
     async def identify(self, context: Any) -> Caller:
@@ -107,8 +107,8 @@ class ConnectionGuard:
         if who is None or task is None:
             raise NotAMember()
         token = _caller.set(who)
-        tasks = self._running.setdefault(who.member, set())
-        tasks.add(task)
+        tasks = self._running.setdefault(who.member, {})
+        tasks[task] = None
         try:
             yield
         except asyncio.CancelledError:
@@ -119,7 +119,7 @@ class ConnectionGuard:
         finally:
             _caller.reset(token)
             self._revoked.discard(task)
-            tasks.discard(task)
+            tasks.pop(task, None)
             if not tasks and self._running.get(who.member) is tasks:
                 del self._running[who.member]
 
@@ -128,9 +128,10 @@ class ConnectionGuard:
 
         Call it after `resolve` has learnt of the change: calls that begin later are refused by that.
         """
-        for task in set(self._running.get(member, ())) - {asyncio.current_task()}:
-            self._revoked.add(task)
-            task.cancel()
+        for task in list(self._running.get(member, ())):
+            if task is not asyncio.current_task():
+                self._revoked.add(task)
+                task.cancel()
         await asyncio.sleep(0)
 
     def _certificate(self, pem: bytes) -> tuple[Digest, datetime]:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-from cordee import signing
+from cordee import sealing, signing
 from cordee.runtime import database
 from directory import app as directory_app
 from node import directory_client, feed, front_desk, giving_back, joining, rejoining, spool
@@ -54,12 +54,32 @@ def _engine(*arguments: Any, **options: Any) -> Engine:
     return engine
 
 
-def _remember_signatures() -> None:
-    """Whether a signature holds, and whether a key is one, has one answer for ever, whoever asks. That something is
-    wrong is not kept: it is raised each time.
+def _remember() -> None:
+    """Whether a signature holds, whether a key is one, and how it is unfolded has one answer for ever, whoever asks.
+    That something is wrong is not kept: it is raised each time.
     """
     signing._verify = lru_cache(maxsize=20_000)(signing._verify)
+    for module, name in (
+        (signing, "MLDSA65PublicKey"),
+        (signing, "MLDSA65PrivateKey"),
+        (sealing, "MLKEM768PublicKey"),
+        (sealing, "MLKEM768PrivateKey"),
+    ):
+        setattr(module, name, _Unfolding(getattr(module, name)))
     signing.crypto_core_ed25519_is_valid_point = lru_cache(maxsize=2_000)(signing.crypto_core_ed25519_is_valid_point)
+
+
+class _Unfolding:
+    """A class of keys, of which each is made from its bytes once."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        for name in ("from_seed_bytes", "from_public_bytes"):
+            if hasattr(kind, name):
+                setattr(self, name, lru_cache(maxsize=2_000)(getattr(kind, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kind, name)
 
 
 def install() -> bool:
@@ -74,5 +94,5 @@ def install() -> bool:
     database.Future = threads.Future  # type: ignore[misc, assignment]
     spool.threading = SimpleNamespace(Condition=threads.Condition)  # type: ignore[assignment]
     feed.SimpleQueue = threads.SimpleQueue  # type: ignore[misc, assignment]
-    _remember_signatures()
+    _remember()
     return disk.install()

@@ -38,7 +38,7 @@ _LONGEST = 120  # seconds of processor time, for a seed that goes round in circl
 def run(options: Namespace) -> int:
     """All that was asked for. 1 where something was wrong."""
     with place() as folder:
-        template = founded(folder, options.plant)
+        template = founded(folder, options.plant, warm=options.seed is None)
         if options.seed is not None:
             return _one(options, template, folder)
         return _many(options, template, folder)
@@ -59,8 +59,11 @@ def place() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def founded(folder: Path, defect: str | None = None) -> Any:
-    """The template, founded by another process, so that each seed begins with nothing of that one's."""
+def founded(folder: Path, defect: str | None = None, *, warm: bool = True) -> Any:
+    """The template, founded by another process, so that each seed begins with nothing of that one's.
+
+    Not `warm` where only one seed is to be played: it would inherit from others what it can make itself.
+    """
 
     def found(answer: IO[bytes]) -> None:
         from . import template
@@ -80,7 +83,8 @@ def founded(folder: Path, defect: str | None = None) -> Any:
         plant(defect)
     gc.collect()
     gc.disable()  # a `finally` of a process that has died must not run
-    _warm_up(template, folder)
+    if warm:
+        _warm_up(template, folder)
     gc.freeze()
     return template
 

@@ -81,6 +81,8 @@ class Template:
 
 def found(folder: Path) -> Template:
     """Found it in an empty folder."""
+    for making in (Vault.create, VaultFile.seal):  # nobody guesses these passphrases, so they are stretched but little
+        making.__func__.__kwdefaults__.update(opslimit=1, memlimit=8192)  # type: ignore[attr-defined]
     loop = Loop()
     asyncio.set_event_loop(loop)
     try:
