@@ -18,6 +18,7 @@ from node.demo import cases
 from node.demo.evidence import Evidence
 from node.demo.processes import CommandFailed, Program
 from node.demo.stage import ADMINISTRATOR, House, Stage, until
+from tests.faults.founded import ForkedStage, fill, move_in
 from tests.faults.nursery import forked, nursery
 
 _PURPOSE = "relocation"
@@ -26,35 +27,23 @@ _PURPOSE = "relocation"
 @contextmanager
 def small_stage(folder: Path, **options: Any) -> Iterator[Stage]:
     """A directory and two associations, everything running. The options are the Stage's."""
-    with filled(Stage(folder, **options)) as stage:
-        yield stage
-
-
-@contextmanager
-def filled(stage: Stage) -> Iterator[Stage]:
-    """The same on a stage that there is."""
+    stage = Stage(folder, **options)
     with stage.open():
-        stage.found()
-        profiles = cases.profiles(now=datetime.now(UTC))
-        for name in ("helpline", "marseille"):
-            stage.join(stage.house(name, profiles[name]))
-        for house in stage.houses.values():
-            stage.start(house)
-        for house in stage.houses.values():
-            until(lambda house=house: len([m for m in house.command("members", "list") if m["card_expires"]]) == 2)
+        fill(stage)
         yield stage
 
 
 @contextmanager
-def quick_stage(folder: Path, **options: Any) -> Iterator[Stage]:
-    """The same, with processes that are forked from a nursery: for who starts them again and again."""
-    with nursery() as place, small_stage(folder, run_command=place.run, **options) as made:
-        made.directory = forked(made.directory, place)
-        made.directory.start()
-        for house in made.houses.values():
+def quick_stage(folder: Path, founded: Path) -> Iterator[Stage]:
+    """The same, a copy of `founded`, its processes forked from a nursery: for who starts them again and again."""
+    with nursery() as place, ForkedStage(folder, place).open() as stage:
+        move_in(stage, founded, commands=place.run)
+        stage.directory.start()
+        for house in stage.houses.values():
             house.program = forked(house.program, place)
             house.program.start()
-        yield made
+            stage.sign_in(house)
+        yield stage
 
 
 class FirstTransfer:

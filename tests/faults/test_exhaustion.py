@@ -39,12 +39,12 @@ _TOLD = ("STORAGE_FULL", "DISK_FAILED", "NOTHING_LEFT")
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         folder = tmp_path_factory.mktemp("stage")
         if may_mount():
             folder = stack.enter_context(small_disk(folder / "small", size=_ROOM))
-        yield stack.enter_context(quick_stage(folder))
+        yield stack.enter_context(quick_stage(folder, founded))
 
 
 def sound(stage: Stage) -> None:

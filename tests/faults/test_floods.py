@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,8 +54,8 @@ _BOUND, _BOUND_OF_CONNECTIONS = 64, 192  # MiB; 2,000 connections of TLS are 100
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with opened(tmp_path_factory.mktemp("floods")) as made:
+def scene(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Scene]:
+    with opened(tmp_path_factory.mktemp("floods"), founded) as made:
         yield made
 
 

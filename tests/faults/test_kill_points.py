@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -113,8 +114,8 @@ DECLINING = (
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with quick_stage(tmp_path_factory.mktemp("stage")) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
+    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
         yield made
 
 

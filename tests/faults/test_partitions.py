@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ REPLY_LOST = "reply lost after commit"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with quick_stage(tmp_path_factory.mktemp("stage")) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
+    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
         yield made
 
 

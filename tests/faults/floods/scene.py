@@ -27,7 +27,6 @@ from cryptography.x509.oid import NameOID
 
 from cordee.ids import MemberId
 from cordee.runtime.tls import TransportKey, server_name_of
-from node.demo import cases
 from node.demo.stage import House, Stage, until
 from node.directory_client import DirectoryClient
 from node.house import Keys
@@ -35,6 +34,7 @@ from node.joining import CERTIFICATE, DATABASE, Membership, open_keys
 from node.store.migrations import node_database
 from node.vault import FILE, Vault
 from tests.faults.floods.lines import Target
+from tests.faults.founded import move_in
 from tests.web.browsing import come_in
 
 __all__ = ["Growth", "Member", "Scene", "opened", "self_signed"]
@@ -156,18 +156,16 @@ class Growth:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Scene]:
-    """A network of two, one of them hostile."""
+def opened(folder: Path, founded: Path) -> Iterator[Scene]:
+    """A network of two, one of them hostile: a copy of the one that was founded."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     stage = Stage(folder / "stage", administrators=("bureau",))
     with stage.open():
+        move_in(stage, founded)
         # What a Debian gives a program: a flood of connections must not eat what the database needs.
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limit[1]), limit[1]))
         try:
-            stage.found()
-            profiles = cases.profiles(now=datetime.now(UTC))
-            for name in ("helpline", "marseille"):
-                stage.join(stage.house(name, profiles[name]))
+            stage.directory.start()
             helpline = stage.houses["helpline"]
             honest, hostile = (member_of(stage, each) for each in stage.houses.values())
             mailbox = f"127.0.0.1:{_free_port()}"
@@ -181,6 +179,7 @@ def opened(folder: Path) -> Iterator[Scene]:
             )
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        stage.sign_in(helpline)
         until(lambda: helpline.command("node", "status")["connected"], what="the helpline's connection")
         for name, data in (("root", hostile.membership.ca_certificate), ("certificate", hostile.certificate)):
             pem = x509.load_der_x509_certificate(data).public_bytes(Encoding.PEM)
