@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cordee.act import parse_act
-from cordee.runtime.clock import SystemClock
 from cordee.transfer import State
 from node import acts
 from node.demo import cases as synthetic
@@ -18,7 +17,7 @@ from node.practice.guide import guide_of
 from node.practice.network import staged
 from node.practice.town import Practice, practising
 from node.practice.workflows import BY_ID
-from tests.neighbours import eventually
+from tests.neighbours import LiveClock, eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
@@ -52,7 +51,8 @@ async def offered_to_who_does_not_answer(practice: Practice, attempt: Attempt) -
 async def test_an_offer_without_an_answer_ends_and_the_guide_goes_on(tmp_path: Path) -> None:
     stage = staged(tmp_path, random=os.urandom, offer_minutes=1)
     try:
-        async with practising(stage, clock=SystemClock(), random=os.urandom) as practice:
+        clock = LiveClock(datetime.now(UTC))
+        async with practising(stage, clock=clock, random=os.urandom) as practice:
             assert practice.node.roster.roster.policy.offer_life_limit == timedelta(minutes=1)
             attempt = await practice.begin("w3")
             await offered_to_who_does_not_answer(practice, attempt)
@@ -64,6 +64,7 @@ async def test_an_offer_without_an_answer_ends_and_the_guide_goes_on(tmp_path: P
             await eventually(lambda: _are(ticks, [True, True, False, False, False]), what="an offer that waits")
             [line] = (await practice.facts()).transfers
             assert line.state is State.OFFERED
+            clock.advance(timedelta(minutes=1))
             await eventually(lambda: _are(ticks, [True, True, True, False, False]), seconds=120, what="its end")
             [line] = (await practice.facts()).transfers
             assert line.state is State.EXPIRED
