@@ -39,7 +39,7 @@ demo: ready ## Set everything up, then one directory, three associations and eve
 test: ready browser ## Set everything up, then all tests (fast ones first)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser and not fault" tests
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m browser tests/web
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m journey tests
+	$(PYTHON) -m pytest -q -n 3 --dist loadfile -m journey tests
 
 # Where it cannot be installed, the tests that need it are skipped and say so; with CI=true they fail.
 browser: ## Install the browser of the pages' tests, where that can be done

@@ -22,7 +22,7 @@ from tests.faults.nursery import Nursery
 __all__ = ["light_key", "lighten", "run", "typist"]
 
 _MORE = (
-    *("directory.cli.admin", "directory.cli.watching", "directory.administrator.client", "cordee.figures.forms"),
+    *("directory.cli.admin", "directory.cli.watching", "directory.administrator.governed", "cordee.figures.forms"),
     *(
         "node.cli.transfer",
         "node.cli.case",

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from cordee.figures import sheet
-from cordee.figures.forms import FORMS
 from cordee.figures.years import FIRST, LAST, require_closed
-from directory.administrator.governed import network_report
 from directory.cli.session import Session, administering
 from directory.files import write_new
 
@@ -38,6 +35,10 @@ async def report(session: Session, year: int, out: Path | None) -> None:
 
     JSON: [{table, row, label, count, status}]; with --out {year, files: []}
     """
+    from cordee.figures import sheet  # forms and their pages: slow to import, and for this command alone
+    from cordee.figures.forms import FORMS
+    from directory.administrator.governed import network_report
+
     require_closed(year, session.clock.now())
     figures = await session.client.figures(year)
     made = network_report(

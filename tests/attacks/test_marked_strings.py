@@ -13,10 +13,11 @@ import subprocess
 import sys
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
@@ -38,6 +39,7 @@ from tests.attacks.marked_network import MarkedNetwork
 from tests.attacks.marked_records import marked_act, marked_case
 from tests.attacks.marks import SCHEMA, Marks, fields_of, leaves_of, why_unmarked
 from tests.attacks.watched_stage import PLACES
+from tests.typist import run, typist
 
 pytestmark = pytest.mark.journey
 
@@ -62,9 +64,14 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarkedNetwork]
     folder = tmp_path_factory.mktemp("marked")
     temporary = folder / "tmp"
     temporary.mkdir()
+    typist()  # its own folder lies elsewhere
+
+    def typed(*arguments: str, environment: Mapping[str, str], **options: Any) -> Any:
+        return run(*arguments, environment={**environment, "TMPDIR": str(temporary)}, **options)
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("TMPDIR", str(temporary))
-        made = MarkedNetwork(Stage(folder / "stage"), temporary, _free_port())
+        made = MarkedNetwork(Stage(folder / "stage", run_command=typed), temporary, _free_port())
         with made.stage.open():
             made.prepare()
             made.accounts()

@@ -1,4 +1,4 @@
-"""The demonstration itself: every command that it types is one that a person can type."""
+"""`make demo` itself, whole: every command that it types is one that a person can type."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from node.demo.processes import command_line
 # With other work beside it, a slow machine takes minutes.
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 _SECONDS = 840
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_demonstration_holds_on_all_six_points_and_says_how(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = subprocess.run(
-        command_line("--lang", "fr", "demo", "--plain", "--megabytes", "3", "--report", str(report)),
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        ["make", "--no-print-directory", "demo", f"ARGS=--plain --report {report}"],
+        env={**os.environ, "TMPDIR": str(tmp_path), "LC_ALL": "fr_FR.UTF-8"},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=_SECONDS,
@@ -35,7 +37,7 @@ def test_the_demonstration_holds_on_all_six_points_and_says_how(tmp_path: Path) 
     assert ends == ["received", "declined", "received", "withdrawn", "refused"]
     assert max(told["peak_memory_bytes"].values()) <= told["memory_limit_bytes"]
     assert "\x1b[" not in done.stdout  # plain lines where there is no terminal
-    assert "Cordée" in done.stdout
+    assert "Les six points tiennent" in done.stdout
     assert not list(tmp_path.glob("cordee-demo-*")), "the folder is removed"
 
 

@@ -21,6 +21,7 @@ from node.demo.stage import House, Stage, until
 from tests.directory.town import profile_of
 from tests.docs.test_recovery_pages import commands
 from tests.terminal import sheet_typist, typed
+from tests.typist import run
 
 pytestmark = pytest.mark.journey
 
@@ -91,7 +92,7 @@ def _words(pdf: bytes) -> list[str]:
 
 
 def test_the_page_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    with Stage(tmp_path / "stage", administrators=("anne",)).open() as stage:
+    with Stage(tmp_path / "stage", administrators=("anne",), run_command=run).open() as stage:
         stage.found()
         house = stage.house("estuaire", profile_of("Foyer de l'Estuaire", 0))
         stage.join(house)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -64,12 +65,14 @@ async def test_an_offer_without_an_answer_ends_and_the_guide_goes_on(tmp_path: P
             await eventually(lambda: _are(ticks, [True, True, False, False, False]), what="an offer that waits")
             [line] = (await practice.facts()).transfers
             assert line.state is State.OFFERED
-            await eventually(lambda: _are(ticks, [True, True, True, False, False]), seconds=120, what="its end")
+            ended = [True, True, True, False, False]
+            await eventually(lambda: _are(ticks, ended, pause=1), seconds=180, what="its end")
             [line] = (await practice.facts()).transfers
             assert line.state is State.EXPIRED
     finally:
         stage.close()
 
 
-async def _are(ticks, wanted: list[bool]) -> bool:  # type: ignore[no-untyped-def]  # a function of the test above
+async def _are(ticks, wanted: list[bool], *, pause: float = 0) -> bool:  # type: ignore[no-untyped-def]  # as above
+    await asyncio.sleep(pause)  # a whole minute of looks takes half a processor
     return bool(await ticks() == wanted)
