@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cordee.runtime.database import Database
+from node import passwords
 from node.store.migrations import node_database
 from node.vault import Vault
 
@@ -41,6 +42,13 @@ def authority(tmp_path: Path) -> Authority:
 def post(authority: Authority) -> Iterator[MailServer]:
     with MailServer(context=authority.context("localhost")).running() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def passwords_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four accounts are made for most tests here: their passwords' true cost is test_people's."""
+    monkeypatch.setattr(passwords, "_OPSLIMIT", 1)
+    monkeypatch.setattr(passwords, "_MEMLIMIT", 8192)
 
 
 @pytest.fixture
