@@ -9,9 +9,9 @@ import pytest
 
 from cordee.runtime.database import Database
 from node import passwords
-from node.store.migrations import node_database
 from node.vault import Vault
 
+from .association import empty_database
 from .mail_server import Authority, MailServer
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
@@ -58,7 +58,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    with node_database(tmp_path / "node.db") as database:
+    with empty_database(tmp_path / "node.db") as database:
         yield database
 
 
