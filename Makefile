@@ -36,6 +36,13 @@ demo: ready ## Set everything up, then one directory, three associations and eve
 	$(PYTHON) -m compileall -q cordee node directory
 	$(VENV)/bin/cordee demo $(ARGS)
 
+# Modules are compiled once, and not again by each process that a test starts, nor by each of the runs of pytest.
+test faults faults-quick: export PYTHONDONTWRITEBYTECODE :=
+test faults faults-quick: compiled
+compiled: ready
+	$(PYTHON) -m compileall -q cordee node directory
+.PHONY: compiled
+
 test: ready browser ## Set everything up, then all tests (fast ones first)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser and not fault" tests
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m browser tests/web

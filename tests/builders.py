@@ -8,11 +8,11 @@ network.roster, network.tree, network.entries, network.checkpoint()
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,12 +37,20 @@ FOUNDED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 def seeded_random(seed: str) -> Callable[[int], bytes]:
     """A source of bytes that gives the same ones for the same seed. For tests only."""
-    calls = itertools.count()
+    return _Seeded(seed)
 
-    def draw(size: int) -> bytes:
-        return hashlib.shake_256(f"{seed}/{next(calls)}".encode()).digest(size)
 
-    return draw
+@dataclass
+class _Seeded:
+    """A copy of it goes on from the same place."""
+
+    seed: str
+    calls: int = 0
+
+    def __call__(self, size: int) -> bytes:
+        drawn = hashlib.shake_256(f"{self.seed}/{self.calls}".encode()).digest(size)
+        self.calls += 1
+        return drawn
 
 
 def default_profile(name: str) -> bytes:
@@ -116,6 +124,17 @@ class Network:
         )
         network.tree.append(entry_leaf(genesis))
         return network
+
+    def copied(self) -> Network:
+        """The same network, to go on with by itself: no key is made again, nothing is signed again."""
+        return replace(
+            self,
+            administrators=list(self.administrators),
+            random=copy.copy(self.random),
+            entries=list(self.entries),
+            members={name: copy.copy(member) for name, member in self.members.items()},
+            tree=MerkleTree(entry_leaf(entry) for entry in self.entries),
+        )
 
     # -- the log --
 

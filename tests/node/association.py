@@ -6,16 +6,20 @@ There is no directory behind it: what is offered waits, as it would while the co
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 from cordee.members import registration_digest
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.crashpoint import Crashpoints
+from cordee.runtime.database import Database
 from cordee.v1 import directory_pb2
 from node import people
 from node.app import Node
@@ -40,6 +44,10 @@ ACCOUNTS: dict[str, set[Role]] = {
     "Adrien": {Role.ADMINISTRATOR},
     "Aude": {Role.AUDITOR},
 }
+
+
+_REGISTERED: dict[str, Network] = {}
+"""Networks as they were made, by what was asked for: their signatures take longer than most tests of a node."""
 
 
 class StillDirectory:
@@ -89,6 +97,26 @@ def act_body(number: int = 0) -> dict[str, Any]:
     return json.loads(line)["consents"][0]
 
 
+@cache
+def _empty() -> bytes:
+    """A database with nothing in it, made once: to make one takes longer than most tests of a node."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "node.db"
+        with node_database(path):
+            pass
+        return path.read_bytes()
+
+
+@contextmanager
+def empty_database(path: Path) -> Iterator[Database]:
+    """As `node_database` makes one; where there is one already, it is opened as it is."""
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(_empty())
+    with node_database(path) as database:
+        yield database
+
+
 @contextmanager
 def opened(
     folder: Path,
@@ -101,7 +129,7 @@ def opened(
     """The node of one member, with an account for each role."""
     clock = clock or ManualClock(network.now)
     vault = Vault.create(folder / "vault.json", b"correct horse", opslimit=1, memlimit=8192)
-    with node_database(folder / "node.db") as db:
+    with empty_database(folder / "node.db") as db:
         directory: Any = StillDirectory(network)
         roster = RosterSync(db, network=network.roster.network, member=member.id, client=directory, clock=clock)
         house = House(
@@ -147,6 +175,13 @@ async def with_people(node: Node) -> None:
 
 def registered(profiles: list[dict[str, Any]], **founded: Any) -> Network:
     """A network of associations whose admissions name what their profiles say of them."""
+    asked = json.dumps([profiles, founded], default=repr)
+    if asked not in _REGISTERED:
+        _REGISTERED[asked] = _registered(profiles, **founded)
+    return _REGISTERED[asked].copied()
+
+
+def _registered(profiles: list[dict[str, Any]], **founded: Any) -> Network:
     found = Network.found(now=datetime(2026, 5, 1, 9, 0, tzinfo=UTC), **founded)
     for profile in profiles:
         member = found.new_member(profile["display_name"], json.dumps(profile, ensure_ascii=False).encode())

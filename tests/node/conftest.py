@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cordee.runtime.database import Database
-from node.store.migrations import node_database
+from node import passwords
 from node.vault import Vault
 
+from .association import empty_database
 from .mail_server import Authority, MailServer
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
@@ -43,6 +44,13 @@ def post(authority: Authority) -> Iterator[MailServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def passwords_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four accounts are made for most tests here: their passwords' true cost is test_people's."""
+    monkeypatch.setattr(passwords, "_OPSLIMIT", 1)
+    monkeypatch.setattr(passwords, "_MEMLIMIT", 8192)
+
+
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
     return Vault.create(tmp_path / "vault.json", b"correct horse", opslimit=1, memlimit=8192)
@@ -50,7 +58,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    with node_database(tmp_path / "node.db") as database:
+    with empty_database(tmp_path / "node.db") as database:
         yield database
 
 

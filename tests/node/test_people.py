@@ -30,6 +30,11 @@ Chance = Callable[[int], bytes]
 
 
 @pytest.fixture
+def passwords_cost_nothing() -> None:
+    """Here they cost what they do to people."""
+
+
+@pytest.fixture
 async def claire(db: Database, vault: Vault, chance: Chance) -> people.Account:
     return await _add(db, vault, chance, "Claire Marquée", {Role.HANDLER})
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -445,8 +444,8 @@ def optional(sections: tuple[str, ...], purpose: str = "relocation") -> str:
 
 
 @contextmanager
-def staged(folder: Path, *names: str, empty: Path) -> Iterator[Stage]:
-    """The nodes of these associations, each with a copy of an `empty` database. Await `look` before anything else."""
+def staged(folder: Path, *names: str) -> Iterator[Stage]:
+    """The nodes of these associations, each with an empty database. Await `look` before anything else."""
     profiles = [profile_of(name, number) for number, name in enumerate(names)]
     network = registered(profiles)
     clock, held = ManualClock(network.now), dict[TransferId, bytes]()
@@ -455,7 +454,6 @@ def staged(folder: Path, *names: str, empty: Path) -> Iterator[Stage]:
         for keys, profile in zip(network.members.values(), profiles, strict=True):
             place = folder / keys.name
             place.mkdir(mode=0o700)
-            shutil.copyfile(empty, place / "node.db")
             node = stack.enter_context(opened(place, network=network, member=keys, random=os.urandom, clock=clock))
             half = Half(node, keys, profile, Line(held))
             half.work(replace(node.house, crashpoints=Points(), changes=News()))

@@ -42,6 +42,6 @@ async def test_an_offer_is_told_by_e_mail_and_goes_its_way_while_the_mail_server
         with post.running():
             street.clock.advance(timedelta(minutes=5))
             await eventually(lambda: post.taken, what="the message")
-            assert book.condition.well
+            await eventually(lambda: book.condition.well, what="nothing is amiss any more")
         assert [to for _, to, _ in post.taken] == [["nadia@asso.example"]]
         assert transfer.hex().encode() not in post.taken[0][2]
