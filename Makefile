@@ -31,19 +31,16 @@ $(PROTO): $(STAMP) $(PROTO_SOURCES)
 ready: $(STAMP) $(PROTO) $(COMPILED)
 .PHONY: ready
 
-# Compiled beforehand: else the first of its processes compile each module as they start, and keep that memory.
-demo: ready ## Set everything up, then one directory, three associations and every outcome of a transfer
-	$(PYTHON) -m compileall -q cordee node directory
-	$(VENV)/bin/cordee demo $(ARGS)
-
-# Modules are compiled once, and not again by each process that a test starts, nor by each of the runs of pytest.
-test faults faults-quick: export PYTHONDONTWRITEBYTECODE :=
-test faults faults-quick: compiled
+# Modules are compiled once, beforehand: not by each process that starts, which would keep that memory, nor by each pytest.
+demo test faults faults-quick bench bench-quick: export PYTHONDONTWRITEBYTECODE :=
 compiled: ready
 	$(PYTHON) -m compileall -q cordee node directory
 .PHONY: compiled
 
-test: ready browser ## Set everything up, then all tests (fast ones first)
+demo: compiled ## Set everything up, then one directory, three associations and every outcome of a transfer
+	$(VENV)/bin/cordee demo $(ARGS)
+
+test: compiled browser ## Set everything up, then all tests (fast ones first)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not journey and not browser and not fault" tests
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m browser tests/web
 	$(PYTHON) -m pytest -q -n 3 --dist loadfile -m journey tests
@@ -63,7 +60,7 @@ faults-tools:
 	else echo "No ip or strace here: some tests of faults will be skipped (apt install iproute2 strace)."; fi
 .PHONY: faults-tools
 
-faults: ready faults-tools ## Faults and attacks: kill, cut, flood and lie to everything, then a table
+faults: compiled faults-tools ## Faults and attacks: kill, cut, flood and lie to everything, then a table
 	rm -rf build/faults
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m fault tests
 	$(PYTHON) -m tests.faults.model --jobs 2
@@ -72,7 +69,7 @@ faults: ready faults-tools ## Faults and attacks: kill, cut, flood and lie to ev
 	$(PYTHON) -m tests.faults.tally
 .PHONY: faults
 
-faults-quick: ready ## Of those, the model whole and 400 seeds of the simulation: two minutes
+faults-quick: compiled ## Of those, the model whole and 400 seeds of the simulation: two minutes
 	$(PYTHON) -m tests.faults.model --jobs 2
 	$(PYTHON) -m tests.faults.simulation --seeds 400 --jobs 2
 .PHONY: faults-quick
@@ -114,10 +111,10 @@ check: ready ## Lint, format, types, layers, contract, translations
 	$(PYTHON) tools/check_breaking.py
 	$(PYTHON) tools/check_translations.py
 
-bench: ready ## Measure W1 to W4, W7 to W9 with their peers; JSON in bench/results/
+bench: compiled ## Measure W1 to W4, W7 to W9 with their peers; JSON in bench/results/
 	$(PYTHON) -m bench $(ARGS)
 
-bench-quick: ready ## The same in under two minutes: checks only that it works
+bench-quick: compiled ## The same in under two minutes: checks only that it works
 	$(PYTHON) -m bench --quick
 
 proto: $(STAMP) ## Generate cordee/v1 again
