@@ -7,6 +7,7 @@ and keys as people make them, are for tests/journeys/test_demo.py and test_recov
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 from collections.abc import Mapping
@@ -39,7 +40,9 @@ _LIGHT: dict[str, Any] = {"rounds": argon2id.OPSLIMIT_MIN, "memory": argon2id.ME
 @functools.cache
 def typist() -> Nursery:
     """One for all tests of this process; it ends when nobody can ask it any more."""
-    return Nursery(_MORE)
+    made = Nursery(_MORE)
+    atexit.register(made.__exit__)
+    return made
 
 
 def run(*arguments: str, environment: Mapping[str, str], expect: int = 0, given: bytes | None = None) -> Any:

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ class Nursery:
             if stream is not None:
                 stream.close()
         self._process.wait(_HEARD)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def fork(
         self,
