@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import httpx
@@ -240,12 +241,17 @@ def _seen(scene: Scene, route: str, state: State, others: Sequence[str]) -> list
     return found
 
 
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
+
+
 def route_of(method: str, address: str) -> str:
     """The route that answers a request."""
     path = address.partition("?")[0]
     for each in PAGES:
         taken = each.get if method == "GET" else each.post or each.upload
-        if taken is not None and compile_path(each.path)[0].match(path):
+        if taken is not None and _pattern(each.path).match(path):
             return each.name
     return next((each.name for each in DOORS if each.path_regex.match(path)), NO_ROUTE)
 

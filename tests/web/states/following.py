@@ -17,12 +17,12 @@ _BOTH = (
     "received",
     "declined",
     "withdrawn",
-    "expired",
     "refused",
     "asked",
     "erased",
     "kept",
     "returned",
+    "expired",
 )
 
 
