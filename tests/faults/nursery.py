@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -70,9 +70,10 @@ class Child:
             return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """No other process that has its number by now gets it."""
+        """No other process that has its number by now gets it. One that ends in this moment needs it no more."""
         if self._ended(0) is None:
-            signal.pidfd_send_signal(self._handle, number)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
