@@ -32,6 +32,7 @@ from node.app import Node
 from node.cli.client import Client
 from node.rpc import cases
 from node.versions import Version, keep_version
+from tests.neighbours import eventually
 
 from ..association import case_body
 
@@ -204,11 +205,7 @@ async def test_an_upload_that_is_broken_off_leaves_nothing_behind(sign_in, assoc
     with pytest.raises(asyncio.CancelledError):
         await call
     folder = association.data_dir / "attachments"
-    for _ in range(100):
-        if not list(folder.iterdir()):
-            break
-        await asyncio.sleep(0.02)
-    assert list(folder.iterdir()) == []
+    await eventually(lambda: not list(folder.iterdir()), what="nothing is left of it")
 
 
 async def _awaited(call):
