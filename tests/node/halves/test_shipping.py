@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -211,6 +212,22 @@ async def test_what_was_kept_nowhere_is_packed_anew_and_spooled(
     assert paris.line.puts[:2] == [(0, True), (0, True)]
     assert paris.state(made.transfer) is State.SHIPPED
     assert paris.shipping._broke == set()
+
+
+async def test_what_an_earlier_process_sent_is_not_taken_for_what_was_packed_since(
+    stage: Stage, paris: Half, marseille: Half, spooled: None
+) -> None:
+    made = await stage.accepted(paris, marseille, files=1)
+    paris.line.held[made.transfer] = bytes(30_000)  # it was killed before it was known here what it had packed
+    paris.line.put_breaks = [Unreachable(peer="mailbox")]  # before anything is replaced there
+    for _ in range(2):
+        with contextlib.suppress(Unreachable):
+            await paris.shipping.run(made.transfer)
+    assert paris.state(made.transfer) is State.SHIPPED
+    assert paris.line.held[made.transfer][: content.HEADER_SIZE] == paris.row(made.transfer).ciphertext_header
+    await stage.carry(made.transfer, Kind.SHIPMENT)
+    await marseille.fetching.run(made.transfer)
+    assert marseille.state(made.transfer) is State.RECEIVED
 
 
 async def test_what_was_kept_in_memory_is_spooled_as_it_is(tmp_path: Path) -> None:
