@@ -22,6 +22,8 @@ from node.store import NodeTable
 # What is read whole on purpose: a list that people ask for, and tables that hold only what is still to be done.
 WHOLE = {
     ("node.transfer_store", "_ALL_TRANSFERS"),
+    ("node.transfer_store", "_ERASED_HERE"),  # at each start, and where one more is erased
+    ("node.transfer_store", "_ASIDE"),  # the table holds only what waits for a suspension to end
     ("node.agenda", "_MAKE"),  # the index holds only what is still to be made
     ("node.journal", "_LAST"),  # from its end, one row
     ("directory.transfers", "_TO_ERASE"),

@@ -106,8 +106,8 @@ async def test_where_it_breaks_on_the_way_up_all_is_packed_anew_and_spooled(tmp_
     async with neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)):
         await sends(paris, marseille, street)
     assert line.up_to is None, "it broke"
-    assert line.sent == [(0, True), (0, True)]
-    assert line.spooled["out"] == [True]
+    assert line.sent == [(0, True)] * 3, "between the two, what the first had brought is thrown away"
+    assert line.spooled["out"] == [False, True]
 
 
 async def test_where_it_breaks_early_on_the_way_up_the_rest_follows(tmp_path: Path, line: FastLine) -> None:
