@@ -30,7 +30,7 @@ _PAGES = {each.name: each for each in PAGES}
 _ELSEWHERE = "https://www.service-public.fr/"  # who wants to leave at once is not asked to sign in first
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MISSING = {translate(RoleMissing(role=each), "fr")[0] for each in Role}
-_KEPT_BY_ITSELF = ("session", "sign_in_failure", "checkpoint", "card", "roster", "outbox", "cursor")
+_KEPT_BY_ITSELF = ("session", "sign_in_failure", "checkpoint", "card", "roster", "outbox", "cursor", "journal_head")
 """Tables (by what is in their names) that change while nobody does anything."""
 
 
