@@ -45,7 +45,10 @@ class Child:
         self.pid = pid
         self.stdout = stdout
         self.returncode: int | None = None
-        self._handle = os.pidfd_open(pid)
+        try:
+            self._handle = os.pidfd_open(pid)
+        except ProcessLookupError:  # a short command has ended, and is buried
+            self._handle, self.returncode = -1, -signal.SIGKILL
         self._lock = threading.Lock()
 
     def poll(self) -> int | None:
