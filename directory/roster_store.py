@@ -86,6 +86,7 @@ class RosterStore:
         self._tree = MerkleTree()
         self._roster: Roster | None = None
         self._checkpoint: tuple[str, Checkpoint] | None = None
+        self._latest = last_signed.time  # of all signatures that are known of: members may hold it
         self._appending = asyncio.Lock()
         self._behind = False
         self.also: list[Also] = []
@@ -352,6 +353,7 @@ class RosterStore:
         time = self._moment()
         await asyncio.to_thread(partial(self._last_signed.advance, self._tree, time=time))
         self._crashpoints.reach(AFTER_LAST_SIGNED)
+        self._latest = max(time, self._latest or time)
         checkpoint = Checkpoint(self.roster.origin, self._tree.size, Digest(self._tree.root()), time)
         self._checkpoint = sign_checkpoint(checkpoint, self._log_key()), checkpoint
 
@@ -372,14 +374,16 @@ class RosterStore:
 
     async def sign_if_due(self) -> bool:
         """Sign again where the last signature is an hour old, or an eighth of the freshness limit if that is less; or
-        where it is dated so far ahead, by a clock that was put right since, that members refuse it.
+        where it is dated by a clock that was put right since: so far ahead that members refuse it, or before one that
+        they hold already.
         """
         if self._roster is None or self._checkpoint is None:
             return False
         last = self._checkpoint[1]
         due = min(timedelta(hours=1), self._roster.policy.freshness_limit / 8)
-        age = self._clock.now() - last.time
-        if last.size == self._tree.size and -_SKEW <= age < due:
+        now = self._clock.now()
+        outdated = self._latest is not None and last.time < self._latest <= now
+        if last.size == self._tree.size and -_SKEW <= now - last.time < due and not outdated:
             return False
         async with self._appending:
             await self.sign()

@@ -177,6 +177,25 @@ async def test_what_was_signed_while_the_clock_was_far_ahead_is_signed_again_onc
     assert not await rosters.sign_if_due()
 
 
+async def test_what_was_signed_while_the_clock_was_far_behind_is_signed_again_once_it_is_right(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    behind = timedelta(minutes=7)
+    for begins in ("at work", "as it is started"):
+        async with town.open():
+            rosters = town.directory.rosters
+            if begins == "at work":
+                await town.found()
+                right = rosters.signed_at
+                town.clock.advance(-behind)
+                assert await rosters.sign_if_due()
+            assert rosters.signed_at < right
+            town.clock.advance(behind)
+            assert await rosters.sign_if_due(), "members that hold the one before would wait for an hour"
+            assert rosters.signed_at == right
+            assert not await rosters.sign_if_due()
+        town.clock.advance(-behind)
+
+
 async def test_a_member_rotates_its_identity_itself_and_nobody_elses(town: Town) -> None:
     paris, marseille = await town.join("Paris"), await town.join("Marseille")
     entry = town.network.rotate(paris.keys)
