@@ -37,6 +37,17 @@ def knows_new_card(at: Neighbour, about: Neighbour) -> bool:
         return False
 
 
+async def cut_off(*_: Any, **__: Any) -> int:
+    raise Unreachable(peer="directory")
+
+
+async def rotates_before_the_log_can_have_it(at: Neighbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(at.here.identity._client, "append_entry", cut_off)
+        with pytest.raises(Unreachable):
+            await at.here.identity.rotate(by="camille")
+
+
 async def follows(at: Neighbour) -> bool:
     try:
         await at.here.roster.sync()
@@ -104,10 +115,6 @@ async def test_a_rotation_cut_off_before_its_card_makes_nobody_stand_still_and_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
-
-        async def cut_off(*_: Any, **__: Any) -> int:
-            raise Unreachable(peer="directory")
-
         old = paris.here.identity_public
         monkeypatch.setattr(paris.here.publishing, "publish", cut_off)
         with pytest.raises(Unreachable):
@@ -129,15 +136,8 @@ async def test_a_rotation_cut_off_before_the_log_had_it_is_finished_with_the_sam
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
-
-        async def cut_off(*_: Any, **__: Any) -> int:
-            raise Unreachable(peer="directory")
-
         old = paris.here.identity_public
-        with monkeypatch.context() as patch:
-            patch.setattr(paris.here.identity._client, "append_entry", cut_off)
-            with pytest.raises(Unreachable):
-                await paris.here.identity.rotate(by="camille")
+        await rotates_before_the_log_can_have_it(paris, monkeypatch)
         assert paris.here.identity_public == old
         waiting = paris.here.house.keys.waiting
         assert waiting is not None
@@ -176,13 +176,7 @@ async def test_an_offer_made_while_a_new_key_waits_for_its_place_in_the_log_is_r
     async with neighbourhood(tmp_path, "Paris", "Marseille") as (_, (paris, marseille)):
         await marseille.stop()
 
-        async def cut_off(*_: Any, **__: Any) -> int:
-            raise Unreachable(peer="directory")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(paris.here.identity._client, "append_entry", cut_off)
-            with pytest.raises(Unreachable):
-                await paris.here.identity.rotate(by="camille")
+        await rotates_before_the_log_can_have_it(paris, monkeypatch)
         record = await paris.case()
         transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
         await paris.here.outbox.flush()
