@@ -104,6 +104,7 @@ def serve(
     keep_few_arenas()
     keep_freed_memory()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
+    logs.take_over()
     registry = CollectorRegistry()
 
     def ready(facts: dict[str, Any]) -> None:

@@ -72,6 +72,7 @@ def serve(
 
     where = where_to_listen(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
     logs.configure(level="warning")
+    logs.take_over()
 
     def ready(address: str, name: str, password: str) -> None:
         if output.for_programs:
