@@ -142,23 +142,27 @@ def status(ctx: click.Context, data_dir: Path) -> None:
 @group.command("doctor")
 @data_dir_option
 @click.option("--no-network", is_flag=True, help="Do not try whether the addresses for members answer.")
+@click.option("--metrics-port", type=int, help="As given to “serve”: also ask the directory that runs.")
 @click.pass_context
-def doctor(ctx: click.Context, data_dir: Path, no_network: bool) -> None:
+def doctor(ctx: click.Context, data_dir: Path, no_network: bool, metrics_port: int | None) -> None:
     """What is wrong with this directory, in words, and what to do about it; whether it runs or not. It changes nothing.
 
-    What only the running directory knows is told at /readyz (--metrics-port). The exit code is 0 unless something is
-    broken; then it is that of the first broken thing.
+    What only the running directory knows (its certificate, its clock, a part that has ended) needs --metrics-port. The
+    exit code is 0 unless something is broken; then it is that of the first broken thing.
 
     JSON: [{finding, severity: broken | soon | advice, message, remedy, facts: {}}]
     """
     from cordee.runtime.checkup import unit_findings
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.doctor import tell
-    from directory.checking import UNIT, check_folder
+    from directory.checking import UNIT, ask_running, check_folder
     from directory.findings import DIRECTORY
 
     now = SystemClock().now()
     found = [*check_folder(data_dir, now=now, listening=not no_network), *unit_findings(UNIT, known=DIRECTORY)]
+    if metrics_port is not None:
+        known = {each.ailment.code for each in found}  # looked at a moment ago, the same has other facts
+        found += [each for each in ask_running(metrics_port) if each.ailment.code not in known]
     ctx.exit(int(tell(found, Output(ctx))))
 
 
