@@ -82,5 +82,5 @@ def serve(
         click.echo(text(told, output.language).format(address=address, name=name, word=password))
 
     with new_place(folder) as place:
-        output.say(N_("Preparing practice; this takes about half a minute …"))
+        output.say(N_("Preparing practice; this takes some seconds …"))
         run(place, where, ready=ready)
