@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,7 +113,7 @@ class Server:
         except RuntimeError:
             port = 0
         if port == 0:
-            raise OSError(f"cannot listen on {address}")
+            raise OSError(errno.EADDRINUSE, f"cannot listen on {address}", address)
         self.door.watch(port)
         return port
 
@@ -128,7 +129,7 @@ class Server:
         except RuntimeError:
             port = 0
         if port == 0:
-            raise OSError(f"cannot listen on {path}")
+            raise OSError(errno.EADDRINUSE, f"cannot listen on {path}", str(path))
         path.chmod(0o600)
         self.door.watch_socket(str(path))
 

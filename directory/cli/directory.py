@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cordee.errors import N_
 from cordee.runtime.output import Output
 
 __all__ = ["group"]
@@ -177,13 +178,32 @@ def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) ->
     To restore, put directory.db of the copy in the place of the old one and start the directory: its members give back
     what the copy does not have. The file last-signed is never saved and stays where it is.
 
-    JSON: {backup, files: []}
+    JSON: {backup, files: [], noted}
     """
+    from cordee.runtime.clock import SystemClock
+    from cordee.runtime.exhausted import told
+    from cordee.runtime.texts import refused_by_system, translate
+    from directory.house import House
     from directory.maintenance import save
+    from directory.saving import note_saved
 
-    Output(ctx).for_real()
+    output = Output(ctx)
+    output.for_real()
     files = save(data_dir, target, with_keys=with_keys)
-    Output(ctx).record({"backup": str(target), "files": files})
+    noted = True
+    try:
+        note_saved(House(data_dir), SystemClock().now())
+    except OSError as failed:  # it is made all the same: refused, the same command would find it in its way
+        noted = False
+        reason, _ = translate(told(failed, what=str(data_dir)) or refused_by_system(failed), output.language)
+        output.say(
+            N_(
+                "The copy is whole, but that it was made could not be noted: {reason} "
+                "Until the next one, the doctor does not know of it."
+            ),
+            reason=reason,
+        )
+    output.record({"backup": str(target), "files": files, "noted": noted})
 
 
 @group.command("rotate-key")

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from cordee.errors import AlreadyExists
-from cordee.runtime.command import root
+from cordee.runtime.command import main, root
 from cordee.runtime.doctor import Finding
 from cordee.runtime.metrics import Metrics
 from directory.checking import ask_running, check_folder, examine
@@ -124,6 +124,28 @@ async def _nothing() -> None:
     return None
 
 
+async def test_a_copy_that_cannot_be_noted_is_made_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        await town.found()
+    told = []
+    for note, target in (("a folder", tmp_path / "copy"), ("", tmp_path / "another")):
+        if note:
+            House(town.folder).last_backup.mkdir()
+        else:
+            House(town.folder).last_backup.rmdir()
+        typed = ["directory", "backup", "--data-dir", str(town.folder), "--to", str(target)]
+        with pytest.raises(SystemExit) as ended:
+            main(["--lang", "en", "--output", "json", *typed])
+        assert ended.value.code == 0
+        out, err = capsys.readouterr()
+        told.append((json.loads(out)["noted"], "The copy is whole, but" in err, "it is a folder" in err))
+        assert (target / "founding.json").exists()
+    assert told == [(False, True, True), (True, False, False)]
+
+
 async def test_a_backup_that_was_never_made_or_long_ago_is_told_by_folder_server_and_measures(tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry(), version="test")
     town = Town.make(tmp_path / "directory")
@@ -151,7 +173,9 @@ async def test_saving_the_directory_is_what_is_noted(tmp_path: Path) -> None:
     town = Town.make(tmp_path / "directory")
     async with town.open():
         await town.found()
-        save(town.folder, tmp_path / "copy", with_keys=True)
+        to = ["--to", str(tmp_path / "copy"), "--with-keys"]
+        done = CliRunner().invoke(root, ["directory", "backup", "--data-dir", str(town.folder), *to])
+        assert done.exit_code == 0, done.output
         assert "no_backup" not in codes(check_folder(town.folder, now=datetime.now(UTC), listening=False))
         with pytest.raises(AlreadyExists):
             save(town.folder, tmp_path / "copy", with_keys=False)
