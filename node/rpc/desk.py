@@ -47,3 +47,13 @@ class Desk:
             handler = await node.db.write(lambda tx: people.who(tx, node.vault, token, now=now))
         check(handler, method)
         return handler
+
+    def _require_still(self, context: Context, handler: Handler) -> None:
+        """Before more is told to whoever entered long ago: a stream is no use of a session, and does not outlive it.
+
+        Raises: NotSignedIn, also where they hold other roles by now.
+        """
+        node, token = self._node, bearer(context)
+        present, _ = node.db.look(lambda tx: people.look_up(tx, node.vault, token, now=node.clock.now()))
+        if present.roles != handler.roles:
+            raise NotSignedIn()

@@ -75,10 +75,11 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
     async def WatchTransfers(
         self, request: node_pb2.WatchTransfersRequest, context: Context
     ) -> AsyncIterator[node_pb2.WatchTransfersResponse]:
-        """The present state, then every change."""
+        """The present state, then every change, as long as the session lasts."""
         handler = await self._enter(context, "Transfers.WatchTransfers")
         wanted = TransferId(request.transfer_id) if request.transfer_id else None
         async for line in self._node.transfers.watch(handler, wanted):
+            self._require_still(context, handler)
             yield node_pb2.WatchTransfersResponse(transfer=transfer_record(line))
 
     async def ReadSummary(self, request: node_pb2.ReadSummaryRequest, context: Context) -> node_pb2.ReadSummaryResponse:

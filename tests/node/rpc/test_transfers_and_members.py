@@ -15,13 +15,14 @@ from cordee.errors import (
     NotCovered,
     NotFound,
     NotInThisState,
+    NotSignedIn,
     OfferAlreadyOpen,
     Unreachable,
 )
 from cordee.ids import TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import node_pb2
-from node import records, transfer_store
+from node import people, records, staff, transfer_store
 from node.app import Node
 from node.cli.client import Client, connect
 from node.rpc.access import ACCESS
@@ -125,6 +126,42 @@ async def test_whoever_follows_transfers_does_not_keep_a_node_from_stopping(asso
             await serving.aclose()  # the hour is not waited for
             assert isinstance(await refusal(anext(changes)), Unreachable)
     await eventually(lambda: not association.house.changes._watchers, what="no watcher")
+
+
+async def _disabled(association: Node, client: Client) -> None:
+    now = association.clock.now()
+    await association.db.write(lambda tx: people.disable_account(tx, association.vault, "Hélène", now=now))
+
+
+async def _signed_out(association: Node, client: Client) -> None:
+    await client.sessions.SignOut(node_pb2.SignOutRequest())
+
+
+async def _idle(association: Node, client: Client) -> None:
+    association.clock.advance(people.IDLE)
+
+
+async def _another_role(association: Node, client: Client) -> None:
+    now = association.clock.now()
+
+    def step(tx: Connection) -> None:
+        account = people.account_row(tx, association.vault, "Hélène").id
+        roles = {people.Role.AUDITOR}
+        staff.change(tx, association.vault, account, roles=roles, bound_by_secrecy=True, now=now, by="node")
+
+    await association.db.write(step)
+
+
+@pytest.mark.parametrize("ends", [_disabled, _signed_out, _idle, _another_role])
+async def test_a_watch_tells_nothing_more_once_its_session_is_over(client: Client, content, association: Node, ends):
+    offered = await client.transfers.OfferTransfer(node_pb2.OfferTransferRequest(content=content, kind="transfer"))
+    changes = aiter(client.transfers.WatchTransfers(node_pb2.WatchTransfersRequest()))
+    assert (await anext(changes)).transfer.state == "offered"
+    person = people.Handler("nadia", "Nadia", frozenset({people.Role.HANDLER}), True)
+    await ends(association, client)
+    await association.sending.withdraw(person, TransferId(offered.transfer_id))
+    async with asyncio.timeout(5):
+        assert isinstance(await refusal(anext(changes)), NotSignedIn)
 
 
 async def test_an_open_transfer_keeps_its_case_from_being_erased(client: Client, content, sign_in):
