@@ -106,6 +106,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
     given = {name: typed.one(name) for name in _FIRST}
     choice, problems = _choice(given, node.roster.members())
     if choice is None:
+        stored, _ = await _read(visit)  # shown again, it is read, whether or not the form was opened before
         return _start(visit, stored, typed, problems)
     act_id = typed.one("act_id") or _new_id(visit)
     document, found = document_of(choice, typed, case=stored.case, act_id=act_id, by=visit.handler.account_id, now=now)
@@ -116,6 +117,7 @@ async def _record(visit: Visit, form: FormData) -> Response:
         told = [Problem(place_of(each.path), each.problem) for each in problems_of(refused, visit.language)]
         found += [each for each in dict.fromkeys(told) if each.path not in named]
     if found:
+        stored, _ = await _read(visit)
         return _form(visit, stored, choice, typed, found)
 
     def step(tx: Connection) -> None:

@@ -116,6 +116,7 @@ async def _withdraw(visit: Visit, form: FormData) -> Response:
     if len(typed["reason"]) > _REASON_LIMIT:
         problems.append(Problem.of("reason", N_("must have at most {limit} character(s)"), limit=_REASON_LIMIT))
     if problems:
+        seen = await _read(visit, "act.read", act.act_id)  # shown again, it is read, opened before or not
         return _withdrawal(visit, seen, act, typed, problems)
     try:
         await visit.node.sending.withdraw_act(visit.handler, act.act_id, **typed)
@@ -124,6 +125,7 @@ async def _withdraw(visit: Visit, form: FormData) -> Response:
         if not await node.db.read(lambda tx: acts.is_withdrawn(tx, act.act_id)):
             raise  # one of its transfers took another step at this moment
     except InvalidRecord:
+        seen = await _read(visit, "act.read", act.act_id)
         return _withdrawal(visit, seen, act, typed, [Problem("reason", N_("this cannot be kept: shorten it"))])
     return RedirectResponse(f"/cases/{act.case_id}/acts/{act.act_id}", status_code=HTTPStatus.SEE_OTHER)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -60,8 +60,7 @@ async def _show(visit: Visit) -> Response:
     draft = await waiting(visit, place.key)
     taken = draft.form if draft is not None and draft.taken else None
     revealed = _revealed(place, taken) if taken is not None else set()
-    views = [("field.viewed", {"field": each}) for each in sorted(revealed)]
-    stored = await _read(visit, place, [("case.read", {"section": place.section}), *views])
+    stored = await _read(visit, place, _reading(place, revealed))
     if taken is None:
         return _form(visit, place, stored, stored.case.section(place.section), draft=draft)
     base, mine = _typed(visit, place, stored, taken)
@@ -69,12 +68,12 @@ async def _show(visit: Visit) -> Response:
 
 
 async def _reveal(visit: Visit, form: FormData) -> Response:
-    """Show vital fields of a section; each view is journalled (domain §1.2)."""
+    """Show a section with vital fields; the reading and each view are journalled (domain §1.2)."""
     place = _Place.of(visit)
     wanted = {
         each for each in map(str, form.getlist("field")) if each.startswith(f"{place.section}.") and is_vital(each)
     }
-    stored = await _read(visit, place, [("field.viewed", {"field": each}) for each in sorted(wanted)])
+    stored = await _read(visit, place, _reading(place, wanted))
     return _form(visit, place, stored, stored.case.section(place.section), revealed=wanted)
 
 
@@ -94,11 +93,21 @@ async def _save(visit: Visit, form: FormData) -> Response:
         except StaleRecord:  # somebody saved between our reading and our writing: put it together once more
             continue
         except InvalidRecord as refused:
-            return _form(visit, place, stored, content, revealed=_revealed(place, form), refused=refused)
+            return await _once_more(visit, place, stored, content, _revealed(place, form), refused)
         joined = "?joined=1" if merged.taken else f"#{place.section}"
         path = f"/cases/{place.case_id}/sections/{place.section}" if merged.taken else f"/cases/{place.case_id}"
         return RedirectResponse(f"{path}{joined}", status_code=HTTPStatus.SEE_OTHER)
     raise StaleRecord(present=stored.version, given=_version(form))
+
+
+async def _once_more(
+    visit: Visit, place: _Place, stored: records.StoredCase, content: Any, revealed: set[str], refused: CordeeError
+) -> Response:
+    """The form with what is wrong. It shows the section as opening it does, and is journalled as that is: nobody has to
+    have opened a form before they send one.
+    """
+    await _read(visit, place, _reading(place, revealed))
+    return _form(visit, place, stored, content, revealed=revealed, refused=refused)
 
 
 async def _keep(visit: Visit, place: _Place, stored: records.StoredCase, content: Any) -> None:
@@ -160,6 +169,11 @@ def _version(form: FormData) -> int:
     return int(given) if given.isascii() and given.isdecimal() else 0
 
 
+def _reading(place: _Place, vital: Collection[str]) -> list[tuple[str, dict[str, str]]]:
+    """The journal's lines of a section that is shown, and of its vital fields that are."""
+    return [("case.read", {"section": place.section}), *(("field.viewed", {"field": each}) for each in sorted(vital))]
+
+
 async def _read(visit: Visit, place: _Place, lines: list[tuple[str, dict[str, str]]]) -> records.StoredCase:
     """Read the case, and journal that in the same step."""
     node, now = visit.node, visit.node.clock.now()
@@ -178,8 +192,7 @@ async def _read(visit: Visit, place: _Place, lines: list[tuple[str, dict[str, st
 async def _conflict(visit: Visit, place: _Place, base: Any, mine: Any, merged: Merged, *, again: bool) -> Response:
     """Both sides of each field, to choose; that vital ones are shown is journalled."""
     vital = {field for each in merged.differing for field in vital_fields(each.path, each.theirs, each.mine)}
-    lines = [("case.read", {"section": place.section}), *(("field.viewed", {"field": each}) for each in sorted(vital))]
-    stored = await _read(visit, place, lines)
+    stored = await _read(visit, place, _reading(place, vital))
 
     def sealed(content: Any) -> str:
         return begun.sealed(stored.data_key, place.case_id, place.section, content)

@@ -235,6 +235,23 @@ async def test_every_reading_of_acts_is_journalled(house: House, form: dict[str,
     assert {"acts.read", "act.read", "act.printed", "act.recorded"} <= set(told)
 
 
+async def test_a_form_that_is_refused_is_a_reading_too(house: House, form: dict[str, Any]) -> None:
+    place = (await sent(house, form)).headers["location"]
+    person = await house.person("Hélène")
+
+    async def told(path: str, fields: dict[str, Any]) -> list[str]:
+        """What the journal says of a form that nobody had opened before they sent it."""
+        before = len(await house.node.db.read(lambda tx: journal.entries(tx)))
+        answer = await person.post(path, fields, page="/cases/new")
+        assert answer.status_code == 422
+        assert house.record["meta"]["pseudonym"] in answer.text
+        return [each.action for each in (await house.node.db.read(lambda tx: journal.entries(tx)))[before:]]
+
+    assert await told(f"{house.acts}/new", {}) == ["case.read"]
+    assert await told(f"{house.acts}/new", {**form, "minor_answer": ""}) == ["case.read"]
+    assert await told(f"{place}/withdraw", {"by_role": ""}) == ["act.read"]
+
+
 async def test_a_link_that_knows_purpose_and_member_fills_the_first_step(house: House) -> None:
     other = house.node.roster.members()[1]
     assert other.profile is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -156,3 +157,41 @@ async def test_each_opening_and_each_vital_field_stands_in_the_journal(
     told = [(each.action, dict(each.facts)) for each in lines]
     assert ("case.read", {"section": "contact"}) in told
     assert ("field.viewed", {"field": vital}) in told
+
+
+async def test_what_a_form_that_is_refused_shows_stands_in_the_journal_too(
+    association: Node, browse: Browse, case_id: str
+) -> None:
+    """Somebody who never opened the section sends a form of their own making, which cannot be kept."""
+    colleague, curious = await browse("Léa"), await browse("Hélène")
+    path = f"/cases/{case_id}/sections/contact"
+    shown = await colleague.get(path)
+    vital = shown.text.partition('form="reveal" name="field" value="')[2].partition('"')[0]
+    hidden = (await section(association, case_id, "contact"))[vital.partition(".")[2]]
+    assert str(hidden) not in shown.text
+    token = (await curious.form("/cases/new")).value("form_token")
+    typed = {"form_token": token, "version": "1", "revealed": vital, "preferred_channel:there": "1"}
+
+    answer = await curious.post(path, data={**typed, "preferred_channel": "by pigeon"})
+
+    assert answer.status_code == 422
+    assert str(hidden) in answer.text, "it is shown"
+    lines = await association.db.read(lambda tx: journal.entries(tx, about=case_id))
+    who = next(each.actor for each in lines if each.action == "case.read")
+    told = [(each.action, dict(each.facts)) for each in lines if each.actor != who]
+    assert ("case.read", {"section": "contact"}) in told
+    assert ("field.viewed", {"field": vital}) in told
+
+
+async def test_a_section_that_is_shown_again_without_a_field_is_read(
+    association: Node, browse: Browse, case_id: str
+) -> None:
+    browser = await browse()
+    token = (await browser.form("/cases/new")).value("form_token")
+
+    answer = await browser.post(f"/cases/{case_id}/sections/situation/reveal", data={"form_token": token})
+
+    summary = (await section(association, case_id, "situation"))["request_summary"]
+    assert summary.splitlines()[0] in unescape(answer.text)
+    lines = await association.db.read(lambda tx: journal.entries(tx, about=case_id))
+    assert ("case.read", {"section": "situation"}) in [(each.action, dict(each.facts)) for each in lines]
