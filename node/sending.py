@@ -5,16 +5,26 @@ Every statement is kept before it is sent; every step can be cut off at any mome
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from cordee import content, statements
-from cordee.act import Act, ActLimits, RecipientFacts, commitment, decide
+from cordee.act import Act, ActLimits, RecipientFacts, commitment, decide, outweighs
 from cordee.case import PURPOSES, capacity_summary, minimise
-from cordee.errors import N_, InvalidInput, NotFound, NotInThisState, RecordClosed, RoleMissing, StaleRecord, TooLarge
+from cordee.errors import (
+    N_,
+    CardExpired,
+    InvalidInput,
+    NotFound,
+    NotInThisState,
+    RecordClosed,
+    RoleMissing,
+    StaleRecord,
+    TooLarge,
+)
 from cordee.ids import Digest, MemberId, TransferId
 from cordee.profile import Profile
 from cordee.runtime.crashpoint import register
@@ -258,6 +268,31 @@ class Sending:
 
         await house.db.write(step)
         self._after_withdrawal([transfer])
+
+    async def record_act(
+        self, handler: Handler, act: Act, *, also: Callable[[Connection], None] = lambda tx: None
+    ) -> list[TransferId]:
+        """Record an act, and do what `also` does in the same step. A refusal takes back what has not arrived yet under
+        an agreement that it outweighs: those transfers are returned.
+
+        Raises: NeedToKnow; NotFound where the case is not here; Conflict where there is an act of this id.
+        """
+        house = self._house
+
+        def step(tx: Connection) -> list[TransferId]:
+            now = house.clock.now()
+            need_to_know.require(tx, house.vault, handler, act.case_id, now=now)
+            also(tx)
+            acts.record_act(tx, house.vault, act, by=handler.account_id, now=now)
+            refused = list(_refused_by(house, tx, act, now=now))
+            for each in refused:
+                write_withdrawal(house, tx, each, actor=handler.account_id, now=now)
+            return [each.id for each in refused]
+
+        refused = await house.db.write(step)
+        if refused:
+            self._after_withdrawal(refused)
+        return refused
 
     async def withdraw_act(self, handler: Handler, act_id: str, *, by_role: str, reason: str) -> list[TransferId]:
         """Withdraw an act and, with it, every transfer that rests on it. The transfers withdrawn are returned.
@@ -515,6 +550,23 @@ def write_withdrawal(house: House, tx: Connection, transfer: Transfer, *, actor:
     else:
         end_sent(house, tx, transfer, then, now=now)
     journal.append(tx, now=now, actor=actor, action="transfer.withdrawn", subject=transfer.id.hex())
+
+
+def _refused_by(house: House, tx: Connection, refusal: Act, *, now: datetime) -> Iterator[Transfer]:
+    """What is under way under an agreement that this act outweighs; nothing where it is no refusal."""
+    if refusal.status != "refused":
+        return
+    for each in transfer_store.of_case(tx, refusal.case_id):
+        if not each.outgoing or each.over or each.act_id is None:
+            continue
+        terms = Terms.unsealed(each.sealed_terms, records.data_key_of(tx, house.vault, refusal.case_id), each.id)
+        act = acts.read_act(tx, house.vault, each.act_id)
+        try:
+            recipient = recipient_facts(house, each.peer, house.roster.last_card(each.peer).profile)
+        except CardExpired:  # removed: what it was called is erased, and nothing goes there any more
+            continue
+        if outweighs(refusal, act, purpose=terms.purpose, recipient=recipient, now=now):
+            yield each
 
 
 def end_sent(

@@ -5,7 +5,7 @@ An act stands for one decision on one of them; nothing leaves without one.
 """
 
 from cordee.act.arrival import check_act, commitment
-from cordee.act.decision import ROWS, Decision, Row, decide
+from cordee.act.decision import ROWS, Decision, Row, decide, outweighs
 from cordee.act.facts import CATEGORIES, RecipientFacts
 from cordee.act.form import ACT_LIMIT, Act, Path, parse_act
 from cordee.act.limits import NO_LIMITS, ActLimits
@@ -24,5 +24,6 @@ __all__ = [
     "check_act",
     "commitment",
     "decide",
+    "outweighs",
     "parse_act",
 ]

@@ -21,7 +21,7 @@ from cordee.errors import N_, InvalidInput, NotCovered
 if TYPE_CHECKING:
     from cordee.case.record import Case
 
-__all__ = ["ROWS", "Decision", "Question", "Row", "decide"]
+__all__ = ["ROWS", "Decision", "Question", "Row", "decide", "outweighs"]
 
 _INCOMPLETE_FOR: Final = frozenset(LEGAL["incomplete_allowed_for"])
 _AVOID_FOR: Final = frozenset(LEGAL["avoid_areas_for"])
@@ -121,6 +121,11 @@ def decide(
     if not decision.allowed:
         return decision
     return Decision(True, decision.rule, flags=decision.flags | _recipient_flags(question))
+
+
+def outweighs(refusal: Act, act: Act, *, purpose: str, recipient: RecipientFacts, now: datetime) -> bool:
+    """Whether a refusal stops what was begun under this act: it rests on an agreement, and row 5 would block it now."""
+    return act.path is Path.AGREEMENT and _stands(refusal, act, act.case_id, purpose, recipient, now)
 
 
 # ---- the rows ----
@@ -264,15 +269,19 @@ def _gap(q: Question) -> str:
 def _refusals(q: Question) -> list[Act]:
     """Refusals that stand for this purpose and recipient. One that ran out still outweighs what was said before it."""
     acts = {act.act_id: act for act in (*q.acts_on_record, *([q.act] if q.act else []))}
-    return [
-        act
-        for act in acts.values()
-        if act.status == "refused"
-        and act.case_id == q.case.case_id
-        and q.purpose in act.purposes
-        and is_named(act, q.recipient)
-        and (q.now < act.valid_until or (q.act is not None and act.decided_at >= q.act.decided_at))
-    ]
+    return [each for each in acts.values() if _stands(each, q.act, q.case.case_id, q.purpose, q.recipient, q.now)]
+
+
+def _stands(
+    refusal: Act, act: Act | None, case_id: str, purpose: str, recipient: RecipientFacts, now: datetime
+) -> bool:
+    return (
+        refusal.status == "refused"
+        and refusal.case_id == case_id
+        and purpose in refusal.purposes
+        and is_named(refusal, recipient)
+        and (now < refusal.valid_until or (act is not None and refusal.decided_at >= act.decided_at))
+    )
 
 
 def _review_overdue(q: Question) -> bool:

@@ -24,13 +24,7 @@ class Consents(Desk, node_pb2_grpc.ConsentsServicer):
         act = parse_act(request.body)
         if act.case_id != request.case_id:
             raise InvalidRecord(path="case_id", problem=N_("is another case's"))
-        now = self._node.clock.now()
-
-        def step(tx: Connection) -> None:
-            need_to_know.require(tx, self._node.vault, handler, act.case_id, now=now)
-            acts.record_act(tx, self._node.vault, act, by=handler.account_id, now=now)
-
-        await self._node.db.write(step)
+        await self._node.sending.record_act(handler, act)
         return node_pb2.RecordActResponse(act_id=act.act_id)
 
     async def ReadAct(self, request: node_pb2.ReadActRequest, context: Context) -> node_pb2.ReadActResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cordee.act import ROWS, Act, RecipientFacts, decide, parse_act
+from cordee.act import ROWS, Act, RecipientFacts, decide, outweighs, parse_act
 from cordee.case import PURPOSES, Case
 from cordee.errors import InvalidInput, NotCovered, filled
 from tests.samples import acts_in, cases, facts_of, scenario, time, transfers
@@ -664,6 +664,29 @@ def test_danger_is_never_blocked_for_want_of_agreement(legal_basis: str) -> None
     for answer in ("refuses", "dissents", "not_reached", "not_asked"):
         act = duty(minor(answer), holder("refuses"), judge, legal_basis=legal_basis, purposes=[purpose])
         assert ask(Given("", act, 3, True, purpose, record=(refusal(purposes=[purpose]),))).allowed
+
+
+SAID_NO = {
+    "no": refusal(),
+    "by a holder": refusal(holder("refuses")),
+    "to another": refusal(recipients=[{"kind": "organisation", "org_id": OTHER}]),
+    "for something else": refusal(purposes=["legal_support"]),
+    "long ago, and run out": refusal(decided_at="2026-08-19T10:00:00Z", valid_until="2026-08-25T10:00:00Z"),
+    "afterwards, and run out": refusal(decided_at="2026-08-21T10:00:00Z", valid_until="2026-08-25T10:00:00Z"),
+    "of another case": refusal(case_id="00000000-0000-4000-8000-000000000000"),
+    "no refusal": agreement(),
+}
+
+
+@pytest.mark.parametrize(
+    "act", [agreement(), sharing(purposes=["specialised_support"]), duty()], ids=lambda act: act.path
+)
+@pytest.mark.parametrize("said", list(SAID_NO))
+def test_what_is_under_way_is_stopped_by_what_would_block_it_now(act: Act, said: str) -> None:
+    blocked = ask(Given("", act, 5, False, record=(SAID_NO[said],))).rule == 5
+    stopped = outweighs(SAID_NO[said], act, purpose="specialised_support", recipient=RECIPIENT, now=NOW)
+    assert stopped is blocked
+    assert stopped is (act.path == "A" and said in ("no", "by a holder", "afterwards, and run out"))
 
 
 # ---- the samples ----

@@ -120,14 +120,13 @@ async def _record(visit: Visit, form: FormData) -> Response:
         stored, _ = await _read(visit)
         return _form(visit, stored, choice, typed, found)
 
-    def step(tx: Connection) -> None:
+    def also(tx: Connection) -> None:
         if records.read_case(tx, node.vault, act.case_id).read_only:
             raise RecordClosed()
-        acts.record_act(tx, node.vault, act, by=visit.handler.account_id, now=now)
         drafts.discard(tx, node.vault, visit.handler.account_id, _draft_key(visit, choice))
 
     try:
-        await node.db.write(step)
+        await node.sending.record_act(visit.handler, act, also=also)
     except RecordClosed:
         raise
     except Conflict:

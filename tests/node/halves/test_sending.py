@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cordee.act import Act, parse_act
 from cordee.errors import (
     AnotherStatement,
     CordeeError,
@@ -27,6 +30,7 @@ from cordee.errors import (
 from cordee.ids import MemberId, TransferId
 from cordee.transfer import Kind, State
 from node import records, transfer_store
+from node.demo import cases as synthetic
 
 from .stage import NOBODY, PERSON, REFERRAL, Half, Stage
 
@@ -414,6 +418,78 @@ async def test_an_act_is_withdrawn_though_what_rests_on_it_was_before(
     made = await stage.received(paris, marseille)
     await paris.sending.withdraw(PERSON, made.transfer)
     assert await paris.sending.withdraw_act(PERSON, made.act_id, by_role="minor", reason="—") == []
+
+
+def refusal(half: Half, case_id: str, *recipients: Half, **changes: Any) -> Act:
+    """Somebody who was asked says no."""
+    record = half.house.db.read_sync(lambda tx: records.read_case(tx, half.house.vault, case_id)).case
+    organisations = [each.profile["org_id"] for each in recipients]
+    now = half.house.clock.now()
+    given: dict[str, Any] = {"purpose": "relocation", "recipients": organisations, "attachments": []}
+    made = synthetic.act(record.to_dict(), now=now, random=os.urandom, **given)
+    return parse_act(made | {"kind": "refusal", "status": "refused"} | changes)
+
+
+@pytest.mark.parametrize("far", ["offered", "accepted", "shipped"])
+async def test_a_refusal_takes_back_what_has_not_arrived_under_the_agreement(
+    stage: Stage, paris: Half, marseille: Half, far: str
+) -> None:
+    made = await getattr(stage, far)(paris, marseille)
+    paris.news.clear()
+    said = refusal(paris, made.case_id, marseille)
+    assert await paris.sending.record_act(PERSON, said) == [made.transfer] == paris.news
+    assert paris.state(made.transfer) is State.WITHDRAWN
+    assert paris.told(said.act_id) == [("camille", "act.recorded", "done")]
+    assert paris.told(made.transfer)[-1] == ("camille", "transfer.withdrawn", "done")
+    await paris.shipping.run(made.transfer)
+    await stage.carry(made.transfer, Kind.WITHDRAWAL)
+    assert marseille.state(made.transfer) is State.WITHDRAWN
+
+
+async def test_a_refusal_in_the_midst_of_an_upload_keeps_the_key_here(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made = await stage.accepted(paris, marseille)
+    said = refusal(paris, made.case_id, marseille)
+    told: list[asyncio.Task[Any]] = []
+    paris.at("node.ship.uploaded", lambda: told.append(asyncio.ensure_future(paris.sending.record_act(PERSON, said))))
+    await paris.shipping.run(made.transfer)
+    await told[0]
+    assert (paris.state(made.transfer), paris.row(made.transfer).sealed_content_key) == (State.WITHDRAWN, None)
+
+
+async def test_a_refusal_leaves_alone_what_it_does_not_speak_of(
+    stage: Stage, paris: Half, marseille: Half, lyon: Half
+) -> None:
+    made = await stage.accepted(paris, marseille, also=(lyon,), act={"single_use": False})
+    arrived = await stage.received(paris, marseille)
+    for case_id, recipient, changes in (
+        (made.case_id, lyon, {}),
+        (made.case_id, marseille, {"purposes": ["legal_support"]}),
+        (arrived.case_id, marseille, {}),
+    ):
+        assert await paris.sending.record_act(PERSON, refusal(paris, case_id, recipient, **changes)) == []
+    agreed = refusal(paris, made.case_id, marseille, kind="consent", status="active")
+    assert await paris.sending.record_act(PERSON, agreed) == []
+    assert (paris.state(made.transfer), paris.state(arrived.transfer)) == (State.ACCEPTED, State.RECEIVED)
+
+
+async def test_a_refusal_is_recorded_though_who_it_names_is_gone(stage: Stage, paris: Half, marseille: Half) -> None:
+    made = await stage.accepted(paris, marseille)
+    stage.network.remove(marseille.keys)
+    await paris.house.roster.sync()
+    said = refusal(paris, made.case_id, marseille)
+    await paris.sending.record_act(PERSON, said)
+    assert paris.told(said.act_id) == [("camille", "act.recorded", "done")]
+
+
+async def test_only_whoever_may_open_the_case_records_a_refusal(stage: Stage, paris: Half, marseille: Half) -> None:
+    made = await stage.accepted(paris, marseille)
+    said = refusal(paris, made.case_id, marseille)
+    await paris.keep_to(made.case_id, "somebody else")
+    with pytest.raises(NeedToKnow):
+        await paris.sending.record_act(PERSON, said)
+    assert (paris.told(said.act_id), paris.state(made.transfer)) == ([], State.ACCEPTED)
 
 
 # ---- updates ----

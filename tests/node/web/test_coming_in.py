@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -246,3 +247,18 @@ async def test_the_journal_is_filtered_and_verified_by_the_auditor_who_changes_n
 
 async def test_every_page_has_its_row_and_every_row_its_page() -> None:
     assert {each.name for each in PAGES} == set(ROUTES)
+
+
+async def test_of_many_guesses_at_once_none_is_answered_after_the_tenth(browser: Browser) -> None:
+    node = browser.house.node
+    await come_in(browser.client, node, "Hélène", PASSWORD)
+    shown = await browser.client.get("/access")
+    token = re.findall(r'name="form_token" value="([0-9a-f]+)"', shown.text)[0]
+
+    async def guess(present: str) -> int:
+        typed = {"form_token": token, "present": present, "wanted": "une autre phrase", "again": "une autre phrase"}
+        return (await browser.client.post("/access/password", data=typed)).status_code
+
+    wrong = ["wrong password"] * 30
+    answers = await asyncio.gather(*(guess(each) for each in [*wrong, PASSWORD]))
+    assert 303 not in answers
