@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from cordee.errors import NotSignedIn, SecondFactorNeeded, SessionLocked, SignInPaused, WrongPassword
 from cordee.runtime.prepared import prepared
 from node import journal
-from node.accounts import Handler, account_of, account_row, kept_password, name_index
+from node.accounts import Handler, account_of, kept_password, name_index
 from node.passwords import is_password
 from node.store import table_of
 from node.store.people import AccountRow, SessionRow, SignInFailureRow
@@ -31,10 +31,10 @@ __all__ = [
     "SignIn",
     "Stage",
     "count_failure",
-    "count_wrong_password",
     "ended_lately",
     "lock",
     "look_up",
+    "password_again",
     "paused",
     "paused_until",
     "promote",
@@ -230,6 +230,24 @@ def ended_lately(tx: Connection, vault: Vault, token: str, *, now: datetime) -> 
     return Handler(account.account_id, account.name, account.roles, account.bound_by_secrecy)
 
 
+def password_again(
+    tx: Connection, vault: Vault, token: str, *, compared: Compared, now: datetime
+) -> WrongPassword | SignInPaused | None:
+    """Whether somebody who has the pages open shows their present password, compared before this step.
+
+    The refusal is returned, and counted as at the door: however many try at once, none is believed once the name
+    pauses. None where it is right. Raises NotSignedIn, also where the session ended meanwhile.
+    """
+    row = session_of(tx, vault, token, now=now, stages={Stage.FULL})
+    until = paused_until(tx, row.name_index, now)
+    if until is not None:
+        return paused(until)
+    if compared.right and compared.kept == kept_password(vault, row):
+        return None
+    count_failure(tx, row.name_index, row.id, now)
+    return WrongPassword()
+
+
 def sign_out(tx: Connection, vault: Vault, token: str, *, now: datetime) -> None:
     """End a session. Raises NotSignedIn where it has ended."""
     row = session_of(tx, vault, token, now=now, stages=frozenset(Stage))
@@ -276,12 +294,6 @@ def count_failure(tx: Connection, index: bytes, account_id: str | None, now: dat
     tx.execute(row.on_conflict_do_update(index_elements=["name_index"], set_=counted))
     if account_id is not None:  # attempts under unknown names must not fill the journal
         journal.append(tx, now=now, actor="node", action="session.refused", subject=account_id)
-
-
-def count_wrong_password(tx: Connection, vault: Vault, name: str, *, now: datetime) -> None:
-    """A wrong password of somebody who is in: it counts as at the door. Raises NotFound."""
-    row = account_row(tx, vault, name)
-    count_failure(tx, row.name_index, row.id, now)
 
 
 def paused(until: datetime) -> SignInPaused:

@@ -158,6 +158,31 @@ async def test_what_was_compared_before_the_step_holds_only_while_the_password_i
         await enter(PASSWORD, right)
 
 
+async def test_who_shows_their_password_again_is_believed_while_the_session_and_the_name_are_in_order(
+    db: Database, vault: Vault, chance: Chance, claire: people.Account
+) -> None:
+    """What is compared takes long: meanwhile the name may pause, or an administrator end it all."""
+    full = people.Stage.FULL
+    opened = await db.write(
+        lambda tx: people.sign_in(tx, vault, claire.name, PASSWORD, now=NOW, random=chance, stage=full)
+    )
+    found = await db.read(lambda tx: people.to_compare(tx, vault, claire.name, now=NOW))
+    assert found is not None
+    right, wrong = (people.Compared(found[0], right=each) for each in (True, False))
+
+    async def shows(compared: people.Compared) -> Exception | None:
+        return await db.write(lambda tx: people.password_again(tx, vault, opened.token, compared=compared, now=NOW))
+
+    assert await shows(right) is None
+    assert isinstance(await shows(people.Compared("of another password", right=True)), WrongPassword)
+    for _ in range(9):
+        assert isinstance(await shows(wrong), WrongPassword)
+    assert isinstance(await shows(right), SignInPaused)
+    await db.write(lambda tx: people.set_password(tx, vault, claire.name, "given by an administrator", now=NOW))
+    with pytest.raises(NotSignedIn):
+        await shows(right)
+
+
 async def test_who_compared_before_the_name_paused_is_not_let_in_after(
     db: Database, vault: Vault, chance: Chance, claire: people.Account
 ) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from cordee.errors import N_, CordeeError, InvalidInput, WrongPassword
+from cordee.errors import N_, CordeeError, InvalidInput
 from cordee.runtime.texts import translate
 from node import passkeys, people, second_factor
 from node.passwords import LONGEST, SHORTEST
@@ -80,18 +80,24 @@ async def _password(visit: Visit, form: FormData) -> Response:
     present, wanted, again = (str(form.get(name, "")) for name in ("present", "wanted", "again"))
     name = visit.handler.name
     found = await node.db.read(lambda tx: people.to_compare(tx, node.vault, name, now=now))
-    if found is None or not (await asyncio.to_thread(Compared.of, found[0], present)).right:
-        await node.db.write(lambda tx: people.count_wrong_password(tx, node.vault, name, now=now))
-        return await _shown(visit, refused=WrongPassword(), where="present")
-    try:
+    compared = Compared(None, right=False) if found is None else await asyncio.to_thread(Compared.of, found[0], present)
+
+    def step(tx: Connection) -> CordeeError | None:
+        refused = people.password_again(tx, node.vault, visit.token, compared=compared, now=now)
+        if refused is not None:
+            return refused
         people.check_password(wanted)
         if wanted != again:
             raise InvalidInput(field="password", problem=N_("the two are not the same"))
-        await node.db.write(
-            lambda tx: people.set_password(tx, node.vault, name, wanted, now=now, by=visit.handler.account_id)
-        )
-    except InvalidInput as refused:
-        return await _shown(visit, refused=refused, where="wanted")
+        people.set_password(tx, node.vault, name, wanted, now=now, by=visit.handler.account_id)
+        return None
+
+    try:
+        refused = await node.db.write(step)
+    except InvalidInput as wrong:
+        return await _shown(visit, refused=wrong, where="wanted")
+    if refused is not None:
+        return await _shown(visit, refused=refused, where="present")
     return RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
 
 
