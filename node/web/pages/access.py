@@ -102,14 +102,22 @@ async def _password(visit: Visit, form: FormData) -> Response:
 
 
 async def _passkey(visit: Visit, form: FormData) -> Response:
+    """A passkey, against a code of now: it opens the screen whenever its holder has locked it."""
     node, now, place = visit.node, visit.node.clock.now(), place_of(visit.request)
-    name, credential = str(form.get("name", "")), str(form.get("credential", ""))
+    name, credential, code = (str(form.get(each, "")) for each in ("name", "credential", "code"))
+
+    def step(tx: Connection) -> CordeeError | None:
+        refused = second_factor.again(tx, node.vault, visit.token, code, now=now)
+        if refused is None:
+            passkeys.register(tx, node.vault, visit.token, place, name=name, credential=credential, now=now)
+        return refused
+
     try:
-        await node.db.write(
-            lambda tx: passkeys.register(tx, node.vault, visit.token, place, name=name, credential=credential, now=now)
-        )
-    except CordeeError as refused:
-        return await _shown(visit, refused=refused, where="name", typed=name)
+        refused = await node.db.write(step)
+    except CordeeError as wrong:
+        return await _shown(visit, refused=wrong, where="name", typed=name)
+    if refused is not None:
+        return await _shown(visit, refused=refused, where="passkey-code", typed=name)
     return RedirectResponse("/access?done=passkey", status_code=HTTPStatus.SEE_OTHER)
 
 

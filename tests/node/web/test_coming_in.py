@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from node.web.access import ROUTES
 from node.web.app import PAGES, application
 
 from ..association import ACCOUNTS, PASSWORD
+from ..test_passkeys import Device
 from .acting import HEADERS, House, house_with_a_case
 from .coming_in import come_in
 
@@ -262,3 +264,25 @@ async def test_of_many_guesses_at_once_none_is_answered_after_the_tenth(browser:
     wrong = ["wrong password"] * 30
     answers = await asyncio.gather(*(guess(each) for each in [*wrong, PASSWORD]))
     assert 303 not in answers
+
+
+async def test_whoever_sits_down_at_an_open_page_adds_no_passkey_and_draws_no_codes(browser: Browser) -> None:
+    """With one they would open the screen whenever its holder has locked it."""
+    node, device = browser.house.node, Device()
+    await browser.give_codes("Hélène")
+    await come_in(browser.client, node, "Hélène", PASSWORD)
+
+    async def add(**fields: str) -> httpx.Response:
+        shown = await browser.client.get("/access")
+        options = unescape(re.findall(r'data-passkey-new="([^"]+)"', shown.text)[0])
+        made = device.make(options, origin="http://localhost")
+        return await browser.send("/access/passkeys", page="/cases/new", name="clé", credential=made, **fields)
+
+    for typed in ({}, {"code": "000000"}):
+        answer = await add(**typed)
+        assert answer.status_code == 422
+        assert 'id="passkey-code"' in answer.text
+        assert 'value="clé"' in answer.text
+    assert (await browser.send("/access/recovery-codes", page="/cases/new", code="000000")).status_code == 422
+    assert "None yet." in (await browser.client.get("/access")).text
+    assert (await add(code=browser.code())).headers["location"] == "/access?done=passkey"

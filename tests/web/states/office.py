@@ -44,11 +44,18 @@ def with_passkey(scene: Scene) -> tuple[str, httpx.Client]:
         assert options is not None
         form = next(each for each in forms_in(page) if each.action == "/access/passkeys")
         form.put("name", "Clé de mon trousseau").put("credential", Device().make(unescape(options[1]), origin=pages))
+        form.put("code", code_of(scene.town.helpline, name, ahead=1))  # the present one has opened the session
         assert named.post(form.action, data=dict(form.fields)).status_code == 303
         return name, named
 
     found: tuple[str, httpx.Client] = scene.once("somebody with a passkey", make)
     return found
+
+
+def _passkey_not_accepted(scene: Scene) -> Ask:
+    name, client = scene.newcomer()
+    typed = {"name": "Clé", "credential": "{}", "code": code_of(scene.town.helpline, name, ahead=1)}
+    return Ask("/access/passkeys", typed, who=name, client=client, status=422)
 
 
 def _access_with_passkey(scene: Scene) -> Ask:
@@ -164,7 +171,10 @@ STATES: dict[str, tuple[State, ...]] = {
         State("another one than now", partial(_own, "/access/password", present="wrong one", wanted="x", again="x")),
         State("changed", _password_changed, anew=True),
     ),
-    "access_passkey": (State("not accepted", partial(_own, "/access/passkeys", name="Clé", credential="{}")),),
+    "access_passkey": (
+        State("not accepted", _passkey_not_accepted, anew=True),
+        State("a wrong code", partial(_own, "/access/passkeys", name="Clé", credential="{}", code="000000")),
+    ),
     "access_passkey_remove": (
         State("one that is not there", partial(_own, "/access/passkeys/remove", passkey="0", status=404)),
     ),
