@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -98,14 +98,16 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         raise AlreadyExists(what=path)
     part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        part.unlink(missing_ok=True)  # of a command that was killed, or laid out by somebody else: then it stays theirs
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's that cannot be taken away is told of as what it is
+            part.unlink(missing_ok=True)
         known = told(error, what=str(path))  # a full disk is no wrong input: the same command works once there is room
         raise known or InvalidInput(field=str(path), problem=why(error, N_("it cannot be written"))) from error
     except BaseException:

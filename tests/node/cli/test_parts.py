@@ -124,6 +124,20 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path):
     assert target.read_bytes() == b"whole"
 
 
+def test_what_somebody_laid_out_beforehand_is_not_written_into(tmp_path: Path):
+    """In a folder where others may write, a file of theirs under the draft's name would stay theirs."""
+    target, planted = tmp_path / "backup", tmp_path / ".backup.part"
+    planted.write_bytes(b"theirs")
+    planted.chmod(0o666)
+    (tmp_path / "another name").hardlink_to(planted)
+    with planted.open("rb") as theirs:
+        with files.private_file(target) as file:
+            file.write(b"ours")
+        assert theirs.read() == b"theirs"
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"ours", 0o600)
+    assert (tmp_path / "another name").read_bytes() == b"theirs"
+
+
 def test_a_secret_is_the_first_line_and_cannot_be_empty(tmp_path: Path):
     path = tmp_path / "secret"
     path.write_bytes(b"mot de passe \r\nsecond line")
