@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from html import unescape
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from node import journal, records
 from node.app import Node
+from node.web.pages.cases import SHOWN
 
 from .browser import Browser, forms_in
 
@@ -195,3 +197,13 @@ async def test_a_section_that_is_shown_again_without_a_field_is_read(
     assert summary.splitlines()[0] in unescape(answer.text)
     lines = await association.db.read(lambda tx: journal.entries(tx, about=case_id))
     assert ("case.read", {"section": "situation"}) in [(each.action, dict(each.facts)) for each in lines]
+
+
+async def test_the_browser_is_told_to_remember_nothing_that_is_typed_into_a_section(
+    browse: Browse, case_id: str
+) -> None:
+    browser = await browse()
+    for name in SHOWN:
+        shown = (await browser.get(f"/cases/{case_id}/sections/{name}")).text
+        typed = re.findall(r'<input type="(?:text|search|tel|email|date|datetime-local)"[^>]*>', shown)
+        assert [each for each in typed if 'autocomplete="off"' not in each] == [], name
