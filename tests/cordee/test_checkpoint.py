@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey as Ed25519Key
 
-from cordee.checkpoint import MAX_NOTE, Checkpoint, open_checkpoint, sign_checkpoint, verify_ed25519_note
+from cordee.checkpoint import (
+    MAX_NOTE,
+    Checkpoint,
+    open_checkpoint,
+    peek_checkpoint,
+    sign_checkpoint,
+    verify_ed25519_note,
+)
 from cordee.errors import CheckpointRefused
 from cordee.ids import Digest
 from cordee.signing import SigningKey
@@ -63,8 +70,10 @@ def test_the_published_signed_note_altered_is_refused(alter: Callable[[str], str
         verify_ed25519_note(alter(note), name=name, public_key=key)
 
 
-@pytest.mark.parametrize(("text", "good"), [("one\n\ntwo\n", True), ("one\ttwo\n", False), ("one\r\n", False)])
-def test_a_note_has_no_control_characters_though_truly_signed(text: str, good: bool) -> None:
+@pytest.mark.parametrize(
+    ("text", "good"), [("one\n\ntwo\n", True), ("one\ttwo\n", False), ("one\r\n", False), ("\n", False)]
+)
+def test_a_note_has_some_text_and_no_control_characters_though_truly_signed(text: str, good: bool) -> None:
     key, name = Ed25519Key(bytes(32)), "example.org/log"
     public = bytes(key.verify_key)
     key_id = hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
@@ -88,10 +97,56 @@ def test_a_checkpoint_is_written_as_the_page_says() -> None:
     assert len(base64.b64decode(SIGNATURES.split(" ")[2])) == 4 + 64 + 3309
 
 
+@pytest.mark.parametrize("origin", ["a", "é" * 127 + "a"])
+@pytest.mark.parametrize("size", [1, 2**62])
+@pytest.mark.parametrize("second", [0, 253_402_300_799])
+def test_a_checkpoint_at_the_ends_of_its_ranges_is_read_as_it_was_signed(origin: str, size: int, second: int) -> None:
+    outermost = Checkpoint(origin, size, CHECKPOINT.root, datetime.fromtimestamp(second, UTC))
+    assert open_checkpoint(sign_checkpoint(outermost, KEY), KEY.public, origin) == outermost
+
+
+def test_a_key_may_have_another_name_than_the_origin() -> None:
+    note = sign_checkpoint(CHECKPOINT, KEY, name="cordee.example/key")
+    assert open_checkpoint(note, KEY.public, ORIGIN, name="cordee.example/key") == CHECKPOINT
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(note, KEY.public, ORIGIN)
+    with pytest.raises(CheckpointRefused):
+        sign_checkpoint(CHECKPOINT, KEY, name="two words")
+
+
+def test_what_a_note_says_of_itself_is_read_unverified_and_as_strictly() -> None:
+    assert peek_checkpoint(NOTE.replace("\n42\n", "\n43\n")) == replace(CHECKPOINT, size=43)
+    for malformed in (NOTE.replace("\n42\n", "\n042\n"), CHECKPOINT.text):
+        with pytest.raises(CheckpointRefused):
+            peek_checkpoint(malformed)
+
+
+def line(name: str, value: bytes) -> str:
+    """A signature line by some other key."""
+    return f"— {name} {base64.b64encode(value).decode()}\n"
+
+
 def test_signatures_of_other_keys_are_passed_over() -> None:
-    witness = "— witness.example/w1 " + base64.b64encode(b"idid" + bytes(72)).decode() + "\n"
-    assert open_checkpoint(NOTE + witness, KEY.public, ORIGIN) == CHECKPOINT
-    assert open_checkpoint(TEXT + "\n\n" + witness + SIGNATURES, KEY.public, ORIGIN) == CHECKPOINT
+    key_id = base64.b64decode(SIGNATURES.split(" ")[2])[:4]
+    for witness in (
+        line("witness.example/w1", b"idid" + bytes(72)),
+        line(ORIGIN, b"idid" + bytes(72)),  # the directory's former key, say
+        line("witness.example/w1", key_id + bytes(72)),  # four bytes may meet by chance
+    ):
+        assert open_checkpoint(NOTE + witness, KEY.public, ORIGIN) == CHECKPOINT
+        assert open_checkpoint(TEXT + "\n\n" + witness + SIGNATURES, KEY.public, ORIGIN) == CHECKPOINT
+
+
+def test_a_note_has_room_for_16_signatures_and_16_kib() -> None:
+    witness = "— w AAAAAAAA\n"
+    assert open_checkpoint(NOTE + 15 * witness, KEY.public, ORIGIN) == CHECKPOINT
+    left = 16_384 - len((NOTE + line("", b"")).encode())
+    name = "w" * (4 + left % 4)  # base64 comes in fours
+    full = NOTE + line(name, bytes((left - len(name)) // 4 * 3))
+    assert len(full.encode()) == 16_384 > len(full)
+    assert open_checkpoint(full, KEY.public, ORIGIN) == CHECKPOINT
+    with pytest.raises(CheckpointRefused):
+        open_checkpoint(full.replace(f"— {name}", f"— {name}w"), KEY.public, ORIGIN)
 
 
 def test_another_directorys_key_or_origin_is_refused() -> None:
@@ -155,6 +210,7 @@ MALFORMED_TEXTS = {
     "lines in another order": f"42\n{ORIGIN}\n{ROOT}\ntime 1767268800\n",
     "control character": text(time="time 1767268800\r"),
     "a nul": text(origin=ORIGIN + "\x00"),
+    "an origin that does not show": text(origin="cordee\u200b.example"),
 }
 
 
@@ -178,6 +234,7 @@ MALFORMED_NOTES = {
     "no newline at the end": NOTE[:-1],
     "two newlines at the end": NOTE + "\n",
     "something behind": NOTE + "x",
+    "something for the last newline": NOTE[:-1] + "x",
     "windows newlines": NOTE.replace("\n", "\r\n"),
     "byte order mark": "\ufeff" + NOTE,
     "surrogate": NOTE.replace("é", "\ud800"),
@@ -193,7 +250,9 @@ MALFORMED_NOTES = {
     "longer": f"{TEXT}\n\n— {ORIGIN} {base64.b64encode(base64.b64decode(BLOB) + b'x').decode()}\n",
     "signed twice": NOTE + SIGNATURES,
     "17 signatures": NOTE + "— w AAAAAAAA\n" * 16,
-    "a broken line of another's": NOTE + "— w AAAA AAAA\n",
+    "a line of another's with a part more": NOTE + "— w AAAAAAAA AAAA\n",
+    "a line of another's whose name is none": NOTE + "— a+b AAAAAAAA\n",
+    "a line of another's without a signature": NOTE + "— w AAAAAA==\n",
     "too long": NOTE + "— w " + base64.b64encode(bytes(MAX_NOTE)).decode() + "\n",
     "a megabyte": "x" * 1_000_000,
 }
@@ -232,6 +291,7 @@ def test_any_bit_flipped_in_a_note_is_refused() -> None:
         {"origin": "a b"},
         {"origin": "a+b"},
         {"origin": "a\nb"},
+        {"origin": "a\u200bb"},
         {"origin": "é" * 128},
         {"time": datetime(2026, 1, 1)},  # noqa: DTZ001  # a naive time is the point
         {"time": CHECKPOINT.time + timedelta(microseconds=1)},
