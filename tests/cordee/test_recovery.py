@@ -12,7 +12,7 @@ from cordee.entries import propose
 from cordee.errors import EntryRefused, MemberIsSuspended
 from cordee.members import MemberState
 from cordee.policy import Policy
-from cordee.recovery import DELAY, LAPSE
+from cordee.recovery import DELAY
 from cordee.roster import Rule, replay
 from cordee.signing import SigningKey
 from cordee.v1 import statements_pb2 as v1
@@ -50,6 +50,7 @@ def test_a_recovery_is_announced_for_all_to_see_and_changes_nothing_yet(network:
     member = network.member(lyon)
     assert (member.state, member.identity) == (MemberState.ACTIVE, lyon.identity.public)
     assert member.recovery is not None
+    assert not member.recovery.stolen
     assert lyon.announced is not None
     assert member.recovery.identity == lyon.announced.public
     assert member.recovery.due - member.recovery.announced == DELAY == timedelta(days=7)
@@ -74,10 +75,21 @@ def test_the_key_is_replaced_once_the_delay_of_the_policy_has_passed_and_not_a_m
 
 def test_a_recovery_that_nobody_finished_lapses_and_can_be_announced_anew(network: Network, lyon: MemberKeys) -> None:
     network.announce_recovery(lyon)
-    network.now += DELAY + LAPSE
+    announced = network.member(lyon).recovery
+    assert announced is not None
+    network.now = announced.announced + timedelta(days=7 + 30)
     refused(network, Rule.RECOVERY_NOT_DUE, v1.MemberRecovered, lyon, identity_key=key_of(lyon))
     network.announce_recovery(lyon)
     network.recover(lyon)
+
+
+def test_a_recovery_can_be_done_to_the_last_moment_before_it_lapses(network: Network, lyon: MemberKeys) -> None:
+    network.announce_recovery(lyon)
+    announced = network.member(lyon).recovery
+    assert announced is not None
+    network.now = announced.announced + timedelta(days=7 + 30) - MOMENT
+    network.recover(lyon)
+    assert network.member(lyon).identity == announced.identity
 
 
 def test_the_delay_is_that_of_the_policy_at_the_announcement(network: Network, lyon: MemberKeys) -> None:
@@ -175,7 +187,9 @@ def test_a_revoked_key_counts_no_more_from_that_entry_on(network: Network, lyon:
 def test_whoever_holds_a_revoked_key_cannot_object_to_its_recovery(network: Network, lyon: MemberKeys) -> None:
     network.announce_recovery(lyon, stolen=True)
     network.revoke(lyon)
-    assert network.member(lyon).recovery is not None, "what was announced goes on"
+    announced = network.member(lyon).recovery
+    assert announced is not None, "what was announced goes on"
+    assert announced.stolen, "everybody is told why"
     refused(network, Rule.KEY_REVOKED, v1.RecoveryObjected, lyon, lyon.identity)
     refused(network, Rule.RECOVERY_NOT_DUE, v1.MemberRecovered, lyon, identity_key=key_of(lyon))
     network.recover(lyon)
@@ -212,6 +226,8 @@ def test_a_log_without_the_delay_recovers_at_once_until_its_policy_has_one(lyon:
     old.recover(nice)
     assert old.entries[-2].type.endswith("MemberAdmitted"), "nothing was announced"
     assert replay(old.entries) == old.roster
+    old.change_policy(recovery_delay=None, freshness_limit=timedelta(hours=1))
+    assert old.roster.policy.freshness_limit == timedelta(hours=1), "a policy may go on without it"
     old.change_policy(recovery_delay=timedelta(days=2))
     key = SigningKey.generate(old.random).public.to_message()
     refused(old, Rule.NO_RECOVERY, v1.MemberRecovered, nice, identity_key=key)

@@ -20,6 +20,9 @@ from cordee.times import timestamp_of
 from cordee.v1 import statements_pb2 as v1
 from tests.builders import FOUNDED, MemberKeys, Network
 
+MOMENT = timedelta(microseconds=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
 
 @pytest.fixture
 def network() -> Network:
@@ -170,6 +173,8 @@ def test_a_member_cannot_put_off_its_suspension_with_an_entry_from_the_future(
     network.append(entry)  # a directory that lets it pass …
     network.suspend(marseille)  # … gains nothing: the next entry carries the same time
     assert network.member(marseille).last_time == future
+    network.admit("Lille")
+    assert network.roster.time == future, "the latest that any entry carries, not the last one's"
 
 
 def test_the_same_association_may_come_back_with_new_keys_once_removed(network: Network, marseille: MemberKeys) -> None:
@@ -429,6 +434,82 @@ def test_a_policy_has_every_limit(network: Network) -> None:
         message.ClearField(name)
         rule = Rule.DELAY_SWITCHED_OFF if name == "recovery_delay" else Rule.MALFORMED
         assert_refused(network, network.signed_entry(govern(network, v1.PolicyChanged, policy=message)), rule)
+
+
+def test_a_policy_that_says_no_more_than_the_threshold_has_the_limits_of_the_protocol() -> None:
+    assert Policy(threshold=2) == Policy(
+        threshold=2,
+        freshness_limit=timedelta(hours=24),
+        offer_life_limit=timedelta(days=14),
+        shipping_limit=timedelta(hours=72),
+        content_size_limit=1 << 30,
+        mailbox_quota=4 << 30,
+        act_life_limit=None,
+        shared_secrecy_closed=False,
+        holders_alone_closed=False,
+        recovery_delay=timedelta(days=7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most", "step"),
+    [
+        ("threshold", 1, 64, 1),
+        ("freshness_limit", MINUTE, 7 * DAY, MOMENT),
+        ("offer_life_limit", MINUTE, 14 * DAY, MOMENT),
+        ("shipping_limit", MINUTE, 14 * DAY, MOMENT),
+        ("content_size_limit", 65_536, 1 << 40, 1),
+        ("mailbox_quota", 65_536, 1 << 40, 1),
+        ("act_life_limit", 3 * DAY, 7305 * DAY, MOMENT),
+        ("recovery_delay", 2 * DAY, 30 * DAY, MOMENT),
+    ],
+)
+def test_a_policy_takes_what_lies_between_its_ends_and_nothing_beyond(
+    name: str, least: Any, most: Any, step: Any
+) -> None:
+    for value in (least, most):
+        policy = Policy(**{"threshold": 2, name: value})
+        assert getattr(Policy.from_message(policy.to_message()), name) == value
+    for value in (least - step, most + step):
+        with pytest.raises(MalformedStatement) as refusal:
+            Policy(**{"threshold": 2, name: value})
+        assert refusal.value.facts["setting"] == name
+
+
+def test_a_ca_that_was_replaced_is_trusted_to_its_end_and_no_longer(network: Network) -> None:
+    first = network.roster.authorities[0].digest
+    assert network.roster.trusted(network.now + 10_000 * DAY) == (first,), "the one in force has no end"
+    end = network.now + 10 * DAY
+    network.rotate_authority(b"second", overlap=10 * DAY)
+    second = network.roster.authorities[0].digest
+    assert second not in (first, bytes(32))
+    assert network.roster.trusted(end - MOMENT) == (second, first)
+    assert network.roster.trusted(end) == (second,)
+
+
+def test_former_cas_are_known_while_they_are_trusted_and_forgotten_then(network: Network) -> None:
+    def known() -> list[bytes]:
+        return [each.digest for each in network.roster.authorities]
+
+    (first,) = known()
+    end = network.now + 10 * DAY
+    network.rotate_authority(b"second", overlap=10 * DAY)
+    network.rotate_authority(b"third", overlap=400 * DAY)  # the longest that there may be
+    third, second, *others = known()
+    assert others == [first], "two that were replaced may be trusted at once"
+    network.now = end
+    network.rotate_authority(b"fourth", overlap=timedelta(0))
+    assert known()[1:] == [third, second]
+
+
+def test_a_former_ca_is_trusted_for_400_days_at_most(network: Network) -> None:
+    too_long = govern(
+        network,
+        v1.AuthorityRotated,
+        certificate_digest=bytes(32),
+        old_end_time=timestamp_of(network.now + 400 * DAY + MOMENT),
+    )
+    assert_refused(network, network.signed_entry(too_long), Rule.AUTHORITY_OVERLAP)
 
 
 def test_a_network_has_64_administrators_at_most() -> None:
