@@ -53,7 +53,7 @@ def test_a_card_is_read_as_it_was_made() -> None:
     assert card.transport_key_digest == MARSEILLE.transport_key_digest
     assert card.endpoint == "mailbox.marseille.example:8443"
     assert card.profile_digest == profile_digest(MARSEILLE.profile)
-    assert card.expire_time - card.not_before == MAX_LIFE
+    assert card.expire_time - card.not_before == MAX_LIFE == timedelta(days=90)
     assert card.signed is MARSEILLE.card
 
 
@@ -121,7 +121,13 @@ def test_a_card_may_be_as_large_as_its_limits_say() -> None:
     card = signed_with(profile_digest=profile_digest(profile), number=2**62)
     assert Card.parse(card, NETWORK.roster, now=NOW, profile=profile).number == 2**62
     assert "number" in refusal_of(signed_with(number=2**62 + 1))
-    assert refusal_of(signed_with(endpoint="a" * 4096)) == "it is malformed", "over 4 KiB nothing of it is read"
+
+
+def test_of_a_card_over_4_kib_nothing_is_read() -> None:
+    known = 2_000
+    room = known + 4_096 - len(signed_with(endpoint="a" * known).body)
+    assert refusal_of(signed_with(endpoint="a" * room)) == "its endpoint is malformed"
+    assert refusal_of(signed_with(endpoint="a" * (room + 1))) == "it is malformed"
 
 
 def test_the_profile_may_come_later() -> None:
