@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,35 +136,89 @@ def test_bytes_moved_between_neighbouring_hashes_are_refused() -> None:
         moved_left, moved_right = left + right[:cut], right[cut:]
         assert hashlib.sha256(b"\x01" + moved_left + moved_right).digest() == root
         assert not is_accepted(verify_inclusion, leaf=moved_left, proof=[moved_right], **arguments)
+        moved = {"old_root": moved_left, "new_root": root, "proof": [moved_right]}
+        assert not is_accepted(verify_consistency, old=1, new=2, **moved)
 
 
-@pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (0, 2**62 + 1), (2**62, 2**62)])
+@pytest.mark.parametrize(("index", "size"), [(-1, 1), (1, 1), (-1, 3), (3, 3), (0, 0), (0, 2**62 + 1), (2**62, 2**62)])
 def test_a_place_outside_any_tree_is_refused(index: int, size: int) -> None:
-    assert not is_accepted(verify_inclusion, leaf=LEAVES[0], index=index, size=size, root=TREE.root(3), proof=[])
+    for root in (LEAVES[0], TREE.root(3)):
+        assert not is_accepted(verify_inclusion, leaf=LEAVES[0], index=index, size=size, root=root, proof=[])
 
 
-def test_a_proof_of_absurd_length_is_refused_before_it_is_hashed() -> None:
-    begun = time.perf_counter()
+def parent(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def test_a_tree_of_two_to_the_62_entries_is_the_largest() -> None:
+    siblings = [hashlib.sha256(bytes((level,))).digest() for level in range(62)]
+    half, root = LEAVES[0], LEAVES[0]  # of the left half, of the whole
+    for sibling in siblings:
+        half, root = root, parent(root, sibling)
+    largest = 2**62
+    verify_inclusion(leaf=LEAVES[0], index=0, size=largest, root=root, proof=siblings)
+    verify_consistency(old=largest // 2, new=largest, old_root=half, new_root=root, proof=siblings[-1:])
+    more = parent(root, LEAVES[1])  # the proofs for one entry more are as good, but for its number
+    assert not is_accepted(verify_inclusion, leaf=LEAVES[1], index=largest, size=largest + 1, root=more, proof=[root])
     assert not is_accepted(
-        verify_inclusion, leaf=LEAVES[0], index=0, size=2**62, root=LEAVES[0], proof=[LEAVES[0]] * 1_000_000
+        verify_consistency, old=largest, new=largest + 1, old_root=root, new_root=more, proof=[LEAVES[1]]
     )
-    assert time.perf_counter() - begun < 0.1
 
 
-def test_nothing_is_proven_about_sizes_that_the_tree_never_had() -> None:
-    for attempt in (
-        lambda: TREE.root(LARGEST + 1),
-        lambda: TREE.root(-1),
-        lambda: TREE.inclusion_proof(3, 3),
-        lambda: TREE.inclusion_proof(-1, 3),
-        lambda: TREE.inclusion_proof(0, LARGEST + 1),
-        lambda: TREE.consistency_proof(0, 3),
-        lambda: TREE.consistency_proof(4, 3),
-        lambda: TREE.consistency_proof(1, LARGEST + 1),
-        lambda: TREE.copy().append(b"short"),
+def test_a_proof_says_no_more_and_no_less_than_its_sizes_even_where_the_hashes_meet() -> None:
+    """Whoever makes the roots can make them fit a proof of any length."""
+    other = hashlib.sha256(b"other").digest()
+    for leaf, size, root, proof in (
+        (LEAVES[0], 1, parent(other, LEAVES[0]), [other]),  # one hash more
+        (TREE.root(2), 2, TREE.root(2), []),  # one hash less: a node for the leaf
     ):
-        with pytest.raises(ValueError, match=r"."):
-            attempt()
+        assert not is_accepted(verify_inclusion, leaf=leaf, index=0, size=size, root=root, proof=proof)
+    longer = {
+        "proof": [*TREE.consistency_proof(3, 4), other],
+        "old_root": parent(other, TREE.root(3)),
+        "new_root": parent(other, TREE.root(4)),
+    }
+    assert not is_accepted(verify_consistency, old=3, new=4, **longer)
+    assert not is_accepted(verify_consistency, old=1, new=2, old_root=LEAVES[0], new_root=LEAVES[0], proof=[])
+
+
+class Unread(Sequence[bytes]):
+    """A proof of which nobody may read anything but the length."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        raise AssertionError("read")
+
+
+@pytest.mark.parametrize("length", [125, 1_000_000])  # two hashes for each of 62 levels, and more
+def test_a_proof_of_absurd_length_is_refused_before_it_is_read(length: int) -> None:
+    roots = {"old_root": LEAVES[0], "new_root": LEAVES[1]}
+    assert not is_accepted(verify_inclusion, leaf=LEAVES[0], index=0, size=2**62, root=LEAVES[0], proof=Unread(length))
+    assert not is_accepted(verify_consistency, old=1, new=2**62, **roots, proof=Unread(length))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "problem"),
+    [
+        (lambda: TREE.root(LARGEST + 1), "never had this size"),
+        (lambda: TREE.root(-1), "never had this size"),
+        (lambda: TREE.inclusion_proof(3, 3), "no such leaf"),
+        (lambda: TREE.inclusion_proof(-1, 3), "no such leaf"),
+        (lambda: TREE.inclusion_proof(0, LARGEST + 1), "never had this size"),
+        (lambda: TREE.consistency_proof(0, 3), "from a tree with leaves"),
+        (lambda: TREE.consistency_proof(4, 3), "from a tree with leaves"),
+        (lambda: TREE.consistency_proof(1, LARGEST + 1), "never had this size"),
+        (lambda: TREE.copy().append(b"short"), "32 bytes"),
+    ],
+)
+def test_nothing_is_proven_about_sizes_that_the_tree_never_had(attempt: Callable[[], object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        attempt()
 
 
 def test_a_copy_grows_without_its_original() -> None:
