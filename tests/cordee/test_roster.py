@@ -574,9 +574,10 @@ def test_a_genesis_has_sound_values(network: Network, change: dict[str, Any], ru
     assert_no_genesis(refounded(network, genesis), rule)
 
 
-def test_a_certificate_of_just_the_limit_is_taken(network: Network) -> None:
+@pytest.mark.parametrize("size", [1, 16 * 1024])
+def test_a_certificate_of_just_the_limit_is_taken(network: Network, size: int) -> None:
     genesis = genesis_of(network)
-    genesis.ca_certificate = bytes(16 * 1024)
+    genesis.ca_certificate = bytes(size)
     assert apply(None, refounded(network, genesis)).ca_certificate == genesis.ca_certificate
 
 
