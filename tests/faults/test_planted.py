@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.forked import Result, Trial, run_apart
 from tests.faults.planted import PLANTED, Defect
-from tests.faults.planting import NotThere, changed, module_of
+from tests.faults.planting import NotThere, changed, module_of, text_of
 from tests.faults.tally import Row, count
 
 JOBS = 3  # some wait for what a defect keeps from happening; two cores do the work
@@ -59,6 +59,14 @@ def test_only_the_test_itself_failing_for_a_wrong_deed_is_a_catch() -> None:
     assert not caught(defect, Result("x", failed={defect.caught_by: "NameError: name 'x' is not defined"}))
     assert not caught(defect, Result("x", errors={defect.caught_by: "AssertionError: the fixture"}))
     assert not caught(defect, Result("x", late=True))
+
+
+@pytest.mark.fault
+def test_where_a_changed_text_gives_a_test_another_id_it_is_run_all_the_same(tmp_path: Path) -> None:
+    file, gone = "cordee/idmap.py", "tests/cordee/test_idmap.py::test_of_another_limit[65536]"
+    (result,) = run_apart([Trial("x", (gone,), module_of(file), text_of(file))], jobs=1, seconds=60, folder=tmp_path)
+    assert (result.failed, result.errors, result.late) == ({}, {}, False)
+    assert result.passed, "else a mutant that nobody tried would count as one that survived"
 
 
 def parts() -> list[list[Defect]]:
