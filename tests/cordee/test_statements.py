@@ -562,6 +562,11 @@ def test_without_our_own_log_a_longer_roster_is_still_noticed(story: Story) -> N
         story.read_offer(story.make_offer(checkpoint=head), tree=None)
 
 
+def test_a_log_of_our_own_that_is_too_short_to_judge_by_accuses_nobody(story: Story) -> None:
+    with pytest.raises(RosterBehind):
+        story.read_offer(story.make_offer(), tree=lambda _size: None)
+
+
 def test_an_unsigned_head_is_no_evidence_of_a_split_view(story: Story) -> None:
     lie = again(story, story.make_offer(), lambda body: setattr(body.checkpoint, "root", bytes(32)))
     with pytest.raises(BadSignature):
