@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-import directory.store.figures
 import directory.store.membership
 import directory.store.roster
 import directory.store.transfers  # noqa: F401  # the tables must be known before the database is made
@@ -30,6 +29,7 @@ from directory.broker import Broker
 from directory.events import Events
 from directory.restoration import Restorations, Restored
 from directory.store import table_of
+from directory.store.figures import TallyRow
 from directory.store.migrations import directory_database
 from directory.store.transfers import EventRow
 from tests.builders import MemberKeys, Network
@@ -40,7 +40,7 @@ __all__ = ["BYTES", "Desk", "desk_at"]
 BYTES = 65_536
 """What a story's shipment names."""
 _BY_SENDER = (Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL)
-_EVENT = table_of(EventRow)
+_EVENT, _TALLY = table_of(EventRow), table_of(TallyRow)
 
 
 class StillRosters:
@@ -168,6 +168,11 @@ class Desk:
 
     def to_erase(self) -> list[TransferId]:
         return self.db.read_sync(transfers.to_erase)
+
+    def counted(self, member: MemberKeys) -> dict[str, int]:
+        """What is counted of this member as a sender so far, for the yearly report."""
+        query = select(_TALLY).where(_TALLY.c.member == member.id, _TALLY.c.side == "sender")
+        return {row.figure: row.number for row in self.db.read_sync(lambda tx: tx.execute(query).all())}
 
     def restored(self) -> None:
         """This database has come back from a backup just now."""

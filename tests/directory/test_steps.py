@@ -252,6 +252,27 @@ async def test_a_step_is_signed_lately(desk: Desk, step: str) -> None:
         await desk.submit(signed)
 
 
+async def test_an_end_is_counted_once_and_what_is_under_way_is_not(desk: Desk) -> None:
+    story, other = desk.story(), desk.story()
+    await desk.steps(story, "offer", "accept", "ship")
+    assert desk.counted(story.sender) == {}
+    await desk.steps(story, "receive", "withdraw", "erase")
+    assert desk.counted(story.sender) == {"received": 1, "asked": 1, "erased": 1}
+    await desk.step(other, "offer")
+    desk.clock.advance(8 * DAY)
+    await desk.broker.expire_due()
+    assert desk.counted(story.sender) == {"received": 1, "asked": 1, "erased": 1, "not_received": 1}
+
+
+async def test_an_erasure_that_was_asked_for_answers_a_request_that_was_taken(desk: Desk) -> None:
+    story = desk.story()
+    await desk.steps(story, "offer", "accept", "ship", "receive")
+    desk.sign(story, "withdraw")
+    with pytest.raises(NotInThisState):
+        await desk.step(story, "erase")
+    assert Kind.ERASURE not in desk.kinds(story)
+
+
 # ---- who may ----
 
 
