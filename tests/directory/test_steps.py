@@ -399,6 +399,7 @@ async def test_a_shipment_names_what_waits_here_or_lies_in_the_recipients_own_ma
 async def test_what_is_announced_counts_until_the_transfer_is_over(tmp_path: Path) -> None:
     with desk_at(tmp_path, mailbox_quota=200_000, content_size_limit=150_000) as desk:
         stories = [desk.story("Paris", name) for name in ("Marseille", "Lyon", "Marseille", "Lyon")]
+        assert desk.db.read_sync(lambda tx: transfers.used_by(tx, stories[0].sender.id)) == 0
         await desk.step(stories[0], "offer", size_bound=100_000)
         await desk.step(stories[1], "offer", size_bound=100_000)
         with pytest.raises(QuotaExceeded) as refused:
@@ -624,6 +625,16 @@ async def test_each_kind_of_statement_is_given_back(desk: Desk, steps: tuple[str
     state, added = await desk.broker.give_back(story.sender.id, statements)
     assert (added, state) == (len(steps), desk.state(story))
     assert state in END_STATES
+
+
+async def test_what_had_begun_is_given_back_however_many_are_open(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("OPEN", "UNANSWERED"):
+        monkeypatch.setattr(quotas, limit, 0)
+    story = desk.story()
+    statements = given(story, "offer")
+    desk.clock.advance(10 * MINUTE)
+    desk.restored()
+    assert await desk.broker.give_back(story.sender.id, statements) == (State.OFFERED, 1)
 
 
 async def test_what_is_given_back_stands_whatever_key_its_author_has_since(desk: Desk) -> None:

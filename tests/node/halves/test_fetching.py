@@ -575,6 +575,7 @@ async def test_what_was_lost_in_ones_own_mailbox_is_refused_as_damaged(
     marseille.line.held.clear()
     await marseille.fetching.run(made.transfer)
     assert refused_as(marseille, made.transfer) == "damaged"
+    assert marseille.line.gets == [0], "it is not looked for a second time"
 
 
 async def test_fetching_along_has_stopped_before_the_rest_is_fetched(
