@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from cordee import statements
 from cordee.act import parse_act
 from cordee.case import mandatory_sections
-from cordee.errors import CannotOpen, CordeeError, OutOfScope, RecordClosed
+from cordee.errors import CannotOpen, CordeeError, NotFound, OutOfScope, RecordClosed
 from cordee.ids import Digest, TransferId
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
@@ -214,6 +214,9 @@ class Answers:
         they have, the case is ours again. Never two holders, also when a receipt comes late: the first one wins.
         """
         house, now, case_id = self._house, self._house.clock.now(), present.case_id or ""
+        if self._was_withdrawn_since(tx, present):
+            write_withdrawal(house, tx, present, actor="node", now=now)
+            present = replace(present, erasure="asked")
         if not present.hands_over:
             if present.erasure is None:
                 records.share(tx, case_id, transfer=present.id, now=now)
@@ -229,6 +232,18 @@ class Answers:
         for each in rivals:
             write_withdrawal(house, tx, each, actor="node", now=now)
         return [each.id for each in rivals]
+
+    def _was_withdrawn_since(self, tx: Connection, present: Transfer) -> bool:
+        """The act was withdrawn when time had ended this transfer, so that nothing was left to withdraw; and they have
+        it all the same.
+        """
+        said = {each for each, _ in transfer_store.kinds(tx, present.id)}
+        if present.erasure is not None or said & {Kind.WITHDRAWAL, Kind.ERASURE}:
+            return False
+        try:
+            return acts.is_withdrawn(tx, present.act_id or "")
+        except NotFound:
+            return False  # erased with its case
 
     # ---- erased, asked for or unasked ----
 

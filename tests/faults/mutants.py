@@ -75,6 +75,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "node/receiving.py": ("tests/node/halves/test_receiving.py", "tests/node/halves/test_returning.py"),
     "node/fetching.py": ("tests/node/halves/test_fetching.py",),
     "node/returning.py": ("tests/node/halves/test_returning.py",),
+    "directory/broker.py": ("tests/directory/test_steps.py",),
+    "directory/transfers.py": ("tests/directory/test_steps.py",),
 }
 """The modules that are changed, and the tests beside them."""
 

@@ -407,6 +407,37 @@ async def test_a_receipt_that_comes_after_the_end_never_makes_two_holders(
     assert taken_by.handed_to == second
 
 
+@pytest.mark.parametrize(("options", "holder"), [({}, "handed_over"), (REFERRAL, "here")])
+async def test_what_came_under_an_act_that_was_withdrawn_after_its_time_is_asked_back(
+    stage: Stage, paris: Half, marseille: Half, options: dict[str, str], holder: str
+) -> None:
+    made = await stage.shipped(paris, marseille, **options)
+    await marseille.fetching.run(made.transfer)
+    await paris.answers.expired(made.transfer, sequence=0)
+    assert await paris.sending.withdraw_act(PERSON, made.act_id, by_role="minor", reason="—") == []
+    await stage.carry(made.transfer, Kind.RECEIPT_TAKEN)
+    row = paris.row(made.transfer)
+    assert (row.state, row.erasure, paris.holder(made.case_id)) == (State.RECEIVED, "asked", holder)
+    assert paris.kinds(made.transfer)[Kind.WITHDRAWAL] is True
+    assert ("node", "transfer.withdrawn", "done") in paris.told(made.transfer)
+    await stage.carry(made.transfer, Kind.WITHDRAWAL)
+    await marseille.receiving.answer_erasure(PERSON, made.transfer, erase=True)
+    await stage.carry(made.transfer, Kind.ERASURE)
+    assert (paris.row(made.transfer).erasure, paris.holder(made.case_id)) == ("done", "here")
+
+
+async def test_what_came_after_its_time_under_an_act_that_stands_is_theirs(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made = await stage.shipped(paris, marseille)
+    await marseille.fetching.run(made.transfer)
+    await paris.answers.expired(made.transfer, sequence=0)
+    await stage.carry(made.transfer, Kind.RECEIPT_TAKEN)
+    row = paris.row(made.transfer)
+    assert (row.state, row.erasure, paris.holder(made.case_id)) == (State.RECEIVED, None, "handed_over")
+    assert Kind.WITHDRAWAL not in paris.kinds(made.transfer)
+
+
 async def test_why_a_shipment_was_refused_is_told_also_when_it_came_after_all(
     stage: Stage, paris: Half, marseille: Half
 ) -> None:

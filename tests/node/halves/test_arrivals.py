@@ -161,6 +161,24 @@ async def test_a_withdrawal_of_what_was_declined_asks_for_nothing(stage: Stage, 
     assert marseille.kinds(made.transfer)[Kind.REFUSAL], "it still waits for the directory, which decides"
 
 
+@pytest.mark.parametrize("then", [State.WITHDRAWN, State.EXPIRED])
+async def test_what_had_ended_before_it_was_refused_has_ended_so_for_all(
+    stage: Stage, paris: Half, marseille: Half, then: State
+) -> None:
+    made = await stage.shipped(paris, marseille)
+    marseille.line.held[made.transfer] = bytes(len(marseille.line.held[made.transfer]))
+    await marseille.fetching.run(made.transfer)
+    assert marseille.state(made.transfer) is State.REFUSED
+    if then is State.WITHDRAWN:
+        await paris.sending.withdraw(PERSON, made.transfer)
+        await stage.carry(made.transfer, Kind.WITHDRAWAL)
+    else:
+        await marseille.arrivals.expired(made.transfer, sequence=0)
+    row = marseille.row(made.transfer)
+    assert (row.state, row.erasure, row.sealed_reason) == (then, None, None)
+    assert marseille.kinds(made.transfer)[Kind.RECEIPT_REFUSED], "it still waits for the directory, which takes it"
+
+
 async def test_a_withdrawal_that_crosses_what_was_given_back_asks_for_nothing(
     stage: Stage, paris: Half, marseille: Half
 ) -> None:

@@ -413,6 +413,49 @@ async def test_what_was_imported_meanwhile_is_not_put_in_its_place(stage: Stage,
     assert versions_of(marseille, made.case_id) == []
 
 
+async def handed_over_after_all(stage: Stage, paris: Half, marseille: Half) -> Offered:
+    """What was shared comes once more, to be handed over; it is shipped, and would stand beside the record."""
+    act = {"single_use": False, "purposes": ["relocation", "joint_followup"]}
+    made = await stage.received(paris, marseille, act=act, **REFERRAL)
+    handed = await stage.again(paris, marseille, made.case_id, made.act_id)
+    await stage.carry(handed, Kind.OFFER)
+    await marseille.receiving.accept(PERSON, handed)
+    await stage.carry(handed, Kind.ACCEPTANCE)
+    await paris.shipping.run(handed)
+    await stage.carry(handed, Kind.SHIPMENT)
+    return Offered(made.case_id, made.act_id, handed)
+
+
+async def test_of_a_case_that_was_erased_meanwhile_none_is_made_with_its_key(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made, now = await handed_over_after_all(stage, paris, marseille), stage.clock.now()
+    marseille.at(
+        "node.import.before_write",
+        lambda: marseille.house.db.write_sync(lambda tx: records.erase_case(tx, made.case_id, now=now)) and None,
+    )
+    await marseille.fetching.run(made.transfer)
+    assert refused_as(marseille, made.transfer) == "other"
+    assert marseille.house.db.read_sync(lambda tx: records.standing_of(tx, made.case_id)) is None
+
+
+async def test_what_was_opened_for_one_record_is_not_put_beside_another(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    made, now = await handed_over_after_all(stage, paris, marseille), stage.clock.now()
+    step, another = own_case_step(stage, marseille, made.case_id), TransferId(bytes(15) + b"\1")
+
+    def anew(tx: Connection) -> None:
+        records.erase_case(tx, made.case_id, now=now)
+        step(tx)
+        records.note_import(tx, made.case_id, transfer=another, sender=paris.keys.id, now=now)
+
+    marseille.at("node.import.before_write", lambda: marseille.house.db.write_sync(anew))
+    await marseille.fetching.run(made.transfer)
+    assert refused_as(marseille, made.transfer) == "other"
+    assert versions_of(marseille, made.case_id) == []
+
+
 # ---- updates ----
 
 
@@ -532,6 +575,7 @@ async def test_what_was_lost_in_ones_own_mailbox_is_refused_as_damaged(
     marseille.line.held.clear()
     await marseille.fetching.run(made.transfer)
     assert refused_as(marseille, made.transfer) == "damaged"
+    assert marseille.line.gets == [0], "it is not looked for a second time"
 
 
 async def test_fetching_along_has_stopped_before_the_rest_is_fetched(

@@ -158,6 +158,19 @@ async def test_only_the_files_that_are_named_leave(stage: Stage, paris: Half, ma
     assert isinstance(refused.value, NotFound | NotCovered)
 
 
+async def test_a_file_that_the_record_names_and_nobody_has_does_not_leave(
+    stage: Stage, paris: Half, marseille: Half
+) -> None:
+    record = await stage.case(paris)
+    case_id = record["meta"]["case_id"]
+    here, gone = await paris.attach(case_id, b"un"), await paris.attach(case_id, b"deux")
+    act = await stage.act(paris, record, marseille, attachments=[here, gone])
+    content: dict[str, Any] = {"case_id": case_id, "purpose": "relocation", "act_id": act}
+    await paris.house.db.write(lambda tx: records.remove_files(tx, case_id, [gone]))
+    with pytest.raises(NotFound):
+        await paris.sending.preview(PERSON, recipient=marseille.keys.id, attachments=[here, gone], **content)
+
+
 async def test_a_content_just_as_large_as_the_network_allows_leaves_and_a_larger_does_not(
     stage: Stage, paris: Half, marseille: Half
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -263,6 +264,59 @@ async def test_what_is_withdrawn_while_it_is_packed_is_not_sent_on(
     await paris.shipping.run(made.transfer)
     assert len(paris.line.puts) <= 1
     assert "node.ship.uploaded" not in paris.points
+
+
+def hangs(half: Half) -> list[str]:
+    """A line that takes no end; what became of the uploads."""
+    ended: list[str] = []
+
+    async def put(*_: object, **__: object) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+        return 0
+
+    half.line.put = put  # type: ignore[method-assign]
+    return ended
+
+
+async def test_nothing_is_sent_any_more_of_what_is_withdrawn_meanwhile(
+    stage: Stage, paris: Half, marseille: Half, spooled: None
+) -> None:
+    made = await stage.accepted(paris, marseille)
+    ended = hangs(paris)
+    paris.at("node.ship.packed", lambda: paris.withdraw_at_once(made.transfer))
+    await paris.shipping.run(made.transfer)
+    await asyncio.sleep(0)
+    assert ended == ["cancelled"]
+
+
+async def test_nothing_is_sent_any_more_of_what_cannot_be_packed(
+    stage: Stage, paris: Half, marseille: Half, spooled: None
+) -> None:
+    made = await stage.accepted(paris, marseille, files=1)
+    ended = hangs(paris)
+    for each in paris.files():
+        (paris.house.data_dir / "attachments" / each).write_bytes(b"x")
+    with pytest.raises(CordeeError):
+        await paris.shipping.run(made.transfer)
+    await asyncio.sleep(0)
+    assert ended == ["cancelled"]
+
+
+async def test_of_what_is_withdrawn_nothing_is_remembered(
+    stage: Stage, paris: Half, marseille: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "FAST", 20.0)
+    monkeypatch.setattr(spool, "FIRST", 0)  # as what is larger than six pieces
+    made = await stage.accepted(paris, marseille, files=1)
+    paris.line.put_breaks = [30_000]
+    with pytest.raises(Unreachable):
+        await paris.shipping.run(made.transfer)
+    await paris.sending.withdraw(PERSON, made.transfer)
+    await paris.shipping.run(made.transfer)
+    assert paris.shipping._broke == set()
 
 
 async def test_what_is_no_matter_of_the_line_is_told_as_it_is(
