@@ -10,7 +10,17 @@ from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, InvalidInput, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
+from cordee.errors import (
+    N_,
+    CardRefused,
+    InvalidInput,
+    KeyTaken,
+    NameTaken,
+    NotAMember,
+    NotFound,
+    TooManyCards,
+    WrongParty,
+)
 from cordee.ids import Digest, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
@@ -19,6 +29,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.prepared import prepared
 from cordee.signing import Signed
 from cordee.v1 import statements_pb2 as v1
+from directory import quotas
 from directory.roster_store import RosterStore
 from directory.store import table_of
 from directory.store.roster import CardRow, RevisionRow
@@ -59,6 +70,7 @@ class CardIndex:
         self._db = db
         self._rosters = rosters
         self._clock = clock
+        self._published = quotas.cards_published(clock)
         self._by_key: dict[bytes, MemberId] = {}
         self._keys: dict[MemberId, tuple[Digest, Digest | None]] = {}
         self.revision = 0
@@ -102,8 +114,10 @@ class CardIndex:
     async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
         """Take a member's new card; the same one again is answered as the first time. Returns its revision.
 
-        Raises: CardRefused (also for a number that is not higher), WrongParty, InvalidRecord, KeyTaken, NameTaken.
+        Raises: TooManyCards, CardRefused (also for a number that is not higher), WrongParty, InvalidRecord, KeyTaken,
+        NameTaken.
         """
+        self._published.spend(caller, error=TooManyCards)  # whichever way it comes: every node fetches each
         known = await self._db.read(lambda tx: tx.execute(select(_CARD).where(_CARD.c.member == caller)).one_or_none())
         if known is not None and known.card == signed.to_bytes():
             return int(known.revision)

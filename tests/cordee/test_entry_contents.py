@@ -15,7 +15,8 @@ from cordee.errors import EntryRefused
 from cordee.government import _GOVERNMENT
 from cordee.roster import _ABOUT_MEMBERS, _ADMITTED, apply
 from cordee.v1 import statements_pb2 as v1
-from tests.cordee.test_roster_attacks import LATER, message_of, signed_by, specimens
+from tests.cordee.entry_rows import signed_by
+from tests.cordee.test_roster_attacks import LATER, message_of, specimens
 
 KINDS = {v1.Genesis.DESCRIPTOR.full_name, _ADMITTED, *_ABOUT_MEMBERS, *_GOVERNMENT}
 THE_ONLY_TEXT = {"cordee.v1.Genesis.origin"}  # of the directory, seen by whoever founds the network
