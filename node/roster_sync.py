@@ -498,7 +498,8 @@ class RosterSync:
         for _ in range(_ROUNDS):
             size = self._tree.size
             try:
-                return await self._follow_cards()
+                await self._follow_cards()
+                return
             except (IntegrityFailure, InvalidInput):
                 await self._follow_log_further(self._require_client())
                 if self._tree.size == size:
