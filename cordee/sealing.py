@@ -53,8 +53,8 @@ _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 class SealingPublicKey(bytes):
     """What others seal to: 1,184 bytes of ML-KEM-768, then 32 of X25519. It stands in statements as it is.
 
-    Raises: MalformedKey where the length is wrong, the ML-KEM part is not reduced (FIPS 203 §7.2), or the X25519 part is
-    a point of low order (RFC 7748 §6.1): nobody could seal to it, and whoever must answer would be left without a way.
+    Raises: MalformedKey where the length is wrong, the ML-KEM part is not reduced (FIPS 203 §7.2), or the X25519 part
+    is a point of low order (RFC 7748 §6.1): nobody could seal to it, and whoever must answer would have no way to.
     """
 
     def __new__(cls, value: bytes) -> Self:
