@@ -117,13 +117,15 @@ def check_place(
     """What every entry but the genesis must show: signatures, then network, then its place, then its time.
 
     `signers` may sign, `at_least` so many must; `previous` and `not_before` are the digest and the time of the last
-    entry about the same subject; `latest` is the directory's limit, if there is one.
+    entry about the same subject; `latest` is the directory's limit, if there is one, but never before `not_before`.
 
     Raises: Breach, MalformedStatement, BadSignature.
     """
     check_signatures(entry, signers, at_least=at_least)
     require(statement.network == roster.network, Rule.WRONG_NETWORK)
     require(statement.previous == previous, Rule.WRONG_PREVIOUS)
+    # What follows an entry from the future bears that entry's time: else its subject would be out of everybody's reach.
+    latest = None if latest is None else max(latest, not_before)
     time = time_of(statement, not_before=not_before, latest=latest)
     return Step(roster=roster, statement=statement, digest=entry_digest(entry), time=time)
 
