@@ -211,8 +211,8 @@ class _Grown:
     async def __call__(self, roster: Roster, entry: v1.Entry) -> None:
         directory = self._directory
         member = _subject(entry)
+        await directory.cards.on_grown(member)
         if member is not None:
-            await directory.cards.on_grown(member)
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)

@@ -21,7 +21,7 @@ from cordee.errors import (
     TooManyCards,
     WrongParty,
 )
-from cordee.ids import Digest, MemberId
+from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
 from cordee.runtime.clock import Clock
@@ -40,6 +40,7 @@ _CARD, _REVISION = table_of(CardRow), table_of(RevisionRow)
 _END_OF_CARD: dict[str, type[v1.MemberRemoved | v1.MemberRecovered]] = {
     message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.MemberRecovered)
 }
+_LEFT = v1.AdministratorRemoved.DESCRIPTOR.full_name
 _PAGE = 32
 _REFUSAL = prepared(select(_CARD.c.refusal).where(_CARD.c.member == bindparam("member")))
 _AFTER = prepared(
@@ -189,10 +190,15 @@ class CardIndex:
         ended = _END_OF_CARD.get(entry.type)
         if ended is not None:
             tx.execute(delete(_CARD).where(_CARD.c.member == ended.FromString(entry.body).member))
+        elif entry.type == _LEFT:
+            _take_back_refusals(tx, KeyId(v1.AdministratorRemoved.FromString(entry.body).administrator))
 
-    async def on_grown(self, member: MemberId) -> None:
-        """After an entry about a member: its card may have come or gone."""
-        await self._reread(member)
+    async def on_grown(self, member: MemberId | None) -> None:
+        """After an entry, about a member or the government: cards may have come or gone, or be shown again."""
+        if member is not None:
+            await self._reread(member)
+        else:
+            self.revision = max(self.revision, await self._db.read(_last_revision))
 
     async def _reread(self, member: MemberId) -> None:
         query = select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == member)
@@ -268,6 +274,16 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
     statement = upsert(_CARD).values(member=card.member, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
     return revision
+
+
+def _take_back_refusals(tx: Connection, administrator: KeyId) -> None:
+    """Of one who is no administrator any more: no node believes such a refusal, so nobody would know why a card is
+    hidden, and a stolen key could hide all of them until they run out.
+    """
+    for row in tx.execute(select(_CARD.c.member, _CARD.c.refusal).where(_CARD.c.refusal.is_not(None))).all():
+        if Signed.from_bytes(row.refusal).signer == administrator:
+            shown = {"refusal": None, "revision": _next_revision(tx)}
+            tx.execute(update(_CARD).where(_CARD.c.member == row.member).values(shown))
 
 
 def _last_revision(tx: Connection) -> int:
