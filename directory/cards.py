@@ -53,6 +53,11 @@ _AFTER = prepared(
     .limit(_PAGE)
 )
 _MAX_REASON = 1000  # characters
+_LOOKS_LIKE = str.maketrans(
+    "авекмнорстухіјѕһүѵԁԛԝαβεζηικμνορτυχօսոıɑɡ",
+    "abekmhopctyxijshyvdqwabezhikmnoptyxouniag",
+)
+"""Small letters, as they or their capitals look."""
 
 
 @dataclass(frozen=True)
@@ -231,9 +236,11 @@ def require_reason(reason: str) -> None:
 
 
 def fold(name: str) -> str:
-    """A name without what eyes pass over: case, accents, width, spaces."""
+    """A name without what eyes pass over: case, accents, width, spaces, and which alphabet a letter is of that looks
+    the same in several.
+    """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(each for each in plain if each.isalnum())
+    return "".join(each for each in plain.translate(_LOOKS_LIKE) if each.isalnum())
 
 
 def require_unused(tx: Connection, member: MemberId, key: Digest, profile: Profile) -> None:
