@@ -185,6 +185,17 @@ class NothingLeft(Unreachable):
     remedy = N_("Nothing is lost. Try again; if it stays, raise the service’s limits or give the computer more memory.")
 
 
+class SystemRefused(InvalidInput):
+    """A command met a file, a folder or an address that the system keeps from it.
+
+    `what` is its path, or the address; `problem` and `advice` are marked texts. It is raised by no server.
+    """
+
+    status = "FAILED_PRECONDITION"
+    message = N_("{what}: {problem}.")
+    remedy = N_("Nothing was changed there. {advice}")
+
+
 class DatabaseDamaged(IntegrityFailure):
     """The database's file is not what was written: a failing disk, or somebody changed it."""
 

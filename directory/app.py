@@ -28,7 +28,7 @@ from cordee.runtime.logs import logger
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
 from cordee.runtime.mailbox_wire import add_mailbox
 from cordee.runtime.metrics import Metrics
-from cordee.runtime.server import Server
+from cordee.runtime.server import GRACE, Server
 from cordee.runtime.tls import rotating_server_credentials
 from cordee.v1 import directory_pb2, directory_pb2_grpc, mailbox_pb2
 from cordee.v1 import statements_pb2 as v1
@@ -238,8 +238,10 @@ async def running(
     observers: Sequence[Observer] = (),
     metrics: Metrics | None = None,
     reflect: bool = False,
+    grace: float = GRACE,
 ) -> AsyncIterator[Listening]:
-    """A directory that serves until the block ends. Port 0 takes a free one.
+    """A directory that serves until the block ends. Port 0 takes a free one. At the end, calls under way have `grace`
+    seconds; the members' streams of events are ended at once.
 
     Raises: as `opened`; OSError where it cannot listen.
     """
@@ -283,7 +285,7 @@ async def running(
                 members_at, front_at = _with(listen_members, ports[0]), _with(listen_front, ports[1])
                 yield Listening(directory, members_at, front_at, upkeep, loops, doors)
             finally:
-                await asyncio.gather(members.stop(), front.stop())
+                await asyncio.gather(members.stop(grace), front.stop(grace))
 
 
 async def _hold_back(ballast: Ballast) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -12,10 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from cordee.errors import CordeeError, StorageFull
-from cordee.runtime.checkup import database_findings, disk_findings, plain_swaps, reading, rights_findings
+from cordee.errors import CordeeError
+from cordee.runtime.checkup import (
+    database_findings,
+    disk_findings,
+    plain_swaps,
+    reading,
+    refused_by_database,
+    rights_findings,
+)
 from cordee.runtime.doctor import Finding, sorted_findings
 from directory.findings import DIRECTORY
 from directory.house import House
@@ -27,13 +35,15 @@ if TYPE_CHECKING:
     from directory.app import Directory
     from directory.upkeep import Upkeep
 
-__all__ = ["UNIT", "check_folder", "examine"]
+__all__ = ["UNIT", "ask_running", "check_folder", "examine"]
 
 UNIT = "cordee-directory.service"
 _SIGNED_LATELY = timedelta(hours=3)  # it is signed each hour
 _SOON = timedelta(days=2)  # the certificate is made anew at two thirds of its life
 _SECONDS = 20.0
 _CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 60.0
+_LONGEST = 1 << 20  # bytes
 
 
 # ---- the folder ----
@@ -53,7 +63,7 @@ def check_folder(folder: Path, *, now: datetime, listening: bool = True) -> Iter
             yield DIRECTORY.found("file_missing", file=path)
     private = [each for each in folder.iterdir() if each.is_file() and each != house.founding_file]
     yield from rights_findings(folder, [house.mailbox, *private], known=DIRECTORY)
-    yield from disk_findings(folder, known=DIRECTORY)
+    yield from disk_findings(folder, known=DIRECTORY, within=(house.mailbox,))
     yield from database_findings(house.database, newest=len(MIGRATIONS) + 1, known=DIRECTORY)
     yield from _log(house, now)
     if listening:
@@ -98,10 +108,30 @@ def _answers(address: str) -> bool:
 # ---- while it runs ----
 
 
+def ask_running(port: int) -> list[Finding]:
+    """What a running directory says of itself on that port of this machine (`serve --metrics-port`)."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_SECONDS)
+    try:
+        line.request("GET", "/findings")
+        answer = line.getresponse()
+        listed = json.loads(answer.read(_LONGEST)) if answer.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException, ValueError):
+        listed = None
+    finally:
+        line.close()
+    if not isinstance(listed, list):
+        return [DIRECTORY.found("not_answering", address=f"127.0.0.1:{port}")]
+    known = [each for each in listed if each["finding"] in DIRECTORY.by_code]  # a newer one may know more
+    return [DIRECTORY.found(each["finding"], **each["facts"]) for each in known]
+
+
 async def examine(directory: Directory, upkeep: Upkeep, loops: Sequence[asyncio.Task[None]] = ()) -> list[Finding]:
     """Everything that is wrong now, the worst first."""
+    house = directory.house
     found = [DIRECTORY.found("loop_dead", loop=each.get_name()) for each in loops if each.done()]
-    found += await asyncio.to_thread(lambda: list(disk_findings(directory.house.folder, known=DIRECTORY)))
+    found += await asyncio.to_thread(
+        lambda: list(disk_findings(house.folder, known=DIRECTORY, within=(house.mailbox,)))
+    )
     found += await _database(directory)
     if upkeep.failing:
         found.append(DIRECTORY.found("round_failed", reason=upkeep.failing))
@@ -109,21 +139,14 @@ async def examine(directory: Directory, upkeep: Upkeep, loops: Sequence[asyncio.
 
 
 async def _database(directory: Directory) -> list[Finding]:
-    path = directory.db.path
     try:
         async with asyncio.timeout(_SECONDS):
             await directory.db.write(_nothing)
-    except TimeoutError:
-        return [DIRECTORY.found("database_locked", file=path)]
-    except StorageFull:
-        return [DIRECTORY.found("disk_full", free="0 MB", folder=directory.house.folder)]
-    except DBAPIError as failed:
-        code = getattr(failed.orig, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return [DIRECTORY.found("database_locked", file=path)]
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-            return [DIRECTORY.found("read_only", folder=directory.house.folder, reason="SQLITE")]
-        return [DIRECTORY.found("database_damaged", file=path, count=1)]
+    except Exception as failed:
+        found = refused_by_database(failed, directory.db.path, known=DIRECTORY)
+        if found is None:
+            raise
+        return [found]
     return []
 
 

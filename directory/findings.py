@@ -94,6 +94,13 @@ DIRECTORY: Final = Ailments(
             ExitCode.UNREACHABLE,
         ),
         Ailment(
+            "not_answering",
+            _BROKEN,
+            N_("The directory does not tell at {address} how it is."),
+            N_("Compare the port with that of “serve --metrics-port”. If it is the same, start the directory again."),
+            ExitCode.UNREACHABLE,
+        ),
+        Ailment(
             "front_closed",
             _BROKEN,
             N_("The directory’s front, for applicants and administrators, does not answer at {address}."),

@@ -26,7 +26,6 @@ from directory.lastsigned import LastSigned
 from directory.log_file import read_entries
 from directory.restoration import mark_copy
 from directory.roster_store import count_pending
-from directory.saving import note_saved
 from directory.store import table_of
 from directory.store.migrations import directory_database
 from directory.store.roster import EntryRow
@@ -80,6 +79,7 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
     """Copy the database, consistent, with what belongs to it. Returns the names. Raises: NotFound, AlreadyExists.
 
     The copy says of itself that it is one. `last-signed` is not in it: taken back, it would let an old log be signed.
+    That it was made is noted by whoever asked for it (`directory.saving.note_saved`).
     """
     house = House(folder)
     house.founding()
@@ -95,7 +95,6 @@ def save(folder: Path, target: Path, *, with_keys: bool) -> list[str]:
         for path in written:  # half a copy would keep the next one from being made
             path.unlink(missing_ok=True)
         raise
-    note_saved(house, now)
     return [each.name for each in files]
 
 

@@ -15,10 +15,12 @@ from prometheus_client import Gauge
 from sqlalchemy import Connection, func, select
 
 from cordee.members import MemberState
+from cordee.runtime.checkup import refused_by_database
 from cordee.runtime.doctor import Finding, ready
 from cordee.runtime.metrics import Metrics, render
 from cordee.runtime.telling import Told, telling
 from directory.checking import examine
+from directory.findings import DIRECTORY
 from directory.saving import saved_at
 from directory.store import table_of
 from directory.store.roster import PendingEntryRow
@@ -65,10 +67,6 @@ class DirectoryMeasures:
     async def render(self) -> bytes:
         """Look now; OpenMetrics text."""
         found, directory = await self.examine(), self._listening.directory
-        self._findings.clear()
-        for each in found:
-            self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
-        self._ready.set(ready(found))
         self._loops.set(sum(not each.done() for each in self._listening.loops))
         self._calls.count_doors(self._listening.doors)
         saved = saved_at(directory.house)
@@ -85,11 +83,22 @@ class DirectoryMeasures:
         path = directory.db.path
         beside = [path.with_name(path.name + end) for end in ("", "-wal")]
         self._database.set(sum(each.stat().st_size for each in beside if each.exists()))
-        counts, pending = await directory.db.read(_counted)
-        self._transfers.clear()
-        for name, count in counts.items():
-            self._transfers.labels(name).set(count)
-        self._pending.set(pending)
+        try:
+            counts, pending = await directory.db.read(_counted)
+        except Exception as failed:  # these two stay as they were last measured, and what is wrong is told
+            refused = refused_by_database(failed, path, known=DIRECTORY)
+            if refused is None:
+                raise
+            found.append(refused)
+        else:
+            self._transfers.clear()
+            for name, count in counts.items():
+                self._transfers.labels(name).set(count)
+            self._pending.set(pending)
+        self._findings.clear()
+        for each in found:
+            self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
+        self._ready.set(ready(found))
         return render(self.registry)
 
 

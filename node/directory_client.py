@@ -149,13 +149,21 @@ class DirectoryClient:
         finally:
             call.cancel()
 
-    async def waiting_bytes(self, transfer: TransferId) -> int:
-        """How much of a ciphertext the mailbox holds durably."""
-        return await self._mailbox.waiting_bytes(transfer)
+    async def waiting_bytes(self, transfer: TransferId, *, begins: bytes = b"") -> int:
+        """As `MailboxHost.waiting_bytes`, of the directory's mailbox."""
+        return await self._mailbox.waiting_bytes(transfer, begins=begins)
 
-    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
-        """Append to the mailbox; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
-        return await self._mailbox.put(transfer, offset=offset, pieces=pieces, anew=anew)
+    async def put(
+        self,
+        transfer: TransferId,
+        *,
+        offset: int,
+        pieces: AsyncIterator[bytes],
+        anew: bool = False,
+        begins: bytes = b"",
+    ) -> int:
+        """As `MailboxHost.put`, to the directory's mailbox."""
+        return await self._mailbox.put(transfer, offset=offset, pieces=pieces, anew=anew, begins=begins)
 
     def get(self, transfer: TransferId, *, offset: int) -> AsyncGenerator[bytes | memoryview, None]:
         """Read the mailbox from an offset to the end."""

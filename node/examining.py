@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import DBAPIError
 
-from cordee.errors import ClockSkew, CordeeError, StorageFull
-from cordee.runtime.checkup import plain_swaps
+from cordee.errors import ClockSkew, CordeeError
+from cordee.runtime.checkup import plain_swaps, refused_by_database
 from cordee.runtime.doctor import Finding, sorted_findings
 from node.findings import NODE
 from node.folder_check import room_findings
 from node.health import health_of
+from node.joining import CERTIFICATE
 from node.restored import incarnations
 from node.store import table_of
 from node.store.transfers import StatementRow
@@ -38,31 +37,49 @@ RUNNING_VERSION = version("cordee")
 _STUCK = timedelta(minutes=10)
 _SKEW = timedelta(minutes=5)  # as the directory bears (protocol §3)
 _SIGNED_LATELY = timedelta(hours=3)  # the directory signs its log each hour
-_SECONDS = 20.0  # a database that another program holds is waited for
+_SECONDS = 20.0
 _STATEMENT = table_of(StatementRow)
-_CODES = {
-    sqlite3.SQLITE_BUSY: "database_locked",
-    sqlite3.SQLITE_LOCKED: "database_locked",
-    sqlite3.SQLITE_CORRUPT: "database_damaged",
-    sqlite3.SQLITE_NOTADB: "database_damaged",
-    sqlite3.SQLITE_READONLY: "read_only",
-    sqlite3.SQLITE_IOERR: "read_only",
-    sqlite3.SQLITE_CANTOPEN: "read_only",
-}
 
 
 async def examine(node: Node, *, thorough: bool = False) -> list[Finding]:
     """Everything that is wrong now, the worst first. `thorough` reads the whole database, which may take a while."""
     found = [NODE.found("loop_dead", loop=each.get_name()) for each in node.loops if each.done()]
     found += await asyncio.to_thread(lambda: list(room_findings(node.data_dir)))
-    found += [each async for each in _database(node, thorough=thorough)]
-    if any(each.ailment.code.startswith("database_") for each in found):
-        return sorted_findings(found)  # what follows is read from there
+    found += _machine()
+    found += await _asked(node, _written(node))
+    if thorough:
+        found += await _asked(node, _looked_through(node))
+    if all(each.ailment.code != "database_damaged" for each in found):
+        found += await _asked(node, _read(node))
+    return sorted_findings(found)
+
+
+async def _asked(node: Node, question: Awaitable[list[Finding]]) -> list[Finding]:
+    """Its answer, or what is wrong where the database refuses it. Raises: what is no refusal of the database's."""
+    try:
+        return await question
+    except Exception as failed:
+        refused = refused_by_database(failed, node.db.path, known=NODE)
+        if refused is None:
+            raise
+        return [refused]
+
+
+async def _written(node: Node) -> list[Finding]:
+    """A step that changes nothing, but needs the writer and the lock: another program that holds it is waited for."""
+    async with asyncio.timeout(_SECONDS):
+        await node.db.write(_nothing)
+    return []
+
+
+async def _looked_through(node: Node) -> list[Finding]:
+    faults = await node.db.read(_faults)
+    return [NODE.found("database_damaged", file=node.db.path, count=faults)] if faults else []
+
+
+async def _read(node: Node) -> list[Finding]:
     health = await health_of(node)
-    found += _network(node, health)
-    found += _looked_after(health)
-    found += await _sending(node)
-    return sorted_findings(found + list(_machine()))
+    return [*_network(node, health), *_looked_after(health), *await _sending(node)]
 
 
 def wipes_memory(environment: Mapping[str, str]) -> bool:
@@ -76,25 +93,6 @@ def _machine() -> Iterator[Finding]:
         yield NODE.found("freed_memory_kept")
     for device in plain_swaps():
         yield NODE.found("swap_plain", device=device)
-
-
-async def _database(node: Node, *, thorough: bool) -> AsyncIterator[Finding]:
-    """Whether it can be read and written: a step that changes nothing, but needs the writer and the lock."""
-    try:
-        async with asyncio.timeout(_SECONDS):
-            await node.db.write(_nothing)
-            await node.db.read(_nothing)
-            if thorough and (faults := await node.db.read(_faults)):
-                yield NODE.found("database_damaged", file=node.db.path, count=faults)
-    except TimeoutError:
-        yield NODE.found("database_locked", file=node.db.path)
-    except StorageFull:
-        yield NODE.found("disk_full", free="0 MB", folder=node.data_dir)
-    except DBAPIError as failed:
-        code = getattr(failed.orig, "sqlite_errorcode", 0) & 0xFF
-        name = _CODES.get(code, "database_damaged")
-        facts = {"folder": node.data_dir, "reason": "SQLITE"} if name == "read_only" else {"file": node.db.path}
-        yield NODE.found(name, **facts, **({"count": 1} if name == "database_damaged" else {}))
 
 
 def _nothing(tx: Connection) -> None:
@@ -119,6 +117,8 @@ def _network(node: Node, health: Health) -> Iterator[Finding]:
         yield NODE.found("clock_wrong", here=_told(now), there=_told(signed))
     elif isinstance(refusal, ClockSkew):
         yield NODE.found("clock_wrong", here=_told(now), there=str(refusal.facts.get("time", "—")))
+    if health.certificate_damaged:
+        yield NODE.found("certificate_damaged", file=node.data_dir / CERTIFICATE)
     for name, ends, well in (
         ("certificate", health.certificate_ends, health.certificate_well),
         ("card", health.card_ends, health.card_well),

@@ -131,6 +131,13 @@ NODE: Final = Ailments(
             N_("Let the machine take its time from the network: timedatectl set-ntp true"),
         ),
         Ailment(
+            "certificate_damaged",
+            _BROKEN,
+            N_("The node’s certificate {file} cannot be read: it is damaged."),
+            N_("Bring the node back from its newest backup: cordee node restore."),
+            ExitCode.INTEGRITY,
+        ),
+        Ailment(
             "certificate_expired",
             _BROKEN,
             N_("The node’s certificate ran out on {time}."),

@@ -91,8 +91,8 @@ def _private(folder: Path) -> Iterator[Path]:
 
 
 def room_findings(folder: Path) -> Iterator[Finding]:
-    """The disk, and what transfers under way take of it."""
-    yield from disk_findings(folder, known=NODE)
+    """The disk, or disks, and what transfers under way take of it."""
+    yield from disk_findings(folder, known=NODE, within=(folder / each for each in _FOLDERS))
     free = shutil.disk_usage(folder).free
     under_way = sum(sizes(folder / "spool")) + sum(sizes(folder / "mailbox"))
     if under_way > free:
@@ -137,7 +137,10 @@ def _vault(path: Path, passphrase_file: str) -> Iterator[Finding]:
 def _certificate(path: Path, now: datetime) -> Iterator[Finding]:
     try:
         ends = x509.load_der_x509_certificate(path.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
+    except ValueError:
+        yield NODE.found("certificate_damaged", file=path)
+        return
+    except OSError:
         return
     told = ends.strftime("%Y-%m-%d %H:%M UTC")
     if ends <= now:

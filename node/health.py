@@ -51,6 +51,7 @@ class Health:
     backup_at: datetime | None
     backup_well: bool
     mail: Condition | None = None  # None where nobody is told by e-mail
+    certificate_damaged: bool = False  # its file is there and cannot be read
 
     @property
     def well(self) -> bool:
@@ -73,7 +74,7 @@ async def health_of(node: Node) -> Health:
     """Looked at now; nothing is kept."""
     now, status = node.clock.now(), node.roster.status()
     disk = shutil.disk_usage(node.data_dir)
-    certificate = _certificate_ends(node)
+    certificate, damaged = _certificate_ends(node)
     card, limit = _card_ends(node), _freshness_limit(node)
     waiting = await node.db.read(lambda tx: len(transfer_store.waiting(tx)))
     last = await node.db.read(lambda tx: journal.latest(tx, limit=1))
@@ -90,6 +91,7 @@ async def health_of(node: Node) -> Health:
         roster_time=status.checkpoint_time,
         roster_fresh=status.checkpoint_time is not None and now - status.checkpoint_time <= limit,
         certificate_ends=certificate,
+        certificate_damaged=damaged,
         certificate_well=certificate is not None and certificate - now > _SOON,
         card_ends=card,
         card_well=card is not None and card - now > _SOON,
@@ -119,9 +121,13 @@ def _freshness_limit(node: Node) -> timedelta:
         return timedelta(0)
 
 
-def _certificate_ends(node: Node) -> datetime | None:
+def _certificate_ends(node: Node) -> tuple[datetime | None, bool]:
+    """None where there is no end to be read, and whether that is because the file is damaged."""
     try:
         read = (node.data_dir / CERTIFICATE).read_bytes()
     except FileNotFoundError:
-        return None
-    return x509.load_der_x509_certificate(read).not_valid_after_utc
+        return None, False
+    try:
+        return x509.load_der_x509_certificate(read).not_valid_after_utc, False
+    except ValueError:
+        return None, True

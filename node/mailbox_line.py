@@ -27,12 +27,22 @@ _T = TypeVar("_T")
 class MailboxHost(Protocol):
     """Where a sender leaves ciphertext. Raises what the host answers, or Unreachable where it does not."""
 
-    async def waiting_bytes(self, transfer: TransferId) -> int:
-        """How much of a ciphertext it holds durably."""
+    async def waiting_bytes(self, transfer: TransferId, *, begins: bytes = b"") -> int:
+        """How much of a ciphertext it holds durably; with its header, `begins`, nothing of another packing's."""
         ...
 
-    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
-        """Append; what it holds durably afterwards. `anew`, from offset 0, replaces what it held."""
+    async def put(
+        self,
+        transfer: TransferId,
+        *,
+        offset: int,
+        pieces: AsyncIterator[bytes],
+        anew: bool = False,
+        begins: bytes = b"",
+    ) -> int:
+        """Append; what it holds durably afterwards. `anew`, from offset 0, replaces what it held; with the ciphertext's
+        header, `begins`, nothing is appended to another packing's (OffsetBeyondEnd).
+        """
         ...
 
 
@@ -42,14 +52,26 @@ class MailboxLine:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._calls = MailboxCalls(channel)
 
-    async def waiting_bytes(self, transfer: TransferId, *, seconds: float = CALL_SECONDS) -> int:
-        """How much of a ciphertext the host holds durably; the answer may take so many `seconds`."""
+    async def waiting_bytes(self, transfer: TransferId, *, begins: bytes = b"", seconds: float = CALL_SECONDS) -> int:
+        """How much of a ciphertext the host holds durably; the answer may take so many `seconds`. With the ciphertext's
+        header, `begins`, nothing where it holds another packing's, or does not say whose.
+        """
         request = mailbox_pb2.StatRequest(transfer_id=transfer)
         answer: mailbox_pb2.StatResponse = await answered(self._calls.Stat(request, timeout=seconds))
-        return answer.size
+        return answer.size if answer.begins == begins[: answer.size] or not begins else 0
 
-    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
-        """Append; what the host holds durably afterwards. `anew`, from offset 0, replaces what it held."""
+    async def put(
+        self,
+        transfer: TransferId,
+        *,
+        offset: int,
+        pieces: AsyncIterator[bytes],
+        anew: bool = False,
+        begins: bytes = b"",
+    ) -> int:
+        """Append; what the host holds durably afterwards. `anew`, from offset 0, replaces what it held; with the
+        ciphertext's header, `begins`, nothing is appended to another packing's (OffsetBeyondEnd).
+        """
 
         async def requests() -> AsyncIterator[mailbox_pb2.PutRequest | Piece]:
             begun = False
@@ -57,7 +79,9 @@ class MailboxLine:
                 if begun:
                     yield Piece(piece)
                 else:
-                    yield mailbox_pb2.PutRequest(transfer_id=transfer, offset=offset, anew=anew, data=piece)
+                    yield mailbox_pb2.PutRequest(
+                        transfer_id=transfer, offset=offset, anew=anew, begins=begins, data=piece
+                    )
                     begun = True
 
         call = self._calls.Put(requests(), timeout=TRANSFER_SECONDS)

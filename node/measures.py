@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Connection, func, select
 
-from cordee.runtime.doctor import Severity
+from cordee.runtime.checkup import refused_by_database, sizes
+from cordee.runtime.doctor import ready
 from cordee.runtime.metrics import Metrics, render
 from node.examining import examine
+from node.findings import NODE
 from node.health import health_of
 from node.store import table_of
 from node.store.transfers import StatementRow, TransferRow
@@ -65,24 +68,34 @@ class NodeMeasures:
     async def render(self) -> bytes:
         """Look now; OpenMetrics text."""
         node, found = self._node, await examine(self._node)
-        self._findings.clear()
-        for each in found:
-            self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
-        self._ready.set(all(each.ailment.severity is not Severity.BROKEN for each in found))
         self._loops.set(sum(not each.done() for each in node.loops))
         self.calls.count_doors(node.doors)
         self.calls.count_refusals(node.refused)
-        if not any(each.ailment.code.startswith("database_") for each in found):
+        status = node.roster.status()
+        self._connected.set(status.connected)
+        self._roster.set(status.size)
+        self._free.set(shutil.disk_usage(node.data_dir).free)
+        beside = (node.db.path.with_name(node.db.path.name + end) for end in ("", "-wal"))
+        self._database.set(sum(each.stat().st_size for each in beside if each.exists()))
+        self._spool.set(sum(sizes(node.data_dir / "spool")) + sum(sizes(node.data_dir / "mailbox")))
+        try:
             await self._measure()
+        except Exception as failed:  # what it holds stays as it was last measured, and what is wrong with it is told
+            refused = refused_by_database(failed, node.db.path, known=NODE)
+            if refused is None:
+                raise
+            found.append(refused)
+        self._findings.clear()
+        for each in found:
+            self._findings.labels(each.ailment.code, each.ailment.severity.value).set(1)
+        self._ready.set(ready(found))
         return render(self.registry)
 
     async def _measure(self) -> None:
+        """What the database holds."""
         node = self._node
         health, now = await health_of(node), node.clock.now()
-        self._connected.set(health.connected)
-        self._free.set(health.disk_free)
         self._journal.set(health.journal_lines)
-        self._roster.set(node.roster.status().size)
         for name, moment in (
             ("certificate_expiry", health.certificate_ends),
             ("card_expiry", health.card_ends),
@@ -102,11 +115,6 @@ class NodeMeasures:
             self._jobs.labels(job).set(count)
         self._waiting.set(waiting)
         self._oldest.set(0 if since is None else max(0.0, (now - since).total_seconds()))
-        beside = (node.db.path.with_name(node.db.path.name + end) for end in ("", "-wal"))
-        self._database.set(sum(path.stat().st_size for path in beside if path.exists()))
-        folders = (node.data_dir / "spool", node.data_dir / "mailbox")
-        sizes = [path.stat().st_size for folder in folders if folder.exists() for path in folder.rglob("*")]
-        self._spool.set(sum(sizes))
 
 
 def _counted(tx: Connection) -> tuple[dict[tuple[str, bool], int], dict[str, int], int, datetime | None]:

@@ -135,9 +135,6 @@ class Shipping:
         files = (house.attachments.read(data_key, each) for each in attachments)
         parts = content.write_content(manifest, sections, files, key=key, context=context)
         path = house.spool(job.id, outgoing=True)
-        if await host.waiting_bytes(job.id):
-            # Of an earlier packing, under another nonce: else it is taken for a part of this one where the line breaks.
-            await host.put(job.id, offset=0, pieces=_nothing(), anew=True)
 
         def keep(tx: Connection, header: bytes, size: int) -> None:
             if transfer_store.read_transfer(tx, job.id).job == "ship":
@@ -208,16 +205,19 @@ class Shipping:
         """Until all of it waits: what was sent along, and then the rest."""
         house = self._house
         path: Path = house.spool(job.id, outgoing=True)
+        # Of an earlier packing, of a process that was killed, something may come to wait there at any moment.
+        begins = job.ciphertext_header or b""
         held = None if sending is None else await sending
         if held is None:
-            held = await host.waiting_bytes(job.id)
+            held = await host.waiting_bytes(job.id, begins=begins)
         if held < job.total_bytes and spool.size_of(path) != job.total_bytes:
             await self._lost(job, held)
             raise ContentDamaged(problem=N_("the spool file is not what was packed"))
         while held < job.total_bytes:
             house.crashpoints.reach(UPLOADING)
             pieces = self._counted(job.id, spool.pieces(path, offset=held), held)
-            before, held = held, await host.put(job.id, offset=held, pieces=pieces, anew=not held)
+            before = held
+            held = await host.put(job.id, offset=held, pieces=pieces, anew=not held, begins=begins)
             if held <= before:
                 raise Unreachable(peer=N_("mailbox"))  # it took nothing, whatever it says: again, after a pause
         house.crashpoints.reach(UPLOADED)
@@ -292,10 +292,6 @@ class Shipping:
         house.crashpoints.reach(AFTER_SHIPMENT)
         log.info("transfer.shipped", transfer=job.id.short, bytes=job.total_bytes)
         house.changes.tell(job.id)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    yield b""
 
 
 async def _arrives(sending: asyncio.Task[int | None], size: int) -> bool:

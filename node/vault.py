@@ -10,10 +10,11 @@ from pathlib import Path
 import nacl.exceptions
 from nacl.secret import Aead
 
+from cordee.drawn import DrawnSecret
 from cordee.errors import N_, AlreadyExists, CannotOpen
 from cordee.frame import Label, frame
 from node.files import write_new
-from node.vault_file import KEY_BYTES, MEMLIMIT, OPSLIMIT, VaultFile
+from node.vault_file import KEY_BYTES, LEAST_MEMLIMIT, LEAST_OPSLIMIT, MEMLIMIT, OPSLIMIT, VaultFile
 
 __all__ = ["FILE", "DataKey", "Vault"]
 
@@ -83,8 +84,12 @@ class Vault:
     ) -> Vault:
         """Make a vault and write its file (0600), durably. `memlimit` in bytes; both limits stand in the file.
 
+        A secret that was drawn is stretched as little as can be, for nobody can search for it.
+
         Raises: InvalidInput for an empty passphrase; AlreadyExists where the file exists.
         """
+        if isinstance(passphrase, DrawnSecret):
+            opslimit, memlimit = LEAST_OPSLIMIT, LEAST_MEMLIMIT
         key = random(KEY_BYTES)
         file = VaultFile.seal(key, passphrase, random=random, opslimit=opslimit, memlimit=memlimit)
         try:

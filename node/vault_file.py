@@ -20,12 +20,15 @@ from cordee.errors import N_, CannotOpen, InvalidInput, KitUnknown, NotFound, Va
 from cordee.frame import Label, frame
 from cordee.jsonform import parsed_json
 
-__all__ = ["KEY_BYTES", "MEMLIMIT", "OPSLIMIT", "VaultFile"]
+__all__ = ["KEY_BYTES", "LEAST_MEMLIMIT", "LEAST_OPSLIMIT", "MEMLIMIT", "OPSLIMIT", "VaultFile"]
 
 KEY_BYTES: Final = 32
 # Argon2id (RFC 9106) with one lane. Memory is bounded by what a small machine's node may use in all (150 MiB).
 OPSLIMIT: Final = 4
 MEMLIMIT: Final = 48 * 1024 * 1024
+LEAST_OPSLIMIT: Final = nacl.pwhash.argon2id.OPSLIMIT_MIN
+LEAST_MEMLIMIT: Final = nacl.pwhash.argon2id.MEMLIMIT_MIN
+"""For a secret that nobody can search for (`DrawnSecret`)."""
 
 _FORMAT = "cordee vault 1"
 _MOST_OPS = 64
@@ -161,10 +164,17 @@ class VaultFile:
         raise KitUnknown(kit=kit)
 
     def with_passphrase(self, key: bytes, passphrase: bytes, *, random: Callable[[int], bytes]) -> VaultFile:
-        """Another passphrase; the kits stay. Raises: InvalidInput for an empty one."""
+        """Another passphrase; the kits stay. It is stretched no less than a new vault's, whatever the one before was.
+
+        Raises: InvalidInput for an empty one.
+        """
         _require_some(passphrase)
         made = _Lock.make(
-            key, passphrase, random=random, opslimit=self.passphrase.opslimit, memlimit=self.passphrase.memlimit
+            key,
+            passphrase,
+            random=random,
+            opslimit=max(self.passphrase.opslimit, OPSLIMIT),
+            memlimit=max(self.passphrase.memlimit, MEMLIMIT),
         )
         return replace(self, passphrase=made)
 

@@ -40,18 +40,21 @@ cordee directory doctor --data-dir directory
 
 Both say in words what is wrong and what to do, change nothing, and work whether the server runs or not. With
 `--output json` they give `finding`, `severity`, `message`, `remedy` and `facts`. The exit code is 0 unless something is
-*broken*: then it is that of the first broken thing ([errors.md](errors.md)).
+*broken*: then it is that of the first broken thing ([errors.md](errors.md)). A node that runs is asked over its socket. A
+directory that runs is asked where it is told on which port, `--metrics-port 9465`: only then are its clock, its certificate
+and its parts looked at.
 
 ## Watch it
 
 `cordee node serve --status 127.0.0.1:9464` (`CORDEE_NODE_STATUS`) and `cordee directory serve --metrics-port 9465` answer
-three addresses over HTTP, on this machine alone. Both are off unless asked for.
+four addresses over HTTP, on this machine alone. Both are off unless asked for.
 
 | address | what it says |
 | --- | --- |
 | `/healthz` | 200 while every part of the program runs; 503 when one has ended: start it again |
-| `/readyz` | 200, or 503 with the codes of what is broken, as JSON |
-| `/metrics` | numbers for Prometheus; no label names a person, a case or a member |
+| `/readyz` | 200, or 503 with the codes of what is broken, as JSON; `not_examined` where not even that can be found out |
+| `/findings` | all that is wrong, with its facts, as JSON: for the doctor |
+| `/metrics` | numbers for Prometheus; no label names a person, a case or a member. What is read from the database stays as it was while that cannot be read |
 
 Freed memory is overwritten where the server is started with the two variables that [secrets.md](secrets.md) names.
 Of backups only those are known that `cordee node backup` and `cordee directory backup` made. The reasons by which refusals
@@ -80,18 +83,21 @@ cordee directory doctor --data-dir directory
 
 Les deux disent en mots ce qui ne va pas et que faire, ne changent rien, et marchent que le serveur tourne ou non. Avec
 `--output json`, ils donnent `finding`, `severity`, `message`, `remedy` et `facts`. Le code de sortie est 0 sauf si quelque
-chose est *en panne* : c’est alors celui de la première panne ([errors.md](../errors.md)).
+chose est *en panne* : c’est alors celui de la première panne ([errors.md](../errors.md)). Un nœud qui
+tourne est interrogé par sa socket. Un annuaire qui tourne l’est si le port est indiqué, `--metrics-port 9465` : son
+horloge, son certificat et ses parties ne sont regardés qu’ainsi.
 
 ## Surveiller
 
 `cordee node serve --status 127.0.0.1:9464` (`CORDEE_NODE_STATUS`) et `cordee directory serve --metrics-port 9465` répondent
-à trois adresses en HTTP, sur cette machine seulement. Rien de cela n’est ouvert sans qu’on le demande.
+à quatre adresses en HTTP, sur cette machine seulement. Rien de cela n’est ouvert sans qu’on le demande.
 
 | adresse | ce qu’elle dit |
 | --- | --- |
 | `/healthz` | 200 tant que tout le programme tourne ; 503 quand une partie s’est arrêtée : relancez-le |
-| `/readyz` | 200, ou 503 avec les codes de ce qui est en panne, en JSON |
-| `/metrics` | des nombres pour Prometheus ; aucune étiquette ne nomme une personne, un dossier ou un membre |
+| `/readyz` | 200, ou 503 avec les codes de ce qui est en panne, en JSON ; `not_examined` si même cela ne peut être constaté |
+| `/findings` | tout ce qui ne va pas, avec les faits, en JSON : pour le diagnostic |
+| `/metrics` | des nombres pour Prometheus ; aucune étiquette ne nomme une personne, un dossier ou un membre. Ce qui se lit dans la base reste tel quel tant qu’elle est illisible |
 
 La mémoire rendue est effacée là où le serveur est lancé avec les deux variables de [secrets.md](../secrets.md).
 Seules sont connues les sauvegardes faites par `cordee node backup` et `cordee directory backup`. Les raisons selon lesquelles

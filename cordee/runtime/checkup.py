@@ -14,8 +14,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from cordee.errors import N_, ExitCode
+from sqlalchemy.exc import DBAPIError
+
+from cordee.errors import N_, DatabaseDamaged, DiskFailed, ExitCode, NothingLeft, StorageFull
 from cordee.runtime.doctor import Ailment, Ailments, Finding, Severity
+from cordee.runtime.exhausted import FULL, told
 
 __all__ = [
     "COMMON",
@@ -26,6 +29,7 @@ __all__ = [
     "in_words",
     "plain_swaps",
     "reading",
+    "refused_by_database",
     "rights_findings",
     "sizes",
     "unit_findings",
@@ -67,6 +71,18 @@ COMMON: Final = (
         _SOON,
         N_("Little room is left on the disk: {free} in {folder}."),
         N_("Make room, or take a larger disk, before the next large case comes."),
+    ),
+    Ailment(
+        "disk_failed",
+        _BROKEN,
+        N_("The disk of {folder} refuses what is asked of it."),
+        N_("See whether a quota is full, and whether the system reports errors on that disk (dmesg)."),
+    ),
+    Ailment(
+        "nothing_left",
+        _BROKEN,
+        N_("The program has nothing left to work with ({what})."),
+        N_("Start it again; if that repeats itself, raise the service’s limits or give the machine more memory."),
     ),
     Ailment(
         "database_damaged",
@@ -139,12 +155,24 @@ def _account(uid: int) -> str:
         return str(uid)
 
 
-def disk_findings(folder: Path, *, known: Ailments) -> Iterator[Finding]:
-    """Whether something can be written, and how much room is left."""
+def disk_findings(folder: Path, *, known: Ailments, within: Iterable[Path] = ()) -> Iterator[Finding]:
+    """Whether something can be written, and how much room is left: in the folder, and in those of the folders `within`
+    it that lie on a disk of their own. What is not there is passed over.
+    """
+    disks: set[int] = set()
+    for each in (folder, *within):
+        with suppress(FileNotFoundError):
+            disk = each.stat().st_dev
+            if disk not in disks:
+                disks.add(disk)
+                yield from _room(each, known)
+
+
+def _room(folder: Path, known: Ailments) -> Iterator[Finding]:
     usage = shutil.disk_usage(folder)
     free = in_words(usage.free)
     refused = _refused(folder)
-    if refused in (errno.ENOSPC, errno.EDQUOT) or (not refused and usage.free < DISK_FULL):
+    if refused in FULL or (not refused and usage.free < DISK_FULL):
         yield known.found("disk_full", free=free, folder=folder)
     elif refused:
         yield known.found("read_only", folder=folder, reason=errno.errorcode.get(refused, str(refused)))
@@ -209,13 +237,42 @@ def database_findings(path: Path, *, newest: int, known: Ailments) -> Iterator[F
             yield known.found("database_locked", file=path)
 
 
+def refused_by_database(error: Exception, path: Path, *, known: Ailments) -> Finding | None:
+    """What is wrong where a running server's database refused a step or a query, or None for another fault."""
+    error = told(error, what=N_("the database")) or error
+    match error:
+        case StorageFull():
+            return known.found("disk_full", free=in_words(shutil.disk_usage(path.parent).free), folder=path.parent)
+        case DatabaseDamaged():
+            return known.found("database_damaged", file=path, count=1)
+        case DiskFailed():
+            return known.found("disk_failed", folder=path.parent)
+        case NothingLeft():
+            return known.found("nothing_left", what=error.facts["what"])
+        case TimeoutError():
+            return known.found("database_locked", file=path)
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(origin, sqlite3.Error):
+        return None
+    if _is_lock(origin):
+        return known.found("database_locked", file=path)
+    if _code(origin) == sqlite3.SQLITE_READONLY:
+        return known.found("read_only", folder=path.parent, reason="SQLITE_READONLY")
+    return None
+
+
 def reading(path: Path) -> sqlite3.Connection:
     """The database, to look at."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_SECONDS)
 
 
 def _is_lock(failed: sqlite3.Error) -> bool:
-    return failed.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return _code(failed) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(failed: sqlite3.Error) -> int:
+    """The primary result code; the driver's own errors have none."""
+    return getattr(failed, "sqlite_errorcode", 0) & 0xFF
 
 
 def plain_swaps(table: Path = Path("/proc/swaps")) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from cordee.errors import N_, CordeeError, ExitCode, Problem
+from cordee.errors import N_, CordeeError, ExitCode, Problem, Unreachable
 from cordee.runtime.output import clean, to_json
-from cordee.runtime.texts import LANGUAGES, language_of, problems, text, translate
+from cordee.runtime.texts import LANGUAGES, language_of, problems, refused_by_system, text, translate
 
 __all__ = ["PARTS", "Part", "main", "root"]
 
@@ -191,7 +191,12 @@ def _ours(error: Exception) -> CordeeError | None:
     if isinstance(error, OSError | MemoryError) or type(error).__module__.partition(".")[0] in _OF_DATABASES:
         from cordee.runtime.exhausted import told
 
-        return told(error, what=N_("this computer"))
+        known = told(error, what=N_("this computer"))
+        if known is not None or not isinstance(error, OSError):
+            return known
+        if isinstance(error, ConnectionError | TimeoutError):
+            return Unreachable(peer=N_("The other end"))
+        return refused_by_system(error)
     return None
 
 

@@ -8,12 +8,14 @@ from grpc_reflection.v1alpha import reflection_pb2
 from cordee.runtime.bounds import Binary, Flag, Message, Number, Repeated, Text, register
 from cordee.v1 import directory_pb2, mailbox_pb2
 
-__all__ = ["CHUNK", "PROFILE_SIZE", "STATEMENT_SIZE", "entry", "signed"]
+__all__ = ["BEGINNING", "CHUNK", "PROFILE_SIZE", "STATEMENT_SIZE", "entry", "signed"]
 
 _KIB = 1024
 STATEMENT_SIZE = 64 * _KIB
 PROFILE_SIZE = 256 * _KIB
 CHUNK = 1024 * _KIB
+BEGINNING = 56
+"""Bytes of a ciphertext's header, its salt and key commitment: those of no two packings are alike."""
 
 _SIZE = 2**63 - 1  # what a database holds
 _SIGNERS = 16
@@ -96,7 +98,13 @@ register(directory_pb2.WatchRequest, Message(cursor=Number(_SIZE)))
 
 register(
     mailbox_pb2.PutRequest,
-    Message(transfer_id=_transfer_id(empty=True), offset=Number(_SIZE), data=Binary(CHUNK, empty=True), anew=Flag()),
+    Message(
+        transfer_id=_transfer_id(empty=True),
+        offset=Number(_SIZE),
+        data=Binary(CHUNK, empty=True),
+        anew=Flag(),
+        begins=Binary(BEGINNING, empty=True),
+    ),
 )
 register(mailbox_pb2.GetRequest, Message(transfer_id=_transfer_id(), offset=Number(_SIZE)))
 register(mailbox_pb2.StatRequest, Message(transfer_id=_transfer_id()))

@@ -12,7 +12,8 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -35,6 +36,7 @@ __all__ = [
     "StrongConnection",
     "address_of",
     "caller",
+    "endless",
 ]
 
 _ABORT_SECONDS = 1
@@ -66,6 +68,19 @@ class Observer(Protocol):
         ...
 
 
+_Behaviour = TypeVar("_Behaviour", bound=Callable[..., Any])
+
+
+def endless(behaviour: _Behaviour) -> _Behaviour:
+    """Mark a servicer's stream that has no end of its own: a server that stops ends it, and does not wait for it."""
+    behaviour.endless = True  # type: ignore[attr-defined]
+    return behaviour
+
+
+class _Stopping(Exception):
+    """The server stops, and the call has no end of its own."""
+
+
 class Gate(grpc.aio.ServerInterceptor):
     """The interceptor. `guard` None is for a unix socket, where the file's permissions decide who may call.
 
@@ -91,6 +106,18 @@ class Gate(grpc.aio.ServerInterceptor):
         """Hears of each call, before the guard looks at it, from which peer it comes."""
         self.met: Callable[[str, Hashable], None] | None = None
         """Hears, at each call that the guard lets in, from which peer it comes and whose it is."""
+        self._endless: set[asyncio.Task[Any]] = set()
+        self._ended: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def end_endless(self) -> None:
+        """End the streams that have no end of their own, those to come at once: the server stops. Each is answered with
+        UNAVAILABLE, as if the line were lost: its caller comes back by itself and loses nothing.
+        """
+        self._stopping = True
+        for task in self._endless - self._ended:
+            self._ended.add(task)
+            task.cancel()
 
     async def intercept_service(
         self,
@@ -152,9 +179,27 @@ class Gate(grpc.aio.ServerInterceptor):
                     if hasattr(answers, "aclose"):  # a generator's own clean-up must not wait for the collector
                         await answers.aclose()
 
-            await self._pass(method, context, proceed)
+            lasting = getattr(behaviour, "endless", False)
+            await self._pass(method, context, partial(self._until_stopped, proceed) if lasting else proceed)
 
         return answer
+
+    async def _until_stopped(self, proceed: Callable[[], Awaitable[None]]) -> None:
+        """Raises _Stopping once the server stops."""
+        task = asyncio.current_task()
+        if self._stopping or task is None:
+            raise _Stopping
+        self._endless.add(task)
+        try:
+            await proceed()
+        except asyncio.CancelledError:
+            if task not in self._ended:
+                raise
+            task.uncancel()
+            raise _Stopping from None
+        finally:
+            self._endless.discard(task)
+            self._ended.discard(task)
 
     async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         iterator = aiter(requests)
@@ -194,6 +239,10 @@ class Gate(grpc.aio.ServerInterceptor):
                 # The answer waits behind what a mute reader does not take; such a connection ends by its age or pings.
                 async with asyncio.timeout(_ABORT_SECONDS):
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "took too long")
+            except _Stopping:
+                code = "UNAVAILABLE"
+                async with asyncio.timeout(_ABORT_SECONDS):  # as above
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise

@@ -11,6 +11,8 @@ import json
 import logging
 import re
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TextIO
 
@@ -18,7 +20,7 @@ from cordee.runtime.clock import SystemClock
 from cordee.runtime.interceptors import Finished
 from cordee.runtime.lean import structlog
 
-__all__ = ["FIELDS", "LEVELS", "CallLog", "configure", "logger"]
+__all__ = ["FIELDS", "LEVELS", "CallLog", "configure", "logger", "take_over"]
 
 LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
@@ -109,6 +111,19 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Foreign()]
     root.setLevel(logging.WARNING)
+
+
+def take_over() -> None:
+    """In a server's process: of an exception that nobody caught in a thread or in a destructor, and of a warning,
+    Python prints the text, and that may be what somebody wrote. A line without it stands for it.
+    """
+    threading.excepthook = lambda lost: _lost("python.uncaught", lost.exc_type)
+    sys.unraisablehook = lambda lost: _lost("python.unraisable", lost.exc_type)
+    warnings.showwarning = lambda message, category, *_, **__: _lost("python.warning", category)
+
+
+def _lost(event: str, kind: type[BaseException] | None) -> None:
+    logger("python").error(event, reason=getattr(kind, "__name__", ""))
 
 
 class CallLog:

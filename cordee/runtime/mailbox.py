@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 from cordee.errors import N_, CordeeError, InvalidInput, NotFound, OffsetBeyondEnd, TooManyBytes
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader
-from cordee.runtime.contract import CHUNK
+from cordee.runtime.contract import BEGINNING, CHUNK
 from cordee.runtime.crashpoint import Crashpoints, register
 from cordee.runtime.durable import private_folder, sync_folder
 from cordee.runtime.exhausted import exhausted
@@ -68,17 +68,18 @@ class MailboxStore:
         *,
         allow: Callable[[int], Awaitable[int]],
         anew: bool = False,
+        begins: bytes = b"",
         under_way: Callable[[], None] = lambda: None,
     ) -> int:
         """Append to a transfer's file and return its size once everything is on disk.
 
         Bytes before the end of the file are taken to be those that it holds, and skipped; with `anew`, from offset 0,
-        the file is another one, and who still appends to the one before hears NotFound. `allow` is asked, with
-        the size that the file would have, before anything of it is written: it answers with the largest size that
-        the file may have, and is asked again before the file grows over that, and once a second; what it raises
-        ends the call. `under_way` is called once, where the call has brought 4 MiB and lasts longer than two seconds.
-        When the connection breaks, what has come so far is kept; when the disk is full, the file goes back to what was
-        durable before.
+        the file is another one, and who still appends to the one before hears NotFound. A file that does not begin as
+        `begins` is another packing's, and holds nothing of this one. `allow` is asked, with the size that the file
+        would have, before anything of it is written: it answers with the largest size that the file may have, and is
+        asked again before the file grows over that, and once a second; what it raises ends the call. `under_way` is
+        called once, where the call has brought 4 MiB and lasts longer than two seconds. When the connection breaks,
+        what has come so far is kept; when the disk is full, the file goes back to what was durable before.
 
         Raises: OffsetBeyondEnd, StorageFull; NotFound if the transfer was erased meanwhile.
         """
@@ -86,7 +87,7 @@ class MailboxStore:
         await allowed.require(offset)
         lock = self._locks.setdefault(transfer_id, asyncio.Lock())
         async with lock:
-            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew)
+            descriptor = await self._in_thread(self._open_to_append, transfer_id, offset, anew, begins)
         appender, position = Appender(descriptor), offset
         writing: asyncio.Task[None] | None = None  # one chunk, while the next one comes
         clock = asyncio.get_running_loop().time
@@ -191,6 +192,12 @@ class MailboxStore:
             known = await self._in_thread(self._size_on_disk, transfer_id)
         return known
 
+    async def held(self, transfer_id: TransferId) -> tuple[int, bytes]:
+        """How many bytes are durable, and the first of them, `BEGINNING` at most."""
+        async with self._locks.setdefault(transfer_id, asyncio.Lock()):  # neither replaced nor longer meanwhile
+            size = await self.size(transfer_id)
+            return size, await self._in_thread(self._beginning, transfer_id, size)
+
     async def erase(self, transfer_id: TransferId) -> None:
         """Remove a transfer's file, durably. It need not exist."""
         async with self._locks.setdefault(transfer_id, asyncio.Lock()):
@@ -231,12 +238,12 @@ class MailboxStore:
     def _path(self, transfer_id: TransferId) -> Path:
         return self._folder / TransferId(transfer_id).hex()
 
-    def _open_to_append(self, transfer_id: TransferId, offset: int, anew: bool) -> int:
+    def _open_to_append(self, transfer_id: TransferId, offset: int, anew: bool, begins: bytes) -> int:
         path = self._path(transfer_id)
         if anew:
             self._durable.pop(transfer_id, None)
             path.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with exhausted(N_("the mailbox")):
             try:
                 descriptor = os.open(path, flags)
@@ -249,6 +256,8 @@ class MailboxStore:
             size = os.fstat(descriptor).st_size
             if offset > size:
                 raise OffsetBeyondEnd(held=size, offset=offset)
+            if not begins.startswith(os.pread(descriptor, len(begins), 0)):
+                raise OffsetBeyondEnd(held=0, offset=offset)
             if transfer_id not in self._durable:  # what an earlier process left may not be on disk yet
                 os.fsync(descriptor)
                 sync_folder(self._folder)  # nor its name
@@ -309,6 +318,11 @@ class MailboxStore:
             return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
+
+    def _beginning(self, transfer_id: TransferId, size: int) -> bytes:
+        with suppress(FileNotFoundError), self._path(transfer_id).open("rb", buffering=0) as file:
+            return file.read(min(size, BEGINNING))
+        return b""
 
     def _move(self, transfer_id: TransferId, to: Path, size: int, begins: bytes) -> bool:
         path = self._path(transfer_id)
@@ -388,6 +402,7 @@ class MailboxServicer:
             self._counted(member, _data(first, request_iterator)),
             allow=lambda new_size: self._policy.may_write(member, transfer_id, new_size),
             anew=first.anew,
+            begins=first.begins,
             under_way=lambda: self._policy.under_way(transfer_id, anew=first.anew),
         )
         return mailbox_pb2.PutResponse(size=size)
@@ -408,10 +423,11 @@ class MailboxServicer:
             yield Piece(data)
 
     async def Stat(self, request: mailbox_pb2.StatRequest, context: Any) -> mailbox_pb2.StatResponse:
-        """The durable size. Raises what the policy raises."""
+        """The durable size, and of which packing it is. Raises what the policy raises."""
         transfer_id = TransferId(request.transfer_id)
         await self._policy.may_stat(caller(context).member, transfer_id)
-        return mailbox_pb2.StatResponse(size=await self._store.size(transfer_id))
+        size, begins = await self._store.held(transfer_id)
+        return mailbox_pb2.StatResponse(size=size, begins=begins)
 
 
 class _Growing:
@@ -463,7 +479,7 @@ async def _data(
         if isinstance(request, Piece):
             yield request.data
             continue
-        if request.transfer_id or request.offset or request.anew:
+        if request.transfer_id or request.offset or request.anew or request.begins:
             raise InvalidInput(field="transfer_id", problem=N_("only the first message names transfer and offset"))
         if data := request.data:
             yield data

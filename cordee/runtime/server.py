@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,14 +18,17 @@ from grpc_reflection.v1alpha import reflection
 import cordee.runtime.contract  # noqa: F401 - registers the bounds of the network's requests
 from cordee.runtime import LATE, bounds
 from cordee.runtime.doorkeeper import Bounds, Doorkeeper
-from cordee.runtime.interceptors import Gate
+from cordee.runtime.interceptors import Gate, endless
 from cordee.runtime.logs import logger
 from cordee.runtime.memory import WINDOW
 from cordee.runtime.tls import MAX_MESSAGE
 
-__all__ = ["SERVER_OPTIONS", "Server"]
+__all__ = ["GRACE", "SERVER_OPTIONS", "Server"]
 
 log = logger("server")
+
+GRACE = 5.0
+"""Seconds that calls under way have to come to their end once a server stops."""
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -52,6 +56,15 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it has no types
+    """Answers health checks; who follows them is let go when the server stops."""
+
+    @endless
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+        """Each change, for ever."""
+        await super().Watch(request, context)
+
+
 class Server:
     """One listener's server: services behind a gate, a keeper of its door, health, orderly stop.
 
@@ -70,9 +83,10 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[gate], options=list(merged.items()), compression=grpc.Compression.NoCompression
         )
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         self._names: list[str] = []
         self._reflect = reflect
+        self._gate = gate
         self.door = Doorkeeper(connections)
         self._keeping: asyncio.Task[None] | None = None
         gate.asked, gate.met = self.door.asked, self.door.met
@@ -99,7 +113,7 @@ class Server:
         except RuntimeError:
             port = 0
         if port == 0:
-            raise OSError(f"cannot listen on {address}")
+            raise OSError(errno.EADDRINUSE, f"cannot listen on {address}", address)
         self.door.watch(port)
         return port
 
@@ -115,7 +129,7 @@ class Server:
         except RuntimeError:
             port = 0
         if port == 0:
-            raise OSError(f"cannot listen on {path}")
+            raise OSError(errno.EADDRINUSE, f"cannot listen on {path}", str(path))
         path.chmod(0o600)
         self.door.watch_socket(str(path))
 
@@ -134,9 +148,12 @@ class Server:
         for name in ("", *self._names):
             await self._health.set(name, status)
 
-    async def stop(self, grace: float = 5) -> None:
-        """Tell health checks, take no new calls, give those under way `grace` seconds, then end them."""
+    async def stop(self, grace: float = GRACE) -> None:
+        """Tell health checks, end the streams that have no end of their own, take no new calls, give those under way
+        `grace` seconds, then end them.
+        """
         await self._health.enter_graceful_shutdown()
+        self._gate.end_endless()  # each ends once this waits, when no new one comes in any more
         await self._server.stop(grace)
         if self._keeping is not None:
             self._keeping.cancel()

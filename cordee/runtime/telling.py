@@ -1,6 +1,6 @@
-"""What a server tells of itself over HTTP, on this machine alone: /metrics, /healthz, /readyz.
+"""What a server tells of itself over HTTP, on this machine alone: /metrics, /healthz, /readyz, /findings.
 
-Three answers to GET need no framework, and a directory shall not carry one for them.
+Four answers to GET need no framework, and a directory shall not carry one for them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from http import HTTPStatus
 
 from cordee.errors import N_, InvalidInput
 from cordee.runtime.doctor import Finding, ready
+from cordee.runtime.logs import logger
 
 __all__ = ["Told", "telling"]
+
+log = logger("telling")
 
 _HEAD_LIMIT = 8 * 1024  # bytes
 _HEAD_SECONDS = 5.0
@@ -37,7 +40,9 @@ class Told:
 async def telling(address: str, told: Told) -> AsyncIterator[str]:
     """Answer on `host:port` of a loopback address until the block ends; the address is given. Port 0 takes any.
 
-    /healthz: 200 while the program does its work. /readyz: 200, or 503 and the codes of what is broken, as JSON.
+    /healthz: 200 while the program does its work. /readyz: 200, or 503 and the codes of what is broken, as JSON;
+    "not_examined" where not even that can be found out. /findings: all that is wrong, with its facts, as JSON, for the
+    doctor. /metrics and /findings: 500 where nothing can be found out.
     Raises: InvalidInput for an address that others reach; OSError.
     """
     host, port = _parsed(address)
@@ -93,17 +98,33 @@ class _Answers:
 
     async def _found(self, path: bytes) -> tuple[HTTPStatus, bytes, str]:
         told = self._told
-        if path == b"/metrics":
-            return HTTPStatus.OK, await told.metrics(), _METRICS
+        if path in (b"/metrics", b"/findings"):
+            try:
+                if path == b"/metrics":
+                    return HTTPStatus.OK, await told.metrics(), _METRICS
+                return HTTPStatus.OK, _listed(await told.examine()), _JSON
+            except Exception as failed:  # a connection that only ends would not be told from one that was lost
+                log.error("telling.failed", reason=type(failed).__name__)
+                return HTTPStatus.INTERNAL_SERVER_ERROR, b"", _JSON
         if path == b"/healthz":
             well = told.alive()
             return _status(well), json.dumps({"alive": well}).encode(), _JSON
         if path == b"/readyz":
-            found = await told.examine()
-            well = told.alive() and ready(found)
-            codes = {"ready": well, "broken": [each.ailment.code for each in found if each.broken]}
-            return _status(well), json.dumps(codes).encode(), _JSON
+            well, broken = await self._readiness()
+            return _status(well), json.dumps({"ready": well, "broken": broken}).encode(), _JSON
         return HTTPStatus.NOT_FOUND, b"", _JSON
+
+    async def _readiness(self) -> tuple[bool, list[str]]:
+        try:
+            found = await self._told.examine()
+        except Exception as failed:  # whatever it was: not to know is not to be ready
+            log.error("telling.failed", reason=type(failed).__name__)
+            return False, ["not_examined"]
+        return self._told.alive() and ready(found), [each.ailment.code for each in found if each.broken]
+
+
+def _listed(found: Sequence[Finding]) -> bytes:
+    return json.dumps([{"finding": each.ailment.code, "facts": dict(each.facts)} for each in found]).encode()
 
 
 def _status(well: bool) -> HTTPStatus:

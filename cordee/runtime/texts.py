@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gettext
 import os
 from collections.abc import Mapping
@@ -9,9 +10,9 @@ from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 
-from cordee.errors import N_, CordeeError, InvalidRecord, Problem, filled
+from cordee.errors import N_, CordeeError, InvalidRecord, Problem, SystemRefused, filled
 
-__all__ = ["LANGUAGES", "facts_in_words", "language_of", "problems", "text", "translate", "why"]
+__all__ = ["LANGUAGES", "facts_in_words", "language_of", "problems", "refused_by_system", "text", "translate", "why"]
 
 LANGUAGES = ("fr", "en")
 _LOCALE = Path(__file__).resolve().parent.parent / "locale"
@@ -88,15 +89,55 @@ def problems(error: CordeeError, language: str | None = None) -> list[Problem]:
 
 def why(error: OSError, otherwise: str) -> str:
     """What keeps a file from being read or written, as a marked text; `otherwise` where it is something rare."""
-    return next((told for kind, told in _FILE_PROBLEMS if isinstance(error, kind)), otherwise)
+    known = _SYSTEM.get(error.errno or 0)
+    return known[0] if known else otherwise
 
 
-_FILE_PROBLEMS: tuple[tuple[type[OSError], str], ...] = (
-    (FileNotFoundError, N_("there is no such file or folder")),
-    (PermissionError, N_("this account may not open it")),
-    (IsADirectoryError, N_("it is a folder")),
-    (NotADirectoryError, N_("a part of its path is no folder")),
-)
+def refused_by_system(error: OSError) -> SystemRefused:
+    """What the system refused, why, and what to do. Its own text is not told: it is in no language of ours."""
+    code = error.errno or 0
+    problem, advice = _SYSTEM.get(code, _RARE)
+    what = error.filename2 if code == errno.EEXIST and error.filename2 is not None else error.filename
+    if isinstance(what, bytes):
+        what = os.fsdecode(what)
+    if what is None or isinstance(what, int):
+        what = N_("this computer")
+    return SystemRefused(
+        what=what, problem=problem, advice=advice, code=errno.errorcode.get(code, type(error).__name__)
+    )
+
+
+_WHOSE = N_("Use the account to which it belongs, or give this one the right to it (ls -l tells whose it is).")
+_ELSEWHERE = N_("Choose a place on another disk.")
+_NAME = N_("Check the path.")
+_SYSTEM = {
+    errno.ENOENT: (N_("there is no such file or folder"), _NAME),
+    errno.ENOTDIR: (N_("a part of its path is no folder"), _NAME),
+    errno.EISDIR: (N_("it is a folder"), N_("Name a file.")),
+    errno.EEXIST: (N_("it is there already"), N_("Choose another name, or remove it first.")),
+    errno.ENOTEMPTY: (N_("the folder is not empty"), N_("Choose another name, or remove it first.")),
+    errno.EACCES: (N_("this account may not open it"), _WHOSE),
+    errno.EPERM: (N_("the system does not allow it to this account, or not on this disk"), _WHOSE),
+    errno.EROFS: (
+        N_("its disk can only be read"),
+        N_("Choose a place on another disk, or mount this one for writing."),
+    ),
+    errno.ELOOP: (N_("it is a link, or its links lead nowhere"), N_("Name the file itself.")),
+    errno.ENAMETOOLONG: (N_("its name is too long"), N_("Choose a shorter one.")),
+    errno.EBUSY: (N_("another program uses it"), N_("End that program (fuser names it), or choose another place.")),
+    errno.ETXTBSY: (N_("another program uses it"), N_("End that program (fuser names it), or choose another place.")),
+    errno.ENOTSUP: (N_("its disk cannot do what is asked of it"), _ELSEWHERE),
+    errno.ENXIO: (N_("it is no file"), N_("Name a file.")),
+    errno.ESPIPE: (N_("it is no file"), N_("Name a file.")),
+    errno.ENODEV: (N_("its disk is gone"), _ELSEWHERE),
+    errno.ESTALE: (N_("its disk is gone"), _ELSEWHERE),
+    errno.EADDRINUSE: (
+        N_("nobody can listen there: another program does, this account may not, or it is no address of this computer"),
+        N_("End that program (ss -ltnp names it), or choose another port."),
+    ),
+}
+_SYSTEM[errno.EADDRNOTAVAIL] = _SYSTEM[errno.EADDRINUSE]
+_RARE = (N_("the system refuses it ({code})"), N_("Try again with -v and tell whoever looks after this machine."))
 
 
 @lru_cache

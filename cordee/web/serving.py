@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h11
 import uvicorn
@@ -18,16 +19,18 @@ from cordee.errors import N_, InvalidInput
 from cordee.runtime.doorkeeper import DoorCounts
 from cordee.web.entrance import Entrance
 
-__all__ = ["Listening", "Site", "serving"]
+__all__ = ["GRACE", "Listening", "Site", "serving", "stopping"]
 
 Site = Callable[[Collection[str], bool], ASGIApp]
 """Makes the pages for whoever asks for one of these hosts; the flag says whether it is over TLS."""
 
-_GRACE = 2  # seconds; a page that is followed live would otherwise keep the node from stopping for ever
+GRACE = 2
+"""Seconds that requests under way have to come to their end once the pages stop."""
 _IDLE = 30
 _AT_ONCE = 400
 _FRESH = 2.0  # seconds in which a request may still be on its way
 _SPARE = 20  # connections below that limit, so that a new one still finds room
+_STOPPING = "stopping"
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -74,6 +77,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         super().__init__(config)
         self.entrance = Entrance(listener, self._connection)
+        self._stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let in whoever comes."""
@@ -81,12 +85,14 @@ class _Server(uvicorn.Server):
         self.entrance.open(self.config.ssl)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Nobody any more; those who are in have a moment."""
+        """Nobody any more; those who are in have a moment. What would never end by itself is told."""
+        self._stopping.set()
         await self.entrance.close()
         await super().shutdown(sockets=[])
 
     def _connection(self) -> _Connection:
-        return _Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        state = {**self.lifespan.state, _STOPPING: self._stopping}
+        return _Connection(config=self.config, server_state=self.server_state, app_state=state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -133,12 +139,25 @@ class _Connection(H11Protocol):
         return 0.0 if age < _FRESH else self._told / age
 
 
+def stopping(scope: Mapping[str, Any]) -> asyncio.Event:
+    """Set once whoever serves this request stops: an answer that would last for ever ends then. Where nothing serves
+    it, as in a test, it is never set.
+    """
+    state: Mapping[str, Any] = scope.get("state", {})
+    found = state.get(_STOPPING)
+    return found if isinstance(found, asyncio.Event) else asyncio.Event()
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    where: Listening, site: Site, *, opened: Callable[[DoorCounts], None] = lambda _: None
+    where: Listening,
+    site: Site,
+    *,
+    opened: Callable[[DoorCounts], None] = lambda _: None,
+    grace: int = GRACE,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; the address to open is given. `opened` gets what is counted at their door, where
-    that is TLS. Raises InvalidInput.
+    that is TLS. At the end, requests under way have `grace` seconds. Raises InvalidInput.
     """
     where.require_sound()
     try:
@@ -158,7 +177,7 @@ async def serving(
         ws="none",
         limit_concurrency=_AT_ONCE,
         timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=grace,
         ssl_certfile=where.certificate,
         ssl_keyfile=where.key,
     )

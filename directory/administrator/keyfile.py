@@ -1,7 +1,8 @@
 """An administrator's signing key in an encrypted file, and its public half in a file beside it.
 
 Argon2id (RFC 9106, 256 MiB) makes a key of the passphrase; XChaCha20-Poly1305 seals the seed with it. The public half
-and the parameters are bound to it: a file whose public half was exchanged does not open.
+and the parameters are bound to it: a file whose public half was exchanged does not open. A secret that the program drew
+itself is not stretched.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
+from cordee.drawn import DrawnSecret
 from cordee.errors import N_, InvalidInput, InvalidRecord, KeyLocked, MalformedKey
 from cordee.frame import Label, frame
 from cordee.jsonform import parsed_json
@@ -70,6 +72,8 @@ def write(
     Raises: AlreadyExists, InvalidInput for a passphrase of fewer than 12 characters.
     """
     _require_long(passphrase)
+    if isinstance(passphrase, DrawnSecret):
+        rounds, memory = argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN
     salt, nonce = random(argon2id.SALTBYTES), random(_NONCE_SIZE)
     wrapping = argon2id.kdf(_KEY_SIZE, passphrase, salt, opslimit=rounds, memlimit=memory)
     bound = _bound(key.public, rounds, memory)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cordee.drawn import DrawnSecret
 from cordee.errors import N_, InvalidInput
 from cordee.ids import NetworkId
 from cordee.policy import Policy
@@ -46,15 +47,24 @@ def key() -> None:
     envvar="CORDEE_ADMIN_PASSPHRASE_FILE",
     help="File whose first line is the passphrase; - for standard input [default: asked for].",
 )
+@click.option(
+    "--draw-passphrase",
+    type=_FILE,
+    hidden=True,
+    help="Draw the passphrase too, into this new file: for a network in which nothing is real.",
+)
 @click.pass_context
-def new(ctx: click.Context, out: Path, passphrase_file: str | None) -> None:
+def new(ctx: click.Context, out: Path, passphrase_file: str | None, draw_passphrase: Path | None) -> None:
     """Make a key: a file sealed with a passphrase, and its public half for the other administrators.
 
     JSON: {key, public, key_id, words: []}
     """
     Output(ctx).for_real()
     output = Output(ctx)
-    made = keyfile.create(out, read_passphrase(passphrase_file, new=True), random=os.urandom)
+    passphrase = read_passphrase(passphrase_file, new=True) if draw_passphrase is None else DrawnSecret(os.urandom)
+    if draw_passphrase is not None:
+        write_new(draw_passphrase, passphrase + b"\n")
+    made = keyfile.create(out, passphrase, random=os.urandom)
     output.say(N_("Keep a copy of this file, and the passphrase apart from it: nobody can make it again."))
     output.record(
         {

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cordee.errors import N_
 from cordee.runtime.output import Output
 
 __all__ = ["group"]
@@ -104,6 +105,7 @@ def serve(
     keep_few_arenas()
     keep_freed_memory()
     logs.configure(level="warning" if ctx.find_root().params.get("quiet") else "info")
+    logs.take_over()
     registry = CollectorRegistry()
 
     def ready(facts: dict[str, Any]) -> None:
@@ -141,23 +143,27 @@ def status(ctx: click.Context, data_dir: Path) -> None:
 @group.command("doctor")
 @data_dir_option
 @click.option("--no-network", is_flag=True, help="Do not try whether the addresses for members answer.")
+@click.option("--metrics-port", type=int, help="As given to “serve”: also ask the directory that runs.")
 @click.pass_context
-def doctor(ctx: click.Context, data_dir: Path, no_network: bool) -> None:
+def doctor(ctx: click.Context, data_dir: Path, no_network: bool, metrics_port: int | None) -> None:
     """What is wrong with this directory, in words, and what to do about it; whether it runs or not. It changes nothing.
 
-    What only the running directory knows is told at /readyz (--metrics-port). The exit code is 0 unless something is
-    broken; then it is that of the first broken thing.
+    What only the running directory knows (its certificate, its clock, a part that has ended) needs --metrics-port. The
+    exit code is 0 unless something is broken; then it is that of the first broken thing.
 
     JSON: [{finding, severity: broken | soon | advice, message, remedy, facts: {}}]
     """
     from cordee.runtime.checkup import unit_findings
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.doctor import tell
-    from directory.checking import UNIT, check_folder
+    from directory.checking import UNIT, ask_running, check_folder
     from directory.findings import DIRECTORY
 
     now = SystemClock().now()
     found = [*check_folder(data_dir, now=now, listening=not no_network), *unit_findings(UNIT, known=DIRECTORY)]
+    if metrics_port is not None:
+        known = {each.ailment.code for each in found}  # looked at a moment ago, the same has other facts
+        found += [each for each in ask_running(metrics_port) if each.ailment.code not in known]
     ctx.exit(int(tell(found, Output(ctx))))
 
 
@@ -172,13 +178,32 @@ def backup(ctx: click.Context, data_dir: Path, target: Path, with_keys: bool) ->
     To restore, put directory.db of the copy in the place of the old one and start the directory: its members give back
     what the copy does not have. The file last-signed is never saved and stays where it is.
 
-    JSON: {backup, files: []}
+    JSON: {backup, files: [], noted}
     """
+    from cordee.runtime.clock import SystemClock
+    from cordee.runtime.exhausted import told
+    from cordee.runtime.texts import refused_by_system, translate
+    from directory.house import House
     from directory.maintenance import save
+    from directory.saving import note_saved
 
-    Output(ctx).for_real()
+    output = Output(ctx)
+    output.for_real()
     files = save(data_dir, target, with_keys=with_keys)
-    Output(ctx).record({"backup": str(target), "files": files})
+    noted = True
+    try:
+        note_saved(House(data_dir), SystemClock().now())
+    except OSError as failed:  # it is made all the same: refused, the same command would find it in its way
+        noted = False
+        reason, _ = translate(told(failed, what=str(data_dir)) or refused_by_system(failed), output.language)
+        output.say(
+            N_(
+                "The copy is whole, but that it was made could not be noted: {reason} "
+                "Until the next one, the doctor does not know of it."
+            ),
+            reason=reason,
+        )
+    output.record({"backup": str(target), "files": files, "noted": noted})
 
 
 @group.command("rotate-key")

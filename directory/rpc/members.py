@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from cordee.errors import Refused, TooManyEntries, WrongParty
 from cordee.ids import MemberId, TransferId
-from cordee.runtime.interceptors import caller
+from cordee.runtime.interceptors import caller, endless
 from cordee.runtime.limits import Budget
 from cordee.signing import MAX_BODY, Signed, parse_message
 from cordee.times import timestamp_of
@@ -146,6 +146,7 @@ class EventsServicer(directory_pb2_grpc.EventsServicer):
     def __init__(self, events: Events) -> None:
         self._events = events
 
+    @endless
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Event]:
         """What concerns the caller, for ever."""
         async with aclosing(self._events.watch(caller(context).member, request.cursor)) as events:

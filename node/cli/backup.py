@@ -26,12 +26,14 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
 
     Keep it on another machine or disk. The passphrase opens it, or the sheets of the recovery kit.
 
-    JSON: {file, created, schema, files, bytes, missing}
+    JSON: {file, created, schema, files, bytes, missing, noted}
     """
     import os
 
+    from cordee.errors import CordeeError
     from cordee.runtime.clock import SystemClock
     from cordee.runtime.output import Output
+    from cordee.runtime.texts import translate
     from node.backup import make_backup, note_backup
     from node.cli.files import private_file, read_secret
     from node.vault import FILE, Vault
@@ -41,7 +43,19 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
     vault = Vault.open(data_dir / FILE, read_secret(passphrase_file).encode())
     with private_file(file, replace=replace) as target:
         written = make_backup(data_dir, vault, target, now=SystemClock().now(), random=os.urandom)
-    note_backup(data_dir, written)
+    noted = True
+    try:
+        note_backup(data_dir, written)
+    except CordeeError as failed:  # it is made all the same: refused, the same command would find it in its way
+        noted = False
+        reason, _ = translate(failed, output.language)
+        output.say(
+            N_(
+                "The backup is whole, but it could not be noted in the journal: {reason} "
+                "Until the next one, the node does not know of it."
+            ),
+            reason=reason,
+        )
     if written.missing:
         output.say(
             N_("{count} attached files are missing on this disk: they are not in the backup."), count=written.missing
@@ -54,6 +68,7 @@ def backup(ctx: click.Context, file: Path, replace: bool, data_dir: Path, passph
             "files": written.files,
             "bytes": written.bytes,
             "missing": written.missing,
+            "noted": noted,
         }
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _SECONDS = 60.0
+_CONNECT_SECONDS = 5.0
 
 
 @click.command("doctor")
@@ -102,8 +103,10 @@ async def _asked(socket: Path) -> tuple[bool, list[Finding]]:
     try:
         async with connect(socket) as client, asyncio.timeout(_SECONDS):
             answer = await client.info.Examine(node_pb2.ExamineRequest(thorough=True))
-    except NodeNotRunning:
-        return False, []
+    except NodeNotRunning as silent:
+        if not _listened_to(socket):
+            return False, []
+        return True, [NODE.found("not_answering", socket=socket, reason=silent.reason)]
     except InvalidInput as wrong:
         return False, [NODE.found("setting_wrong", setting="CORDEE_NODE_SOCKET", problem=wrong.facts["problem"])]
     except (CordeeError, TimeoutError) as silent:
@@ -114,3 +117,18 @@ async def _asked(socket: Path) -> tuple[bool, list[Finding]]:
     if answer.version != RUNNING_VERSION:
         found.append(NODE.found("other_version", running=answer.version, installed=RUNNING_VERSION))
     return True, found
+
+
+def _listened_to(path: Path) -> bool:
+    """Whether a process has it open, though it does not answer: one without file descriptors, or stopped."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(_CONNECT_SECONDS)
+        try:
+            line.connect(str(path))
+        except (BlockingIOError, TimeoutError):
+            return True  # so many wait there already
+        except OSError:
+            return False
+    return True

@@ -288,6 +288,7 @@ def serve(
         click.echo(to_json(facts))
 
     logs.configure()
+    logs.take_over()
     shown = None
     if pages != "none":
         from functools import partial

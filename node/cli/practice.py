@@ -72,6 +72,7 @@ def serve(
 
     where = where_to_listen(pages, host=pages_host, certificate=pages_certificate, key=pages_key)
     logs.configure(level="warning")
+    logs.take_over()
 
     def ready(address: str, name: str, password: str) -> None:
         if output.for_programs:
@@ -81,5 +82,5 @@ def serve(
         click.echo(text(told, output.language).format(address=address, name=name, word=password))
 
     with new_place(folder) as place:
-        output.say(N_("Preparing practice; this takes about half a minute …"))
+        output.say(N_("Preparing practice; this takes some seconds …"))
         run(place, where, ready=ready)

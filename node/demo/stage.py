@@ -141,10 +141,11 @@ class Stage:
 
     # ---- the network ----
 
-    def found(self, *, origin: str = "", offer_minutes: int = 0) -> str:
+    def found(self, *, origin: str = "", offer_minutes: int = 0, draw: bool = False) -> str:
         """The directory is set up, the administrators make their keys and found the network. Its id is returned.
 
         `origin` names its log, `offer_minutes` limits how long offers wait; both as usual where they are not given.
+        With `draw` there is one administrator, and the key's passphrase is drawn with it.
         """
         data, office = self.folder / "directory", self.folder / "office"
         office.mkdir(mode=0o700)
@@ -160,7 +161,8 @@ class Stage:
         )
         self.directory.start()
         for name in self.administrators:
-            self.office("admin", "key", "new", "--out", str(office / name), who=name)
+            drawn = ("--draw-passphrase", str(self.passphrase)) if draw else ()
+            self.office("admin", "key", "new", "--out", str(office / name), *drawn, who=name)
         first, *others = self.administrators
         keys = [word for name in self.administrators for word in ("--administrator", f"{office / name}.pub")]
         genesis = str(office / "genesis.json")

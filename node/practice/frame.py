@@ -129,7 +129,6 @@ class Frame:
 
     async def _guide(self, request: Request) -> Told | None:
         workflow = BY_ID.get(request.cookies.get(GUIDE_COOKIE, ""))
-        attempt = self._practice.latest(workflow.id) if workflow else None
-        if workflow is None or attempt is None:
+        if workflow is None or self._practice.latest(workflow.id) is None:
             return None
-        return guide_of(self._practice, await self._practice.facts(), workflow, attempt=attempt)
+        return guide_of(self._practice, await self._practice.facts(), workflow)

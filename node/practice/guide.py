@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ class Told:
     workflow: Workflow
     begun: bool
     steps: tuple[ToldStep, ...]
+    once: bool = False
+    """Whether it was done from beginning to end, this time or an earlier one."""
 
     @property
     def done(self) -> int:
@@ -52,24 +54,25 @@ class Told:
 
 
 def overview(practice: Practice, facts: Facts) -> list[Told]:
-    """All ten. Of a workflow that was begun more than once, the attempt that came furthest; of equals the last."""
+    """All ten, each as `guide_of` tells it."""
     return [guide_of(practice, facts, each) for each in WORKFLOWS]
 
 
-def guide_of(practice: Practice, facts: Facts, workflow: Workflow, *, attempt: Attempt | None = None) -> Told:
-    """One workflow; with `attempt`, that one and no other."""
-    number = WORKFLOWS.index(workflow) + 1
-    tried: Sequence[Attempt] = (
-        [attempt] if attempt else [each for each in practice.attempts if each.workflow == workflow.id]
-    )
-    if not tried:
+def guide_of(practice: Practice, facts: Facts, workflow: Workflow) -> Told:
+    """One workflow. Begun more than once, it is told as it was begun last: what was done before that ticks nothing."""
+    number, attempt = WORKFLOWS.index(workflow) + 1, practice.latest(workflow.id)
+    if attempt is None:
         known = _names(practice, facts, None)
         return Told(number, workflow, False, tuple(ToldStep(each.told, known, False) for each in workflow.steps))
-    told = [_told(practice, facts, workflow, number, each) for each in tried]
-    return max(reversed(told), key=lambda each: each.done)
+    once = any(
+        all(step.done(facts, each) for step in workflow.steps)
+        for each in practice.attempts
+        if each.workflow == workflow.id
+    )
+    return Told(number, workflow, True, _steps(practice, facts, workflow, attempt), once)
 
 
-def _told(practice: Practice, facts: Facts, workflow: Workflow, number: int, attempt: Attempt) -> Told:
+def _steps(practice: Practice, facts: Facts, workflow: Workflow, attempt: Attempt) -> tuple[ToldStep, ...]:
     known = _names(practice, facts, attempt)
     steps = []
     for each in workflow.steps:
@@ -77,7 +80,7 @@ def _told(practice: Practice, facts: Facts, workflow: Workflow, number: int, att
         reachable = all(known.get(name) for name in needed)
         where = each.where.format(**known) if reachable else ""
         steps.append(ToldStep(each.told, known, each.done(facts, attempt), where))
-    return Told(number, workflow, True, tuple(steps))
+    return tuple(steps)
 
 
 def _names(practice: Practice, facts: Facts, attempt: Attempt | None) -> dict[str, str]:

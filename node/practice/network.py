@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cordee.drawn import DrawnSecret
 from cordee.practice import PRACTICE_ORIGIN
 from cordee.runtime.clock import Clock
 from cordee.signing import member_id_of
@@ -48,13 +49,13 @@ class Joined:
     """An association of the practice network: its folder, and what opens its vault. It is nowhere else."""
 
     folder: Path
-    passphrase: bytes = field(repr=False)
+    passphrase: DrawnSecret = field(repr=False)
 
 
 def staged(folder: Path, *, random: Callable[[int], bytes], offer_minutes: int = OFFER_MINUTES) -> Stage:
     """The network, founded, with its directory running; to be closed by the caller. Takes some seconds."""
     stage = Stage(folder / "network", administrators=("bureau",))
-    stage.passphrase.write_text(random(32).hex() + "\n", encoding="utf-8")
+    stage.passphrase.unlink()  # one that nobody knows is drawn in its place
     stage.directory = Bound(
         name="directory",
         arguments=stage.directory.arguments,
@@ -62,7 +63,7 @@ def staged(folder: Path, *, random: Callable[[int], bytes], offer_minutes: int =
         log=stage.directory.log,
     )
     try:
-        stage.found(origin=PRACTICE_ORIGIN, offer_minutes=offer_minutes)
+        stage.found(origin=PRACTICE_ORIGIN, offer_minutes=offer_minutes, draw=True)
     except BaseException:
         stage.close()
         raise
@@ -73,7 +74,7 @@ async def join(
     stage: Stage, name: str, profile: dict[str, Any], *, clock: Clock, random: Callable[[int], bytes]
 ) -> Joined:
     """Make an association's house with keys of its own, and let it be admitted. It does not run yet."""
-    folder, passphrase = stage.folder.parent / name, random(32).hex().encode()
+    folder, passphrase = stage.folder.parent / name, DrawnSecret(random)
     invitation = stage.folder / "office" / f"{name}.invitation.json"
     administrator = stage.administrators[0]
     identity = await asyncio.to_thread(joining.initialise, folder, passphrase=passphrase, random=random, clock=clock)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cordee.runtime.doorkeeper import Bounds
 from cordee.runtime.interceptors import Gate, Observer
-from cordee.runtime.server import Server
+from cordee.runtime.server import GRACE, Server
 from node.rpc.address import prepare
 from node.rpc.bounds import CASE_SIZE
 from node.rpc.services import servicers
@@ -31,8 +31,11 @@ _AT_ONCE = Bounds(strangers=128, at_once=512, fresh=0.5, every=0.1)
 
 
 @asynccontextmanager
-async def served(node: Node, socket: Path, *, observers: Sequence[Observer] = ()) -> AsyncIterator[Path]:
-    """Serve the API on `socket` until the block ends; the absolute path is given.
+async def served(
+    node: Node, socket: Path, *, observers: Sequence[Observer] = (), grace: float = GRACE
+) -> AsyncIterator[Path]:
+    """Serve the API on `socket` until the block ends; the absolute path is given. At the end, calls under way have
+    `grace` seconds; whoever follows transfers is let go at once.
 
     The file's permissions decide who may connect, the session token who may do what (node/rpc/access.py).
 
@@ -48,5 +51,5 @@ async def served(node: Node, socket: Path, *, observers: Sequence[Observer] = ()
     try:
         yield path
     finally:
-        await server.stop()
+        await server.stop(grace)
         path.unlink(missing_ok=True)

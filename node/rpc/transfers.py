@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from cordee.ids import MemberId, TransferId
+from cordee.runtime.interceptors import endless
 from cordee.v1 import node_pb2, node_pb2_grpc
 from node.rpc.desk import Context, Desk
 from node.rpc.wire import pieces, preview_answer, transfer_record
@@ -70,6 +71,7 @@ class Transfers(Desk, node_pb2_grpc.TransfersServicer):
         line = await self._node.transfers.get(handler, TransferId(request.transfer_id))
         return node_pb2.ReadTransferResponse(transfer=transfer_record(line))
 
+    @endless
     async def WatchTransfers(
         self, request: node_pb2.WatchTransfersRequest, context: Context
     ) -> AsyncIterator[node_pb2.WatchTransfersResponse]:

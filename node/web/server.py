@@ -20,11 +20,15 @@ __all__ = ["Listening", "serving"]
 
 
 def serving(
-    node: Node, where: Listening, *, site: Callable[..., ASGIApp] = application
+    node: Node, where: Listening, *, site: Callable[..., ASGIApp] = application, grace: int = served.GRACE
 ) -> AbstractAsyncContextManager[str]:
-    """Serve until the block ends; the address to open is given. `site` makes the pages. Raises InvalidInput."""
+    """Serve until the block ends; the address to open is given. `site` makes the pages; at the end, requests under way
+    have `grace` seconds. Raises InvalidInput.
+    """
 
     def opened(door: DoorCounts) -> None:
         node.doors["pages"] = door
 
-    return served.serving(where, lambda hosts, secure: site(node, hosts=hosts, secure=secure), opened=opened)
+    return served.serving(
+        where, lambda hosts, secure: site(node, hosts=hosts, secure=secure), opened=opened, grace=grace
+    )

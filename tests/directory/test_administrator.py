@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from nacl.pwhash import argon2id
 
 from cordee.checkpoint import Checkpoint, sign_checkpoint
 from cordee.entries import add_signature, propose
@@ -29,6 +31,7 @@ from cordee.errors import (
 )
 from cordee.ids import Digest
 from cordee.policy import Policy
+from cordee.runtime.command import root
 from cordee.signing import SigningKey
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
@@ -60,6 +63,30 @@ def test_a_key_opens_with_its_passphrase_only(tmp_path: Path) -> None:
         keyfile.create(tmp_path / "key", b"twelve or more", random=os.urandom, **CHEAP)
     with pytest.raises(InvalidInput):
         keyfile.create(tmp_path / "other", b"short", random=os.urandom, **CHEAP)
+
+
+def test_a_drawn_passphrase_is_kept_in_a_file_and_its_key_opens_without_stretching(tmp_path: Path) -> None:
+    told = ("admin", "key", "new", "--out", str(tmp_path / "key"), "--draw-passphrase", str(tmp_path / "passphrase"))
+    done = CliRunner().invoke(root, ["--yes", *told])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "passphrase").stat().st_mode & 0o777 == 0o600
+    drawn = (tmp_path / "passphrase").read_bytes().strip()
+    assert len(bytes.fromhex(drawn.decode())) == 32
+    plain = json.loads((tmp_path / "key").read_bytes())
+    assert {name: plain["argon2id"][name] for name in CHEAP} == CHEAP
+    key = keyfile.open_key(tmp_path / "key", drawn)
+    # What is typed is stretched, and if it were the same.
+    keyfile.write(tmp_path / "typed", key, drawn, random=os.urandom)
+    plain = json.loads((tmp_path / "typed").read_bytes())
+    assert plain["argon2id"]["memory"] == argon2id.MEMLIMIT_MODERATE
+
+
+def test_a_passphrase_is_not_drawn_into_a_file_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("somebody's\n")
+    told = ("admin", "key", "new", "--out", str(tmp_path / "key"), "--draw-passphrase", str(tmp_path / "passphrase"))
+    assert CliRunner().invoke(root, ["--yes", *told]).exit_code != 0
+    assert (tmp_path / "passphrase").read_text() == "somebody's\n"
+    assert not (tmp_path / "key").exists()
 
 
 @pytest.mark.parametrize("field", ["public", "sealed", "nonce"])

@@ -16,16 +16,17 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from cordee.errors import AlreadyExists
-from cordee.runtime.command import root
+from cordee.runtime.command import main, root
 from cordee.runtime.doctor import Finding
 from cordee.runtime.metrics import Metrics
-from directory.checking import check_folder, examine
+from directory.checking import ask_running, check_folder, examine
 from directory.findings import DIRECTORY
 from directory.house import House
 from directory.maintenance import save
 from directory.measures import watched
 from directory.saving import note_saved
 from tests.directory.town import Town
+from tests.node.ill import damage, small_disk
 
 MACHINE = {"swap_plain", "disk_low", "disk_full"}
 
@@ -123,6 +124,28 @@ async def _nothing() -> None:
     return None
 
 
+async def test_a_copy_that_cannot_be_noted_is_made_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with town.open():
+        await town.found()
+    told = []
+    for note, target in (("a folder", tmp_path / "copy"), ("", tmp_path / "another")):
+        if note:
+            House(town.folder).last_backup.mkdir()
+        else:
+            House(town.folder).last_backup.rmdir()
+        typed = ["directory", "backup", "--data-dir", str(town.folder), "--to", str(target)]
+        with pytest.raises(SystemExit) as ended:
+            main(["--lang", "en", "--output", "json", *typed])
+        assert ended.value.code == 0
+        out, err = capsys.readouterr()
+        told.append((json.loads(out)["noted"], "The copy is whole, but" in err, "it is a folder" in err))
+        assert (target / "founding.json").exists()
+    assert told == [(False, True, True), (True, False, False)]
+
+
 async def test_a_backup_that_was_never_made_or_long_ago_is_told_by_folder_server_and_measures(tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry(), version="test")
     town = Town.make(tmp_path / "directory")
@@ -150,7 +173,9 @@ async def test_saving_the_directory_is_what_is_noted(tmp_path: Path) -> None:
     town = Town.make(tmp_path / "directory")
     async with town.open():
         await town.found()
-        save(town.folder, tmp_path / "copy", with_keys=True)
+        to = ["--to", str(tmp_path / "copy"), "--with-keys"]
+        done = CliRunner().invoke(root, ["directory", "backup", "--data-dir", str(town.folder), *to])
+        assert done.exit_code == 0, done.output
         assert "no_backup" not in codes(check_folder(town.folder, now=datetime.now(UTC), listening=False))
         with pytest.raises(AlreadyExists):
             save(town.folder, tmp_path / "copy", with_keys=False)
@@ -173,6 +198,54 @@ async def test_readiness_and_measures_follow_and_name_nobody(tmp_path: Path) -> 
             await asyncio.wait([erasing])
             assert (await ask(address, "/healthz"))[0] == 503
             assert json.loads((await ask(address, "/readyz"))[1]) == {"ready": False, "broken": ["loop_dead"]}
+
+
+async def test_a_database_that_is_damaged_while_the_directory_runs_is_told(tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry(), version="test")
+    town = Town.make(tmp_path / "directory")
+    async with town.open(metrics=metrics), watched(town.listening, metrics, "127.0.0.1:0") as address:
+        await founded(town)
+        assert (await ask(address, "/readyz"))[0] == 200
+        damage(town.listening.directory.db)
+        status, told = await ask(address, "/metrics")
+        assert status == 200
+        assert 'cordee_directory_finding{finding="database_damaged",severity="broken"} 1.0' in told
+        assert "cordee_directory_ready 0.0" in told
+        await _rounds(town, lambda: bool(town.listening.upkeep.failing))
+        assert "round_failed" in json.loads((await ask(address, "/readyz"))[1])["broken"]
+
+
+async def test_a_mailbox_on_a_full_disk_of_its_own_is_told_by_folder_and_server(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    with small_disk(town.folder / "mailbox", size="48m") as mailbox:
+        async with town.open():
+            await founded(town)
+            assert await here(town) == set()
+            (mailbox / "filler").write_bytes(bytes(30 << 20))
+            listening = town.listening
+            for found in (
+                await examine(listening.directory, listening.upkeep, listening.loops),
+                list(check_folder(town.folder, now=town.clock.now(), listening=False)),
+            ):
+                assert [each.facts["folder"] for each in found if each.ailment.code == "disk_full"] == [str(mailbox)]
+
+
+async def test_the_doctor_asks_the_directory_that_runs(tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry(), version="test")
+    town = Town.make(tmp_path / "directory")
+    async with town.open(metrics=metrics), watched(town.listening, metrics, "127.0.0.1:0") as address:
+        await founded(town)
+        port = int(address.rpartition(":")[2])
+        assert codes(await asyncio.to_thread(ask_running, port)) == set()
+        upkeep: Any = town.listening.upkeep
+        upkeep.round = _nothing
+        town.clock.advance(timedelta(hours=4))
+        command = ("--lang", "en", "directory", "doctor", "--data-dir", str(town.folder), "--no-network")
+        told = await asyncio.to_thread(CliRunner().invoke, root, [*command, "--metrics-port", str(port)])
+        assert "it is signed each hour" in told.output
+        assert told.exit_code == 4
+        assert "it is signed each hour" not in (await asyncio.to_thread(CliRunner().invoke, root, command)).output
+    assert codes(await asyncio.to_thread(ask_running, port)) == {"not_answering"}
 
 
 async def ask(address: str, path: str) -> tuple[int, str]:

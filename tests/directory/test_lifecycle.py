@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cordee.checkpoint import open_checkpoint
-from cordee.errors import EntryRefused, LogBehind
+from cordee.errors import EntryRefused, LogBehind, Unreachable
 from cordee.roster import apply
 from cordee.runtime.crashpoint import registered
+from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
@@ -41,6 +43,26 @@ async def test_events_go_on_after_a_restart_from_the_last_one_that_was_kept(tmp_
         assert [event.sequence for event in await play.marseille.heard(2)] == [3], "numbers are never used again"
 
 
+async def test_a_directory_that_stops_ends_the_streams_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "directory")
+    async with AsyncExitStack() as serving:
+        await serving.enter_async_context(town.open(grace=3600))
+        await town.found()
+        play = Play(town, await town.join("Paris"), await town.join("Marseille"))
+        stream = play.marseille.events.Watch(pb.WatchRequest())
+        assert (await stream.read()).WhichOneof("kind") == "stream_ready"
+        await play.step("offer")
+        assert kinds([await stream.read()]) == ["offer"]  # it came, and is not told to be kept
+        lines, town.lines = town.lines, []  # they stay open: it is the directory that ends the stream
+        await serving.aclose()  # the hour is not waited for
+        with pytest.raises(Unreachable), reaching("directory"):
+            await stream.read()
+        for line in lines:
+            await line.close()
+    async with town.open():
+        assert kinds(await play.marseille.heard()) == ["offer"]
+
+
 async def test_a_live_stream_hears_of_steps_of_the_roster_and_of_cards(town: Town) -> None:
     play = Play(town, await town.join("Paris"), await town.join("Marseille"))
     call = play.marseille.events.Watch(pb.WatchRequest(cursor=0), timeout=20)
@@ -65,16 +87,12 @@ async def test_a_newer_stream_of_a_member_ends_the_older_one(town: Town) -> None
     await anext(aiter(older))
     newer = paris.events.Watch(pb.WatchRequest(), timeout=10)
     await anext(aiter(newer))
-    with refused("STREAM_REPLACED"):
-        from cordee.runtime.rpc_errors import reaching
-
-        with reaching("directory"):
-            await anext(aiter(older))
+    with refused("STREAM_REPLACED"), reaching("directory"):
+        await anext(aiter(older))
     newer.cancel()
 
 
 async def test_a_suspended_members_stream_and_calls_end_at_once_on_an_open_connection(town: Town) -> None:
-    from cordee.runtime.rpc_errors import reaching
 
     play = Play(town, await town.join("Paris"), await town.join("Marseille"))
     call = play.paris.events.Watch(pb.WatchRequest(), timeout=20)
@@ -202,7 +220,6 @@ async def test_a_member_rotates_its_identity_itself_and_nobody_elses(town: Town)
     town.move(town.network.now - town.clock.now())
 
     async def append(node: Node) -> int:
-        from cordee.runtime.rpc_errors import reaching
 
         with reaching("directory"):
             return int((await node.roster.AppendEntry(pb.AppendEntryRequest(entry=entry), timeout=5)).index)
@@ -262,7 +279,6 @@ async def test_a_new_transport_key_is_taken_over_without_a_gap_and_the_old_one_e
 
 
 async def test_a_certificate_is_issued_for_the_key_on_the_card_only(town: Town) -> None:
-    from cordee.runtime.rpc_errors import reaching
 
     paris = await town.join("Paris")
     request = pb.RenewCertificateRequest(certificate_request=TransportKey.generate().request())

@@ -6,6 +6,7 @@ again and again is therefore forked. `python -m tests.faults.nursery` is the par
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -26,6 +27,7 @@ from node.demo.processes import Program, answer
 
 _HEARD = 60.0  # seconds
 _COMMAND_SECONDS = 600.0
+_PDEATHSIG = 1  # prctl(2)
 _MODULES = (
     "cordee.runtime.command",
     "directory.app",
@@ -184,7 +186,9 @@ class Forked(Program):
 
 @contextmanager
 def nursery(more: Sequence[str] = ()) -> Iterator[Nursery]:
-    """As long as the block lasts; `more` are modules that its children use. They are their owners' to end."""
+    """As long as the block lasts; `more` are modules that its children use. They are their owners' to end; what is left
+    of them ends with the block, or with the test's process, however that ends.
+    """
     with Nursery(more) as made:
         yield made
 
@@ -200,6 +204,7 @@ def _serve() -> None:
     for module in (*_MODULES, *sys.argv[1:]):
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
+    own = os.getpid()
     for line in sys.stdin.buffer:
         order = json.loads(line)
         out = os.open(order["stdout"], os.O_WRONLY)
@@ -209,11 +214,14 @@ def _serve() -> None:
             sys.stdout.buffer.write(b"%d\n" % pid)
             sys.stdout.buffer.flush()
             continue
-        _become(order, out)
+        _become(order, out, own)
 
 
-def _become(order: dict[str, Any], out: int) -> None:
-    """The child's own life. It never returns."""
+def _become(order: dict[str, Any], out: int, parent: int) -> None:
+    """The child's own life, which ends with its parent's, and so with the test's. It never returns."""
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

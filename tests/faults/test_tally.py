@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.tally import Row, count, kept, wrong_with
+from tests.faults.tally import EXPECTED, LEAST, Row, count, kept, wrong_with
 
 
 def test_rows_of_one_fault_are_summed(tmp_path: Path) -> None:
@@ -21,3 +21,10 @@ def test_anything_but_zero_is_wrong() -> None:
 
 def test_what_was_not_run_is_named() -> None:
     assert wrong_with([Row("a", 1)], expected=frozenset({"a", "b"})) == ["b: it was not run"]
+
+
+def test_fewer_tries_than_were_promised_are_wrong() -> None:
+    least = {"a": 3}
+    assert wrong_with([Row("a", 2)], expected=frozenset(), least=least) == ["a: 2 tries, and not 3"]
+    assert not wrong_with([Row("a", 3), Row("b", 1)], expected=frozenset(), least=least)
+    assert LEAST.keys() <= EXPECTED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cordee.runtime.database import Database
 from cordee.runtime.doctor import Finding
 from node.app import Node
 from node.findings import NODE
@@ -21,7 +24,7 @@ from tests.lacking import lacking
 
 from .association import opened, profiles, registered
 
-__all__ = ["certificate_until", "codes", "lone_node", "small_disk"]
+__all__ = ["certificate_until", "codes", "damage", "lone_node", "small_disk"]
 
 
 @asynccontextmanager
@@ -43,6 +46,19 @@ def codes(found: Iterable[Finding]) -> set[str]:
         assert "{" not in each.ailment.remedy.format(**each.facts)
         told.add(each.ailment.code)
     return told
+
+
+def damage(database: Database) -> None:
+    """Turn every page but the first of the file to nonsense, and see to it that none is read from memory instead."""
+    assert database.truncate_log()
+    with sqlite3.connect(database.path) as other:  # its step makes whoever has the file open read its pages anew
+        other.execute("CREATE TABLE IF NOT EXISTS beside (x)")
+    other.close()
+    assert database.truncate_log()
+    with database.path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
 
 
 @contextmanager

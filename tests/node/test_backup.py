@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sqlite3
 import tracemalloc
@@ -16,8 +17,9 @@ import pytest
 from cordee.case import case_of
 from cordee.errors import AlreadyExists, BackupDamaged, DatabaseDamaged, DatabaseTooNew, NotFound, VaultLocked
 from cordee.runtime.clock import ManualClock
+from cordee.runtime.command import main
 from cordee.runtime.tls import TransportKey
-from node import backup, people, records
+from node import backup, journal, people, records
 from node.attachments import AttachmentStore, StoredAttachment
 from node.backup import make_backup, read_head
 from node.cli.files import private_file
@@ -318,3 +320,29 @@ def test_a_damaged_database_does_not_take_the_place_of_a_whole_backup(
         make_backup(house, vault, target, now=LATER, random=chance)
     assert (tmp_path / "backup").read_bytes() == whole
     assert not (house / ".backup.db").exists()
+
+
+def test_a_backup_that_finds_no_room_to_be_noted_is_made_all_the_same(
+    house: Path, tmp_path: Path, chance: Chance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        failed = sqlite3.OperationalError("database or disk is full")
+        failed.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise failed
+
+    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
+    target = tmp_path / "saved"
+    typed = ["node", "backup", str(target), "--data-dir", str(house), "--passphrase-file", str(tmp_path / "passphrase")]
+    told = []
+    for noted in (False, True):
+        with monkeypatch.context() as disk:
+            if not noted:
+                disk.setattr(journal, "append", full)
+            with pytest.raises(SystemExit) as ended:
+                main(["--lang", "en", "--output", "json", *typed])
+        assert ended.value.code == 0
+        out, err = capsys.readouterr()
+        told.append((json.loads(out)["noted"], "The backup is whole, but" in err, "no room left" in err))
+        assert brought_back(target.read_bytes(), tmp_path / f"back-{noted}", chance).cases == 1
+        target.unlink()
+    assert told == [(False, True, True), (True, False, False)]

@@ -160,6 +160,11 @@ def test_a_certificate_that_runs_out_is_told_while_the_node_is_down(folder: Path
     assert found(folder, now=NOW + timedelta(days=days)) == {told}
 
 
+def test_a_certificate_that_is_damaged(folder: Path) -> None:
+    (folder / joining.CERTIFICATE).write_bytes(b"no certificate")
+    assert found(folder) == {"certificate_damaged"}
+
+
 @pytest.fixture
 def taken() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:

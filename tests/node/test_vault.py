@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cordee.drawn import DrawnSecret
 from cordee.errors import AlreadyExists, CannotOpen, InvalidInput, NotFound, VaultLocked
+from cordee.runtime.clock import ManualClock
 from cordee.runtime.database import Database
+from node.joining import initialise
 from node.secrets import delete_secret, get_secret, put_secret
 from node.vault import DataKey, Vault
+from node.vault_file import MEMLIMIT, OPSLIMIT, VaultFile
 
 from .conftest import holds
 
@@ -20,6 +26,32 @@ def test_a_vault_opens_with_its_passphrase_and_reads_what_it_sealed(vault: Vault
     again = Vault.open(tmp_path / "vault.json", b"correct horse")
     assert again.unseal(sealed, place="secret.sealed_value", row="identity") == b"identity seed"
     assert again.index(b"x", place="p") == vault.index(b"x", place="p")
+
+
+def test_a_secret_that_was_drawn_is_not_stretched_and_what_only_looks_like_one_is(tmp_path: Path) -> None:
+    drawn = DrawnSecret(os.urandom)
+    typed = bytes(drawn)  # the same bytes, as they come from a file or a keyboard
+    for name, secret, limits in (("drawn", drawn, (1, 8192)), ("typed", typed, (OPSLIMIT, MEMLIMIT))):
+        vault = Vault.create(tmp_path / name, secret)
+        document = json.loads((tmp_path / name).read_text())
+        assert (document["opslimit"], document["memlimit"]) == limits
+        again = Vault.open(tmp_path / name, typed)
+        assert again.index(b"x", place="p") == vault.index(b"x", place="p")
+
+
+def test_a_real_nodes_vault_is_stretched_whatever_its_passphrase_looks_like(tmp_path: Path) -> None:
+    clock = ManualClock(datetime(2026, 3, 2, tzinfo=UTC))
+    passphrase = os.urandom(32).hex().encode()
+    initialise(tmp_path / "node", passphrase=passphrase, random=os.urandom, clock=clock)
+    document = json.loads((tmp_path / "node" / "vault.json").read_text())
+    assert (document["opslimit"], document["memlimit"]) == (OPSLIMIT, MEMLIMIT)
+
+
+def test_a_passphrase_in_the_place_of_a_drawn_secret_is_stretched(tmp_path: Path) -> None:
+    Vault.create(tmp_path / "vault.json", DrawnSecret(os.urandom))
+    file = VaultFile.read(tmp_path / "vault.json").with_passphrase(bytes(32), b"correct horse", random=os.urandom)
+    document = json.loads(file.to_bytes())
+    assert (document["opslimit"], document["memlimit"]) == (OPSLIMIT, MEMLIMIT)
 
 
 def test_another_passphrase_does_not_open_the_vault(vault: Vault, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from cordee.errors import InvalidInput
 from cordee.transfer import State
 from node.backup import Written, note_backup
 from node.examining import examine
+from node.joining import CERTIFICATE
 from node.store.migrations import MIGRATIONS
 from node.watched import watched
 from node.web.server import Listening, serving
 from tests.faults.floods.scene import self_signed
 from tests.neighbours import eventually, neighbourhood
 
-from .ill import codes, lone_node
+from .ill import codes, damage, lone_node, small_disk
 
 MACHINE = {"swap_plain", "freed_memory_kept", "disk_low", "kit_missing", "no_backup"}
 
@@ -91,12 +92,57 @@ async def test_a_node_whose_database_is_held_says_so_and_measures_what_it_can(tm
     async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
         with sqlite3.connect(node.db.path, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert json.loads((await ask(address, "/readyz"))[1])["broken"] == ["database_locked"]
+            broken = json.loads((await ask(address, "/readyz"))[1])["broken"]
+            assert broken == ["database_locked", "directory_away"], "what can be read is read all the same"
             told = (await ask(address, "/metrics"))[1]
             other.execute("ROLLBACK")
         other.close()
         assert 'cordee_node_finding{finding="database_locked",severity="broken"} 1.0' in told
         assert "database_locked" not in (await ask(address, "/metrics"))[1], "it is over"
+
+
+async def test_what_needs_no_database_is_measured_while_another_program_holds_it(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        node.roster.connected = True
+        assert "cordee_node_connected 1.0" in (await ask(address, "/metrics"))[1]
+        with sqlite3.connect(node.db.path, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            node.roster.connected = False
+            told = (await ask(address, "/metrics"))[1]
+            other.execute("ROLLBACK")
+        other.close()
+        assert "cordee_node_connected 0.0" in told
+
+
+async def test_a_database_that_is_damaged_while_the_node_runs_is_told(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        assert "database_damaged" not in (await ask(address, "/readyz"))[1]
+        damage(node.db)
+        status, told = await ask(address, "/readyz")
+        assert (status, json.loads(told)["broken"].count("database_damaged")) == (503, 1)
+        status, told = await ask(address, "/metrics")
+        assert status == 200
+        assert 'cordee_node_finding{finding="database_damaged",severity="broken"} 1.0' in told
+        assert "cordee_node_ready 0.0" in told
+        assert (await ask(address, "/healthz"))[0] == 200, "starting it again would not mend that"
+
+
+async def test_a_full_disk_of_a_folders_own_is_told(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir(mode=0o700)
+    with small_disk(tmp_path / "node" / "spool", size="48m") as spool:
+        async with lone_node(tmp_path / "node") as node, watched(node, "127.0.0.1:0") as (_, address):
+            assert "disk_full" not in (await ask(address, "/readyz"))[1]
+            (spool / "filler").write_bytes(bytes(30 << 20))
+            assert "disk_full" in json.loads((await ask(address, "/readyz"))[1])["broken"]
+            found = await examine(node)
+            assert [each.facts["folder"] for each in found if each.ailment.code == "disk_full"] == [str(spool)]
+
+
+async def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    async with lone_node(tmp_path) as node, watched(node, "127.0.0.1:0") as (_, address):
+        (node.data_dir / CERTIFICATE).write_bytes(b"no certificate")
+        assert "certificate_damaged" in json.loads((await ask(address, "/readyz"))[1])["broken"]
+        assert (await ask(address, "/metrics"))[0] == 200
 
 
 async def test_what_the_pages_refuse_and_handshakes_that_fail_are_counted(tmp_path: Path) -> None:

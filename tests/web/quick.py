@@ -31,6 +31,6 @@ class QuickStage(ForkedStage):
 
     def office(self, *arguments: str, who: str = "", expect: int = 0) -> Any:
         """As a Stage's."""
-        if arguments[:4] != ("admin", "key", "new", "--out"):
+        if arguments[:4] != ("admin", "key", "new", "--out") or "--draw-passphrase" in arguments:
             return super().office(*arguments, who=who, expect=expect)
         return light_key(Path(arguments[4]), self.passphrase.read_bytes().strip())

@@ -1,6 +1,7 @@
 """Changes of transfers as they happen, as server-sent events (WHATWG HTML §9.2): a page that is open follows along.
 
-A stream is no use of a session: it neither prolongs it nor outlives it.
+A stream is no use of a session: it neither prolongs it nor outlives it. It ends when the node stops; the page then asks
+for it again by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cordee.errors import N_, CordeeError, NotFound, TooManyRequests
 from cordee.ids import TransferId
 from cordee.runtime.texts import text
 from cordee.transfer import END_STATES
+from cordee.web.serving import stopping
 from node import people
 from node.house import Changes
 from node.transfers import TransferLine
@@ -60,11 +62,14 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
     counts[visit.token] += 1
     lines = node.transfers.watch(visit.handler, transfer)
     coming: asyncio.Task[TransferLine | None] | None = None
+    stops = asyncio.create_task(stopping(visit.request.scope).wait())
     try:
         yield b"retry: 5000\n\n"
         while True:
             coming = coming or asyncio.create_task(_next(lines))
-            await asyncio.wait({coming}, timeout=HEARTBEAT)
+            await asyncio.wait({coming, stops}, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+            if stops.done():
+                return
             if not _is_signed_in(visit):
                 yield b"event: over\ndata: {}\n\n"
                 return
@@ -80,9 +85,10 @@ async def _events(visit: Visit, transfer: TransferId | None) -> AsyncIterator[by
     finally:
         counts[visit.token] -= 1
         counts += Counter()  # forgets those that are at nought
-        if coming is not None:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+        waited = [each for each in (coming, stops) if each is not None]
+        for each in waited:
+            each.cancel()
+        await asyncio.gather(*waited, return_exceptions=True)
         await lines.aclose()  # type: ignore[attr-defined]  # it is an async generator, which its annotation hides
 
 

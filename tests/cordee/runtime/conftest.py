@@ -12,7 +12,7 @@ from cordee.ids import Digest, MemberId
 from cordee.runtime import tls
 from cordee.runtime.clock import ManualClock
 from cordee.runtime.guard import ConnectionGuard
-from cordee.runtime.interceptors import CallerLimits, Gate, Guard
+from cordee.runtime.interceptors import CallerLimits, Gate, Guard, endless
 from cordee.runtime.server import Server
 from cordee.v1 import directory_pb2, directory_pb2_grpc, statements_pb2
 
@@ -76,6 +76,7 @@ class Watcher(directory_pb2_grpc.EventsServicer):
     def __init__(self, watch: Callable[[Any, Any], AsyncIterator[Any]]) -> None:
         self._watch = watch
 
+    @endless
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         async for event in self._watch(request, context):
             yield event
@@ -103,6 +104,7 @@ class Hosting:
     def __init__(self, network: Network, stack: AsyncExitStack) -> None:
         self.network = network
         self._stack = stack
+        self.watched: Server  # the last that `watch` made
 
     async def echo(
         self,
@@ -119,6 +121,7 @@ class Hosting:
     async def watch(self, watch: Callable[[Any, Any], AsyncIterator[Any]], **gate: Any) -> int:
         server = self.server(**gate)
         server.add(EVENTS, directory_pb2_grpc.add_EventsServicer_to_server, Watcher(watch))
+        self.watched = server
         return await self.start(server)
 
     def server(

@@ -59,6 +59,23 @@ def full(kind):
     raise failed if kind == "driver" else OperationalError("Lina Haddad", {}, failed)
 
 @group.command()
+@click.argument("code")
+@click.argument("paths", nargs=-1)
+def system(code, paths):
+    import errno
+    number = getattr(errno, code, 0)
+    raise OSError(number, "Lina Haddad", *paths[:1], *((None, paths[1]) if paths[1:] else ()))
+
+@group.command()
+def elsewhere():
+    raise TimeoutError("Lina Haddad")
+
+@group.command()
+@click.argument("path")
+def reading(path):
+    open(path).close()
+
+@group.command()
 def rpc():
     import grpc.aio
     raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -143,6 +160,62 @@ def test_a_full_disk_is_told_as_one_in_the_readers_language(run: Run, kind: str)
     assert code == 7
     assert "plus de place sur le disque (cet ordinateur)" in err
     assert "Haddad" not in err
+
+
+@pytest.mark.parametrize(
+    ("code", "problem", "advice"),
+    [
+        ("EACCES", "ce compte n’a pas le droit de l’ouvrir", "Utilisez le compte auquel il appartient"),
+        ("EROFS", "son disque est en lecture seule", "Choisissez un emplacement sur un autre disque, ou montez"),
+        ("EISDIR", "c’est un répertoire", "Indiquez un fichier."),
+        ("ENOENT", "ce fichier ou ce répertoire n’existe pas", "Vérifiez le chemin."),
+        ("EADDRINUSE", "on ne peut pas y écouter", "choisissez un autre port"),
+        ("EDOM", "le système le refuse (EDOM)", "Recommencez avec -v"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_the_file_and_what_to_do(
+    run: Run, code: str, problem: str, advice: str
+) -> None:
+    ended, out, err = run("--lang", "fr", "demo", "system", code, "/srv/a file")
+    assert (ended, out) == (4, "")
+    first, second = err.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert first.startswith(f"Erreur : /srv/a file : {problem}")
+    assert advice in second
+    ended, _, err = run("--lang", "en", "--output", "json", "demo", "system", code, "/srv/a file")
+    told = json.loads(err)
+    assert (ended, told["reason"], told["facts"]["what"]) == (4, "SYSTEM_REFUSED", "/srv/a file")
+    assert told["facts"]["code"] == code
+    assert told["remedy"] == f"Nothing was changed there. {told['facts']['advice']}"
+    assert "Haddad" not in err
+
+
+def test_of_two_files_the_one_that_is_in_the_way_is_named(run: Run) -> None:
+    _, _, err = run("--lang", "en", "demo", "system", "EEXIST", "/srv/.draft", "/srv/kept")
+    assert err.startswith("Error: /srv/kept: it is there already.")
+
+
+def test_what_the_system_refuses_without_a_file_is_told_of_this_computer(run: Run) -> None:
+    _, _, err = run("--lang", "en", "demo", "system", "EPERM")
+    assert err.startswith("Error: this computer: the system does not allow it")
+
+
+def test_a_connection_that_fails_is_the_other_ends(run: Run) -> None:
+    code, _, err = run("--lang", "en", "demo", "elsewhere")
+    assert (code, err.splitlines()[0]) == (7, "Error: The other end cannot be reached.")
+
+
+def test_what_the_system_itself_refuses_is_known_by_its_kind(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    (tmp_path / "file").touch()
+    told = {
+        tmp_path: "it is a folder",
+        tmp_path / "none": "there is no such file or folder",
+        tmp_path / "file" / "below": "a part of its path is no folder",
+        tmp_path / "round": "it is a link, or its links lead nowhere",
+        tmp_path / ("n" * 300): "its name is too long",
+    }
+    for path, problem in told.items():
+        assert run("--lang", "en", "demo", "reading", str(path))[2].startswith(f"Error: {path}: {problem}.")
 
 
 def test_every_problem_of_a_record_is_told_in_the_readers_language(run: Run) -> None:

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -88,6 +90,35 @@ def test_other_libraries_messages_are_not_repeated(written: io.StringIO) -> None
 def test_no_free_text_passes_any_field(text: str) -> None:
     spaced = f"{text} {text} é"
     assert not any(allowed(spaced) for allowed in FIELDS.values())
+
+
+UNCAUGHT = f"""
+import sys, threading, warnings
+from cordee.runtime import logs
+logs.configure()
+logs.take_over()
+class Left:
+    def __del__(self):
+        raise KeyError("{PLANTED}")
+def fails():
+    raise ValueError("{PLANTED}")
+thread = threading.Thread(target=fails, name="{PLANTED}")
+thread.start()
+thread.join()
+Left()
+warnings.warn("{PLANTED}")
+"""
+
+
+def test_what_nobody_catches_in_a_servers_process_leaves_no_text() -> None:
+    done = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=60, check=True)
+    assert "Lina" not in done.stderr + done.stdout
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["event"], line["reason"]) for line in told] == [
+        ("python.uncaught", "ValueError"),
+        ("python.unraisable", "KeyError"),
+        ("python.warning", "UserWarning"),
+    ]
 
 
 def test_the_level_can_be_chosen(written: io.StringIO) -> None:

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cordee import content
 from cordee.errors import InvalidInput, NotFound, OffsetBeyondEnd, Refused, TooLarge, Unreachable
 from cordee.ids import MemberId, TransferId
+from cordee.runtime.contract import BEGINNING
 from cordee.runtime.crashpoint import registered
 from cordee.runtime.mailbox import MailboxServicer, MailboxStore
 from cordee.runtime.mailbox_wire import add_mailbox
@@ -409,10 +411,11 @@ async def test_over_the_wire_the_sender_puts_and_the_recipient_gets(
         ([mailbox_pb2.PutRequest(data=b"x")], InvalidInput),
         ([*requests(b"x"), mailbox_pb2.PutRequest(transfer_id=TRANSFER, data=b"y")], InvalidInput),
         ([*requests(b"x"), mailbox_pb2.PutRequest(offset=1, data=b"y")], InvalidInput),
+        ([*requests(b"x"), mailbox_pb2.PutRequest(begins=b"x", data=b"y")], InvalidInput),
         (requests(b"x", 5), OffsetBeyondEnd),
         (requests(bytes(CHUNK), 0) + requests(bytes(9 * CHUNK + 1))[1:], TooLarge),
     ],
-    ids=["nothing", "no transfer", "transfer twice", "offset twice", "gap", "too large"],
+    ids=["nothing", "no transfer", "transfer twice", "offset twice", "beginning twice", "gap", "too large"],
 )
 async def test_over_the_wire_a_wrong_upload_is_refused(
     hosting: Any, network: Any, store: MailboxStore, sent: list[Any], error: type[Exception]
@@ -466,6 +469,62 @@ async def test_who_still_appends_to_what_was_replaced_hears_of_it_and_changes_no
         await stale
     assert await get(store) == CONTENT
     assert await store.size(TRANSFER) == len(CONTENT)
+
+
+OTHER = random.Random(8).randbytes(2 * CHUNK)
+"""Another packing."""
+
+
+async def test_what_is_held_is_told_with_its_first_bytes(store: MailboxStore) -> None:
+    assert BEGINNING == content.HEADER_SIZE
+    assert await store.held(TRANSFER) == (0, b"")
+    await put(store, CONTENT[:50])
+    assert await store.held(TRANSFER) == (50, CONTENT[:50])
+    await put(store, CONTENT[50:], offset=50)
+    assert await store.held(TRANSFER) == (len(CONTENT), CONTENT[:BEGINNING])
+    await store.append(TRANSFER, 0, pieces(OTHER), allow=anything, anew=True)
+    assert await store.held(TRANSFER) == (len(OTHER), OTHER[:BEGINNING])
+
+
+async def test_of_what_is_not_on_disk_yet_nothing_is_told(store: MailboxStore) -> None:
+    told = []
+
+    async def watched() -> AsyncIterator[bytes]:
+        async for piece in pieces(CONTENT):
+            yield piece
+            told.append(await store.held(TRANSFER))
+
+    await store.append(TRANSFER, 0, watched(), allow=anything)
+    assert set(told) == {(0, b"")}
+
+
+@pytest.mark.parametrize("offset", [0, 40, len(CONTENT)])
+async def test_to_another_packing_nothing_is_appended(store: MailboxStore, offset: int) -> None:
+    await put(store, CONTENT)
+    with pytest.raises(OffsetBeyondEnd) as refused:
+        await store.append(TRANSFER, offset, pieces(OTHER), allow=anything, begins=OTHER[:BEGINNING])
+    assert refused.value.facts["held"] == "0"
+    assert on_disk(store) == CONTENT
+
+
+@pytest.mark.parametrize("size", [0, 40, BEGINNING, CHUNK])
+async def test_what_begins_as_it_should_is_gone_on_with(store: MailboxStore, size: int) -> None:
+    await put(store, OTHER[:size])
+    done = await store.append(TRANSFER, size, pieces(OTHER[size:]), allow=anything, begins=OTHER[:BEGINNING])
+    assert done == len(OTHER)
+    assert on_disk(store) == OTHER
+
+
+async def test_over_the_wire_it_is_told_which_packing_is_held(hosting: Any, network: Any, store: MailboxStore) -> None:
+    port = await hosted(hosting, store)
+    await put(store, CONTENT)
+    async with network.enrol(1).channel(port) as channel:
+        stub = mailbox_pb2_grpc.MailboxStub(channel)
+        told = await stub.Stat(mailbox_pb2.StatRequest(transfer_id=TRANSFER))
+        assert (told.size, told.begins) == (len(CONTENT), CONTENT[:BEGINNING])
+        first = mailbox_pb2.PutRequest(transfer_id=TRANSFER, offset=CHUNK, begins=OTHER[:BEGINNING], data=b"x")
+        with pytest.raises(OffsetBeyondEnd), reaching("directory"):
+            await stub.Put(iter([first]))
 
 
 async def test_a_file_is_handed_over_whole_or_erased(store: MailboxStore, tmp_path: Path) -> None:

@@ -16,9 +16,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from cordee.errors import Unreachable
 from cordee.runtime.interceptors import Gate
+from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.server import SERVER_OPTIONS, Server
 from cordee.v1 import directory_pb2, directory_pb2_grpc
+
+from .conftest import EVENTS, Watcher
 
 
 async def ok(_: Any, __: Any) -> str:
@@ -241,6 +245,97 @@ async def test_calls_under_way_may_finish_when_the_server_stops(
     await begun.wait()
     await server.stop(5)
     assert (await call).state == "done"
+
+
+async def forever(_: Any, __: Any) -> Any:
+    yield directory_pb2.Event(sequence=1)
+    await asyncio.Event().wait()
+
+
+AN_HOUR = 3600.0
+"""A grace that no test waits for."""
+
+
+async def test_a_stream_without_an_end_is_told_that_the_server_stops_which_does_not_wait_for_it(
+    hosting: Any, network: Any
+) -> None:
+    port = await hosting.watch(forever)
+    streams = [
+        (await hosting.events(network.enrol(number), port)).Watch(directory_pb2.WatchRequest()) for number in (1, 2)
+    ]
+    for stream in streams:
+        await stream.read()
+    await hosting.watched.stop(AN_HOUR)
+    for stream in streams:
+        with pytest.raises(Unreachable), reaching("directory"):
+            await stream.read()
+        assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+        assert await stream.details() == "stopping", "it was told so, and not cut off"
+
+
+async def test_what_is_being_written_is_finished_after_the_streams_have_ended(
+    hosting: Any, network: Any, submit_request: Any
+) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: Any, __: Any) -> str:
+        begun.set()
+        await goes_on.wait()
+        return "done"
+
+    server = hosting.server()
+    register(server, answer)
+    server.add(EVENTS, directory_pb2_grpc.add_EventsServicer_to_server, Watcher(forever))
+    port = await hosting.start(server)
+    stream = (await hosting.events(network.enrol(1), port)).Watch(directory_pb2.WatchRequest())
+    await stream.read()
+    call = asyncio.ensure_future((await hosting.broker(network.enrol(2), port)).Submit(submit_request()))
+    await begun.wait()
+    stopping = asyncio.create_task(server.stop(AN_HOUR))
+    assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+    assert not stopping.done()
+    goes_on.set()
+    assert (await call).state == "done"
+    await stopping
+
+
+async def test_a_stream_that_comes_while_the_server_stops_is_told_at_once(hosting: Any, network: Any) -> None:
+    port = await hosting.watch(forever)
+    hosting.watched._gate.end_endless()
+    stream = (await hosting.events(network.enrol(1), port)).Watch(directory_pb2.WatchRequest())
+    assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_stream_with_an_end_of_its_own_has_the_grace_to_come_to_it(hosting: Any, network: Any) -> None:
+    goes_on = asyncio.Event()
+
+    class Roster(directory_pb2_grpc.RosterServicer):
+        async def ListEntries(self, request: Any, context: Any) -> Any:
+            yield directory_pb2.ListEntriesResponse()
+            await goes_on.wait()
+            yield directory_pb2.ListEntriesResponse()
+
+    server = hosting.server()
+    service = directory_pb2.DESCRIPTOR.services_by_name["Roster"]
+    server.add(service, directory_pb2_grpc.add_RosterServicer_to_server, Roster())
+    async with network.enrol(1).channel(await hosting.start(server)) as channel:
+        stream = aiter(directory_pb2_grpc.RosterStub(channel).ListEntries(directory_pb2.ListEntriesRequest()))
+        await anext(stream)
+        stopping = asyncio.create_task(server.stop(AN_HOUR))
+        await asyncio.sleep(0)  # it has begun
+        goes_on.set()
+        assert len([each async for each in stream]) == 1
+    await stopping
+
+
+async def test_whoever_follows_the_health_does_not_keep_the_server_from_stopping(hosting: Any, network: Any) -> None:
+    server = hosting.server()
+    register(server, ok)
+    async with network.enrol(1).channel(await hosting.start(server)) as channel:
+        stream = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await stream.read()).status == health_pb2.HealthCheckResponse.SERVING
+        await server.stop(AN_HOUR)
+        assert await stream.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_two_servers_cannot_share_a_port(hosting: Any, network: Any) -> None:

@@ -76,17 +76,17 @@ class SenderHalf(Half):
         elif row.spool and row.packed in (0, row.spool) and self._may_put(desk, world):
             yield "uploads it", node, desk._replace(mail=row.spool)
         if row.packed and row.spool != row.packed and desk.mail != row.packed:
-            yield "misses its spool", self._lost(node, desk.mail), desk
+            yield "misses its spool", self._lost(node), desk
 
     def _may_put(self, desk: Desk, world: World) -> bool:
         """`TransferMailboxPolicy.may_write`."""
         active = all(world.standing(each) == ACTIVE for each in (self.member, self.peer))
         return active and desk.state is State.ACCEPTED and False in world.past(3)
 
-    def _lost(self, node: Node, held: int) -> Node:
-        """`Shipping._lost`: before any of it has left, it is packed anew with another key."""
-        if held:
-            return self.withdrawn(node)
+    def _lost(self, node: Node) -> Node:
+        """`Shipping._lost`: it is packed anew with another key, for nothing of it has left: what another packing has
+        brought is not counted. (Where a part has left it is withdrawn; here all of it waits there, or nothing.)
+        """
         return self.put(node, self.row(node)._replace(key=0, packed=0, spool=0))
 
     def _closed(self, node: Node) -> Node:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket as socket_of
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from tests.node.ill import certificate_until
 
 from .conftest import Cordee
 
@@ -39,7 +43,23 @@ async def test_it_says_that_the_node_does_not_run(cordee: Cordee, tmp_path: Path
     )
     assert made.code == 0, made.err
     (tmp_path / "node" / "membership.json").write_text("{}")
-    (tmp_path / "node" / "certificate.der").write_bytes(b"")
+    certificate = certificate_until(datetime.now(UTC) + timedelta(days=60))
+    (tmp_path / "node" / "certificate.der").write_bytes(certificate)
     told = await cordee("node", "doctor", "--data-dir", str(tmp_path / "node"), "--pages", "none")
     assert "not_running" in {each["finding"] for each in told.json}
     assert told.code == 7
+
+
+async def test_a_node_that_takes_no_call_is_told_from_one_that_does_not_run(cordee: Cordee, tmp_path: Path) -> None:
+    """As one that was stopped, or has no file descriptors left: the kernel goes on taking connections for it."""
+    (tmp_path / "vault.json").write_text("{")
+    path = tmp_path / "node.sock"
+    doctor = ("node", "doctor", "--data-dir", str(tmp_path), "--pages", "none", "--socket", str(path))
+    with socket_of.socket(socket_of.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        told = {each["finding"] for each in (await cordee(*doctor)).json}
+        assert "not_answering" in told
+        assert "not_running" not in told
+    told = {each["finding"] for each in (await cordee(*doctor)).json}
+    assert "not_answering" not in told

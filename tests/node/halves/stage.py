@@ -120,15 +120,25 @@ class Line:
             raise self.state
         return pb.GetTransferResponse(state=str(self.state))
 
-    async def waiting_bytes(self, transfer: TransferId) -> int:
-        return len(self.held.get(transfer, b""))
+    async def waiting_bytes(self, transfer: TransferId, *, begins: bytes = b"") -> int:
+        held = self.held.get(transfer, b"")
+        return len(held) if begins.startswith(held[: len(begins)]) else 0
 
-    async def put(self, transfer: TransferId, *, offset: int, pieces: AsyncIterator[bytes], anew: bool = False) -> int:
+    async def put(
+        self,
+        transfer: TransferId,
+        *,
+        offset: int,
+        pieces: AsyncIterator[bytes],
+        anew: bool = False,
+        begins: bytes = b"",
+    ) -> int:
         self.puts.append((offset, anew))
         breaks = self.put_breaks.pop(0) if self.put_breaks else None
         if isinstance(breaks, CordeeError):
             raise breaks
         held = b"" if anew else self.held.get(transfer, b"")
+        assert begins.startswith(held[: len(begins)]), "nothing after another packing"
         assert len(held) == offset, "no gap and nothing twice"
         async for piece in pieces:
             held += piece if breaks is None else piece[: max(0, breaks - len(held))]

@@ -230,6 +230,24 @@ async def test_what_an_earlier_process_sent_is_not_taken_for_what_was_packed_sin
     assert marseille.state(made.transfer) is State.RECEIVED
 
 
+@pytest.mark.parametrize("part", ["a part", "all of it"])
+async def test_what_an_earlier_process_sent_and_is_counted_only_now_is_not_taken_for_it_either(
+    stage: Stage, paris: Half, marseille: Half, spooled: None, part: str
+) -> None:
+    """The directory still closed that upload when this one began, and broke."""
+    made = await stage.accepted(paris, marseille, files=1)
+    paris.line.put_breaks = [Unreachable(peer="mailbox")]
+
+    def counted() -> None:
+        size = paris.row(made.transfer).total_bytes if part == "all of it" else 30_000
+        paris.line.held[made.transfer] = bytes(size)
+
+    paris.at("node.ship.packed", counted)
+    await paris.shipping.run(made.transfer)
+    assert paris.line.puts == [(0, True), (0, True)]
+    assert paris.line.held[made.transfer][: content.HEADER_SIZE] == paris.row(made.transfer).ciphertext_header
+
+
 async def test_what_was_kept_in_memory_is_spooled_as_it_is(tmp_path: Path) -> None:
     packed = spool.Packed(5, b"abcde", spooled=False, kept=(b"abc", b"de"))
     assert _spooled(tmp_path / "out", packed) == spool.Packed(5, b"abcde", spooled=True)

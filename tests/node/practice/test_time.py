@@ -59,7 +59,7 @@ async def test_an_offer_without_an_answer_ends_and_the_guide_goes_on(tmp_path: P
             await offered_to_who_does_not_answer(practice, attempt)
 
             async def ticks() -> list[bool]:
-                told = guide_of(practice, await practice.facts(), BY_ID["w3"], attempt=attempt)
+                told = guide_of(practice, await practice.facts(), BY_ID["w3"])
                 return [each.done for each in told.steps]
 
             await eventually(lambda: _are(ticks, [True, True, False, False, False]), what="an offer that waits")

@@ -2,24 +2,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import grpc
 import pytest
 from sqlalchemy import Connection
 
-from cordee.errors import Conflict, InvalidInput, NotCovered, NotFound, NotInThisState, OfferAlreadyOpen
+from cordee.errors import (
+    Conflict,
+    InvalidInput,
+    NotCovered,
+    NotFound,
+    NotInThisState,
+    OfferAlreadyOpen,
+    Unreachable,
+)
 from cordee.ids import TransferId
 from cordee.runtime.rpc_errors import from_rpc_error
 from cordee.v1 import node_pb2
 from node import records, transfer_store
 from node.app import Node
-from node.cli.client import Client
+from node.cli.client import Client, connect
 from node.rpc.access import ACCESS
+from node.rpc.listener import served
 from node.terms import Terms
 from tests.builders import Network
+from tests.neighbours import eventually
 
-from ..association import act_body, case_body, profiles
+from ..association import PASSWORD, act_body, case_body, profiles
 
 PURPOSE = "specialised_support"
 
@@ -100,6 +111,20 @@ async def test_a_watch_tells_the_present_state_then_each_change(client: Client, 
         while (await anext(changes)).transfer.state != "withdrawn":
             pass
     call.cancel()
+
+
+async def test_whoever_follows_transfers_does_not_keep_a_node_from_stopping(association: Node, content):
+    async with AsyncExitStack() as serving:
+        path = await serving.enter_async_context(served(association, association.data_dir / "t" / "s", grace=3600))
+        async with connect(path) as anyone:
+            answer = await anyone.sessions.SignIn(node_pb2.SignInRequest(name="Hélène", password=PASSWORD))
+        async with connect(path, answer.token) as client:
+            await client.transfers.OfferTransfer(node_pb2.OfferTransferRequest(content=content, kind="transfer"))
+            changes = aiter(client.transfers.WatchTransfers(node_pb2.WatchTransfersRequest()))
+            assert (await anext(changes)).transfer.state == "offered"
+            await serving.aclose()  # the hour is not waited for
+            assert isinstance(await refusal(anext(changes)), Unreachable)
+    await eventually(lambda: not association.house.changes._watchers, what="no watcher")
 
 
 async def test_an_open_transfer_keeps_its_case_from_being_erased(client: Client, content, sign_in):

@@ -160,9 +160,10 @@ async def test_what_was_over_long_ago_is_not_told(street: Street, reader: Browse
 async def test_it_ends_when_the_pages_are_served_no_more(street: Street) -> None:
     paris, _ = pair(street)
     async with AsyncExitStack() as served:
-        address = await served.enter_async_context(serving(paris.here, Listening()))
+        address = await served.enter_async_context(serving(paris.here, Listening(), grace=3600))
         async with browser(paris, "Camille", Role.HANDLER, base=address) as opened, stream(opened) as lines:
             await anext(lines)
-            async with asyncio.timeout(10):
-                await served.aclose()
+            await served.aclose()  # it does not wait for its grace
+            told = [line async for line in lines]
+            assert "event: over" not in told, "the page asks again, once the node is back"
     await eventually(lambda: not paris.here.house.changes._watchers, what="no watcher")
