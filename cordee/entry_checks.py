@@ -7,17 +7,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
 
 from cordee.entries import entry_digest
 from cordee.errors import N_
 from cordee.ids import Digest, KeyId
 from cordee.members import Roster
-from cordee.signing import SigningPublicKey, verify_signature
+from cordee.signing import MAX_BODY, SigningPublicKey, parse_message, verify_signature
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 
-__all__ = ["Breach", "Rule", "Step", "check_place", "check_signatures", "grown", "new_key", "require", "time_of"]
+__all__ = [
+    "Breach",
+    "Rule",
+    "Step",
+    "check_place",
+    "check_signatures",
+    "grown",
+    "new_key",
+    "require",
+    "statement_of",
+    "time_of",
+]
+
+M = TypeVar("M", bound=Message)
 
 
 class Rule(StrEnum):
@@ -67,6 +82,17 @@ def require(holds: bool, rule: Rule) -> None:
         raise Breach(rule)
 
 
+def statement_of(entry: v1.Entry, kind: type[M], max_size: int = MAX_BODY) -> M:
+    """The statement inside an entry. Its body is no longer than its fields need: of one that is written twice all but
+    the last would be read by nobody, and stand in the log for ever.
+
+    Raises: Breach, MalformedStatement.
+    """
+    statement = parse_message(entry.body, kind, max_size)
+    require(statement.ByteSize() == len(entry.body), Rule.MALFORMED)
+    return statement
+
+
 @dataclass(frozen=True)
 class Step:
     """An entry that is next about its subject, signed as its kind asks for."""
@@ -91,13 +117,15 @@ def check_place(
     """What every entry but the genesis must show: signatures, then network, then its place, then its time.
 
     `signers` may sign, `at_least` so many must; `previous` and `not_before` are the digest and the time of the last
-    entry about the same subject; `latest` is the directory's limit, if there is one.
+    entry about the same subject; `latest` is the directory's limit, if there is one, but never before `not_before`.
 
     Raises: Breach, MalformedStatement, BadSignature.
     """
     check_signatures(entry, signers, at_least=at_least)
     require(statement.network == roster.network, Rule.WRONG_NETWORK)
     require(statement.previous == previous, Rule.WRONG_PREVIOUS)
+    # What follows an entry from the future bears that entry's time: else its subject would be out of everybody's reach.
+    latest = None if latest is None else max(latest, not_before)
     time = time_of(statement, not_before=not_before, latest=latest)
     return Step(roster=roster, statement=statement, digest=entry_digest(entry), time=time)
 

@@ -615,6 +615,13 @@ class TooManyCards(TooManyRequests):
     remedy = N_("Wait a few minutes, then publish it again; nothing else has to wait.")
 
 
+class TooManyEntries(TooManyRequests):
+    """The member wrote too much about itself into the log: every association keeps each entry for ever."""
+
+    message = N_("Too many entries about this association were added to the log.")
+    remedy = N_("Wait some hours; what is still to be done then goes on by itself. Tell the network's administrators.")
+
+
 class TooManyBytes(TooManyRequests):
     """More was uploaded in a day than a member may, counting what was sent again."""
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cordee.entry_checks import Rule, Step, check_place, grown, new_key, require
+from cordee.entry_checks import Rule, Step, check_place, grown, new_key, require, statement_of
 from cordee.ids import Digest, KeyId
 from cordee.members import AuthorityTrust, Roster
 from cordee.policy import MAX_ADMINISTRATORS, Policy
-from cordee.signing import MAX_BODY, parse_message
 from cordee.times import moment_of
 from cordee.v1 import statements_pb2 as v1
 
@@ -94,7 +93,7 @@ def govern(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
     step = check_place(
         roster,
         entry,
-        parse_message(entry.body, statement, MAX_BODY),
+        statement_of(entry, statement),
         signers=roster.administrators,
         at_least=roster.policy.threshold,
         previous=roster.last_governance_entry,

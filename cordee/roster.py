@@ -38,6 +38,7 @@ from cordee.entry_checks import (
     grown,
     new_key,
     require,
+    statement_of,
     time_of,
 )
 from cordee.errors import BadSignature, EntryRefused, MalformedKey, MalformedStatement
@@ -47,7 +48,7 @@ from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import AuthorityTrust, Head, Member, MemberState, Roster, authority_digest, registration_digest
 from cordee.policy import MAX_ADMINISTRATORS, Policy
 from cordee.recovery import announced, objected, recovered, revoked, still_held, with_identity
-from cordee.signing import MAX_BODY, MAX_SIGNED, SigningPublicKey, member_id_of, parse_message
+from cordee.signing import MAX_SIGNED, SigningPublicKey, member_id_of, parse_message
 from cordee.v1 import statements_pb2 as v1
 
 __all__ = [
@@ -106,7 +107,7 @@ def replay(entries: Iterable[v1.Entry]) -> Roster:
 
 def _found(entry: v1.Entry, latest: datetime | None) -> Roster:
     require(entry.type == v1.Genesis.DESCRIPTOR.full_name, Rule.NO_GENESIS)
-    genesis = parse_message(entry.body, v1.Genesis, _MAX_GENESIS_BODY)
+    genesis = statement_of(entry, v1.Genesis, _MAX_GENESIS_BODY)
     require(1 <= len(genesis.administrators) <= MAX_ADMINISTRATORS, Rule.TOO_MANY_ADMINISTRATORS)
     keys = [SigningPublicKey.from_message(key) for key in genesis.administrators]
     administrators = {key.key_id: key for key in keys}
@@ -167,7 +168,7 @@ _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 
 
 def _admit(roster: Roster, entry: v1.Entry, latest: datetime | None) -> Roster:
-    statement = parse_message(entry.body, v1.MemberAdmitted, MAX_BODY)
+    statement = statement_of(entry, v1.MemberAdmitted)
     step = check_place(
         roster,
         entry,
@@ -224,7 +225,7 @@ class _MemberRule:
 
 
 def _change_member(roster: Roster, entry: v1.Entry, rule: _MemberRule, latest: datetime | None) -> Roster:
-    statement: Any = parse_message(entry.body, rule.statement, MAX_BODY)
+    statement: Any = statement_of(entry, rule.statement)
     member = roster.members.get(MemberId(statement.member))
     if member is None:
         raise Breach(Rule.NO_SUCH_MEMBER)

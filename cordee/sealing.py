@@ -46,19 +46,25 @@ OVERHEAD = 1136
 _MLKEM_KEY_SIZE = 1184
 _MLKEM_SEED_SIZE = 64
 _LENGTH_SIZE = 4
+_ANY_X25519 = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 class SealingPublicKey(bytes):
     """What others seal to: 1,184 bytes of ML-KEM-768, then 32 of X25519. It stands in statements as it is.
 
-    Raises: MalformedKey where the length is wrong or the ML-KEM part is not reduced (FIPS 203 §7.2).
+    Raises: MalformedKey where the length is wrong, the ML-KEM part is not reduced (FIPS 203 §7.2), or the X25519 part
+    is a point of low order (RFC 7748 §6.1): nobody could seal to it, and whoever must answer would have no way to.
     """
 
     def __new__(cls, value: bytes) -> Self:
         """Check the key once, at the door."""
         key = super().__new__(cls, value)
         key._library_key()
+        try:
+            _ANY_X25519.exchange(X25519PublicKey.from_public_bytes(key[_MLKEM_KEY_SIZE:]))
+        except ValueError as error:  # every private key gives zero with such a point
+            raise MalformedKey(what=N_("sealing key")) from error
         return key
 
     @classmethod
@@ -125,12 +131,8 @@ def seal(secret: bytes, *, to: SealingPublicKey, info: bytes) -> bytes:
 
     The result is 1,136 bytes longer than `secret`. `info` must be what the opener expects: `frame(label, …)`.
 
-    Raises: MalformedKey if `to` has an X25519 part of low order, with which nothing would be secret.
     """
-    try:
-        return _SUITE.encrypt(secret, to._library_key(), info)
-    except ValueError as error:
-        raise MalformedKey(what=N_("sealing key")) from error
+    return _SUITE.encrypt(secret, to._library_key(), info)
 
 
 def open_sealed(sealed: bytes, *, key: SealingKey, info: bytes, what: str = N_("The sealed text")) -> bytes:
@@ -149,7 +151,7 @@ def seal_padded(secret: bytes, *, to: SealingPublicKey, info: bytes, bucket: int
 
     Inside: 4 bytes of big-endian length, the secret, zeros up to a multiple of `bucket` bytes.
 
-    Raises: MalformedKey as `seal` does; ValueError where `bucket` is not positive.
+    Raises: ValueError where `bucket` is not positive.
     """
     _check_bucket(bucket)
     used = _LENGTH_SIZE + len(secret)

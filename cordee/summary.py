@@ -143,7 +143,7 @@ class Report:
 def seal_summary(summary: v1.Summary, *, parties: Parties, to: SealingPublicKey) -> bytes:
     """Seal the capacity query of an offer to the recipient's card. It names nobody.
 
-    Raises: InvalidInput where a field breaks its bound, or all together do not fit; MalformedKey.
+    Raises: InvalidInput where a field breaks its bound, or all together do not fit.
     """
     problem = _summary_problem(summary)
     if problem:
@@ -246,7 +246,7 @@ def transcript(offer: Digest, answer: Digest) -> bytes:
 
 
 def seal_content_key(key: bytes, *, to: SealingPublicKey, offer: Digest, answer: Digest) -> bytes:
-    """Seal a shipment's content key to the one-time key of its acceptance. Raises: MalformedKey, ValueError."""
+    """Seal a shipment's content key to the one-time key of its acceptance. Raises: ValueError."""
     if len(key) != KEY_SIZE:
         raise ValueError("a content key has 32 bytes")
     return seal(key, to=to, info=frame(Label.CONTENT_KEY, transcript(offer, answer)))

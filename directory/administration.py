@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,15 +18,16 @@ from cordee.runtime.clock import Clock
 from cordee.runtime.database import Database
 from cordee.signing import MAX_SIGNED, parse_message, verify_signature
 from cordee.v1 import statements_pb2 as v1
-from directory.roster_store import RosterStore, count_pending, require_recent, would_apply
+from directory.roster_store import RosterStore, require_recent, would_apply
 from directory.store import micros, table_of
 from directory.store.roster import PendingEntryRow
 
 __all__ = ["BY_ADMINISTRATORS", "Gathered", "Governance"]
 
 _PENDING = table_of(PendingEntryRow)
-_MAX_PENDING = 256
-_MAX_ALONE = 64  # entries that one administrator alone has signed: who stole a key must not fill the list
+_MAX_OF_ONE = (
+    64  # waiting entries that bear one administrator's signature: whose keys are stolen must not fill the list
+)
 
 BY_ADMINISTRATORS = frozenset(
     message.DESCRIPTOR.full_name
@@ -107,7 +109,7 @@ class Governance:
     def _merge(self, tx: Connection, digest: Digest, entry: v1.Entry, roster: Roster) -> v1.Entry:
         known = tx.execute(select(_PENDING.c.entry).where(_PENDING.c.digest == digest)).scalar()
         if known is None:
-            _require_room(tx, entry)
+            _require_room(tx, entry, roster)
         signatures = {one.signer: one for one in entry.signatures}
         for one in v1.Entry.FromString(known).signatures if known is not None else ():
             if KeyId(one.signer) in roster.administrators:  # who is none any more does not count
@@ -126,15 +128,18 @@ class Governance:
         return merged
 
 
-def _require_room(tx: Connection, entry: v1.Entry) -> None:
-    """For one entry more. Raises: TooManyRequests."""
-    if count_pending(tx) >= _MAX_PENDING:
-        raise TooManyRequests()
+def _require_room(tx: Connection, entry: v1.Entry, roster: Roster) -> None:
+    """For one entry more of each of its signers; one that need not wait needs none. Raises: TooManyRequests.
+
+    All together have no limit: a few who may not decide alone would reach it, and keep the others from beginning what
+    removes them.
+    """
     signers = {one.signer for one in entry.signatures}
-    if len(signers) > 1:
+    if len(signers) >= roster.policy.threshold:
         return
     waiting = [v1.Entry.FromString(row) for row in tx.execute(select(_PENDING.c.entry)).scalars()]
-    if sum({one.signer for one in each.signatures} == signers for each in waiting) >= _MAX_ALONE:
+    counts = Counter(one.signer for each in waiting for one in each.signatures)
+    if any(counts[signer] >= _MAX_OF_ONE for signer in signers):
         raise TooManyRequests()
 
 

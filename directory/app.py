@@ -44,7 +44,7 @@ from directory.knowledge import Knowledge
 from directory.lastsigned import LastSigned
 from directory.mailbox_policy import TransferMailboxPolicy
 from directory.membership import Membership
-from directory.quotas import cards_published, uploads
+from directory.quotas import own_entries, uploads
 from directory.recovery import Recovery
 from directory.restoration import Restorations, is_a_copy, note_restore
 from directory.roster_store import RosterStore
@@ -211,8 +211,8 @@ class _Grown:
     async def __call__(self, roster: Roster, entry: v1.Entry) -> None:
         directory = self._directory
         member = _subject(entry)
+        await directory.cards.on_grown(member)
         if member is not None:
-            await directory.cards.on_grown(member)
             found = roster.members.get(member)
             if found is not None and found.state is not MemberState.ACTIVE:
                 await directory.guard.revoke(member)
@@ -357,9 +357,7 @@ def _host(members: Server, front: Server, directory: Directory) -> None:
     members.add(
         services["Roster"],
         grpc.add_RosterServicer_to_server,
-        RosterServicer(
-            directory.rosters, directory.cards, events, directory.knowledge, cards_published(directory.clock)
-        ),
+        RosterServicer(directory.rosters, directory.cards, events, directory.knowledge, own_entries(directory.clock)),
     )
     members.add(services["Broker"], grpc.add_BrokerServicer_to_server, BrokerServicer(broker))
     members.add(services["Events"], grpc.add_EventsServicer_to_server, EventsServicer(events))

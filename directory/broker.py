@@ -193,7 +193,10 @@ class Broker:
         One that is later than the restore comes as any other step does; by its author's own clock, which may be as far
         ahead of ours as it was when the statement was taken.
 
-        Raises: WrongParty, InvalidInput, and what reading the statements raises.
+        What goes on with them keeps the policy's limits: nobody can tell when it was really signed.
+
+        Raises: WrongParty, InvalidInput, TooManyOffers, QuotaExceeded, StatementRefused, TooLarge, and what reading the
+        statements raises.
         """
         restored, now = self._restorations.last, self._clock.now()
         peeked = [peek(signed) for signed in given]
@@ -217,9 +220,15 @@ class Broker:
         both = taking_back.merged(taken, [Taken(kind, earlier[kind], State.OFFERED) for kind in kinds])
         before = _Before(self, both, self._rosters.roster, now)
         statements = [before.read(earlier[kind], kind, tree=self._rosters.root_at) for kind in kinds]
+        policy = self._rosters.roster.policy
+        goes_on = taking_back.state_after([each.kind for each in both]) not in END_STATES
+        if goes_on:
+            taking_back.require_within(statements, policy)
+        if found is None:
+            self._offers.spend(parties.sender, error=TooManyOffers)
 
         def step(tx: Connection) -> tuple[State | None, int]:
-            return taking_back.take_back(tx, statements, now=now)
+            return taking_back.take_back(tx, statements, now=now, quota=policy.mailbox_quota if goes_on else None)
 
         state, added = await self._db.write(step)
         if added:

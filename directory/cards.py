@@ -10,8 +10,18 @@ from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cordee.card import Card
-from cordee.errors import N_, CardRefused, InvalidInput, KeyTaken, NameTaken, NotAMember, NotFound, WrongParty
-from cordee.ids import Digest, MemberId
+from cordee.errors import (
+    N_,
+    CardRefused,
+    InvalidInput,
+    KeyTaken,
+    NameTaken,
+    NotAMember,
+    NotFound,
+    TooManyCards,
+    WrongParty,
+)
+from cordee.ids import Digest, KeyId, MemberId
 from cordee.members import Roster
 from cordee.profile import Profile
 from cordee.runtime.clock import Clock
@@ -19,6 +29,7 @@ from cordee.runtime.database import Database
 from cordee.runtime.prepared import prepared
 from cordee.signing import Signed
 from cordee.v1 import statements_pb2 as v1
+from directory import quotas
 from directory.roster_store import RosterStore
 from directory.store import table_of
 from directory.store.roster import CardRow, RevisionRow
@@ -29,6 +40,7 @@ _CARD, _REVISION = table_of(CardRow), table_of(RevisionRow)
 _END_OF_CARD: dict[str, type[v1.MemberRemoved | v1.MemberRecovered]] = {
     message.DESCRIPTOR.full_name: message for message in (v1.MemberRemoved, v1.MemberRecovered)
 }
+_LEFT = v1.AdministratorRemoved.DESCRIPTOR.full_name
 _PAGE = 32
 _REFUSAL = prepared(select(_CARD.c.refusal).where(_CARD.c.member == bindparam("member")))
 _AFTER = prepared(
@@ -41,6 +53,11 @@ _AFTER = prepared(
     .limit(_PAGE)
 )
 _MAX_REASON = 1000  # characters
+_LOOKS_LIKE = str.maketrans(
+    "авекмнорстухіјѕһүѵԁԛԝαβεζηικμνορτυχօսոıɑɡ",
+    "abekmhopctyxijshyvdqwabezhikmnoptyxouniag",
+)
+"""Small letters, as they or their capitals look."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,7 @@ class CardIndex:
         self._db = db
         self._rosters = rosters
         self._clock = clock
+        self._published = quotas.cards_published(clock)
         self._by_key: dict[bytes, MemberId] = {}
         self._keys: dict[MemberId, tuple[Digest, Digest | None]] = {}
         self.revision = 0
@@ -102,8 +120,10 @@ class CardIndex:
     async def publish(self, caller: MemberId, signed: Signed, profile: bytes) -> int:
         """Take a member's new card; the same one again is answered as the first time. Returns its revision.
 
-        Raises: CardRefused (also for a number that is not higher), WrongParty, InvalidRecord, KeyTaken, NameTaken.
+        Raises: TooManyCards, CardRefused (also for a number that is not higher), WrongParty, InvalidRecord, KeyTaken,
+        NameTaken.
         """
+        self._published.spend(caller, error=TooManyCards)  # whichever way it comes: every node fetches each
         known = await self._db.read(lambda tx: tx.execute(select(_CARD).where(_CARD.c.member == caller)).one_or_none())
         if known is not None and known.card == signed.to_bytes():
             return int(known.revision)
@@ -175,10 +195,15 @@ class CardIndex:
         ended = _END_OF_CARD.get(entry.type)
         if ended is not None:
             tx.execute(delete(_CARD).where(_CARD.c.member == ended.FromString(entry.body).member))
+        elif entry.type == _LEFT:
+            _take_back_refusals(tx, KeyId(v1.AdministratorRemoved.FromString(entry.body).administrator))
 
-    async def on_grown(self, member: MemberId) -> None:
-        """After an entry about a member: its card may have come or gone."""
-        await self._reread(member)
+    async def on_grown(self, member: MemberId | None) -> None:
+        """After an entry, about a member or the government: cards may have come or gone, or be shown again."""
+        if member is not None:
+            await self._reread(member)
+        else:
+            self.revision = max(self.revision, await self._db.read(_last_revision))
 
     async def _reread(self, member: MemberId) -> None:
         query = select(_CARD.c.key_digest, _CARD.c.former_key_digest).where(_CARD.c.member == member)
@@ -211,9 +236,11 @@ def require_reason(reason: str) -> None:
 
 
 def fold(name: str) -> str:
-    """A name without what eyes pass over: case, accents, width, spaces."""
+    """A name without what eyes pass over: case, accents, width, spaces, and which alphabet a letter is of that looks
+    the same in several.
+    """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(each for each in plain if each.isalnum())
+    return "".join(each for each in plain.translate(_LOOKS_LIKE) if each.isalnum())
 
 
 def require_unused(tx: Connection, member: MemberId, key: Digest, profile: Profile) -> None:
@@ -254,6 +281,16 @@ def put_card(tx: Connection, card: Card, profile: bytes, parsed: Profile) -> int
     statement = upsert(_CARD).values(member=card.member, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["member"], set_=values))
     return revision
+
+
+def _take_back_refusals(tx: Connection, administrator: KeyId) -> None:
+    """Of one who is no administrator any more: no node believes such a refusal, so nobody would know why a card is
+    hidden, and a stolen key could hide all of them until they run out.
+    """
+    for row in tx.execute(select(_CARD.c.member, _CARD.c.refusal).where(_CARD.c.refusal.is_not(None))).all():
+        if Signed.from_bytes(row.refusal).signer == administrator:
+            shown = {"refusal": None, "revision": _next_revision(tx)}
+            tx.execute(update(_CARD).where(_CARD.c.member == row.member).values(shown))
 
 
 def _last_revision(tx: Connection) -> int:

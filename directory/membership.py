@@ -47,8 +47,8 @@ __all__ = ["JoinRecord", "JoinState", "Membership"]
 
 _INVITATION, _JOIN, _PENDING = table_of(InvitationRow), table_of(JoinRequestRow), table_of(PendingEntryRow)
 _NAMED = ("legal_name", "registration_number", "bound_by_secrecy")
-_MAX_OPEN = 500
 _MAX_OPEN_BY_ONE = 200
+_NAME, _NUMBER = 300, 40  # characters, as a profile may have them
 _ADMITTED = v1.MemberAdmitted.DESCRIPTOR.full_name
 _REMOVED = v1.MemberRemoved.DESCRIPTOR.full_name
 _LEFT = v1.AdministratorRemoved.DESCRIPTOR.full_name
@@ -112,6 +112,9 @@ class Membership:
         if len(command.invitation) != _ID_SIZE or len(command.secret_digest) != _DIGEST_SIZE:
             raise InvalidInput(field="invitation", problem=N_("an id of 16 bytes and a digest of 32 are asked for"))
         registration_digest(command.legal_name, command.registration_number)  # raises where one is empty
+        for field, longest in (("legal_name", _NAME), ("registration_number", _NUMBER)):
+            if len(getattr(command, field)) > longest:
+                raise InvalidInput(field=field, problem=N_("it has more than {limit} characters"), limit=longest)
         expires = moment_of(command.expire_time)
         now = self._clock.now()
         if expires <= now:
@@ -139,12 +142,13 @@ class Membership:
 
         await self._db.write(step)
 
-    async def requests(self) -> list[JoinRecord]:
-        """All requests, oldest first."""
+    async def requests(self, *, start: int = 0, most: int = 100) -> list[JoinRecord]:
+        """Requests, oldest first, from an index on; `most` of them at most."""
         threshold = self._rosters.roster.policy.threshold
+        query = _REQUESTS.order_by(_JOIN.c.member).offset(start).limit(most)
 
         def read(tx: Connection) -> list[tuple[Any, Progress]]:
-            return [(row, _progress(tx, row, threshold)) for row in tx.execute(_REQUESTS).all()]
+            return [(row, _progress(tx, row, threshold)) for row in tx.execute(query).all()]
 
         return [
             JoinRecord(
@@ -159,14 +163,15 @@ class Membership:
             for row, progress in await self._db.read(read)
         ]
 
-    async def open_invitations(self) -> list[Signed]:
-        """Those that nobody has used and that have not run out, by their end."""
+    async def open_invitations(self, *, start: int = 0, most: int = 100) -> list[Signed]:
+        """Those that nobody has used and that have not run out, by their end, from an index on; `most` at most."""
         now = micros(self._clock.now())
         query = (
             select(_INVITATION.c.command)
             .where(_INVITATION.c.spent_by.is_(None), _INVITATION.c.expires_at > now)
-            .order_by(_INVITATION.c.expires_at)
-            .limit(_MAX_OPEN)
+            .order_by(_INVITATION.c.expires_at, _INVITATION.c.id)
+            .offset(start)
+            .limit(most)
         )
         rows = await self._db.read(lambda tx: tx.execute(query).scalars().all())
         return [Signed.from_bytes(row) for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cordee.runtime.clock import Clock
 from cordee.runtime.limits import Budget
 
-__all__ = ["OPEN", "UNANSWERED", "cards_published", "offers", "uploads"]
+__all__ = ["OPEN", "UNANSWERED", "cards_published", "offers", "own_entries", "uploads"]
 
 OPEN = 5_000
 """Transfers of one sender that have not ended."""
@@ -28,6 +28,11 @@ def offers(clock: Clock) -> Budget:
 def cards_published(clock: Clock) -> Budget:
     """Cards: 30 at once, one a minute. Every node fetches each of them."""
     return Budget(clock, rate=1 / 60, burst=30)
+
+
+def own_entries(clock: Clock) -> Budget:
+    """A member's entries about itself: ten at once, four a day. Every association keeps each of them for ever."""
+    return Budget(clock, rate=4 / _DAY, burst=10)
 
 
 def uploads(clock: Clock) -> Budget:

@@ -6,7 +6,9 @@ what was signed last, which is kept outside the database, must be among them. A 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,6 +54,7 @@ log = logger("directory.recovery")
 
 _CARD = table_of(CardRow)
 _LOGS_AT_ONCE, _AT_ONCE = 2, 8
+_LOGS_OF_ONE, _OF_ONE = 1, 2  # of one giver: nobody has all the places
 _MAX_BYTES = 1 << 28  # of entries in one call: many times the log of a national network
 
 Grown = Callable[[Sequence[tuple[Roster, v1.Entry]]], Awaitable[None]]
@@ -74,38 +77,32 @@ class Recovery:
         self._rosters = rosters
         self._restorations = restorations
         self._clock = clock
-        self._under_way = 0
-        self._reading = 0
+        self._under_way: Counter[Hashable] = Counter()
+        self._reading: Counter[Hashable] = Counter()
         self.grown: list[Grown] = []
 
-    async def take(self, given: AsyncIterator[pb.GiveBackRequest]) -> TakenBack:
-        """One giver's parts: the start, entries, cards.
+    async def take(self, given: AsyncIterator[pb.GiveBackRequest], *, giver: Hashable = None) -> TakenBack:
+        """One giver's parts: the start, entries, cards. `giver` tells those apart who give at the same time. Whoever
+        says nothing, or shows no checkpoint of ours, takes nobody's place.
 
         Raises: TooManyRequests while others give; CheckpointRefused for a note that is none of ours; EntryRefused,
         RosterForked for entries that are not what it signs; InvalidInput; DirectoryBehind where it is not enough.
         """
-        if self._under_way >= _AT_ONCE:
-            raise TooManyRequests()
-        self._under_way += 1
-        try:
-            return await self._take(aiter(given))
-        finally:
-            self._under_way -= 1
-
-    async def _take(self, given: AsyncIterator[pb.GiveBackRequest]) -> TakenBack:
-        first = await anext(given, None)
+        parts = aiter(given)
+        first = await anext(parts, None)
         if first is None or first.WhichOneof("part") != "start":
             raise InvalidInput(field="start", problem=N_("missing"))
         checkpoint = self._opened(first.start.checkpoint)
+        with _a_place(self._under_way, giver, at_once=_AT_ONCE, of_one=_OF_ONE):
+            return await self._take(parts, checkpoint, first.start.first, giver)
+
+    async def _take(
+        self, given: AsyncIterator[pb.GiveBackRequest], checkpoint: Checkpoint, first: int, giver: Hashable
+    ) -> TakenBack:
         added = 0
         if checkpoint.size > self._rosters.size:
-            if self._reading >= _LOGS_AT_ONCE:
-                raise TooManyRequests()
-            self._reading += 1
-            try:
-                lost = await self._read(given, checkpoint, first.start.first)
-            finally:
-                self._reading -= 1
+            with _a_place(self._reading, giver, at_once=_LOGS_AT_ONCE, of_one=_LOGS_OF_ONE):
+                lost = await self._read(given, checkpoint, first)
             added = await self._rosters.bring_back(lost)
             await self._restorations.load()
             await self._tell(lost)
@@ -178,6 +175,20 @@ class Recovery:
     async def _tell(self, lost: Sequence[tuple[Roster, v1.Entry]]) -> None:
         for each in self.grown:
             await each(lost)
+
+
+@contextmanager
+def _a_place(taken: Counter[Hashable], giver: Hashable, *, at_once: int, of_one: int) -> Iterator[None]:
+    """Among those who give now. Raises: TooManyRequests where there is none left."""
+    if taken.total() >= at_once or taken[giver] >= of_one:
+        raise TooManyRequests()
+    taken[giver] += 1
+    try:
+        yield
+    finally:
+        taken[giver] -= 1
+        if not taken[giver]:
+            del taken[giver]
 
 
 def _while_in_force(signed: Signed, now: datetime) -> datetime:

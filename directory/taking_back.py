@@ -12,12 +12,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from cordee.errors import CordeeError
+from cordee.policy import Policy
 from cordee.statements import Answer, Offer, Statement
 from cordee.transfer import END_STATES, Kind, Party, State, replay, step_of
 from directory import tally, transfers
 from directory.transfers import Taken
 
-__all__ = ["ORDER", "fitting", "merged", "state_after", "take_back"]
+__all__ = ["ORDER", "fitting", "merged", "require_within", "state_after", "take_back"]
 
 ORDER = (
     Kind.OFFER,
@@ -31,6 +32,7 @@ ORDER = (
 )
 """A withdrawal before a receipt that it crossed: what was received is received either way."""
 _BY_SENDER = frozenset({Kind.OFFER, Kind.SHIPMENT, Kind.WITHDRAWAL})
+_BEFORE_AND_SINCE = 2  # quotas: what was open when the backup was made may have ended since
 
 
 def fitting(kept: Sequence[Kind], given: Sequence[Kind]) -> list[Kind]:
@@ -53,12 +55,24 @@ def state_after(kinds: Sequence[Kind]) -> State | None:
         return None
 
 
-def take_back(tx: Connection, given: Sequence[Statement], *, now: datetime) -> tuple[State | None, int]:
+def require_within(given: Sequence[Statement], policy: Policy) -> None:
+    """What goes on keeps the limits, as it does for the nodes that read it. Raises: StatementRefused, TooLarge."""
+    for each in given:
+        if isinstance(each, Offer):
+            each.require_within(policy)
+        elif isinstance(each, Answer) and each.acceptance is not None:
+            each.acceptance.require_within(policy, since=each.time)
+
+
+def take_back(
+    tx: Connection, given: Sequence[Statement], *, now: datetime, quota: int | None
+) -> tuple[State | None, int]:
     """Write what is missing, tell the other parties, and give the state with how many were added.
 
-    A transfer that time, or a removal, has ended meanwhile does not begin again.
+    A transfer that time, or a removal, has ended meanwhile does not begin again. `quota` is the sender's, None for one
+    that has ended: those that the backup knows as open and those that were open at the loss are both within it.
 
-    Raises: AnotherStatement where its token is another transfer's here.
+    Raises: AnotherStatement where its token is another transfer's here; QuotaExceeded.
     """
     id_ = given[0].transfer_id
     found, taken = transfers.find(tx, id_), transfers.statements_of(tx, id_)
@@ -69,7 +83,7 @@ def take_back(tx: Connection, given: Sequence[Statement], *, now: datetime) -> t
     if found is None:
         if not isinstance(offer, Offer) or Kind.OFFER not in added:
             return None, 0
-        found = transfers.open_transfer(tx, offer, quota=None)
+        found = transfers.open_transfer(tx, offer, quota=quota, times=_BEFORE_AND_SINCE)
     if not added:
         return found.state, 0
     before = list(taken)

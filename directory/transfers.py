@@ -259,17 +259,17 @@ def _kinds(tx: Connection, transfer: TransferId) -> list[Kind]:
     return [Kind(kind) for kind in tx.execute(_KINDS, {"transfer": transfer}).scalars()]
 
 
-def open_transfer(tx: Connection, offer: Offer, *, quota: int | None) -> Transfer:
-    """Begin a transfer; without a quota one that had begun before.
+def open_transfer(tx: Connection, offer: Offer, *, quota: int | None, times: int = 1) -> Transfer:
+    """Begin a transfer; without a quota one that had begun before, and has ended. Quotas count so many `times`.
 
     Raises: QuotaExceeded, TooManyOpenTransfers, AnotherStatement.
     """
     counted = max(offer.size_bound, MINIMUM_SIZE)  # so that announcing one byte does not make offers free
     used = used_by(tx, offer.sender)
-    if quota is not None and used + counted > quota:
-        raise QuotaExceeded(used=used, limit=quota)
+    if quota is not None and used + counted > quota * times:
+        raise QuotaExceeded(used=used, limit=quota * times)
     if quota is not None:
-        _require_few_open(tx, offer.sender, offer.recipient)
+        _require_few_open(tx, offer.sender, offer.recipient, times)
     if tx.execute(_OF_TOKEN, {"token": offer.token.id}).first() is not None:
         raise AnotherStatement(statement=N_("offer"))  # a consent token is for one transfer
     ends = expires_at(State.OFFERED, offer_expires=offer.expires, token_expires=offer.token.expires)
@@ -300,10 +300,10 @@ def open_transfer(tx: Connection, offer: Offer, *, quota: int | None) -> Transfe
     )
 
 
-def _require_few_open(tx: Connection, sender: MemberId, recipient: MemberId) -> None:
+def _require_few_open(tx: Connection, sender: MemberId, recipient: MemberId, times: int) -> None:
     """Announced bytes alone would let a member have tens of thousands open, each of them a notice to somebody."""
     everything, unanswered = tx.execute(_OPEN, {"member": sender, "to": recipient}).one()
-    for count, limit in ((everything, quotas.OPEN), (unanswered, quotas.UNANSWERED)):
+    for count, limit in ((everything, quotas.OPEN * times), (unanswered, quotas.UNANSWERED * times)):
         if count >= limit:
             raise TooManyOpenTransfers(open=count, limit=limit)
 

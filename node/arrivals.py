@@ -64,7 +64,7 @@ class Arrivals:
             transfer_store.keep_cursor(tx, sequence)
             if transfer_store.statement(tx, transfer, Kind.OFFER) is not None:
                 return
-            over = transfer_store.is_withdrawn(tx, offer.token.id)
+            over = transfer_store.is_withdrawn(tx, offer.token.id, sender=offer.sender)
             sealed = house.vault.seal(summary.SerializeToString(), place=SUMMARY_PLACE, row=transfer)
             transfer_store.insert_transfer(
                 tx,
@@ -158,7 +158,8 @@ class Arrivals:
             transfer_store.keep_cursor(tx, sequence)
             if offer is None:
                 # Tombstone first: a withdrawal may overtake the offer it withdraws (protocol §5).
-                transfer_store.withdrawn_before(tx, transfer, withdrawal.token_id, now=now)
+                by = withdrawal.sender
+                transfer_store.withdrawn_before(tx, transfer, withdrawal.token_id, sender=by, now=now)
                 return
             if not transfer_store.add_statement(tx, transfer, Kind.WITHDRAWAL, signed, ours=False, now=now):
                 return

@@ -439,11 +439,9 @@ class RosterSync:
             try:
                 told = hint is not None and self._goes_on_with(hint)
                 self._told = hint.card_revision if hint is not None else self._told
-                await self._follow_log(_Hinted(hint) if told and hint is not None else self._require_client())
-                for each in self.followed:
-                    await each(self.roster)
+                await self._follow_log_further(_Hinted(hint) if told and hint is not None else self._require_client())
                 if hint is None or not told or not 0 < hint.card_revision <= self._revision:
-                    await self._follow_cards()
+                    await self._follow_cards_and_log()
                 self._check_age()
             except (IntegrityFailure, InvalidInput, RosterStale) as refusal:
                 # The very note that was judged: asked again, the directory might show another.
@@ -486,6 +484,27 @@ class RosterSync:
             raise RosterStale(age=span_text(age), limit=span_text(self.roster.policy.freshness_limit))
         if -age > _AHEAD:
             raise CheckpointRefused(problem=N_("it is dated in the future"))
+
+    async def _follow_log_further(self, source: LogSource | _Hinted) -> None:
+        await self._follow_log(source)
+        for each in self.followed:
+            await each(self.roster)
+
+    async def _follow_cards_and_log(self) -> None:
+        """A card that does not verify is judged by a log that has not grown since: its member may have changed its key,
+        or been given another name, between our look at the log and that at the cards. Where one does so without end,
+        the cards are left until the next look: an alarm is for what nobody but the directory can have done.
+        """
+        for _ in range(_ROUNDS):
+            size = self._tree.size
+            try:
+                await self._follow_cards()
+                return
+            except (IntegrityFailure, InvalidInput):
+                await self._follow_log_further(self._require_client())
+                if self._tree.size == size:
+                    raise
+        log.info("cards.wait", size=self._tree.size)
 
     async def _follow_log(self, source: LogSource | _Hinted) -> None:
         roster = self._roster

@@ -107,7 +107,11 @@ _NEXT_WAITING = prepared(
     .limit(1)
 )
 _TAKEN = prepared(update(_STATEMENT).where(_THIS_KIND))
-_IS_WITHDRAWN = prepared(select(_WITHDRAWN.c.token_id).where(_WITHDRAWN.c.token_id == bindparam("token")))
+_IS_WITHDRAWN = prepared(
+    select(_WITHDRAWN.c.token_id).where(
+        _WITHDRAWN.c.token_id == bindparam("token"), _WITHDRAWN.c.sender.in_((bindparam("by"), b""))
+    )
+)
 _ASIDE = prepared(select(_PUT_ASIDE.c.signed).order_by(_PUT_ASIDE.c.id))
 _TAKE_UP = prepared(delete(_PUT_ASIDE).where(_PUT_ASIDE.c.digest == bindparam("statement")))
 _AT = prepared(select(_CURSOR.c.sequence).where(_CURSOR.c.name == bindparam("of")))
@@ -358,15 +362,16 @@ def replace_statement(tx: Connection, waiting: Waiting, fresh: Signed) -> bool:
 # ---- withdrawals that came first, statements put aside, and the cursor ----
 
 
-def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, now: datetime) -> None:
-    """Remember a withdrawal whose offer has not come (protocol §5)."""
-    if not is_withdrawn(tx, token):
-        tx.execute(insert(_WITHDRAWN), {"token_id": bytes(token), "transfer_id": bytes(transfer), "at": now})
+def withdrawn_before(tx: Connection, transfer: TransferId, token: TokenId, *, sender: MemberId, now: datetime) -> None:
+    """Remember a withdrawal whose offer has not come (protocol §5), and who signed it."""
+    if not is_withdrawn(tx, token, sender=sender):
+        values = {"sender": bytes(sender), "token_id": bytes(token), "transfer_id": bytes(transfer), "at": now}
+        tx.execute(insert(_WITHDRAWN), values)
 
 
-def is_withdrawn(tx: Connection, token: TokenId) -> bool:
-    """Whether a withdrawal of this token came before its offer."""
-    return tx.execute(_IS_WITHDRAWN, {"token": bytes(token)}).scalar() is not None
+def is_withdrawn(tx: Connection, token: TokenId, *, sender: MemberId) -> bool:
+    """Whether a withdrawal of this token, by the very member that offers it, came before its offer."""
+    return tx.execute(_IS_WITHDRAWN, {"token": bytes(token), "by": bytes(sender)}).scalar() is not None
 
 
 def put_aside(tx: Connection, signed: Signed, *, now: datetime) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from cordee.errors import N_, StatementRefused
+from cordee.policy import Policy
 from cordee.roster import Roster
 from cordee.sealing import SealingPublicKey
 from cordee.signing import Signed
@@ -28,6 +29,12 @@ class Acceptance:
     key_expires: datetime
     sealed_sections: bytes
     mailbox: str
+
+    def require_within(self, policy: Policy, *, since: datetime) -> None:
+        """Its key, made at the answer's time, lives no longer than the network allows. Raises: StatementRefused."""
+        if self.key_expires - since > policy.shipping_limit:
+            problem = N_("its one-time key lives longer than the policy allows")
+            raise StatementRefused(what=N_("Answer"), problem=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +106,5 @@ def _acceptance(read: Reading, body: v1.Acceptance, time: datetime) -> Acceptanc
     )
     read.require(time < acceptance.key_expires, N_("its one-time key ends before it begins"))
     if not read.history:
-        life = acceptance.key_expires - time
-        read.require(
-            life <= read.roster.policy.shipping_limit, N_("its one-time key lives longer than the policy allows")
-        )
+        acceptance.require_within(read.roster.policy, since=time)
     return acceptance

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from cordee.errors import N_, MalformedStatement, TooLarge, TransferOver
+from cordee.errors import N_, MalformedStatement, StatementRefused, TooLarge, TransferOver
 from cordee.ids import Digest, MemberId, TokenId, TransferId
+from cordee.policy import Policy
 from cordee.roster import Roster
 from cordee.signing import Signed
 from cordee.statements.base import Statement
@@ -95,13 +96,18 @@ class Offer(Statement):
         read.require(body.recipient_card >= 1, N_("it names no card"))
         read.require(body.size_bound >= 1, N_("it names no size"))
         if not history:
-            read.require(expires - time <= roster.policy.offer_life_limit, N_("it lives longer than the policy allows"))
-            if body.size_bound > roster.policy.content_size_limit:
-                raise TooLarge(what=N_("The content"), size=body.size_bound, limit=roster.policy.content_size_limit)
+            offer.require_within(roster.policy)
         if fresh:
             offer.require_in_force(now)
         read.same_root(head, tree)
         return offer
+
+    def require_within(self, policy: Policy) -> None:
+        """It lives no longer, and announces no more, than the network allows. Raises: StatementRefused, TooLarge."""
+        if self.expires - self.time > policy.offer_life_limit:
+            raise StatementRefused(what=N_("Offer"), problem=N_("it lives longer than the policy allows"))
+        if self.size_bound > policy.content_size_limit:
+            raise TooLarge(what=N_("The content"), size=self.size_bound, limit=policy.content_size_limit)
 
     def require_in_force(self, now: datetime) -> None:
         """Neither the offer's nor the token's end has passed. Raises: TransferOver."""

@@ -35,6 +35,7 @@ __all__ = ["FrontClient", "PublishedProfile", "connected", "submit_genesis"]
 _CALL_SECONDS = 30.0
 _LOG_SECONDS = 600.0
 _MAX_NODES = 10_000
+_MAX_ANSWERS = 1_000  # to one question: more than any network has requests
 _PEER = N_("The directory")
 
 
@@ -124,29 +125,37 @@ class FrontClient:
 
     async def applicants(self, roster: Roster) -> tuple[list[tuple[Applicant, int]], list[CordeeError]]:
         """Those who asked to join, each with the state that the directory tells; and why others are not believed."""
-        command = self._signed(v1.ListJoinRequests(**self._common()))
-        with reaching(_PEER):
-            answer = await self._stub.ListJoinRequests(
-                pb.ListJoinRequestsRequest(command=command), timeout=_CALL_SECONDS
-            )
+        requests, _ = await self._asked()
         good: list[tuple[Applicant, int]] = []
         bad: list[CordeeError] = []
-        for record in answer.requests:
+        for record in requests:
             try:
                 good.append((read_applicant(record, roster), record.state))
             except CordeeError as doubt:
                 bad.append(doubt)
         return good, bad
 
+    async def _asked(self) -> tuple[list[pb.JoinRequestRecord], list[v1.Signed]]:
+        """All requests to join and all open invitations, as the directory tells; nothing of them is checked yet."""
+        requests: list[pb.JoinRequestRecord] = []
+        invitations: list[v1.Signed] = []
+        for _ in range(_MAX_ANSWERS):
+            told = v1.ListJoinRequests(**self._common(), start=len(requests), start_invitations=len(invitations))
+            with reaching(_PEER):
+                answer = await self._stub.ListJoinRequests(
+                    pb.ListJoinRequestsRequest(command=self._signed(told)), timeout=_CALL_SECONDS
+                )
+            requests += answer.requests
+            invitations += answer.open_invitations
+            if not answer.more:
+                return requests, invitations
+        raise RemoteFailure(peer=_PEER, code=N_("requests without end"))
+
     async def invited(self, roster: Roster) -> list[Invited]:
         """Who has an invitation and has not asked yet; one whose invitation does not verify is left out."""
-        command = self._signed(v1.ListJoinRequests(**self._common()))
-        with reaching(_PEER):
-            answer = await self._stub.ListJoinRequests(
-                pb.ListJoinRequestsRequest(command=command), timeout=_CALL_SECONDS
-            )
+        _, invitations = await self._asked()
         found = []
-        for signed in answer.open_invitations:
+        for signed in invitations:
             with contextlib.suppress(CordeeError):
                 found.append(read_invited(signed, roster))
         return found
@@ -191,12 +200,17 @@ class FrontClient:
 
     async def pending(self) -> list[v1.Entry]:
         """Entries that want signatures, as the directory tells; nothing of them is checked yet."""
-        command = self._signed(v1.ListPendingEntries(**self._common()))
-        with reaching(_PEER):
-            answer = await self._stub.ListPendingEntries(
-                pb.ListPendingEntriesRequest(command=command), timeout=_CALL_SECONDS
-            )
-        return list(answer.entries)
+        found: list[v1.Entry] = []
+        for _ in range(_MAX_ANSWERS):
+            command = self._signed(v1.ListPendingEntries(**self._common(), start=len(found)))
+            with reaching(_PEER):
+                answer = await self._stub.ListPendingEntries(
+                    pb.ListPendingEntriesRequest(command=command), timeout=_CALL_SECONDS
+                )
+            found += answer.entries
+            if not answer.more:
+                return found
+        raise RemoteFailure(peer=_PEER, code=N_("entries without end"))
 
     async def standings(self, roster: Roster) -> dict[MemberId, Standing]:
         """How each member stands, as the directory tells; what it cannot make up is verified. Only known members."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
 
+from google.protobuf.message import Message
+
+from cordee.errors import N_, InvalidInput
 from cordee.ids import MemberId
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
@@ -22,6 +25,14 @@ from directory.standings import Standings
 from directory.yearbook import Yearbook
 
 __all__ = ["AdministrationServicer"]
+
+_PAGE = 64
+_PAGE_BYTES = (
+    192 * 1024
+)  # and one more: what an administrator's machine takes in one answer is a little over a mebibyte
+_FURTHEST = 2**31
+
+P = TypeVar("P", bound=Message)
 
 
 class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
@@ -61,7 +72,8 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
 
     async def ListJoinRequests(self, request: pb.ListJoinRequestsRequest, context: Any) -> pb.ListJoinRequestsResponse:
         """Who asked to join."""
-        self._commands.check(request.command, v1.ListJoinRequests)
+        command, _ = self._commands.check(request.command, v1.ListJoinRequests)
+        _require_place(command.start, command.start_invitations)
         records = [
             pb.JoinRequestRecord(
                 join_request=each.request.to_message(),
@@ -73,10 +85,12 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
                 progress=each.progress.to_message(),
                 refusal_reason=each.progress.reason,
             )
-            for each in await self._membership.requests()
+            for each in await self._membership.requests(start=command.start, most=_PAGE + 1)
         ]
-        invitations = [each.to_message() for each in await self._membership.open_invitations()]
-        return pb.ListJoinRequestsResponse(requests=records, open_invitations=invitations)
+        open_now = await self._membership.open_invitations(start=command.start_invitations, most=_PAGE + 1)
+        requests, others = _page(records)
+        invitations, more = _page([each.to_message() for each in open_now])
+        return pb.ListJoinRequestsResponse(requests=requests, open_invitations=invitations, more=others or more)
 
     async def RefuseJoinRequest(
         self, request: pb.RefuseJoinRequestRequest, context: Any
@@ -113,8 +127,10 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
         self, request: pb.ListPendingEntriesRequest, context: Any
     ) -> pb.ListPendingEntriesResponse:
         """Entries that want signatures."""
-        self._commands.check(request.command, v1.ListPendingEntries)
-        return pb.ListPendingEntriesResponse(entries=await self._governance.pending())
+        command, _ = self._commands.check(request.command, v1.ListPendingEntries)
+        _require_place(command.start)
+        entries, more = _page((await self._governance.pending())[command.start : command.start + _PAGE + 1])
+        return pb.ListPendingEntriesResponse(entries=entries, more=more)
 
     async def ReadFigures(self, request: pb.ReadFiguresRequest, context: Any) -> pb.ReadFiguresResponse:
         """What may be told of a closed year."""
@@ -156,3 +172,20 @@ class AdministrationServicer(directory_pb2_grpc.AdministrationServicer):
                 answer.held.CopyFrom(each.held.to_message())
                 answer.heard_time.CopyFrom(timestamp_of(each.heard_at))
             yield answer
+
+
+def _require_place(*starts: int) -> None:
+    if any(start > _FURTHEST for start in starts):
+        raise InvalidInput(field="start", problem=N_("there are not so many"))
+
+
+def _page(parts: Sequence[P]) -> tuple[list[P], bool]:
+    """As many as one answer may hold, one at least; and whether some are left."""
+    taken: list[P] = []
+    size = 0
+    for part in parts[:_PAGE]:
+        size += part.ByteSize()
+        if taken and size > _PAGE_BYTES:
+            break
+        taken.append(part)
+    return taken, len(taken) < len(parts)

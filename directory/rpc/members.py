@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cordee.errors import Refused, TooManyCards, WrongParty
+from cordee.errors import Refused, TooManyEntries, WrongParty
 from cordee.ids import MemberId, TransferId
 from cordee.runtime.interceptors import caller, endless
 from cordee.runtime.limits import Budget
@@ -48,17 +48,17 @@ class MembershipServicer(directory_pb2_grpc.MembershipServicer):
 
 
 class RosterServicer(directory_pb2_grpc.RosterServicer):
-    """See `RosterStore`, `CardIndex` and `Knowledge`. `published` counts the cards of each member."""
+    """See `RosterStore`, `CardIndex` and `Knowledge`. `entered` counts the entries of each member about itself."""
 
     def __init__(
-        self, rosters: RosterStore, cards: CardIndex, events: Events, knowledge: Knowledge, published: Budget
+        self, rosters: RosterStore, cards: CardIndex, events: Events, knowledge: Knowledge, entered: Budget
     ) -> None:
         self._rosters = rosters
         self._cards = cards
         self._events = events
         self._restorations = events.restorations
         self._knowledge = knowledge
-        self._published = published
+        self._entered = entered
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         """The newest checkpoint."""
@@ -73,13 +73,17 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
             yield pb.ListEntriesResponse(entry=entry)
 
     async def AppendEntry(self, request: pb.AppendEntryRequest, context: Any) -> pb.AppendEntryResponse:
-        """A member's own entry: about itself, of the kinds that members sign."""
+        """A member's own entry: about itself, of the kinds that members sign. Raises: TooManyEntries, and what
+        `RosterStore.append` raises.
+        """
         statement: type[Message] | None = _BY_MEMBERS.get(request.entry.type)
         if statement is None:
             raise Refused(entry=request.entry.type)
         about: Any = parse_message(request.entry.body, statement, MAX_BODY)
         if MemberId(about.member) != caller(context).member:
             raise WrongParty(what=statement.DESCRIPTOR.name)
+        if statement is not v1.RecoveryObjected:  # of these there are no more than administrators have announced
+            self._entered.spend(caller(context).member, error=TooManyEntries)
         return pb.AppendEntryResponse(index=await self._rosters.append(request.entry))
 
     async def TellHeldCheckpoint(
@@ -90,8 +94,7 @@ class RosterServicer(directory_pb2_grpc.RosterServicer):
         return pb.TellHeldCheckpointResponse()
 
     async def PublishCard(self, request: pb.PublishCardRequest, context: Any) -> pb.PublishCardResponse:
-        """The caller's new card. Raises: TooManyCards, and what `CardIndex.publish` raises."""
-        self._published.spend(caller(context).member, error=TooManyCards)
+        """The caller's new card. Raises: what `CardIndex.publish` raises."""
         signed = Signed.from_message(request.card)
         revision = await self._cards.publish(caller(context).member, signed, request.profile)
         self._events.card_published(revision)

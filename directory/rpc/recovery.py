@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from cordee.runtime.interceptors import address_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
 from directory.recovery import Recovery
@@ -24,5 +25,5 @@ class RecoveryServicer(directory_pb2_grpc.RecoveryServicer):
     async def GiveBack(self, requests: AsyncIterator[pb.GiveBackRequest], context: Any) -> pb.GiveBackResponse:
         """Entries and cards."""
         async with asyncio.timeout(_LONGEST):
-            taken = await self._recovery.take(requests)
+            taken = await self._recovery.take(requests, giver=address_of(context.peer()))
         return pb.GiveBackResponse(entries=taken.entries, cards=taken.cards)

@@ -94,6 +94,15 @@ _EVIDENCE_VIEWS = (
 )
 
 
+_WITHDRAWN_BY = (
+    """CREATE TABLE withdrawn_by (
+        sender BLOB NOT NULL, token_id BLOB NOT NULL, transfer_id BLOB NOT NULL, at DATETIME NOT NULL,
+        PRIMARY KEY (sender, token_id))""",
+    "INSERT INTO withdrawn_by (sender, token_id, transfer_id, at) SELECT x'', token_id, transfer_id, at FROM withdrawn",
+    "DROP TABLE withdrawn",
+)
+
+
 def _second_factor(tx: Connection) -> None:
     """From 1 to 2: the second factor, stages of a session, cases that were opened for a reason."""
     for statement in _SECOND_FACTOR:
@@ -136,7 +145,13 @@ def _evidence_views(tx: Connection) -> None:
         tx.exec_driver_sql(statement)
 
 
-MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices, _evidence_views)
+def _withdrawn_by(tx: Connection) -> None:
+    """Whose withdrawal it was that came before its offer."""
+    for statement in _WITHDRAWN_BY:
+        tx.exec_driver_sql(statement)
+
+
+MIGRATIONS = (_second_factor, _drafts, _teams, _changes, _agenda, _notices, _evidence_views, _withdrawn_by)
 """In order; what is appended makes the next version."""
 
 

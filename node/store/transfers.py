@@ -73,8 +73,9 @@ class StatementRow(NodeTable, table=True):
 class WithdrawnRow(NodeTable, table=True):
     """A withdrawal whose offer this node has not seen: the offer, when it comes, is over already."""
 
-    __tablename__ = "withdrawn"
+    __tablename__ = "withdrawn_by"
 
+    sender: bytes = Field(primary_key=True)  # who signed it; empty where an older version kept it
     token_id: bytes = Field(primary_key=True)
     transfer_id: bytes
     at: datetime

@@ -31,7 +31,7 @@ from cordee.v1 import directory_pb2_grpc, mailbox_pb2
 from cordee.v1 import statements_pb2 as v1
 from directory.app import Directory
 from directory.mailbox_policy import TransferMailboxPolicy
-from directory.quotas import cards_published
+from directory.quotas import own_entries
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
 from node.joining import Membership
 from tests.neighbours import Neighbour, Street, eventually, knows, neighbourhood
@@ -139,8 +139,8 @@ class LyingEvents(EventsServicer):
 async def lying(directory: Directory) -> AsyncIterator[Liar]:
     """A second listener for members, with the directory's own key, beside the honest one."""
     liar = Liar()
-    published = cards_published(directory.clock)
-    roster = LyingRoster(directory.rosters, directory.cards, directory.events, directory.knowledge, published)
+    entered = own_entries(directory.clock)
+    roster = LyingRoster(directory.rosters, directory.cards, directory.events, directory.knowledge, entered)
     broker, events = LyingBroker(directory.broker), LyingEvents(directory.events)
     roster.liar = broker.liar = events.liar = liar
     server = Server(Gate(guard=directory.guard, limits=CallerLimits(directory.clock)))

@@ -30,7 +30,7 @@ from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc, mailbox_pb2
 from directory.app import Directory
 from directory.mailbox_policy import TransferMailboxPolicy
-from directory.quotas import cards_published
+from directory.quotas import own_entries
 from directory.rpc.members import BrokerServicer, EventsServicer, MembershipServicer, RosterServicer
 
 __all__ = ["METHODS", "NUMBERS", "WAYS", "Liars", "Lie", "lying_by_chance"]
@@ -306,7 +306,7 @@ async def lying_by_chance(directory: Directory) -> AsyncIterator[Liars]:
     liars = Liars()
     server = Server(Gate(guard=directory.guard, limits=CallerLimits(directory.clock)))
     services, grpcs = pb.DESCRIPTOR.services_by_name, directory_pb2_grpc
-    budget = cards_published(directory.clock)
+    budget = own_entries(directory.clock)
     roster = RosterServicer(directory.rosters, directory.cards, directory.events, directory.knowledge, budget)
     for name, register, real in (
         ("Membership", grpcs.add_MembershipServicer_to_server, MembershipServicer(directory.membership)),

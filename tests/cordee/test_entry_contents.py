@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 from google.protobuf.message import Message
 
+from cordee.entries import add_signature
 from cordee.errors import EntryRefused
 from cordee.government import _GOVERNMENT
 from cordee.roster import _ABOUT_MEMBERS, _ADMITTED, apply
 from cordee.v1 import statements_pb2 as v1
-from tests.cordee.test_roster_attacks import LATER, message_of, signed_by, specimens
+from tests.cordee.entry_rows import signed_by
+from tests.cordee.test_roster_attacks import LATER, message_of, specimens
 
 KINDS = {v1.Genesis.DESCRIPTOR.full_name, _ADMITTED, *_ABOUT_MEMBERS, *_GOVERNMENT}
 THE_ONLY_TEXT = {"cordee.v1.Genesis.origin"}  # of the directory, seen by whoever founds the network
@@ -58,3 +61,18 @@ def test_nothing_can_be_added_to_a_field_though_truly_signed(name: str, more: by
         setattr(holder, field, getattr(holder, field) + more)
         with pytest.raises(EntryRefused):
             apply(roster, signed_by(statement, *signers))
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_nothing_is_hidden_in_a_field_that_is_written_twice_though_truly_signed(name: str) -> None:
+    """Of one field protobuf reads the last and passes over those before it, however long they are."""
+    roster, entry, signers = specimens()[name]
+    hidden = b"A name and an address that nobody could ever take out again"
+    previous = type(message_of(entry)).DESCRIPTOR.fields_by_name["previous"].number
+    body = bytes([previous << 3 | 2]) + _VarintBytes(len(hidden)) + hidden + entry.body
+    assert type(message_of(entry)).FromString(body) == message_of(entry), "it reads as the true one does"
+    made = v1.Entry(type=entry.type, body=body)
+    for key in signers:
+        made = add_signature(made, key)
+    with pytest.raises(EntryRefused):
+        apply(roster, made)

@@ -177,6 +177,21 @@ def test_a_member_cannot_put_off_its_suspension_with_an_entry_from_the_future(
     assert network.roster.time == future, "the latest that any entry carries, not the last one's"
 
 
+def test_nor_does_it_gain_anything_once_the_directory_knows_the_time_again(
+    network: Network, marseille: MemberKeys
+) -> None:
+    now, future = network.now, network.now + timedelta(days=36_500)
+    restored = about(network, v1.NodeRestored, marseille, incarnation=bytes(16), time=timestamp_of(future))
+    network.append(network.signed_entry(restored, marseille.identity))  # its clock was wrong, or it was in other hands
+    latest = now + timedelta(minutes=5)
+    suspended = about(network, v1.MemberSuspended, marseille, time=timestamp_of(future))
+    after = apply(network.roster, network.signed_entry(suspended), latest=latest)
+    assert after.members[marseille.id].state is MemberState.SUSPENDED
+    later = about(network, v1.MemberSuspended, marseille, time=timestamp_of(future + timedelta(seconds=1)))
+    with pytest.raises(EntryRefused):
+        apply(network.roster, network.signed_entry(later), latest=latest)
+
+
 def test_the_same_association_may_come_back_with_new_keys_once_removed(network: Network, marseille: MemberKeys) -> None:
     again = network.new_member("Marseille")
     assert_refused(network, network.signed_entry(network.admission(again)), Rule.REGISTRATION_TAKEN)

@@ -96,11 +96,19 @@ def test_a_malformed_public_key_is_refused(value: bytes) -> None:
         SealingPublicKey.parse(value)
 
 
-@pytest.mark.parametrize("low_order", [bytes(32), b"\1" + bytes(31)])
-def test_a_public_key_of_low_order_is_refused_when_sealing(low_order: bytes) -> None:
-    key = SealingPublicKey.parse(bytes(LILLE.public)[:1184] + low_order)
+# RFC 7748 §6.1 in X25519's own terms: 0, 1, a point of order 8, p - 1, p, and p + 1
+@pytest.mark.parametrize(
+    "low_order",
+    [
+        bytes(32),
+        b"\1" + bytes(31),
+        bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+        *((2**255 - 19 + more).to_bytes(32, "little") for more in (-1, 0, 1)),
+    ],
+)
+def test_a_public_key_of_low_order_is_refused_before_anybody_has_to_seal_to_it(low_order: bytes) -> None:
     with pytest.raises(MalformedKey):
-        seal(b"secret", to=key, info=INFO)
+        SealingPublicKey.parse(bytes(LILLE.public)[:1184] + low_order)
 
 
 def test_a_sealed_text_with_a_low_order_share_is_refused() -> None:

@@ -13,6 +13,7 @@ from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.signing import SigningKey
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
+from directory.cards import fold
 from tests.directory.town import Node, Town, encoded, profile_of, refused
 
 
@@ -327,3 +328,25 @@ async def test_entries_that_became_void_are_forgotten(town: Town) -> None:
     assert len(await town.directory.governance.pending()) == 1
     await town.append(town.network.suspend(marseille.keys))
     assert await town.directory.governance.pending() == []
+
+
+# ---- names that look alike ----
+
+ALIKE = {
+    "case, accents, spaces": "amicale DU-nîd",
+    "nothing to be seen between": "Amicale\u200b du\u00ad Nid",
+    "width": "Ａmicale du Nid",
+    "Cyrillic": "\u0410mi\u0441\u0430l\u0435 du Nid",
+    "Greek": "Am\u03b9cale du \u039did",
+    "a letter without its dot": "Am\u0131cale du Nid",
+}
+
+
+@pytest.mark.parametrize("name", ALIKE.values(), ids=ALIKE.keys())
+def test_a_name_that_looks_like_anothers_is_that_name(name: str) -> None:
+    assert name != "Amicale du Nid"
+    assert fold(name) == fold("Amicale du Nid")
+
+
+def test_names_of_other_alphabets_are_names_whatever_their_case() -> None:
+    assert fold("ВЕРА") == fold("вера") != fold("вера и дом")

@@ -12,14 +12,17 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from cordee.entries import add_signature, propose
 from cordee.errors import TooManyRefusals, TooManyRequests, WeakConnection
 from cordee.runtime.interceptors import Gate
 from cordee.runtime.rpc_errors import reaching
 from cordee.runtime.server import SERVER_OPTIONS
+from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import directory_pb2_grpc
+from cordee.v1 import statements_pb2 as v1
 from tests.cordee.runtime.test_tls import h2_call, plain_context, raw_tls
-from tests.directory.town import Town, refused
+from tests.directory.town import Node, Town, refused
 
 A_MINUTE, AN_HOUR = 60_000, 3_600_000  # milliseconds
 
@@ -120,6 +123,48 @@ async def test_a_card_is_not_replaced_without_end(town: Town) -> None:
     await modest.publish(town.card(modest.keys, number=2), modest.keys.profile)
     town.clock.advance(61)
     await greedy.publish(town.card(greedy.keys, number=number), greedy.keys.profile)
+
+
+async def test_nor_by_whoever_comes_in_at_the_front_each_time(town: Town) -> None:
+    greedy = await town.join("Paris")
+
+    def request(number: int) -> pb.RejoinEnrolmentRequest:
+        body = v1.RejoinRequest(
+            network=town.network.roster.network,
+            member=greedy.keys.id,
+            card=town.card(greedy.keys, number=number).to_message(),
+            profile=greedy.keys.profile,
+            certificate_request=greedy.transport.request(),
+            time=timestamp_of(town.clock.now()),
+            nonce=number.to_bytes(16, "big"),
+        )
+        return pb.RejoinEnrolmentRequest(request=greedy.keys.identity.sign(body).to_message())
+
+    async with town.front() as line:
+        stub: Any = directory_pb2_grpc.EnrolmentStub(line)
+        with refused("TOO_MANY_CARDS"), reaching("directory"):
+            for number in range(2, 100):
+                await stub.Rejoin(request(number), timeout=5)
+    assert number > 20, "an honest node is not in its way"
+
+
+async def test_a_member_does_not_write_about_itself_into_the_log_without_end(town: Town) -> None:
+    greedy, modest = await town.join("Paris"), await town.join("Marseille")
+
+    async def restored(node: Node, number: int) -> None:
+        head = town.directory.rosters.roster.head(node.keys.id, town.clock.now())
+        statement = v1.NodeRestored(**head, member=node.keys.id, incarnation=number.to_bytes(16, "big"))
+        entry = add_signature(propose(statement), node.keys.identity)
+        with reaching("directory"):
+            await node.roster.AppendEntry(pb.AppendEntryRequest(entry=entry), timeout=5)
+
+    with refused("TOO_MANY_ENTRIES"):
+        for number in range(100):
+            await restored(greedy, number)
+    assert number > 5, "an honest node is not in its way"
+    await restored(modest, 1)
+    town.clock.advance(6 * 3600 + 1)
+    await restored(greedy, number)
 
 
 async def test_a_member_that_is_refused_without_end_is_not_listened_to_and_the_others_are(town: Town) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from cordee.entries import add_signature, propose
 from cordee.ids import MemberId
 from cordee.signing import Signed
 from cordee.v1 import directory_pb2 as pb
@@ -70,6 +72,31 @@ async def test_only_the_newest_card_is_refused_by_an_administrator_with_a_reason
     forged = marseille.keys.identity.sign(command).to_message()
     with refused("NOT_AN_ADMINISTRATOR"):
         await town.administer("RefuseCard", pb.RefuseCardRequest(command=forged))
+
+
+async def test_what_a_stolen_key_refused_is_shown_again_once_the_key_is_out(tmp_path: Path) -> None:
+    """No node believes such a refusal any more; the cards would else be hidden from everybody until they run out."""
+    town = Town.make(tmp_path / "directory", administrators=3, threshold=2)
+    async with town.open() as directory:
+        await town.found()
+        thief, *others = town.network.administrators
+        marseille, lille = await town.join("Marseille"), await town.join("Lille")
+        await refuse(town, marseille.keys.id, 1)
+        seen = directory.cards.revision
+        removal = propose(
+            v1.AdministratorRemoved(
+                **town.network.roster.head(None, town.clock.now()), administrator=thief.public.key_id
+            )
+        )
+        for each in others:
+            removal = add_signature(removal, each)
+        await town.append(town.network.append(removal))
+        assert len((await listed(lille))[0]) == 2
+        assert await listed(marseille) == ([lille.keys.id, marseille.keys.id], "")
+        assert directory.cards.revision > seen, "whoever hears of the removal looks at the cards too"
+        same = marseille.keys.profile
+        await marseille.publish(town.card(marseille.keys, number=2, profile=same), same)
+        assert len((await listed(lille))[0]) == 2
 
 
 async def test_what_a_member_publishes_is_read_by_the_office(town: Town) -> None:

@@ -372,3 +372,27 @@ def story_of(town: Town, sender: Node, recipient: Node) -> Story:
     story = Story.between(town.network, sender.keys.name, recipient.keys.name)
     story.now = town.clock.now()
     return story
+
+
+async def test_nobody_who_gives_nothing_keeps_those_out_who_do(loss: Loss) -> None:
+    """Strangers who open calls and say nothing, and somebody from another address who shows a checkpoint and stops."""
+    town, asked = loss.town, asyncio.Event()
+
+    async def silence() -> AsyncIterator[pb.GiveBackRequest]:
+        await asyncio.Event().wait()
+        yield pb.GiveBackRequest()
+
+    async def half() -> AsyncIterator[pb.GiveBackRequest]:
+        yield start(town, 2)
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with town.open() as directory, channel(town.listening.front, root=town.ca) as line:
+        stub: Any = directory_pb2_grpc.RecoveryStub(line)
+        calls = [stub.GiveBack(silence(), timeout=60) for _ in range(8)]
+        stopped = [asyncio.create_task(directory.recovery.take(half(), giver="elsewhere")) for _ in range(3)]
+        await asyncio.wait_for(asked.wait(), 10)
+        assert (await give(town, start(town, 2), *entries(loss.log[2:]))).entries == 1
+        for call in (*calls, *stopped):
+            call.cancel()
+        await asyncio.gather(*stopped, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from cordee.signing import SigningKey
 from cordee.times import timestamp_of
 from cordee.v1 import directory_pb2 as pb
 from cordee.v1 import statements_pb2 as v1
+from directory.administrator.client import connected
 from tests.directory.town import Town, encoded, profile_of, refused
 
 
@@ -95,6 +97,69 @@ async def test_a_thief_cannot_fill_the_list_so_that_nobody_else_can_begin(town: 
     assert await town.directory.governance.pending() == []
 
 
+async def test_as_many_thieves_as_may_not_decide_cannot_fill_the_list_either(tmp_path: Path) -> None:
+    town = Town.make(tmp_path / "five", administrators=5, threshold=3)
+    alice, bruno, carla, *thieves = town.network.administrators
+
+    def another(number: int, *signers: SigningKey) -> v1.Entry:
+        key = SigningKey.from_seed(number.to_bytes(64, "big"))
+        return entry(town, v1.AdministratorAdded, *signers, key=key.public.to_message())
+
+    async with town.open() as directory:
+        await town.found()
+        for number in range(64):
+            await directory.governance.sign(another(number, *thieves))
+        for attempt in (thieves, thieves[:1], thieves[1:]):
+            with refused("TOO_MANY_REQUESTS"):
+                await directory.governance.sign(another(64, *attempt))
+        removal = entry(town, v1.AdministratorRemoved, alice, administrator=thieves[0].public.key_id)
+        assert not (await town.sign(removal)).appended
+        async with connected(
+            town.listening.front,
+            root=town.ca,
+            network=town.network.roster.network,
+            key=bruno,
+            clock=town.clock,
+            random=os.urandom,
+        ) as client:
+            assert removal in await client.pending(), "however much there is of it, all of it can be read"
+        await take(town, add_signature(add_signature(removal, bruno), carla))
+        assert await directory.governance.pending() == []
+
+
+async def test_whatever_was_asked_and_invited_can_be_read_however_much_it_is(town: Town) -> None:
+    """More than one answer holds, of one administrator's invitations: as long as they can be, spent and open."""
+    spacious = b" " * 60_000  # a profile may have 64 KiB
+    for number in range(20):
+        profile = profile_of(f"Nom {number}", number)
+        invitation = await town.invite(profile["legal_name"], profile["siret"], by=2)
+        applicant = town.applicant(f"Nom {number}", encoded(profile) + spacious)
+        await town.enrol(town.join_request(applicant, invitation))
+    for number in range(190):
+        await town.directory.membership.invite(*_invitation(town, number, name="é" * 300))
+    async with connected(
+        town.listening.front,
+        root=town.ca,
+        network=town.network.roster.network,
+        key=town.network.administrators[0],
+        clock=town.clock,
+        random=os.urandom,
+    ) as client:
+        applicants, doubts = await client.applicants(town.network.roster)
+        assert {each.legal_name for each, _ in applicants} == {f"Association Nom {number}" for number in range(20)}
+        assert len(applicants) == 20
+        assert doubts == []
+        assert len(await client.invited(town.network.roster)) == 190
+
+
+@pytest.mark.parametrize("wrong", [{"name": "e" * 301}, {"registration": "1" * 41}])
+async def test_nobody_is_invited_under_a_name_or_number_that_no_profile_can_have(
+    town: Town, wrong: dict[str, str]
+) -> None:
+    with refused("INVALID_INPUT"):
+        await town.directory.membership.invite(*_invitation(town, 1, **wrong))
+
+
 async def test_invitations_of_a_stolen_key_are_taken_back_and_those_who_hold_them_are_told(town: Town) -> None:
     alice, bruno, thief = town.network.administrators
     profile, other = profile_of("Marseille"), profile_of("Lille", 1)
@@ -121,12 +186,14 @@ async def test_one_administrator_cannot_fill_the_disk_with_invitations(town: Tow
     await town.invite("Association Marseille", "00097228100034", by=1)
 
 
-def _invitation(town: Town, number: int) -> tuple[v1.CreateInvitation, Any]:
+def _invitation(
+    town: Town, number: int, *, name: str = "Association", registration: str = ""
+) -> tuple[v1.CreateInvitation, Any]:
     message = v1.CreateInvitation(
         invitation=number.to_bytes(16, "big"),
         secret_digest=bytes(32),
-        legal_name=f"Association {number}",
-        registration_number=str(number + 1),
+        legal_name=name,
+        registration_number=registration or str(number + 1),
         expire_time=timestamp_of(town.clock.now() + timedelta(days=7)),
     )
     return town.directory.commands.check(town.command(message, by=2), v1.CreateInvitation)

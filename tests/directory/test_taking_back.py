@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cordee.errors import CordeeError
+from cordee.errors import CordeeError, TooManyOffers
 from cordee.runtime.rpc_errors import reaching
 from cordee.signing import Signed
 from cordee.transfer import END_STATES, Kind, Party, State, may, next_state
@@ -231,6 +231,62 @@ async def test_what_was_dated_by_a_clock_a_little_ahead_is_taken_back_as_well(to
         play.story.now = town_of.clock.now() + timedelta(minutes=4)  # it was taken just before the disk was lost
         play.story.receive()
         assert await play.gives(play.marseille) == ("received", 1)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "reason"), [({"size_bound": 2**40}, "TOO_LARGE"), ({"expires": 3650}, "STATEMENT_REFUSED")]
+)
+async def test_no_offer_goes_on_beyond_the_policy_for_being_dated_before_the_restore(
+    town_of: Town, tmp_path: Path, beyond: dict[str, int], reason: str
+) -> None:
+    play = await played(town_of, tmp_path, "offer", "withdraw")
+    async with town_of.open():
+        new = story_of(town_of, play.paris, play.marseille)
+        if "expires" in beyond:
+            offer = new.make_offer(expires=new.now + timedelta(days=beyond["expires"]))
+        else:
+            offer = new.make_offer(**beyond)
+        with refused(reason):
+            await play.gives(play.paris, offer)
+
+
+async def test_no_acceptance_goes_on_for_years_for_being_dated_before_the_restore(
+    town_of: Town, tmp_path: Path
+) -> None:
+    play = await played(town_of, tmp_path, "offer", "")
+    async with town_of.open():
+        play.story.now = town_of.clock.now()
+        with refused("STATEMENT_REFUSED"):
+            await play.gives(
+                play.marseille, play.story.make_acceptance(key_expires=play.story.now + timedelta(days=3650))
+            )
+
+
+async def test_what_is_said_to_be_older_than_the_restore_keeps_twice_the_senders_quota(tmp_path: Path) -> None:
+    """Once for what was open when the backup was made, once for what was open since."""
+    town = Town.make(tmp_path / "directory", mailbox_quota=2**20, content_size_limit=2**20)
+    play = await played(town, tmp_path, "", "offer")
+
+    def another() -> Signed:
+        return story_of(town, play.paris, play.marseille).make_offer(size_bound=2**20)
+
+    async with town.open():
+        for _ in range(2):
+            assert await play.gives(play.paris, another()) == ("offered", 1)
+        with refused("QUOTA_EXCEEDED"):
+            await play.gives(play.paris, another())
+
+
+async def test_transfers_said_to_be_older_than_the_restore_are_counted_as_any_others(
+    town_of: Town, tmp_path: Path
+) -> None:
+    play = await played(town_of, tmp_path, "", "offer")
+    async with town_of.open() as directory:
+        directory.broker._offers.spend(play.paris.keys.id, 5_000, error=TooManyOffers)
+        with refused("TOO_MANY_OFFERS"):
+            await play.gives(play.paris)
+        town_of.move(timedelta(seconds=2))
+        assert await play.gives(play.paris) == ("offered", 1)
 
 
 async def test_a_third_party_a_stranger_to_the_chain_and_a_mixed_lot_are_refused(town_of: Town, tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ def as_before(path: Path) -> None:
     connection.execute("DROP TABLE agenda")
     connection.execute("DROP TABLE notice")
     connection.execute("DROP TABLE evidence_view")
+    connection.execute("ALTER TABLE withdrawn_by RENAME TO withdrawn")
     connection.execute("ALTER TABLE draft DROP COLUMN sealed_form")
     for index in ("transfer_by_time", "transfer_open", "transfer_to_erase"):
         connection.execute(f"DROP INDEX {index}")

@@ -225,6 +225,9 @@ def test_a_backup_of_newer_software_is_refused_before_it_is_opened(house: Path, 
 
 def test_a_backup_of_an_older_schema_version_is_brought_up_to_date(house: Path, tmp_path: Path, chance: Chance) -> None:
     with closing(sqlite3.connect(house / "node.db")) as connection, connection:
+        connection.execute("DROP TABLE withdrawn_by")
+        connection.execute("CREATE TABLE withdrawn (token_id BLOB PRIMARY KEY, transfer_id BLOB, at DATETIME)")
+        connection.execute("INSERT INTO withdrawn VALUES (x'01', x'02', '2026-11-01 10:00:00.000000')")
         connection.execute("DROP TABLE evidence_view")
         connection.execute("DROP TABLE notice")
         connection.execute("UPDATE schema_version SET version = 6")
@@ -235,6 +238,8 @@ def test_a_backup_of_an_older_schema_version_is_brought_up_to_date(house: Path, 
     assert (told.schema, told.cases) == (6, 1)
     assert rows(tmp_path / "there", "SELECT version FROM schema_version") == [(len(MIGRATIONS) + 1,)]
     assert rows(tmp_path / "there", "SELECT count(*) FROM notice") == [(0,)]
+    kept = rows(tmp_path / "there", "SELECT sender, token_id, transfer_id FROM withdrawn_by")
+    assert kept == [(b"", b"\1", b"\2")], "a withdrawal that came first is remembered, whoever it was by"
 
 
 def test_a_case_erased_after_the_backup_is_erased_again_before_anybody_can_look(

@@ -236,6 +236,7 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
         "evidence_view",
     ):
         old.execute(f"DROP TABLE {table}")
+    old.execute("ALTER TABLE withdrawn_by RENAME TO withdrawn")
     for column in ("stage", "challenge"):
         old.execute(f"ALTER TABLE session DROP COLUMN {column}")
     for index in ("ix_case_record_change", "transfer_by_time", "transfer_open", "transfer_to_erase"):

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from cordee.errors import BadSignature, CannotOpen, StatementRefused
+from cordee.times import timestamp_of
 from cordee.transfer import Kind, State
+from cordee.v1 import statements_pb2 as v1
 from node import transfer_store
 from node.came import read_summary
 
@@ -206,6 +208,28 @@ async def test_a_withdrawal_that_overtakes_its_offer_is_remembered(stage: Stage,
         "transfer.offer_came",
         "transfer.withdrawal_came",
     ]
+
+
+async def test_a_withdrawal_by_another_member_is_none_of_an_offer_that_is_still_to_come(
+    stage: Stage, paris: Half, marseille: Half, lyon: Half
+) -> None:
+    """Lyon and the directory, which knows the token, against Paris: the same transfer, the same offer, its token."""
+    made = await stage.offer(paris, marseille)
+    signed = paris.statement(made.transfer, Kind.OFFER)
+    assert signed is not None
+    body = v1.Withdrawal(
+        network=marseille.house.network,
+        transfer_id=made.transfer,
+        sender=lyon.keys.id,
+        recipient=marseille.keys.id,
+        offer=signed.digest,
+        token_id=paris.row(made.transfer).token_id,
+        time=timestamp_of(marseille.house.clock.now()),
+    )
+    await stage.hears(marseille, lyon.keys.identity.sign(body), Kind.WITHDRAWAL)
+    await stage.carry(made.transfer, Kind.OFFER)
+    assert marseille.state(made.transfer) is State.OFFERED
+    assert marseille.told(made.transfer) == [("node", "transfer.offer_came", "done")]
 
 
 async def test_an_unreadable_offer_that_was_withdrawn_before_is_not_answered(
