@@ -17,8 +17,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cordee.errors import NotFound
-from cordee.ids import KeyId, TransferId
+from cordee.errors import CardExpired, JournalBroken, NotFound
+from cordee.ids import KeyId, MemberId, TransferId
 from cordee.transfer import END_STATES, Kind, State
 from directory import transfers as brokered
 from directory.store import table_of
@@ -165,8 +165,7 @@ class Ledger:
         """
         node = place.here
         waits: bytes | None = node.db.read_sync(lambda tx: get_secret(tx, node.vault, NEXT_IDENTITY))
-        card = node.roster.own_card().card
-        return waits is not None or card.signed.signer != node.identity_public.key_id
+        return waits is not None or _signer_of_card(node, node.member) != node.identity_public.key_id
 
     def _unreadable(self, known: Any, sent: Any, came: Any) -> bool:
         """An offer, acceptance or shipment that the other had not read when its author's identity key was replaced is
@@ -227,7 +226,10 @@ class Ledger:
         self._files()
         for place in self.world.nodes:
             node = place.here
-            node.db.read_sync(lambda tx, node=node: _verified(tx, node))
+            try:
+                node.db.read_sync(lambda tx, node=node: _verified(tx, node))
+            except JournalBroken as broken:
+                self.blame("lost", f"{place.name}'s journal does not verify: {broken}")
         await asyncio.sleep(0)
 
     def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any) -> None:
@@ -298,7 +300,7 @@ class Ledger:
             for other in self.world.nodes:
                 if other.here.roster.roster.members[member].identity != present:
                     self.blame("lost", f"{other.name} knows another key of {place.name}'s than the directory")
-                elif other.here.roster.last_card(member).card.signed.signer != present.key_id:
+                elif _signer_of_card(other.here, member) != present.key_id:
                     self.blame("lost", f"{other.name} has a card of {place.name}'s that its key has not signed")
         for word in self.people.new_keys:
             its = known[self.template.members[word.node]]
@@ -318,6 +320,15 @@ class Ledger:
                 data = path.read_bytes()
                 if any(each in data for each in secret):
                     self.blame("leaked", f"a word of a case is in the directory's {path.name}")
+
+
+def _signer_of_card(node: Any, member: MemberId) -> KeyId | None:
+    """Of the newest card that a node has of a member; None where none was signed by a key that it knows."""
+    try:
+        signer: KeyId = node.roster.last_card(member).card.signed.signer
+    except CardExpired:
+        return None
+    return signer
 
 
 def _hollow(path: Path) -> bool:
