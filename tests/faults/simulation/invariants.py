@@ -17,13 +17,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cordee.errors import NotFound
-from cordee.ids import TransferId
-from cordee.transfer import END_STATES, State
+from cordee.errors import CardExpired, JournalBroken, NotFound
+from cordee.ids import KeyId, MemberId, TransferId
+from cordee.transfer import END_STATES, Kind, State
 from directory import transfers as brokered
 from directory.store import table_of
 from directory.store.transfers import TransferRow
 from node import journal, records, transfer_store
+from node.joining import IDENTITY, NEXT_IDENTITY
+from node.secrets import get_secret
 
 from .people import People
 from .template import NAMES, Template
@@ -115,6 +117,8 @@ class Ledger:
                 yield f"{place.name} has an alarm: {node.roster.alarm.reason}"
             for each in node.db.read_sync(transfer_store.waiting):
                 yield f"{place.name}: a statement of {each.hex()[:8]} waits"
+            if over and self.changes_key(place):
+                yield f"{place.name} has not come to the end with its new identity key"
         rows = self._rows()
         for name, kept in rows.items():
             for each in kept.values():
@@ -139,6 +143,8 @@ class Ledger:
             sent, came = rows[sender].get(id_), rows[recipient].get(id_)
             if self._forgotten(sent, came, sender, recipient, known.state) or self.mailbox_lost:
                 continue
+            if self._unreadable(known, sent, came):
+                continue
             states = [known.state, *(each.state if each is not None else None for each in (sent, came))]
             told = f"{id_.hex()[:8]} is {', '.join(map(str, states))} (broker, sender, recipient)"
             held = sent is not None and sent.held
@@ -152,6 +158,40 @@ class Ledger:
         if sent is None:
             return sender in self._restored
         return came is None and recipient in self._restored and state is not State.RECEIVED
+
+    def changes_key(self, place: Any) -> bool:
+        """Whether a node has begun to replace its identity key, and log, vault or card are not there yet: it goes on
+        within an hour, and when it is started again.
+        """
+        node = place.here
+        waits: bytes | None = node.db.read_sync(lambda tx: get_secret(tx, node.vault, NEXT_IDENTITY))
+        return waits is not None or _signer_of_card(node, node.member) != node.identity_public.key_id
+
+    def _unreadable(self, known: Any, sent: Any, came: Any) -> bool:
+        """An offer, acceptance or shipment that the other had not read when its author's identity key was replaced is
+        read by nobody. The node asks before it does that; and an offer that is over anyway may be one.
+        """
+        peers = {Kind.OFFER: (came, known.recipient), Kind.SHIPMENT: (came, known.recipient)}
+        peers[Kind.ACCEPTANCE] = sent, known.sender
+        members = self.world.directory.here.rosters.roster.members
+        for taken in self.world.directory.here.db.read_sync(lambda tx: brokered.statements_of(tx, known.id)):
+            if taken.kind not in peers:
+                continue
+            row, reader = peers[taken.kind]
+            author = members[known.other(reader)]
+            signer: KeyId = taken.signed.signer
+            if signer == author.identity.key_id or self._has_read(row, reader, taken):
+                continue
+            if signer in self.people.given_up or (row is None and known.state in END_STATES):
+                return True
+        return False
+
+    def _has_read(self, row: Any, reader: Any, taken: Any) -> bool:
+        if row is None:
+            return False
+        place = self.world.places[self._names()[bytes(reader)]]
+        kept = place.here.db.read_sync(lambda tx: transfer_store.statement(tx, row.id, taken.kind))
+        return kept is not None and bool(kept.digest == taken.signed.digest)
 
     def _rows(self) -> dict[str, dict[TransferId, Any]]:
         return {
@@ -173,7 +213,7 @@ class Ledger:
         for id_, known in at_broker.items():
             sender, recipient = names[bytes(known.sender)], names[bytes(known.recipient)]
             ends = rows[sender].get(id_), rows[recipient].get(id_)
-            if not self._forgotten(*ends, sender, recipient, known.state):
+            if not self._forgotten(*ends, sender, recipient, known.state) and not self._unreadable(known, *ends):
                 self._same_end(id_, known, *ends)
             self.received += known.state is State.RECEIVED
         for name, kept in rows.items():
@@ -182,10 +222,14 @@ class Ledger:
         self._words(rows)
         self._imports(rows)
         self._holders()
+        self._identities()
         self._files()
         for place in self.world.nodes:
             node = place.here
-            node.db.read_sync(lambda tx, node=node: _verified(tx, node))
+            try:
+                node.db.read_sync(lambda tx, node=node: _verified(tx, node))
+            except JournalBroken as broken:
+                self.blame("lost", f"{place.name}'s journal does not verify: {broken}")
         await asyncio.sleep(0)
 
     def _same_end(self, id_: TransferId, known: Any, sent: Any, came: Any) -> None:
@@ -244,6 +288,25 @@ class Ledger:
             return False
         return bool(found.holder == "here")
 
+    def _identities(self) -> None:
+        """Each node signs with the key that all others know as its own, and no key that was promised is forgotten."""
+        known = self.world.directory.here.rosters.roster.members
+        for place in self.world.nodes:
+            node, member = place.here, self.template.members[place.name]
+            present = known[member].identity
+            kept = node.db.read_sync(lambda tx, node=node: get_secret(tx, node.vault, IDENTITY))
+            if node.identity_public != present or kept != node.house.keys.identity.seed:
+                self.blame("lost", f"{place.name} signs with a key that is not the one of the log")
+            for other in self.world.nodes:
+                if other.here.roster.roster.members[member].identity != present:
+                    self.blame("lost", f"{other.name} knows another key of {place.name}'s than the directory")
+                elif _signer_of_card(other.here, member) != present.key_id:
+                    self.blame("lost", f"{other.name} has a card of {place.name}'s that its key has not signed")
+        for word in self.people.new_keys:
+            its = known[self.template.members[word.node]]
+            if word.key not in {its.identity.key_id, *(key.key_id for _, key in its.former_identities)}:
+                self.blame("lost", f"{word.node} said that it has the key {word.key.hex()[:8]}, which no log knows")
+
     def _files(self) -> None:
         """No ciphertext is left under way, and nothing of a case was ever in clear at the directory."""
         for place in self.world.nodes:
@@ -257,6 +320,15 @@ class Ledger:
                 data = path.read_bytes()
                 if any(each in data for each in secret):
                     self.blame("leaked", f"a word of a case is in the directory's {path.name}")
+
+
+def _signer_of_card(node: Any, member: MemberId) -> KeyId | None:
+    """Of the newest card that a node has of a member; None where none was signed by a key that it knows."""
+    try:
+        signer: KeyId = node.roster.last_card(member).card.signed.signer
+    except CardExpired:
+        return None
+    return signer
 
 
 def _hollow(path: Path) -> bool:

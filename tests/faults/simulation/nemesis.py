@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cordee.entries import add_signature, propose
 from cordee.errors import CordeeError
+from cordee.ids import KeyId
 from cordee.members import MemberState
 from cordee.runtime.crashpoint import registered
 from cordee.signing import SigningKey
@@ -31,7 +32,7 @@ __all__ = ["KINDS", "Nemesis"]
 
 KINDS = (
     *("kill", "kill_at_point", "kill_at_step", "kill_at_disk", "restart", "restore", "restore_directory"),
-    *("cut", "one_way", "clog", "swizzle", "full", "failing", "clock", "suspend"),
+    *("cut", "one_way", "clog", "swizzle", "full", "failing", "clock", "suspend", "new_identity"),
 )
 
 
@@ -47,10 +48,12 @@ class Nemesis:
         network.twice = chance.choice((0, 50, 200))
         network.slow = chance.choice((0.02, 0.2, 2.0))
         self._backups: dict[str, tuple[float, Any]] = {}
+        self._keys_in_backup: set[KeyId] = set()
         if "restore_directory" in self.kinds:  # what nobody but the office has of the log, it would have to bring back
             self.kinds = [each for each in self.kinds if each != "suspend"]
         self._office = SigningKey.from_seed(template.administrator)
         self._reinstating: list[asyncio.Task[None]] = []
+        self._changing: list[asyncio.Task[None]] = []
         points = sorted(registered())
         self._points = {
             there: [[name for name in points if name.startswith(group)] for group in _groups(points, there)]
@@ -109,6 +112,8 @@ class Nemesis:
         """A node's backup is made; the next time its machine is gone, and another one gets what was saved."""
         world = self.world
         place = world.nodes[0]  # the same each time, so that there is a backup
+        if self._keys_in_backup != place.kept_keys:
+            self._backups.pop(place.name, None)  # it speaks for the node no longer: another one is made at once
         if place.name not in self._backups:
             await self._back_up(place)
             return
@@ -123,7 +128,7 @@ class Nemesis:
         world, life = self.world, place.life
         if life is None or not place.up:
             return
-        target, made = io.BytesIO(), world.loop.time()
+        target, made, keys = io.BytesIO(), world.loop.time(), set(place.kept_keys)
         vault, random = world.vaults[place.name], world.draws[place.name]
 
         def work() -> None:
@@ -131,6 +136,7 @@ class Nemesis:
 
         if await self._by(life, work):
             self._backups[place.name] = made, target.getvalue()
+            self._keys_in_backup = keys
             world.trace(f"{place.name} is backed up")
 
     def _restored(self, place: Place, data: bytes) -> None:
@@ -165,6 +171,8 @@ class Nemesis:
                 self._backups[place.name] = made, copy
                 world.trace("the directory is backed up")
             return
+        if not self._somebody_has_the_log():
+            return
         made, copy = self._backups.pop(place.name)
         if not await self._strike_dead(place):
             return
@@ -177,6 +185,14 @@ class Nemesis:
         world.trace("the directory is restored")
         self.ledger.restored(place.name, made)
         place.held = False
+
+    def _somebody_has_the_log(self) -> bool:
+        """All of it, and keeps it: what reached nobody, nobody can give back (decision 20), and that is not played."""
+        keeping = self.world.nodes[1:] if "restore" in self.kinds else self.world.nodes
+        if not self.world.directory.up:
+            return False
+        size = self.world.directory.here.rosters.size
+        return any(each.up and each.here.roster.status().size == size for each in keeping)
 
     async def _strike_dead(self, place: Place) -> bool:
         """It is down, and stays so for now."""
@@ -204,6 +220,18 @@ class Nemesis:
         await asyncio.wait({done, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         return done.done() and bool(done.result())
+
+    # ---- keys ----
+
+    async def _new_identity(self, place: Place) -> None:
+        """A node gets another identity key, and a little later something happens to it, the directory or the line."""
+        world, chance = self.world, self.world.chance
+        node = chance.choice(world.nodes)
+        change = world.loop.create_task(self.ledger.people.replace_identity(node))
+        self._changing.append(change)
+        await asyncio.sleep(chance.random() ** 2 * 2)
+        strike = chance.choice((self._kill, self._kill_at_disk, self._restart, self._cut, self._one_way))
+        await strike(chance.choice((node, world.directory)))
 
     # ---- the office ----
 

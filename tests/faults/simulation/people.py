@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from cordee.errors import CordeeError
-from cordee.ids import TransferId
+from cordee.ids import KeyId, TransferId
 from cordee.transfer import State
 from node import transfer_store
 from node.transfer_store import Transfer
@@ -21,7 +21,7 @@ from node.transfer_store import Transfer
 from .template import PURPOSES, Template
 from .world import PERSON, Place, World
 
-__all__ = ["People", "Word"]
+__all__ = ["NewKey", "People", "Word"]
 
 _PATIENCE = 20.0  # seconds until somebody gives up waiting for a page
 
@@ -36,6 +36,15 @@ class Word:
     at: float
 
 
+@dataclass(frozen=True)
+class NewKey:
+    """A node said that it signs with this identity key from now on."""
+
+    node: str
+    key: KeyId
+    at: float
+
+
 @dataclass
 class People:
     """All of them."""
@@ -44,6 +53,9 @@ class People:
     template: Template
     words: list[Word] = field(default_factory=list)
     asked: int = 0
+    new_keys: list[NewKey] = field(default_factory=list)
+    given_up: set[KeyId] = field(default_factory=set)
+    """Identity keys that were replaced although transfers were under way: what they signed may be read by nobody."""
 
     async def does(self, place: Place, what: str, act: Callable[[Any], Awaitable[Any]]) -> tuple[bool, Any]:
         """One step at a node, by its own code and in its own process. Whether it said that it was done, and what."""
@@ -89,7 +101,7 @@ class People:
         if came and chance.random() < 0.8:
             await self.answer(place, chance.choice(came))
             return
-        doing = chance.randrange(27)
+        doing = chance.randrange(29)
         if doing < 9:
             await self.offer(place)
         elif doing < 11:
@@ -100,10 +112,26 @@ class People:
             await self.give_back(place, [each for each in kept if not each.outgoing and each.state is State.RECEIVED])
         elif doing < 20:
             await self.let_go(place, [each for each in kept if each.held])
+        elif doing >= 27:
+            await self.replace_identity(place)
         elif doing >= 24:
             await self.does(place, "replaces its sealing key", lambda node: node.publishing.publish(by="camille"))
         else:
             await self.update(place, [each for each in kept if each.state is State.RECEIVED and not each.hands_over])
+
+    async def replace_identity(self, place: Place) -> None:
+        """Another identity key: refused while something is under way, unless somebody wants it all the same."""
+        despite = self.world.chance.random() < 0.4
+
+        async def rotate(node: Any) -> KeyId:
+            if despite:
+                self.given_up.add(node.identity_public.key_id)
+            key: KeyId = (await node.identity.rotate(by="camille", despite_transfers=despite)).key_id
+            return key
+
+        done, key = await self.does(place, f"replaces its identity key{' all the same' if despite else ''}", rotate)
+        if done:
+            self.new_keys.append(NewKey(place.name, key, self.world.loop.time()))
 
     async def offer(self, place: Place) -> None:
         chance = self.world.chance

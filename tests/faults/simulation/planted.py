@@ -8,7 +8,10 @@ from typing import Any
 from directory import transfers as brokered
 from node import transfer_store
 from node.fetching import Fetching
+from node.identity import Identity
+from node.joining import IDENTITY
 from node.outbox import Outbox
+from node.secrets import put_secret
 
 __all__ = ["PLANTS", "plant"]
 
@@ -56,7 +59,44 @@ async def _run_once(self: Any) -> None:
         await post.wait()
 
 
-PLANTS = {"repeats-refused": _repeats_refused, "key-first": _key_first, "no-retry": _no_retry}
+def _new_key_at_once() -> None:
+    """The new identity key takes the place of the old one before the log has it."""
+    usual = Identity._begin
+
+    def begin(self: Any, tx: Any, roster: Any) -> Any:
+        made = usual(self, tx, roster)
+        put_secret(tx, self._house.vault, IDENTITY, made.seed)
+        return made
+
+    Identity._begin = begin  # type: ignore[method-assign]
+
+
+def _key_unsettled() -> None:
+    """Statements leave under the old identity key while a new one waits for its place in the log."""
+
+    async def at_once(self: Any) -> None:
+        pass
+
+    Outbox._with_settled_key = at_once  # type: ignore[method-assign]
+
+
+def _no_resumption() -> None:
+    """A change of the identity key that was cut off is not finished."""
+
+    async def never(self: Any) -> None:
+        pass
+
+    Identity.resume = never  # type: ignore[method-assign]
+
+
+PLANTS = {
+    "repeats-refused": _repeats_refused,
+    "key-first": _key_first,
+    "no-retry": _no_retry,
+    "new-key-at-once": _new_key_at_once,
+    "key-unsettled": _key_unsettled,
+    "no-resumption": _no_resumption,
+}
 
 
 def plant(name: str) -> None:

@@ -102,6 +102,9 @@ class _Seed:
         await self._come_to_rest("after the storm", leap=False)
         world.offset += _LEAP
         world.trace("time leaps")
+        for place in world.nodes:
+            if place.up and self.ledger.changes_key(place):
+                await place.stop()  # within the hour it would go on by itself; so it does when it is started
         await self._come_to_rest("after the leap", leap=True)
 
     async def _keep(self, place: Place) -> None:

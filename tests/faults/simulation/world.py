@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cordee.ids import KeyId
 from cordee.runtime.crashpoint import Crashpoints
 from directory import app as directory_app
 from node import app as node_app
+from node.identity import KEPT
 from node.people import Handler, Role
 from node.vault import Vault
 
@@ -99,6 +101,8 @@ class Life:
     def reach(self, name: str) -> None:
         if not self.alive:
             return
+        if name == KEPT:
+            self.at.kept_keys.add(self.here.house.keys.waiting.public.key_id)
         if name == self.dies_named:
             self.die(name)
         if self.dies_at is not None:
@@ -140,6 +144,8 @@ class Place:
         self.lives = 0
         self.held = False
         """Whoever watches over it does not start it again just now."""
+        self.kept_keys: set[KeyId] = set()
+        """Identity keys that were made here and may have been shown to somebody."""
 
     def next_folder(self) -> Path:
         self.lives += 1
