@@ -55,7 +55,8 @@ async def endured(
     )
     count(row)
     assert not served.failed, served.failed[:5]
-    assert not wrong_with([row], expected=frozenset())
+    wrong = wrong_with([row], expected=frozenset())
+    assert not wrong, (wrong, row)
     assert growth.mebibytes <= bound, row
     return row
 
