@@ -134,7 +134,10 @@ NODE: Final = Ailments(
             "certificate_damaged",
             _BROKEN,
             N_("The node’s certificate {file} cannot be read: it is damaged."),
-            N_("Bring the node back from its newest backup: cordee node restore."),
+            N_(
+                "Let the node run: within the hour it asks for another by itself. If it does not start any more, bring"
+                " it back from its newest backup: cordee node restore."
+            ),
             ExitCode.INTEGRITY,
         ),
         Ailment(

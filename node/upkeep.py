@@ -122,7 +122,11 @@ class Upkeep:
 
     async def _renew_certificate(self) -> None:
         now = self._house.clock.now()
-        present = x509.load_der_x509_certificate(self._certificate.read_bytes())
+        try:
+            present = x509.load_der_x509_certificate(self._certificate.read_bytes())
+        except ValueError:  # damaged: the line that is open still goes by what was read at the start
+            await self._publishing.renew_certificate()
+            return
         if not past_two_thirds(present.not_valid_before_utc, present.not_valid_after_utc, now):
             return
         await self._publishing.renew_certificate()

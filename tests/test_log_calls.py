@@ -83,7 +83,6 @@ _BESIDE = {
     "cordee/runtime/logs.py": "the log itself",
     "cordee/runtime/lean.py": "structlog for the log",
     "cordee/runtime/output.py": "answers of commands",
-    "cordee/runtime/command.py": "answers of commands, and with -v where a fault came from",
     "node/cli/demo.py": "the demonstration's own cases",
     "node/cli/progress.py": "whether somebody looks on",
     "node/demo/telling.py": "the demonstration's own cases",

@@ -202,9 +202,7 @@ def _ours(error: Exception) -> CordeeError | None:
 
 def _tell(known: CordeeError | None, settings: _Settings, error: Exception) -> int:
     if settings.verbose:
-        import traceback
-
-        traceback.print_exception(error)
+        click.echo("\n".join(_trace(error)), err=True)
     if known is None:
         # Its text may hold what is in a case.
         message = f"{text(N_('Something unexpected went wrong'), settings.language)} ({_where(error)})."
@@ -245,6 +243,27 @@ def _print(
         click.echo(f"  {clean(told.format(path=each.path, problem=each.problem))}", err=True)
     if remedy:
         click.echo(clean(remedy), err=True)
+
+
+def _trace(error: BaseException) -> list[str]:
+    """The classes and the places of an error and of those before it. Python's own would show their texts as well,
+    and that is sent to whoever looks after the machine: a database's may hold what is in a case.
+    """
+    told: list[str] = []
+    now: BaseException | None = error
+    seen: set[int] = set()
+    while now is not None and id(now) not in seen:
+        seen.add(id(now))
+        told.append(type(now).__name__)
+        trace = now.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            told.append(f"  {code.co_filename}:{trace.tb_lineno}, {code.co_name}")
+            trace = trace.tb_next
+        if isinstance(now, BaseExceptionGroup):
+            told += [f"  | {line}" for each in now.exceptions for line in _trace(each)]
+        now = now.__cause__ if now.__suppress_context__ else now.__cause__ or now.__context__
+    return told
 
 
 def _where(error: BaseException) -> str:

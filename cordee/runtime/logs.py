@@ -2,20 +2,23 @@
 
 A name, an address or a text from a case has no way into a log: not through a field that nobody allowed, not through
 a value of another form, not through another library's message, of which only the library's name and level are kept.
+Where one lone word could be a value, it must be one that stands in the code: a first name has the form of a state.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TextIO
 
+from cordee.errors import CordeeError, by_reason
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.interceptors import Finished
 from cordee.runtime.lean import structlog
@@ -34,23 +37,105 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _one_of(words: Callable[[], frozenset[str]]) -> Callable[[object], bool]:
+    known = functools.cache(words)  # asked at the first line that needs it: what it imports is not always wanted
+    return lambda value: isinstance(value, str) and value in known()
+
+
+def _states() -> frozenset[str]:
+    from cordee.transfer import State
+
+    return frozenset(State)
+
+
+def _statements() -> frozenset[str]:
+    from cordee.transfer import Kind
+
+    return frozenset(Kind)
+
+
+def _entries() -> frozenset[str]:
+    from cordee.v1 import statements_pb2
+
+    return frozenset(statements_pb2.DESCRIPTOR.message_types_by_name)
+
+
+def _kinds() -> frozenset[str]:
+    return _statements() | {f"cordee.v1.{each}" for each in _entries()}
+
+
+_exceptions: set[str] = set()
+
+
+def _reason(value: object) -> bool:
+    """A reason code, or the class of an exception that some module defines."""
+    if not isinstance(value, str):
+        return False
+    if value == CordeeError.reason or by_reason(value) is not None:
+        return True
+    if value not in _exceptions:  # a module may have come since
+        _exceptions.update(each.__name__ for each in _below(BaseException))
+    return value in _exceptions
+
+
+def _below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _below(each)
+
+
+def _fault(value: object) -> bool:
+    return _PLACE(value) and _reason(str(value).partition(" ")[0])
+
+
+def _module(value: object) -> bool:
+    return isinstance(value, str) and (value in _OF_LOGGING or value in sys.modules)
+
+
+def _module_of(name: str) -> str:
+    """The module that a library's logger stands for: it has the module's name, or one below."""
+    while name and not _module(name):
+        name = name.rpartition(".")[0]
+    return name
+
+
+_PLACE = _form(r"[A-Za-z]{1,64} [A-Za-z0-9_]{0,64}\.pyx?:[0-9]{1,6}")
+_OF_LOGGING = frozenset({"root", "py.warnings"})  # names of loggers that are no modules
+_STATUS = frozenset(
+    {
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    }
+)  # gRPC's, by its specification (statuscodes.md)
 _id = _form(r"[0-9a-f]{8}")
-_word = _form(r"[a-z][a-z_]{0,39}")
-_reason = _form(r"[A-Z][A-Za-z_]{0,63}")  # a reason code, or the class of an exception
 
 FIELDS: Mapping[str, Callable[[object], bool]] = {
     "transfer": _id,  # short: the first four bytes
     "member": _id,
     "reason": _reason,
-    "code": _form(r"[A-Z_]{2,24}"),
+    "code": _one_of(lambda: _STATUS),
     "method": _form(r"/[A-Za-z0-9_.]{1,80}/[A-Za-z]{1,40}"),
-    "fault": _form(r"[A-Za-z]{1,64} [A-Za-z0-9_]{0,64}\.pyx?:[0-9]{1,6}"),
-    "state": _word,
-    "statement": _form(r"[A-Za-z][A-Za-z_]{0,39}"),
-    "entry": _form(r"[A-Za-z]{1,40}"),
-    "kind": _form(r"(cordee\.v1\.)?[A-Za-z][A-Za-z_]{0,39}"),
-    "loop": _word,
-    "module": _form(r"[A-Za-z0-9_.]{1,80}"),
+    "fault": _fault,
+    "state": _one_of(_states),
+    "statement": _one_of(_statements),
+    "entry": _one_of(_entries),
+    "kind": _one_of(_kinds),
+    "module": _module,
     "address": _form(r"[0-9a-f.:\[\]]{3,45}:[0-9]{1,5}"),
     "bytes": _number,
     "cards": _number,
@@ -155,7 +240,7 @@ class _Foreign(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "error" if record.levelno >= logging.ERROR else "warning"
-        fields: dict[str, object] = {"module": record.name}
+        fields: dict[str, object] = {"module": _module_of(record.name)}
         if record.exc_info and record.exc_info[0] is not None:
             fields["reason"] = record.exc_info[0].__name__
         getattr(logger("library"), level)("library.message", **fields)

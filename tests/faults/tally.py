@@ -2,7 +2,8 @@
 
 A row is one fault: how often it was tried, and what came of it. *Lost*: an acknowledged step that is gone. *Twice*:
 a case stored, or a step taken, more than once. *Leaked*: a secret or a word of a case where it must not be. *Stuck*:
-what reached no end after everything was well again. All four are zero, or `make faults` fails.
+what reached no end after everything was well again. All four are zero, or `make faults` fails. So it does where a
+flood kept the legitimate client from being answered while it went on, though all was answered afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["EXPECTED", "FOLDER", "LEAST", "Row", "count", "kept", "wrong_with"]
+__all__ = ["ANSWERED", "EXPECTED", "FOLDER", "LEAST", "Row", "count", "kept", "wrong_with"]
 
 FOLDER = Path(__file__).parents[2] / "build" / "faults"
 
@@ -86,6 +87,10 @@ LEAST: Mapping[str, int] = {
 }
 """As many tries as there must be at least: a run that was cut down is not taken for the whole one."""
 
+ANSWERED = 1
+"""As many calls of each kind as must be begun and answered in each third of a flood, at least."""
+_FLOOD = "flood: "
+
 
 @dataclass(frozen=True)
 class Row:
@@ -98,6 +103,7 @@ class Row:
     leaked: int = 0
     stuck: int = 0
     served: str = ""  # of a flood: the legitimate client's calls within their deadline, as "412 of 412"
+    during: int | None = None  # of a flood: the fewest of them, of any kind, begun and answered in a third of it
     memory: str = ""  # of a flood: by how much the server grew, as "+9 MiB of 40"
     note: str = ""
 
@@ -133,6 +139,11 @@ def wrong_with(rows: list[Row], *, expected: frozenset[str] = EXPECTED, least: M
     wrong += [f"{row.fault}: nothing was tried" for row in rows if row.tries < 1]
     few = [(row, least[row.fault]) for row in rows if row.tries < least.get(row.fault, 0)]
     wrong += [f"{row.fault}: {row.tries:,} tries, and not {enough:,}" for row, enough in few]
+    wrong += [
+        f"{row.fault}: while it went on {row.during or 0} were answered, and not {ANSWERED}"
+        for row in rows
+        if row.fault.startswith(_FLOOD) and (row.during or 0) < ANSWERED
+    ]
     return wrong + [f"{fault}: it was not run" for fault in sorted(expected - {row.fault for row in rows})]
 
 
@@ -152,6 +163,7 @@ def _sum(one: Row, other: Row) -> Row:
         one.leaked + other.leaked,
         one.stuck + other.stuck,
         other.served or one.served,
+        min((each.during for each in (one, other) if each.during is not None), default=None),
         other.memory or one.memory,
         other.note or one.note,
     )
@@ -165,7 +177,8 @@ def _print(rows: list[Row]) -> None:
     table.add_column("memory")
     for row in rows:
         numbers = (f"{row.tries:,}", *(str(each) for each in (row.lost, row.twice, row.leaked, row.stuck)))
-        table.add_row(row.fault + (f" ({row.note})" if row.note else ""), *numbers, row.served, row.memory)
+        served = row.served if row.during is None else f"{row.served}; in each third of the flood {row.during} or more"
+        table.add_row(row.fault + (f" ({row.note})" if row.note else ""), *numbers, served, row.memory)
     console = Console(width=max(140, Console().width))
     console.print(table)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from node.mailbox_line import CALL_SECONDS
-from tests.faults.floods.flood import SECONDS, endured
+from tests.faults.floods.flood import SECONDS, endured, flooded
 from tests.faults.floods.honest import Served, asking, commanding, handling, working
 from tests.faults.floods.scene import Scene, opened
+from tests.faults.tally import Row, wrong_with
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
@@ -57,6 +61,31 @@ _BOUND, _BOUND_OF_CONNECTIONS = 64, 192  # MiB; 2,000 connections of TLS are 100
 def scene(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Scene]:
     with opened(tmp_path_factory.mktemp("floods"), founded) as made:
         yield made
+
+
+@asynccontextmanager
+async def _standing_still(server: int, honest: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """A defect, planted: the server does nothing while it is flooded, and everything afterwards."""
+    async with honest:
+        os.kill(server, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+
+async def test_a_server_that_answers_nobody_until_the_flood_is_over_is_found_out(scene: Scene) -> None:
+    """Each call is answered within its deadline then. That alone must not pass for serving."""
+    served = Served(within=CALL_SECONDS)
+    honest = _standing_still(scene.directory, working(scene.honest, scene.hostile, served))
+    _, during = await flooded(
+        "held streams", scene.members(), folder=scene.folder, honest=honest, served=served, seconds=1.0, patience=0.5
+    )
+    assert (during, served.failed) == (0, [])
+    assert served.done > 0
+    assert wrong_with([Row("flood: of one that stood still", 1, during=during)], expected=frozenset()) == [
+        "flood: of one that stood still: while it went on 0 were answered, and not 1"
+    ]
 
 
 @pytest.mark.parametrize("name", _BY_A_MEMBER)

@@ -19,6 +19,18 @@ def test_anything_but_zero_is_wrong() -> None:
     assert not wrong_with([Row("a", 1)], expected=frozenset({"a"}))
 
 
+def test_a_flood_while_which_nobody_was_answered_is_wrong() -> None:
+    for silent in (Row("flood: a", 1, served="9 of 9"), Row("flood: a", 1, served="9 of 9", during=0)):
+        assert wrong_with([silent], expected=frozenset()) == ["flood: a: while it went on 0 were answered, and not 1"]
+    assert not wrong_with([Row("flood: a", 1, served="9 of 9", during=1), Row("a", 1)], expected=frozenset())
+
+
+def test_of_a_flood_that_was_tried_twice_the_worse_is_kept(tmp_path: Path) -> None:
+    for row in (Row("flood: a", 1, during=7), Row("flood: a", 1, during=2), Row("flood: a", 1)):
+        count(row, folder=tmp_path)
+    assert kept(tmp_path) == [Row("flood: a", 3, during=2)]
+
+
 def test_what_was_not_run_is_named() -> None:
     assert wrong_with([Row("a", 1)], expected=frozenset({"a", "b"})) == ["b: it was not run"]
 

@@ -307,6 +307,17 @@ async def test_a_node_hears_of_what_comes_after_its_certificate_was_renewed(tmp_
         assert not any(part.done() for part in marseille.here.loops)
 
 
+async def test_a_certificate_that_was_damaged_on_disk_is_asked_for_anew_by_the_node_that_runs(tmp_path: Path) -> None:
+    async with neighbourhood(tmp_path, "Paris", "Marseille") as (street, (paris, marseille)):
+        file = paris.folder / "certificate.der"
+        file.write_bytes(b"no certificate")
+        street.clock.advance(timedelta(hours=1, minutes=1))
+        await eventually(lambda: file.read_bytes() != b"no certificate", what="another certificate")
+        await paris.stop()
+        await paris.start()
+        await a_case_arrives(paris, marseille)
+
+
 async def test_card_and_sealing_key_are_renewed_at_two_thirds_of_their_life(tmp_path: Path) -> None:
     async with neighbourhood(tmp_path, "Paris") as (street, (paris,)):
         number = paris.here.roster.card(paris.here.member, now=street.clock.now()).card.number

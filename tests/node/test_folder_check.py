@@ -6,8 +6,10 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +24,7 @@ from .ill import certificate_until, codes, small_disk
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 PASSPHRASE = b"une phrase de passe"
+NOBODY = 65534
 MACHINE = {"disk_low", "disk_full"}
 
 
@@ -91,17 +94,43 @@ def test_a_file_that_others_may_read_in_a_folder_that_they_can_enter(folder: Pat
     assert str(folder / joining.VAULT) in told
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_file_that_belongs_to_another_account(folder: Path) -> None:
-    os.chown(folder / joining.DATABASE, 12345, 12345)
+def test_a_file_that_belongs_to_another_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_away = folder / joining.DATABASE
+    if os.geteuid() == 0:
+        os.chown(given_away, 12345, 12345)
+    else:  # only root gives files away
+        lstat = Path.lstat
+
+        def of_another(path: Path) -> os.stat_result:
+            seen = lstat(path)
+            return os.stat_result((*seen[:4], 12345, *seen[5:])) if path == given_away else seen
+
+        monkeypatch.setattr(Path, "lstat", of_another)
     assert found(folder) == {"another_owner"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; see the read-only file system")
-def test_a_folder_that_cannot_be_written(folder: Path) -> None:
-    folder.chmod(0o500)
-    assert "read_only" in codes(disk_findings(folder, known=NODE))
-    folder.chmod(0o700)
+@contextmanager
+def without_roots_rights(folder: Path) -> Iterator[None]:
+    """As whom file permissions hold for, in a folder that is theirs: root writes everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(folder, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    with TemporaryDirectory() as made:  # not in pytest's own folder, which nobody else can enter
+        folder = Path(made)
+        with without_roots_rights(folder):
+            assert "read_only" not in codes(disk_findings(folder, known=NODE))
+            folder.chmod(0o500)
+            assert "read_only" in codes(disk_findings(folder, known=NODE))
+            folder.chmod(0o700)
 
 
 def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:

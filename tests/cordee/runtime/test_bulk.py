@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cordee.runtime.bulk import BLOCK, Appender, BlockReader, WriteBehind, write_all
+from tests.lacking import lacking
 
 CONTENT = random.Random(11).randbytes(3 * BLOCK + 5)
 
@@ -84,7 +85,7 @@ def test_whole_pages_go_past_the_cache_and_others_do_not(path: Path, descriptor:
     appender.append([CONTENT[BLOCK + 5 : 2 * BLOCK]], position=BLOCK + 5)
     assert path.read_bytes() == CONTENT[: 2 * BLOCK]
     if not able:
-        pytest.skip("this file system cannot do without the page cache")
+        lacking("this file system cannot do without the page cache")
 
 
 def test_where_the_system_refuses_the_page_cache_is_used(

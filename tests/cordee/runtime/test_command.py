@@ -76,6 +76,18 @@ def reading(path):
     open(path).close()
 
 @group.command()
+@click.argument("kind")
+def nested(kind):
+    if kind == "several":
+        raise ExceptionGroup("Lina", [KeyError("Lina")])
+    try:
+        raise KeyError("Lina")
+    except KeyError as error:
+        if kind == "caused":
+            raise ValueError("Lina") from error
+        raise ValueError("Lina")
+
+@group.command()
 def rpc():
     import grpc.aio
     raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -240,6 +252,18 @@ def test_what_nobody_expected_does_not_show_its_text(run: Run, output: str) -> N
     assert code == 1
     assert "Lina" not in err
     assert "ValueError, part_of_a_test.py:" in err
+
+
+@pytest.mark.parametrize("kind", ["caused", "during", "several"])
+def test_with_v_each_class_and_place_is_told_and_no_text(run: Run, kind: str) -> None:
+    """What -v prints is sent to whoever looks after the machine."""
+    code, _, err = run("-v", "demo", "nested", kind)
+    assert code == 1
+    assert "Lina" not in err
+    told = [line.strip(" |") for line in err.splitlines()]
+    assert told.count("KeyError") == told.count("ValueError" if kind != "several" else "ExceptionGroup") == 1
+    assert "part_of_a_test.py" in err
+    assert "nested" in err
 
 
 def test_what_grpc_raises_has_a_reason(run: Run) -> None:

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import logging
+import string
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import grpc
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cordee.ids import MemberId, TransferId
 from cordee.runtime import logs
 from cordee.runtime.interceptors import Finished
 from cordee.runtime.logs import FIELDS, CallLog, configure, logger
+from cordee.transfer import Kind, State
+from cordee.v1.statements_pb2 import Offer
 
 PLANTED = "Lina Haddad, 14 ans"
 
@@ -65,6 +70,17 @@ def test_a_planted_text_leaves_no_trace_as_an_event(written: io.StringIO, event:
     assert lines(written)[0]["event"] == "unnamed"
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("grpc.aio.Lina", "grpc.aio"), ("uvicorn.error", "uvicorn"), ("Lina", ""), ("root", "root")]
+)
+def test_of_another_librarys_logger_the_module_is_told(written: io.StringIO, name: str, told: str) -> None:
+    importlib.import_module("uvicorn")
+    logging.getLogger(None if name == "root" else name).error("a message")
+    (line,) = lines(written)
+    assert line.get("module", "") == told
+    assert "Lina" not in written.getvalue()
+
+
 def test_an_exception_being_handled_leaves_no_trace(written: io.StringIO) -> None:
     try:
         raise ValueError(PLANTED)
@@ -88,8 +104,34 @@ def test_other_libraries_messages_are_not_repeated(written: io.StringIO) -> None
 
 @given(st.text())
 def test_no_free_text_passes_any_field(text: str) -> None:
-    spaced = f"{text} {text} é"
-    assert not any(allowed(spaced) for allowed in FIELDS.values())
+    for free in (f"{text} {text} é", f"Lina {text}"):
+        assert not [field for field, allowed in FIELDS.items() if allowed(free)]
+
+
+@given(st.text(alphabet=string.ascii_letters + "_", max_size=40))
+@example("")
+def test_no_lone_word_passes_any_field_unless_it_stands_in_the_code(text: str) -> None:
+    """A first name has the form of a state, of a class, of a code: the form alone tells nothing."""
+    word = f"Lina{text}"
+    for lone in (word, word.lower(), word.upper(), f"cordee.v1.{word}", f"{word}.{word}", f"{word} broker.py:12"):
+        assert not [field for field, allowed in FIELDS.items() if allowed(lone)]
+
+
+def test_each_word_of_the_code_passes_its_field() -> None:
+    class NeverRaised(Exception):
+        """Of a module that came after the first line was written."""
+
+    words: dict[str, Iterable[str]] = {
+        "reason": ("UNREACHABLE", "NOT_IN_THIS_STATE", "CORDEE_ERROR", "ValueError", "UserWarning", "NeverRaised"),
+        "code": [each.name for each in grpc.StatusCode],
+        "state": [each.value for each in State],
+        "statement": list(Kind),
+        "entry": ("Genesis", "MemberAdmitted"),
+        "kind": [str(Kind.RECEIPT_TAKEN), Offer.DESCRIPTOR.full_name],
+        "module": ("grpc.aio", "asyncio", "py.warnings", "root"),
+        "fault": ("ValueError broker.py:12", "NeverRaised cygrpc.pyx:1"),
+    }
+    assert not [(field, word) for field, many in words.items() for word in many if not FIELDS[field](word)]
 
 
 UNCAUGHT = f"""

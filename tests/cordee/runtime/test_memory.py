@@ -3,12 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from cordee.runtime.contract import CHUNK
 from cordee.runtime.memory import WINDOW
 from cordee.runtime.server import SERVER_OPTIONS
 from cordee.runtime.tls import CLIENT_OPTIONS
+from tests.lacking import lacking
 
 _PROGRAM = """
 import sys, threading
@@ -39,7 +38,7 @@ def arenas(how: str) -> int:
         [sys.executable, "-c", _PROGRAM, how], capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode == 77:
-        pytest.skip("malloc is not glibc's")
+        lacking("malloc is not glibc's")
     return int(done.stdout)
 
 
@@ -76,7 +75,7 @@ print(used())
 def test_memory_that_was_freed_is_used_again_without_a_page_fault() -> None:
     done = subprocess.run([sys.executable, "-c", _KEEPING], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode == 77:
-        pytest.skip("malloc is not glibc's")
+        lacking("malloc is not glibc's")
     assert int(done.stdout) < 2_000
 
 

@@ -1,6 +1,7 @@
 """The attackers, a process of their own: `python -m tests.faults.floods.attacks NAME TARGET.json SECONDS`.
 
-Each attack does one hostile thing again and again until its time is over, and prints how often, as JSON. It is polite
+Each attack prepares itself, says `begun`, does one hostile thing again and again until its time is over or SIGTERM
+tells it to end, and prints how often, as JSON. It is polite
 in one respect only: it runs at a lower priority than the server, since a real attacker brings processors of their own.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -568,8 +570,20 @@ def main(name: str, target: str, seconds: str) -> None:
     os.nice(5)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    until = time.monotonic() + float(seconds)
-    done = ATTACKS[name](Target.load(Path(target)), lambda: time.monotonic() < until)
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    until, lock = 0.0, threading.Lock()
+
+    def going_on() -> bool:
+        nonlocal until
+        with lock:
+            if not until:  # asked for the first time once all is prepared: to pack a bomb takes longer than a flood
+                until = time.monotonic() + float(seconds)
+                sys.stdout.write("begun\n")
+                sys.stdout.flush()
+        return time.monotonic() < until and not over.is_set()
+
+    done = ATTACKS[name](Target.load(Path(target)), going_on)
     sys.stdout.write(json.dumps({"done": done, "lines": Line.opened, "heard": Line.heard}) + "\n")
 
 

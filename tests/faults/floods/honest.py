@@ -45,15 +45,29 @@ class Served:
     done: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    lately: dict[str, int] = field(default_factory=dict)  # of each kind: begun and answered since `look_again`
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    _looks: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def all(self) -> int:
         return self.done + len(self.failed)
 
+    def look_again(self) -> None:
+        """Count anew what is begun and answered from now on. What was begun before does not count."""
+        self._looks += 1
+        self.lately = dict.fromkeys(self.lately, 0)
+
+    async def answered(self, least: int) -> None:
+        """Wait until as many of each kind were, since `look_again`."""
+        while min(self.lately.values()) < least:
+            self._news.clear()
+            await self._news.wait()
+
     async def once(self, what: str, call: Callable[[], Awaitable[object]]) -> None:
         """Count one."""
-        began = time.monotonic()
+        began, look = time.monotonic(), self._looks
         try:
             async with asyncio.timeout(self.within):
                 await call()
@@ -61,10 +75,13 @@ class Served:
             self.failed.append(f"{what}: {failed!s} after {time.monotonic() - began:.1f} s")
         else:
             self.done += 1
+            self.lately[what] += look == self._looks
+            self._news.set()
         self.slowest = max(self.slowest, time.monotonic() - began)
 
     async def repeat(self, what: str, call: Callable[[], Awaitable[object]], *, every: float) -> None:
         """Until `over` is set. A call that is under way then is waited for: it counts."""
+        self.lately.setdefault(what, 0)
         while not self.over.is_set():
             await self.once(what, call)
             with suppress(TimeoutError):
