@@ -51,8 +51,8 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.ping_timeout_ms", 20_000),  # keepalive_timeout_ms alone has no effect
     ("grpc.keepalive_permit_without_calls", 1),
-    # gRPC would end a connection that pings too often once its last write is done, which a ping a moment later puts off,
-    # and lengthens what it is going to say by each: the poller of all connections does nothing else then.
+    # gRPC would end whoever pings too often once its last write is done, which the next ping puts off, and lengthens
+    # what it is going to say by each: the poller of all connections does nothing else then.
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),  # two servers on one port by mistake would each get half of the calls
 )
