@@ -27,6 +27,7 @@ from cordee.errors import (
 )
 from cordee.ids import TransferId
 from cordee.members import MemberState
+from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.statements import Offer, redate, time_of, withdraw
 from cordee.transfer import Kind
@@ -48,6 +49,10 @@ _AT_ONCE = 8  # the directory lets a member have two dozen calls open: these, th
 _LONGEST_PAUSE = 60.0
 # Steps that can be taken back when the broker says no for good.
 _GIVEN_UP = frozenset({Kind.OFFER, Kind.ACCEPTANCE, Kind.REFUSAL, Kind.SHIPMENT})
+
+_SENT: tuple[Kind, ...] = tuple(kind for kind in Kind if kind != Kind.EXPIRY)
+_BEFORE = {kind: register(f"node.outbox.{kind}.before_submit") for kind in _SENT}
+_AFTER = {kind: register(f"node.outbox.{kind}.after_submit") for kind in _SENT}
 
 
 class Outbox:
@@ -127,7 +132,7 @@ class Outbox:
 
     async def _send(self, waiting: Waiting, *, gave_back: bool = False) -> bool:
         house = self._house
-        house.crashpoints.reach(f"node.outbox.{waiting.kind}.before_submit")
+        house.crashpoints.reach(_BEFORE[waiting.kind])
         try:
             await self._with_settled_key()
             await self._client.submit(waiting.signed)
@@ -161,7 +166,7 @@ class Outbox:
             )
             return False
         self.refusal = None
-        house.crashpoints.reach(f"node.outbox.{waiting.kind}.after_submit")
+        house.crashpoints.reach(_AFTER[waiting.kind])
 
         def taken(tx: Connection) -> None:
             transfer_store.mark_taken(tx, waiting.transfer, waiting.kind)

@@ -215,15 +215,7 @@ class Stage:
         """As long as the block lasts, the house's node is one that cheats: its folder, another program."""
         honest = house.program
         honest.stop()
-        house.program = Program(
-            name=f"{house.name} (cheating)",
-            arguments=(
-                *(sys.executable, "-m", "node.demo.cheating"),
-                *(str(house.data_dir), str(house.folder / "passphrase"), str(house.socket)),
-            ),
-            environment=honest.environment,
-            log=self.folder / "logs" / f"{house.name}-cheating.log",
-        )
+        house.program = self.cheater(house)
         house.program.start()
         try:
             yield
@@ -232,6 +224,18 @@ class Stage:
             honest.peak = max(honest.peak, house.program.peak)
             house.program = honest
             honest.start()
+
+    def cheater(self, house: House) -> Program:
+        """The program of a node that cheats, in this house's folder."""
+        return Program(
+            name=f"{house.name} (cheating)",
+            arguments=(
+                *(sys.executable, "-m", "node.demo.cheating"),
+                *(str(house.data_dir), str(house.folder / "passphrase"), str(house.socket)),
+            ),
+            environment=house.program.environment,
+            log=self.folder / "logs" / f"{house.name}-cheating.log",
+        )
 
     # ---- associations ----
 

@@ -43,6 +43,10 @@ class ForkedStage(Stage):
         house.program = forked(house.program, self._place)
         return house
 
+    def cheater(self, house: House) -> Program:
+        """As a stage makes it."""
+        return forked(super().cheater(house), self._place)
+
 
 def fill(stage: Stage) -> None:
     """Found the network, let two associations join, start everything, until each knows the other."""

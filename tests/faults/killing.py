@@ -19,10 +19,11 @@ _KILLED_AT = re.compile(rb"^killed at (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Point:
-    """A name, and which process reaches it."""
+    """A name, which process reaches it, and how many times it does in one life before it dies there."""
 
     process: str
     name: str
+    times: int = 1
 
 
 class Order(StrEnum):
@@ -42,19 +43,19 @@ class Killing:
     def __init__(self, stage: Stage, order: Order, points: Sequence[Point]) -> None:
         self._stage = stage
         self._order = order
-        self._left: dict[str, list[str]] = {}
+        self._left: dict[str, list[Point]] = {}
         for point in points:
-            self._left.setdefault(point.process, []).append(point.name)
+            self._left.setdefault(point.process, []).append(point)
         # The logs hold what happened in earlier scenes too.
         self._read = {name: self._program(name).log.stat().st_size for name in self._programs()}
         self._ended = threading.Event()
         self._wrong: list[BaseException] = []
-        self.reached: list[str] = []
+        self.reached: list[Point] = []
 
     @property
-    def left(self) -> list[str]:
+    def left(self) -> list[Point]:
         """The points that nobody has reached."""
-        return [name for names in self._left.values() for name in names]
+        return [point for points in self._left.values() for point in points]
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -72,6 +73,11 @@ class Killing:
         finally:
             self._ended.set()
             watcher.join(240)
+            for name in self._programs():
+                reached = len(self.reached)
+                self._note(name)
+                if len(self.reached) > reached:  # it says so before it dies: in the last moment it may live still
+                    self._program(name).kill()
             self._left, left = {}, self._left
             again = []
             for name in self._programs():
@@ -134,7 +140,8 @@ class Killing:
         """It may reach a point of its own before it is ready: then it is started again."""
         program = self._program(name)
         while True:
-            armed = {VARIABLE: ",".join(self._left[name])} if self._left.get(name) else {}
+            points = ",".join(f"{each.name}:{each.times}" for each in self._left.get(name, []))
+            armed = {VARIABLE: points} if points else {}
             before = len(self.reached)
             try:
                 program.start(**armed)
@@ -150,8 +157,7 @@ class Killing:
         log = self._program(name).log
         text = log.read_bytes() if log.exists() else b""
         for found in _KILLED_AT.findall(text[self._read.get(name, 0) :]):
-            point = found.decode()
-            if point in self._left.get(name, []):
+            for point in [each for each in self._left.get(name, []) if each.name == found.decode()]:
                 self._left[name].remove(point)
                 self.reached.append(point)
         self._read[name] = len(text)

@@ -10,6 +10,7 @@ import ctypes
 import importlib
 import json
 import os
+import runpy
 import select
 import shutil
 import signal
@@ -120,6 +121,8 @@ class Nursery:
         given: Path | None = None,
     ) -> Child:
         """Start `cordee` with these arguments; its errors go to the end of `log`, what it ends with to `code`.
+
+        Arguments that begin with the interpreter and `-m` are another module's, run as a program.
 
         It is in `folder`, or where the test is, and reads `given`, or nothing.
         """
@@ -235,7 +238,11 @@ def _become(order: dict[str, Any], out: int, parent: int) -> None:
 
     code = 1
     try:
-        main(order["arguments"])
+        if order["arguments"][:2] == [sys.executable, "-m"]:
+            sys.argv = order["arguments"][2:]
+            runpy.run_module(sys.argv[0], run_name="__main__")
+        else:
+            main(order["arguments"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:

@@ -189,7 +189,7 @@ class FirstTransfer:
     def _case(self, house: House) -> dict[str, Any] | None:
         return next((each for each in house.command("case", "list") if each["case_id"] == self.case_id), None)
 
-    def _offered(self) -> str:
+    def _offered(self, *options: str) -> str:
         def try_it() -> str | None:
             for line in self._lines(self.helpline):
                 if line["case_id"] == self.case_id:
@@ -198,6 +198,7 @@ class FirstTransfer:
                 done = self.helpline.command(
                     *("transfer", "offer", self.case_id, "--to", self.marseille.member, "--purpose", _PURPOSE),
                     *("--act", self.act_id, "--tick", "health", "--attachment", self.attached["attachment_id"]),
+                    *options,
                 )
             except CommandFailed as failed:
                 if failed.code in (6, 7):  # it may have been done before the process died: look, then try again
@@ -266,13 +267,23 @@ class Scene(FirstTransfer):
         state = self.kept(house)
         return super()._state(house) if state in (State.RECEIVED, State.DECLINED, State.WITHDRAWN) else state
 
+    def erased(self) -> None:
+        """The directory has erased what waited, and has written down that it did."""
+        query = "SELECT count(*) FROM mailbox_erasure WHERE transfer_id = ?"
+        until(lambda: self.broker(query, bytes.fromhex(self.transfer)) == 0, seconds=60, what="the erasure")
+
+    def broker(self, query: str, *values: object) -> Any:
+        """The first value of a row in the directory's database; None where there is no row."""
+        rows = rows_of(self.stage.folder / "directory" / "directory.db", query, *values)
+        return rows[0][0] if rows else None
+
     def kept(self, house: House) -> str | None:
         """The state in that node's database."""
         return one_of(house, "SELECT state FROM transfer WHERE id = ?", bytes.fromhex(self.transfer))
 
-    def offered(self) -> None:
+    def offered(self, *options: str) -> None:
         """And arrived."""
-        self.transfer = self._offered()
+        self.transfer = self._offered(*options)
         until(lambda: self._line(self.marseille), seconds=120)
 
     def types(self, house: House, *command: str, done: Callable[[], bool]) -> None:
@@ -310,6 +321,74 @@ class Scene(FirstTransfer):
         until(lambda: (self._line(self.marseille) or {}).get("erasure") == "asked", seconds=120)
         until(lambda: (self._line(self.helpline) or {"waits": True})["waits"] is False, seconds=60)
 
+    def expires(self) -> None:
+        """Nobody answers the offer, and time ends it."""
+        for house in (self.helpline, self.marseille):
+            until(lambda house=house: self.kept(house) == State.EXPIRED, seconds=120, what="the expiry")
+
+    def adds_a_file(self) -> None:
+        """Which no act covers."""
+        other = self.file.with_suffix(".other")
+        other.write_bytes(b"not agreed to")
+        self.helpline.command("case", "attach", self.case_id, str(other), "--section", "actions")
+
+    def refused(self) -> None:
+        """The recipient refuses what came, and the sender hears of it."""
+        self._accepted()
+        for house in (self.marseille, self.helpline):
+            until(lambda house=house: self.kept(house) == State.REFUSED, seconds=120, what="the refusal")
+        until(lambda: (self._line(self.marseille) or {"waits": True})["waits"] is False, seconds=60)
+
+    def replaces_the_log_key(self) -> None:
+        """The directory's operator makes the next key; an administrator, who types until it is done, signs for it."""
+        size, data = self.entries(), str(self.stage.folder / "directory")
+        public = self.stage.folder / "made" / f"log-{size}.pub"
+        public.parent.mkdir(exist_ok=True)
+        made = self.stage.office("directory", "rotate-key", "--data-dir", data, "--out", str(public))
+        words = " ".join(made["words"])
+
+        def try_it() -> bool:
+            if self.entries() > size:
+                return True
+            try:
+                self.stage.office(
+                    "admin", "rotate-key", str(public), "--words", words, who=self.stage.administrators[0]
+                )
+            except CommandFailed as failed:
+                if failed.code not in (6, 7):
+                    raise
+                return False
+            return True
+
+        until(try_it, seconds=120)
+        self.all_follow(size + 1)
+
+    def all_follow(self, size: int) -> None:
+        """Everybody holds a log of so many entries, signed by its present key, which is the only one left."""
+        for house in (self.helpline, self.marseille):
+            query = "SELECT count(*) FROM roster_entry"
+            until(lambda house=house, query=query: one_of(house, query) == size, seconds=120, what="the entries")
+            until(lambda house=house: not all_of(house, "SELECT reason FROM roster_alarm"), seconds=60)
+            assert not all_of(house, "SELECT reason FROM evidence"), "nobody was shown another roster"
+        assert self.entries() == size
+        assert len(list((self.stage.folder / "directory").glob("log*.key"))) == 1
+
+    def entries(self) -> int:
+        """Of the directory's log."""
+        return int(self.broker("SELECT count(*) FROM entry"))
+
+    def directory_loses(self, act: Callable[[], None]) -> None:
+        """What is done meanwhile: the directory is killed, and its database is the one of before. It stays down."""
+        path, before = self.stage.folder / "directory" / "directory.db", self.stage.folder / "before.db"
+        before.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as there, closing(sqlite3.connect(before)) as copy:
+            there.backup(copy)
+        act()
+        self.stage.directory.kill()
+        for each in path.parent.glob("directory.db*"):
+            each.unlink()
+        before.rename(path)
+
     def stands_still(self, *kinds: str) -> None:
         """Both keep these statements and no others, and each is journalled once."""
         for house in (self.helpline, self.marseille):
@@ -325,7 +404,11 @@ class Scene(FirstTransfer):
 
 
 def all_of(house: House, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{house.data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)) as db:
+    return rows_of(house.data_dir / "node.db", query, *values)
+
+
+def rows_of(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as db:
         return db.execute(query, values).fetchall()
 
 

@@ -54,7 +54,11 @@ class SlowLine:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
+                try:
+                    far = socket.create_connection(self._target)
+                except OSError:  # nobody is there now; whoever asked tries again
+                    near.close()
+                    continue
                 self._open += [near, far]
                 self._run(self._pass, near, far, True)
                 self._run(self._pass, far, near, False)
