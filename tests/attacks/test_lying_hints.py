@@ -190,9 +190,9 @@ async def test_a_suspension_in_a_hint_takes_effect_without_another_call(scene: S
 async def test_a_card_that_comes_before_its_members_admission_is_asked_for_again(tmp_path: Path) -> None:
     """As when a member is admitted between a look at the log and one at the cards."""
     async with beside_a_liar(tmp_path, "Paris", "Marseille") as (street, liar, (_, marseille)):
-        roster, before = marseille.here.roster, Log.true(street)
+        roster, before, then = marseille.here.roster, Log.true(street), street.clock.now()
         liar.shows_to[marseille.here.member] = Shown(
-            note=lambda: before.note(street.clock.now()), entries=lambda start: before.entries[start:]
+            note=lambda: before.note(then), entries=lambda start: before.entries[start:]
         )
         lille = await street.settle("Lille", 2)
         await lille.start()

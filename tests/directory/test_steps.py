@@ -627,14 +627,22 @@ async def test_each_kind_of_statement_is_given_back(desk: Desk, steps: tuple[str
     assert state in END_STATES
 
 
-async def test_what_had_begun_is_given_back_however_many_are_open(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_had_begun_is_given_back_beside_as_many_as_may_be_open(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup may know as many as are allowed, and as many again were open when it was lost."""
     for limit in ("OPEN", "UNANSWERED"):
-        monkeypatch.setattr(quotas, limit, 0)
-    story = desk.story()
-    statements = given(story, "offer")
+        monkeypatch.setattr(quotas, limit, 1)
+    known, lost, one_more = (desk.story() for _ in range(3))
+    await desk.submit(given(known, "offer")[0])
+    with pytest.raises(TooManyOpenTransfers):
+        await desk.submit(given(lost, "offer")[0])
+    more = given(one_more, "offer")
     desk.clock.advance(10 * MINUTE)
     desk.restored()
-    assert await desk.broker.give_back(story.sender.id, statements) == (State.OFFERED, 1)
+    assert await desk.broker.give_back(lost.sender.id, lost.statements) == (State.OFFERED, 1)
+    with pytest.raises(TooManyOpenTransfers):
+        await desk.broker.give_back(one_more.sender.id, more)
 
 
 async def test_what_is_given_back_stands_whatever_key_its_author_has_since(desk: Desk) -> None:
