@@ -292,9 +292,20 @@ class Listener:
                 await self._take(signed, sequence=0)
         if kept.state == State.EXPIRED:
             await self._expire(transfer, sequence=0)
-        state = state_of(kept.state)
-        self._require_settled(known, dropped, [Signed.from_message(each) for each in kept.statements], state)
+        state, statements = state_of(kept.state), [Signed.from_message(each) for each in kept.statements]
+        if dropped is Kind.OFFER and await self._was_taken(transfer, statements):
+            return
+        self._require_settled(known, dropped, statements, state)
         await half.dropped(transfer, dropped, refused, at_broker=state)
+
+    async def _was_taken(self, transfer: TransferId, statements: Sequence[Signed]) -> bool:
+        """Whether the broker shows the very offer that it has refused: without it their answer could never be read."""
+        waits = self._house.db.look(lambda tx: transfer_store.next_waiting(tx, transfer))
+        if waits is None or waits.kind is not Kind.OFFER or waits.signed not in statements:
+            return False
+        await self._house.db.write(lambda tx: transfer_store.mark_taken(tx, transfer, Kind.OFFER))
+        log.warning("offer.taken_and_refused", transfer=transfer.short)
+        return True
 
     def _never_came(self, known: transfer_store.Transfer) -> bool:
         """The broker has not taken the offer, or its time is over."""

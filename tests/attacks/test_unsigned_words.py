@@ -295,6 +295,37 @@ async def test_what_was_taken_and_thrown_away_comes_to_an_end_by_the_nodes_own_c
     await eventually(lambda: is_in(paris, transfer, State.EXPIRED), seconds=60, what="the end")
 
 
+@pytest.mark.parametrize("refusal", [NotInThisState(state="x", statement="x"), InvalidRecord(path="x", problem="x")])
+async def test_an_offer_that_was_taken_and_called_refused_is_still_answered(scene: Scene, refusal: CordeeError) -> None:
+    paris, marseille = scene.nodes
+    await eventually(lambda: sound(paris), seconds=60, what="a sound roster")
+    broker, taken = scene.street.town.directory.broker, 0
+
+    async def taken_and_refused(request: pb.SubmitRequest) -> pb.SubmitResponse:
+        nonlocal taken
+        signed = Signed.from_message(request.statement)
+        seen = peek(signed)
+        author = seen.parties.sender if seen.kind is Kind.OFFER else seen.parties.recipient
+        answer = pb.SubmitResponse(state=await broker.submit(author, signed))
+        if seen.kind is Kind.OFFER and not taken:
+            taken += 1
+            raise refusal
+        return answer
+
+    scene.liars.instead["Submit"] = taken_and_refused
+    record = await paris.case()
+    transfer = await paris.offer(record, marseille, await paris.act(record, marseille))
+    await marseille.reaches(transfer, State.OFFERED)
+    await eventually(lambda: taken and nothing_waits(paris, transfer), seconds=60, what="the broker's answer")
+    scene.liars.honest()
+    await marseille.here.receiving.decline(marseille.person, transfer, code="other")
+    await paris.reaches(transfer, State.DECLINED, seconds=60)
+
+
+async def nothing_waits(neighbour: Neighbour, transfer: TransferId) -> bool:
+    return transfer not in await neighbour.here.db.read(transfer_store.waiting)
+
+
 # ---- certificates ----
 
 
