@@ -25,9 +25,8 @@ from directory.store.roster import PendingEntryRow
 __all__ = ["BY_ADMINISTRATORS", "Gathered", "Governance"]
 
 _PENDING = table_of(PendingEntryRow)
-_MAX_OF_ONE = (
-    64  # waiting entries that bear one administrator's signature: whose keys are stolen must not fill the list
-)
+_MAX_OF_ONE = 64
+"""Waiting entries that bear one administrator's signature: whose keys are stolen must not fill the list."""
 
 BY_ADMINISTRATORS = frozenset(
     message.DESCRIPTOR.full_name

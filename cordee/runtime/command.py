@@ -249,17 +249,16 @@ def _trace(error: BaseException) -> list[str]:
     """The classes and the places of an error and of those before it. Python's own would show their texts as well,
     and that is sent to whoever looks after the machine: a database's may hold what is in a case.
     """
+    import traceback
+
     told: list[str] = []
     now: BaseException | None = error
     seen: set[int] = set()
     while now is not None and id(now) not in seen:
         seen.add(id(now))
         told.append(type(now).__name__)
-        trace = now.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            told.append(f"  {code.co_filename}:{trace.tb_lineno}, {code.co_name}")
-            trace = trace.tb_next
+        for frame, line in traceback.walk_tb(now.__traceback__):
+            told.append(f"  {frame.f_code.co_filename}:{line}, {frame.f_code.co_name}")
         if isinstance(now, BaseExceptionGroup):
             told += [f"  | {line}" for each in now.exceptions for line in _trace(each)]
         now = now.__cause__ if now.__suppress_context__ else now.__cause__ or now.__context__

@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TextIO
 
+import grpc
+
 from cordee.errors import CordeeError, by_reason
 from cordee.runtime.clock import SystemClock
 from cordee.runtime.interceptors import Finished
@@ -101,34 +103,13 @@ def _module_of(name: str) -> str:
 
 _PLACE = _form(r"[A-Za-z]{1,64} [A-Za-z0-9_]{0,64}\.pyx?:[0-9]{1,6}")
 _OF_LOGGING = frozenset({"root", "py.warnings"})  # names of loggers that are no modules
-_STATUS = frozenset(
-    {
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    }
-)  # gRPC's, by its specification (statuscodes.md)
 _id = _form(r"[0-9a-f]{8}")
 
 FIELDS: Mapping[str, Callable[[object], bool]] = {
     "transfer": _id,  # short: the first four bytes
     "member": _id,
     "reason": _reason,
-    "code": _one_of(lambda: _STATUS),
+    "code": _one_of(lambda: frozenset(grpc.StatusCode.__members__)),
     "method": _form(r"/[A-Za-z0-9_.]{1,80}/[A-Za-z]{1,40}"),
     "fault": _fault,
     "state": _one_of(_states),

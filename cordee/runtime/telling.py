@@ -98,29 +98,27 @@ class _Answers:
 
     async def _found(self, path: bytes) -> tuple[HTTPStatus, bytes, str]:
         told = self._told
-        if path in (b"/metrics", b"/findings"):
-            try:
-                if path == b"/metrics":
-                    return HTTPStatus.OK, await told.metrics(), _METRICS
-                return HTTPStatus.OK, _listed(await told.examine()), _JSON
-            except Exception as failed:  # a connection that only ends would not be told from one that was lost
-                log.error("telling.failed", reason=type(failed).__name__)
-                return HTTPStatus.INTERNAL_SERVER_ERROR, b"", _JSON
         if path == b"/healthz":
             well = told.alive()
             return _status(well), json.dumps({"alive": well}).encode(), _JSON
-        if path == b"/readyz":
-            well, broken = await self._readiness()
-            return _status(well), json.dumps({"ready": well, "broken": broken}).encode(), _JSON
+        try:
+            if path == b"/metrics":
+                return HTTPStatus.OK, await told.metrics(), _METRICS
+            if path == b"/findings":
+                return HTTPStatus.OK, _listed(await told.examine()), _JSON
+            if path == b"/readyz":
+                found = await told.examine()
+                return _readiness(told.alive() and ready(found), [each.ailment.code for each in found if each.broken])
+        except Exception as failed:  # a connection that only ends would not be told from one that was lost
+            log.error("telling.failed", reason=type(failed).__name__)
+            if path == b"/readyz":  # not to know is not to be ready
+                return _readiness(False, ["not_examined"])
+            return HTTPStatus.INTERNAL_SERVER_ERROR, b"", _JSON
         return HTTPStatus.NOT_FOUND, b"", _JSON
 
-    async def _readiness(self) -> tuple[bool, list[str]]:
-        try:
-            found = await self._told.examine()
-        except Exception as failed:  # whatever it was: not to know is not to be ready
-            log.error("telling.failed", reason=type(failed).__name__)
-            return False, ["not_examined"]
-        return self._told.alive() and ready(found), [each.ailment.code for each in found if each.broken]
+
+def _readiness(well: bool, broken: list[str]) -> tuple[HTTPStatus, bytes, str]:
+    return _status(well), json.dumps({"ready": well, "broken": broken}).encode(), _JSON
 
 
 def _listed(found: Sequence[Finding]) -> bytes:

@@ -27,9 +27,8 @@ from directory.yearbook import Yearbook
 __all__ = ["AdministrationServicer"]
 
 _PAGE = 64
-_PAGE_BYTES = (
-    192 * 1024
-)  # and one more: what an administrator's machine takes in one answer is a little over a mebibyte
+_PAGE_BYTES = 192 * 1024
+"""And one more: what an administrator's machine takes in one answer is a little over a mebibyte."""
 _FURTHEST = 2**31
 
 P = TypeVar("P", bound=Message)
