@@ -8,17 +8,20 @@ forgotten when the certificate of the new one is on disk: a crash at any point l
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cordee.card import make_card
-from cordee.errors import CordeeError
+from cordee.errors import CardRefused, CordeeError
+from cordee.ids import Digest
 from cordee.runtime.crashpoint import register
 from cordee.runtime.logs import logger
 from cordee.runtime.tls import TransportKey, spki_digest
 from cordee.sealing import SealingKey
+from cordee.signing import Signed, SigningPublicKey
 from node import journal, rejoining
 from node.directory_client import DirectoryClient
 from node.files import replace
@@ -33,11 +36,31 @@ __all__ = ["Publishing", "transport_in_use"]
 log = logger("node.publishing")
 
 _OFFER_LIFE = timedelta(days=14)
+_SENT_AGAIN = timedelta(days=1)  # a card of which no answer came; later another one, with another number
 _TRANSPORT, _NEXT_TRANSPORT = "transport", "transport.next"
 
 TRANSPORT_KEPT = register("node.transport.kept")
 TRANSPORT_ON_CARD = register("node.transport.on_card")
 TRANSPORT_CERTIFIED = register("node.transport.certified")
+
+
+@dataclass(frozen=True)
+class _Says:
+    """What one card of ours says, and another one would say too."""
+
+    signer: SigningPublicKey
+    transport: Digest
+    profile: bytes
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A card that was signed, and of which the directory has not answered that it has it."""
+
+    says: _Says
+    number: int
+    made: datetime
+    card: Signed
 
 
 class Publishing:
@@ -50,6 +73,7 @@ class Publishing:
         self._lock = asyncio.Lock()
         self.transport = transport
         """The key that this node calls with."""
+        self._sent: _Sent | None = None
 
     async def publish(self, profile: bytes | None = None, *, by: str = "node") -> int:
         """A new card, with this profile or the one that the present card has. Its number.
@@ -62,8 +86,32 @@ class Publishing:
     async def _publish(self, profile: bytes | None, transport: TransportKey, by: str) -> int:
         house, now = self._house, self._house.clock.now()
         known = house.roster.own_card()
-        number, told = known.card.number + 1, known.profile_bytes if profile is None else profile
-        key = await house.db.write(lambda tx: self._key_for(tx, number))
+        told = known.profile_bytes if profile is None else profile
+        says = _Says(house.keys.identity.public, transport.digest, told)
+        sent = self._sent
+        if sent is None or sent.says != says or sent.number <= known.card.number or now - sent.made > _SENT_AGAIN:
+            sent = self._sent = await self._signed(says, now)
+        number = sent.number
+        try:
+            await self._client.publish_card(sent.card, profile=told)
+        except CardRefused:
+            self._sent = None  # otherwise it may have come all the same, and the very same one is sent again
+            raise
+        await house.db.write(lambda tx: self._note(tx, known.card.number, number, now, by))
+        self._sent = None
+        await house.roster.sync()
+        log.info("card.published", number=number)
+        return number
+
+    async def _signed(self, says: _Says, now: datetime) -> _Sent:
+        """A card with a number that no card of ours has had: one that was sent, and of which no answer came, may be
+        known to others, also where the directory knows it no longer.
+        """
+        house = self._house
+        number = max(house.roster.own_card().card.number, *house.keys.sealing.keys(), 0) + 1
+        key = SealingKey.generate(house.random)
+        # Kept before it is published: an offer sealed to it may come at once, and the number is not used again.
+        await house.db.write(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", key.seed))
         house.keys.sealing[number] = key
         card = make_card(
             house.keys.identity,
@@ -71,16 +119,12 @@ class Publishing:
             member=house.member,
             number=number,
             sealing_key=key.public,
-            transport_key_digest=transport.digest,
+            transport_key_digest=says.transport,
             endpoint=house.endpoint,
-            profile=told,
+            profile=says.profile,
             now=now,
         )
-        await self._client.publish_card(card, profile=told)
-        await house.db.write(lambda tx: self._note(tx, known.card.number, now, by))
-        await house.roster.sync()
-        log.info("card.published", number=number)
-        return number
+        return _Sent(says, number, now, card)
 
     # ---- the transport key and its certificate ----
 
@@ -176,16 +220,9 @@ class Publishing:
 
     # ---- sealing keys ----
 
-    def _key_for(self, tx: Connection, number: int) -> SealingKey:
-        seed = get_secret(tx, self._house.vault, f"sealing.{number}")
-        key = SealingKey.from_seed(seed) if seed else SealingKey.generate(self._house.random)
-        # Kept before it is published: an offer sealed to it may come at once.
-        put_secret(tx, self._house.vault, f"sealing.{number}", key.seed)
-        return key
-
-    def _note(self, tx: Connection, superseded: int, now: datetime, by: str) -> None:
+    def _note(self, tx: Connection, superseded: int, number: int, now: datetime, by: str) -> None:
         put_secret(tx, self._house.vault, f"superseded.{superseded}", now.isoformat().encode())
-        facts = {"number": str(superseded + 1)}
+        facts = {"number": str(number)}
         journal.append(tx, now=now, actor=by, action="card.published", subject="", facts=facts)
 
     def forget_old_keys(self, tx: Connection) -> None:

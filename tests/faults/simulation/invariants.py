@@ -109,6 +109,8 @@ class Ledger:
 
     def restless(self, *, over: bool) -> Iterator[str]:
         """What is still under way; with `over`, also what has not ended."""
+        if self.world.network.lost:
+            yield "a connection on which a message was lost has not been given up"
         for place in self.world.nodes:
             node = place.here
             if not node.listener.caught_up.is_set():

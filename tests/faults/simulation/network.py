@@ -58,6 +58,7 @@ class Network:
         self.twice = 0
         self.slow = 0.02
         self.calls = 0
+        self.lost = 0  # messages on connections that nobody has given up yet
         self.defects: list[BaseException] = []
         self._lines: dict[tuple[str, str], Line] = {}
 
@@ -111,7 +112,11 @@ class Network:
         while line.clogged:
             await line.clear.wait()
         if line.cut:
-            await asyncio.sleep(_KEEPALIVE)
+            self.lost += 1
+            try:
+                await asyncio.sleep(_KEEPALIVE)
+            finally:
+                self.lost -= 1
             raise _Broken
 
 
