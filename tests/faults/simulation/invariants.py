@@ -109,7 +109,7 @@ class Ledger:
 
     def restless(self, *, over: bool) -> Iterator[str]:
         """What is still under way; with `over`, also what has not ended."""
-        if self.world.network.lost:
+        if self.world.loop.time() <= self.world.network.given_up_by:
             yield "a connection on which a message was lost has not been given up"
         for place in self.world.nodes:
             node = place.here

@@ -58,7 +58,7 @@ class Network:
         self.twice = 0
         self.slow = 0.02
         self.calls = 0
-        self.lost = 0  # messages on connections that nobody has given up yet
+        self.given_up_by = 0.0  # until when connections stay on which a message was lost
         self.defects: list[BaseException] = []
         self._lines: dict[tuple[str, str], Line] = {}
 
@@ -112,11 +112,8 @@ class Network:
         while line.clogged:
             await line.clear.wait()
         if line.cut:
-            self.lost += 1
-            try:
-                await asyncio.sleep(_KEEPALIVE)
-            finally:
-                self.lost -= 1
+            self.given_up_by = self.loop.time() + _KEEPALIVE
+            await asyncio.sleep(_KEEPALIVE)
             raise _Broken
 
 
