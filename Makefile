@@ -60,10 +60,10 @@ faults-tools:
 	else echo "No ip or strace here: some tests of faults will be skipped (apt install iproute2 strace)."; fi
 .PHONY: faults-tools
 
-# Three at once: half of the time they wait for what was killed, cut or stopped.
+# Three at once: half of the time they wait for what was killed, cut or stopped. The longest files first.
 faults: compiled faults-tools ## Faults and attacks: kill, cut, flood and lie to everything, then a table
 	rm -rf build/faults
-	$(PYTHON) -m pytest -q -n 3 --dist loadfile -m fault tests
+	$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m fault tests
 	$(PYTHON) -m tests.faults.model --jobs 2
 	$(PYTHON) -m tests.faults.power_cuts --jobs 2
 	$(PYTHON) -m tests.faults.simulation --seeds 2000 --jobs 2 --count

@@ -9,6 +9,25 @@ import pytest
 
 from tests.faults.founded import founded_once
 
+LONGEST_FIRST = (
+    "test_secrets.py",
+    "test_kill_points.py",
+    "test_kill_points_seldom.py",
+    "test_seeds.py",
+    "test_planted.py",
+    "test_refinement.py",
+    "test_flipped_bytes.py",
+    "test_byzantine_member.py",
+    "test_reconnection.py",
+)
+"""Files that take minutes. A worker that begins one of them last is waited for by the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make faults` hands the files out in this order."""
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -41,8 +41,13 @@ def test_a_seed_tells_the_same_story_each_time() -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("defect", ["repeats-refused", "no-retry", "new-key-at-once", "no-resumption"])
-def test_a_planted_defect_is_found(defect: str) -> None:
-    done = simulated("--plant", defect, "--seeds", "400", "--jobs", "2", "--until-wrong")
+@pytest.mark.parametrize(
+    ("defect", "first"), [("repeats-refused", 140), ("no-retry", 0), ("new-key-at-once", 48), ("no-resumption", 16)]
+)
+def test_a_planted_defect_is_found(defect: str, first: int) -> None:
+    """Among the seeds that CI plays anyway; from `first` on it is found within a few."""
+    done = simulated(
+        "--plant", defect, "--first", str(first), "--seeds", str(400 - first), "--jobs", "2", "--until-wrong"
+    )
     assert done.returncode == 1, done.stdout
     assert "seed " in done.stdout
