@@ -108,7 +108,7 @@ class Publishing:
         known to others, also where the directory knows it no longer.
         """
         house = self._house
-        number = max(house.roster.own_card().card.number, *house.keys.sealing.keys(), 0) + 1
+        number = max([house.roster.own_card().card.number, *house.keys.sealing]) + 1
         key = SealingKey.generate(house.random)
         # Kept before it is published: an offer sealed to it may come at once, and the number is not used again.
         await house.db.write(lambda tx: put_secret(tx, house.vault, f"sealing.{number}", key.seed))

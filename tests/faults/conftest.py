@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from node.demo.stage import Stage
 from tests.faults.founded import founded_once
+from tests.faults.scenes import quick_stage
 
 LONGEST_FIRST = (
     "test_secrets.py",
@@ -34,3 +37,10 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network at rest, to be copied (tests.faults.founded). The workers of one run share it."""
     own = tmp_path_factory.getbasetemp()
     return founded_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
+    """One directory and its nodes, as real processes, from a copy of that network; each file has its own."""
+    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
+        yield made

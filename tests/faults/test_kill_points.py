@@ -6,8 +6,7 @@ What a transfer and a return pass; what is passed more seldom is killed in anoth
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -26,15 +25,8 @@ from tests.faults.kill_scenes import (
     servers_of,
 )
 from tests.faults.killing import Order, Point
-from tests.faults.scenes import quick_stage
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
-    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
-        yield made
 
 
 @killed_in_each_order(POINTS, parts=SCENES)

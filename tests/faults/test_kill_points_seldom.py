@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -35,15 +34,8 @@ from tests.faults.kill_scenes import (
     withdrawing,
 )
 from tests.faults.killing import Order, Point
-from tests.faults.scenes import quick_stage
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
-    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
-        yield made
 
 
 @killed_in_each_order(WITHDRAWING)

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from node.demo.processes import Program, command_line
 from node.demo.stage import House, Stage, until
 from node.joining import Membership
 from tests.faults.lines import Line
-from tests.faults.scenes import Scene, quick_stage
+from tests.faults.scenes import Scene
 from tests.faults.tally import Row, count
 from tests.lacking import lacking
 
@@ -29,12 +28,6 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 
 PARTITION = "partition"
 REPLY_LOST = "reply lost after commit"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Stage]:
-    with quick_stage(tmp_path_factory.mktemp("stage"), founded) as made:
-        yield made
 
 
 @contextmanager
